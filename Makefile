@@ -1,0 +1,22 @@
+# Thin: the work is in tools/, which needs no make to start.
+.PHONY: demo test install check bench clean
+
+demo:
+	@sh tools/demo.sh
+
+test:
+	@sh tools/test.sh
+
+install:
+	R CMD INSTALL .
+
+# R CMD check alone (make test runs it too, among the rest)
+check:
+	@sh tools/test.sh check
+
+bench:
+	@sh bench/run.sh
+
+clean:
+	rm -rf build tests/testthat/engine/build *.Rcheck genred_*.tar.gz
+	rm -f src/*.o src/*.so src/engine/*.o src/cuda/*.o src/engine/prelude_text.h

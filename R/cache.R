@@ -1,0 +1,65 @@
+# The folder of the compiled kernels.
+
+default_cache_dir <- function() {
+  if (nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))) return(session_cache_dir())
+  dir <- tools::R_user_dir("genred", "cache")
+  if (can_be_made(dir)) dir else session_cache_dir()
+}
+
+session_cache_dir <- function() file.path(tempdir(), "genred-cache")
+
+# Whether this folder, or the nearest that exists above it, can be written to.
+can_be_made <- function(dir) {
+  while (!dir.exists(dir) && dirname(dir) != dir) dir <- dirname(dir)
+  file.access(dir, 2L) == 0L
+}
+
+cache_dir <- function() .Call(.ffi_settings_list)$cache_dir %or% ""
+
+#' The cache of compiled kernels
+#'
+#' A kernel is compiled once and kept in a folder, so that later sessions (and other processes, at the same time) find
+#' it. `genred_cache_info()` tells what is there, `genred_cache_clear()` deletes it. Files that are not genred's are left
+#' alone, and kernels that this session has loaded stay usable.
+#'
+#' The folder is the option `genred.cache_dir`, then the environment variable `GENRED_CACHE_DIR`, then
+#' `tools::R_user_dir("genred", "cache")`. Under `R CMD check`, and where the home folder cannot be written to, it is a
+#' folder in [tempdir()]. It belongs to the user alone; a folder that others may write to is not used. If it cannot
+#' be used, kernels are compiled for the session only, and a message says so once.
+#'
+#' @return `genred_cache_info()`: an object of class `"genred_cache_info"`, a list with `dir` (the folder, or `""` for none), `files`
+#' (number of kernels on disk), `bytes` (their size), `loaded` (number of kernels loaded in this session).
+#'
+#' `genred_cache_clear()`: the number of deleted files, invisibly. Raises `genred_error_argument` if the folder cannot be read.
+#' @seealso [genred_options]
+#' @export
+#' @examples
+#' genred_cache_info()
+genred_cache_info <- function() {
+  dir <- cache_dir()
+  size <- if (nzchar(dir) && dir.exists(dir)) checked(.Call(.ffi_cache, dir), sys.call()) else c(0, 0)
+  structure(class = "genred_cache_info", list(
+    dir = dir, files = size[1L], bytes = size[2L], loaded = .Call(.ffi_engine)$kernels
+  ))
+}
+
+#' @rdname genred_cache_info
+#' @export
+genred_cache_clear <- function() {
+  dir <- cache_dir()
+  n <- if (nzchar(dir) && dir.exists(dir)) checked(.Call(.ffi_cache_clear, dir), sys.call()) else 0
+  invisible(n)
+}
+
+#' @export
+print.genred_cache_info <- function(x, ...) {
+  cat("Kernel cache of genred\n")
+  cat("  folder  ", if (nzchar(x$dir)) x$dir else "none: kernels live as long as the session", "\n", sep = "")
+  cat("  on disk ", counted(x$files, "kernel"), ", ", bytes_text(x$bytes), "\n", sep = "")
+  cat("  loaded  ", counted(x$loaded, "kernel"), "\n", sep = "")
+  invisible(x)
+}
+
+counted <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
+
+bytes_text <- function(bytes) format(structure(bytes, class = "object_size"), units = "auto", standard = "SI")

@@ -1,0 +1,155 @@
+# A call of an operator, after the fast way: results pass through, everything else is looked at here.
+
+# Every call ends here.  Plain results have no class; NULL means that C wants the arguments looked at.
+.finish <- function(result) {
+  if (is.object(result) || is.null(result)) recover_call(result, parent.frame(), sys.call(-1L)) else result
+}
+
+recover_call <- function(result, frame, call) {
+  call <- brief_call(call)
+  if (is.null(result)) result <- careful_call(frame, call)
+  if (inherits(result, "genred_noted")) {
+    say_once(result$note)
+    return(result$result)
+  }
+  checked(result, call)
+}
+
+careful_call <- function(frame, call) {
+  spec <- get(".spec", envir = frame)
+  info <- checked(.Call(.ffi_describe, spec), call)$args
+  settings <- mget(call_settings, envir = frame)
+  check_settings(settings, call)
+  values <- checked_arguments(mget(info$name, envir = frame), info, call)
+  result <- .Call(.ffi_call_list, spec, settings$backend, -1, NULL, values)
+  if (is.null(result)) stop_genred("internal", "the arguments were not understood", call = call)
+  result
+}
+
+# Called in the frame of an operator when an argument is missing there.
+.refuse_absent <- function() {
+  frame <- parent.frame()
+  spec <- get(".spec", envir = frame)
+  info <- checked(.Call(.ffi_describe, spec))$args
+  gone <- vapply(info$name, function(name) eval(call(".absent", as.name(name)), frame), NA)
+  k <- which(gone)[1L]
+  variable <- list(name = info$name[k], category = info$category[k], dim = info$dim[k])
+  stop_genred("argument", "argument `", variable$name, "` is missing; it must be ", expected(variable), " (",
+              variable$category, "(", variable$dim, "))", call = brief_call(sys.call(-1L)))
+}
+
+# ---- settings of a call ----------------------------------------------------------------------------------------------
+
+backend_names <- c("auto", "CPU", "interpreter", "GPU", "GPU_1D", "GPU_2D")
+
+check_settings <- function(settings, call) {
+  backend <- check_backend(settings$backend, call)
+  check_device(settings$device_id, backend, call)
+  if (!is.null(settings$ranges)) {
+    stop_genred("argument", "`ranges` must be NULL: block-sparse ranges are not available in this version; ",
+                given_value(settings$ranges), call = call)
+  }
+}
+
+# The backend that is asked for, by argument, option or environment.
+check_backend <- function(x, call) {
+  what <- "`backend`"
+  if (identical(x, "auto") && !is.null(getOption("genred.backend"))) {
+    x <- getOption("genred.backend")
+    what <- "option `genred.backend`"
+  } else if (identical(x, "auto") && nzchar(Sys.getenv("GENRED_BACKEND"))) {
+    x <- Sys.getenv("GENRED_BACKEND")
+    what <- "environment variable `GENRED_BACKEND`"
+  }
+  if (!is.character(x) || length(x) != 1L || !x %in% backend_names) {
+    many <- what == "`backend`" && !is.character(x)
+    stop_genred("argument", what, " must be one of ", quoted(backend_names), "; ", given_value(x),
+                if (many) "\n  (were there too many arguments?)", call = call)
+  }
+  if (startsWith(x, "GPU")) stop_no_gpu(paste0("backend = \"", x, "\""), call)
+  x
+}
+
+stop_no_gpu <- function(asked, call) {
+  stop_genred("cuda", asked, " needs GPU support, and this build of genred has none: it comes without the CUDA part\n",
+              "  backend = \"CPU\" (or \"auto\") computes the same", call = call)
+}
+
+check_device <- function(x, backend, call) {
+  whole <- is.numeric(x) && length(x) == 1L && !is.na(x) && x == round(x) && x >= -1
+  if (!whole) {
+    stop_genred("argument", "`device_id` must be -1 or the number of a GPU; ", given_value(x), call = call)
+  }
+  if (x == -1) return()
+  if (backend == "auto") stop_no_gpu(paste0("device_id = ", x), call)
+  stop_genred("argument", "`device_id` must be -1 with backend = \"", backend, "\"; ", given_value(x), call = call)
+}
+
+# ---- notes and progress ------------------------------------------------------------------------------------------------
+
+say_once <- function(note) {
+  if (note %in% session$said) return()
+  session$said <- c(session$said, note)
+  message_genred(note)
+}
+
+# Called from C (src/ffi_poll.c) while an operator runs: a fraction opens or moves the bar, NULL closes it.  FALSE: no
+# bar is wanted.
+.progress <- function(fraction) {
+  if (is.null(fraction)) {
+    if (!is.null(session$bar)) session$bar(NULL)
+    session$bar <- NULL
+    return(TRUE)
+  }
+  if (is.null(session$bar)) session$bar <- progress_bar()
+  if (is.null(session$bar)) return(FALSE)
+  session$bar(fraction)
+  TRUE
+}
+
+progress_bar <- function() {
+  wanted <- setting_flag("progress")
+  if (isFALSE(wanted)) return(NULL)
+  if (progressr_listens()) return(progressr_bar())
+  if (!interactive() && !isTRUE(wanted)) return(NULL)
+  if (requireNamespace("cli", quietly = TRUE) && cli::is_dynamic_tty()) return(cli_bar())
+  text_bar()
+}
+
+progressr_listens <- function() {
+  if (!"progressr" %in% loadedNamespaces()) return(FALSE)
+  isTRUE(tryCatch(progressr::handlers(global = NA), error = function(e) FALSE)) || is_running(progressr::with_progress)
+}
+
+is_running <- function(fun) {
+  for (k in seq_len(sys.nframe())) if (identical(sys.function(k), fun)) return(TRUE)
+  FALSE
+}
+
+progressr_bar <- function() {
+  env <- new.env()
+  step <- progressr::progressor(steps = 100L, auto_finish = FALSE, on_exit = FALSE, envir = env)
+  at <- 0
+  function(fraction) {
+    if (is.null(fraction)) return(step(type = "finish"))
+    now <- floor(100 * fraction)
+    if (now > at) step(amount = now - at)
+    at <<- now
+  }
+}
+
+cli_bar <- function() {
+  env <- new.env()
+  old <- options(cli.progress_show_after = 0)
+  id <- cli::cli_progress_bar("genred", total = 100, .auto_close = FALSE, .envir = env)
+  options(old)
+  function(fraction) {
+    if (is.null(fraction)) return(cli::cli_progress_done(id = id, .envir = env))
+    cli::cli_progress_update(set = floor(100 * fraction), force = TRUE, id = id, .envir = env)
+  }
+}
+
+text_bar <- function() {
+  bar <- utils::txtProgressBar(style = 3, file = stderr())
+  function(fraction) if (is.null(fraction)) close(bar) else utils::setTxtProgressBar(bar, fraction)
+}

@@ -1,0 +1,119 @@
+# Looks at the arguments of a call one by one when the fast way (src/ffi_call.c) does not take them: converts what
+# can be converted without a loss and says what is wrong with the rest.
+
+checked_arguments <- function(values, info, call) {
+  out <- vector("list", length(values))
+  for (k in seq_along(values)) {
+    variable <- list(name = info$name[k], category = info$category[k], dim = info$dim[k])
+    out[[k]] <- checked_argument(values[[k]], variable, call)
+  }
+  out
+}
+
+# Classes whose numbers are just numbers.
+harmless_classes <- c("matrix", "array", "AsIs", "ts", "mts", "table", "noquote", "numeric", "integer", "logical")
+
+checked_argument <- function(x, variable, call) {
+  refuse <- function(...) refuse_argument(x, variable, ..., call = call)
+  if (is.data.frame(x)) {
+    x <- frame_matrix(x, refuse)
+  } else if (isS4(x)) {
+    refuse(if (has_sparse_class(x)) "convert it with as.matrix() if it fits in memory" else "convert it with as.matrix()")
+  } else if (is.object(x) && !all(class(x) %in% harmless_classes)) {
+    refuse(class_hint(x))
+  }
+  if (!is.numeric(x) && !is.logical(x)) refuse(type_hint(x))
+  check_shape(x, variable, refuse)
+  unclass(x)
+}
+
+check_shape <- function(x, variable, refuse) {
+  nd <- length(dim(x))
+  if (nd > 2L) refuse("batches are not available in this version")
+  if (variable$category == "Pm") {
+    if (nd == 2L && !any(dim(x) == 1L)) refuse()
+    if (length(x) != variable$dim) refuse()
+  } else if (nd == 2L) {
+    if (ncol(x) != variable$dim) refuse()
+  } else if (variable$dim != 1L) {
+    refuse(if (length(x) == variable$dim) "use matrix(x, nrow = 1) for a single row")
+  }
+}
+
+frame_matrix <- function(x, refuse) {
+  for (name in names(x)) {
+    column <- x[[name]]
+    if (is.object(column) || !(is.numeric(column) || is.logical(column))) {
+      refuse("its column `", name, "` is ", described(column))
+    }
+  }
+  as.matrix(x)
+}
+
+has_sparse_class <- function(x) methods_is(x, "sparseMatrix")
+
+# methods::is() without a dependency on methods, which Rscript may not attach
+methods_is <- function(x, class) requireNamespace("methods", quietly = TRUE) && methods::is(x, class)
+
+class_hint <- function(x) {
+  if (is.factor(x)) return("as.integer() gives its codes, model.matrix() its indicators")
+  if (inherits(x, c("Date", "POSIXt", "difftime"))) return("as.numeric() gives its number, in units that you choose")
+  "unclass() or as.matrix() gives the bare numbers, if that is meant"
+}
+
+type_hint <- function(x) {
+  if (is.complex(x)) return("use Re() and Im()")
+  if (is.character(x)) return("storage.mode(x) <- \"double\" converts text that holds numbers")
+  if (is.list(x)) return("do.call(rbind, x) makes a matrix of a list of rows")
+  NULL
+}
+
+refuse_argument <- function(x, variable, ..., call) {
+  hint <- paste0(...)
+  stop_genred("argument", "argument `", variable$name, "` (", variable$category, "(", variable$dim, ")) must be ",
+              expected(variable), "; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint), call = call)
+}
+
+expected <- function(variable) {
+  d <- variable$dim
+  if (variable$category == "Pm") {
+    if (d == 1L) return("a number")
+    return(paste("a numeric vector of length", d))
+  }
+  if (d == 1L) return("a numeric vector, or a matrix with 1 column")
+  paste("a numeric matrix with", d, "columns")
+}
+
+given_value <- function(x) paste(described(x), "was given")
+
+described <- function(x) {
+  if (is.null(x)) return("NULL")
+  if (is.function(x)) return("a function")
+  if (is.environment(x)) return("an environment")
+  if (is.language(x)) return("a piece of R code")
+  if (isS4(x)) {
+    size <- if (length(dim(x))) paste0(" (", paste(dim(x), collapse = " x "), ")")
+    return(paste0(if (has_sparse_class(x)) "a sparse matrix" else "an object", " of class ", class(x)[1L], size))
+  }
+  described_data(x)
+}
+
+described_data <- function(x) {
+  kind <- if (is.data.frame(x)) "data frame" else if (is.object(x)) class(x)[1L] else typeof(x)
+  kind <- sub("^(integer|logical|character|complex|double|list)$", "\\1", kind)
+  article <- if (grepl("^[aeiouAEIOU]", kind)) "an" else "a"
+  size <- dim(x)
+  if (length(size) == 2L) {
+    shape <- if (is.data.frame(x)) "" else " matrix"
+    return(paste0(article, " ", kind, shape, " (", size[1L], " x ", size[2L], ")"))
+  }
+  if (length(size) > 2L) return(paste0(article, " ", kind, " array (", paste(size, collapse = " x "), ")"))
+  described_vector(x, kind, article)
+}
+
+described_vector <- function(x, kind, article) {
+  if (is.list(x)) return(paste(article, kind, "of length", length(x)))
+  if (length(x) == 1L && is.character(x) && !is.object(x)) return(paste0('"', abbreviated(x, 40L), '"'))
+  if (length(x) == 1L && is.atomic(x) && !is.object(x)) return(format(x, digits = 15L))
+  paste(article, kind, if (is.object(x)) "of length" else "vector of length", length(x))
+}

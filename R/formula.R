@@ -1,0 +1,75 @@
+# One-sided R formulas as text of the formula language.  The text is written from R's parse tree, with the parentheses
+# that our precedences need, so that it means what R read.
+
+formula_text <- function(x, what, call) {
+  if (length(x) != 2L) {
+    stop_genred("argument", "`", what, "` must be a one-sided formula, `~ expression`; it has a left-hand side", call = call)
+  }
+  if (is.character(x[[2L]])) return(read_formula(x[[2L]], what, call))
+  refuse <- function(...) stop_genred("parse", ..., call = call)
+  tryCatch(expression_text(x[[2L]], refuse)$text, error = function(e) {
+    if (inherits(e, "genred_error")) stop(e)
+    refuse("the formula cannot be read: ", conditionMessage(e))
+  })
+}
+
+# Precedence in the formula language, loosest first; operands of equal precedence associate to the left, but for powers.
+language_precedence <- c("==" = 1, "!=" = 1, "<" = 1, "<=" = 1, ">" = 1, ">=" = 1, "|" = 2, "+" = 3, "-" = 3,
+                         "*" = 4, "/" = 4, "unary" = 5, "^" = 6, "atom" = 7)
+
+piece <- function(text, precedence = "atom") list(text = text, precedence = language_precedence[[precedence]])
+
+enclosed <- function(p, least) if (p$precedence < least) paste0("(", p$text, ")") else p$text
+
+expression_text <- function(e, refuse) {
+  if (is.name(e)) return(piece(as.character(e)))
+  if (is.numeric(e) && length(e) == 1L && is.finite(e)) return(piece(number_text(e)))
+  if (!is.call(e)) refuse("a formula cannot contain ", shown(e))
+  if (!is.name(e[[1L]])) refuse("a formula cannot contain ", shown(e))
+  name <- as.character(e[[1L]])
+  args <- as.list(e)[-1L]
+  if (name == "(") return(expression_text(args[[1L]], refuse))
+  if (name == "[") return(subset_text(args, e, refuse))
+  if (name == "c") return(piece(paste0("[", listed(args, refuse), "]")))
+  if (name %in% names(language_precedence)) return(operator_text(name, args, refuse))
+  if (grepl("^[A-Za-z_.][A-Za-z0-9_.]*$", name)) return(piece(paste0(name, "(", listed(args, refuse), ")")))
+  refuse("`", name, "` is no operator of the formula language, in ", shown(e))
+}
+
+operator_text <- function(name, args, refuse) {
+  if (length(args) == 1L) {
+    operand <- expression_text(args[[1L]], refuse)
+    text <- enclosed(operand, language_precedence[["unary"]])
+    return(if (name == "+") operand else piece(paste0(name, text), "unary"))
+  }
+  own <- language_precedence[[name]]
+  power <- name == "^"
+  left <- enclosed(expression_text(args[[1L]], refuse), own + power)
+  right <- enclosed(expression_text(args[[2L]], refuse), own + !power)
+  piece(if (power) paste0(left, "^", right) else paste(left, name, right), name)
+}
+
+# x[k] and x[a:b]
+subset_text <- function(args, e, refuse) {
+  if (length(args) != 2L) refuse("only x[k] and x[a:b] can select components, not ", shown(e))
+  index <- args[[2L]]
+  range <- is.call(index) && identical(index[[1L]], quote(`:`))
+  parts <- lapply(if (range) as.list(index)[-1L] else list(index), function(x) expression_text(x, refuse)$text)
+  x <- enclosed(expression_text(args[[1L]], refuse), language_precedence[["atom"]])
+  piece(paste0(x, "[", paste(parts, collapse = ":"), "]"))
+}
+
+listed <- function(args, refuse) {
+  paste(vapply(args, function(a) expression_text(a, refuse)$text, ""), collapse = ", ")
+}
+
+# The shortest text that reads back as the same number.
+number_text <- function(x) {
+  for (digits in 15:17) {
+    text <- formatC(x, digits = digits, width = 1L, format = "g")
+    if (as.numeric(text) == x) return(text)
+  }
+  text
+}
+
+shown <- function(e) paste0("`", abbreviated(paste(deparse(e, nlines = 2L), collapse = " "), 60L), "`")

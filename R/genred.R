@@ -1,0 +1,250 @@
+# Genred(): from the description of an operator to the function that computes it.
+
+#' Kernel reductions
+#'
+#' `Genred()` makes a function that evaluates a formula \eqn{F(x_i, y_j, p)} for every pair (i, j) and reduces it over one
+#' of the two indices: \eqn{a_i = \sum_j F(x_i, y_j, p)}, or a minimum, an index of a minimum, a log-sum-exp and so on. The
+#' M x N array of the values never exists: memory grows with M + N, and the work is done by C code that is generated
+#' for the formula, compiled at the first call of some size and kept on disk for later sessions.
+#'
+#' @section Variables:
+#' `aliases` names the variables of the formula, in the order of the arguments of the result:
+#' \tabular{lll}{
+#'   `"x = Vi(d)"` \tab indexed by i \tab an M x d matrix \cr
+#'   `"y = Vj(d)"` \tab indexed by j \tab an N x d matrix \cr
+#'   `"p = Pm(d)"` \tab a parameter \tab a vector of length d
+#' }
+#' With an explicit position, from 0: `"x = Vi(0,3)"`. A variable that the formula does not use still takes its place in
+#' the call and fixes M or N. With no `Vi` (`Vj`) at all, M (N) is 1.
+#'
+#' @section Formula:
+#' The language is that of KeOps: operators `+ - * / ** ^ |` (scalar product) and comparisons, numbers, and operations such
+#' as `Exp`, `Sqrt`, `SqDist`, `Norm2`, `Concat`, `x[k]` (positions inside formulas count from 0), `x[a:b]`. Lower-case
+#' names (`exp`, `sqdist`) mean the same. A reduction can be written in the string, `Sum_Reduction(F, 1)`: its integer is the
+#' category of the *result* (0: by i, 1: by j), and a message of class `genred_message` says how it was read.
+#'
+#' @param formula A string (several are joined by newlines), or a one-sided R formula such as
+#'   `~ exp(-g * sqdist(x, y)) * b`.
+#' @param aliases A character vector or list of strings, `"name = Vi(dim)"`; `c(name = "Vi(dim)")` says the same.
+#' @param reduction_op One of `"Sum"`, `"Min"`, `"Max"`, `"ArgMin"`, `"ArgMax"`, `"Min_ArgMin"`, `"Max_ArgMax"`, `"KMin"`,
+#'   `"ArgKMin"`, `"KMin_ArgKMin"`, `"LogSumExp"`, `"LogSumExpWeight"`, `"SumSoftMaxWeight"` (also `"SoftMax"`),
+#'   `"Max_SumShiftExp"`, `"Max_SumShiftExpWeight"`.
+#' @param axis The index that is reduced: 0 or `"i"` (one row of the result per j), 1 or `"j"` (one row per i).
+#' @param dtype Precision of the computation, `"float32"` or `"float64"`. The default is the option `genred.dtype`, then the
+#'   environment variable `GENRED_DTYPE`, then `"float32"`. The result is a matrix of doubles in any case.
+#' @param opt_arg The number K of `"KMin"` and its kin, between 1 and 1024.
+#' @param formula2 The weight of `"LogSumExp"` (optional), `"LogSumExpWeight"`, `"SumSoftMaxWeight"` and
+#'   `"Max_SumShiftExpWeight"`: a formula.
+#' @param dtype_acc Precision of the accumulators: `"auto"`, `"float32"` or `"float64"`.
+#' @param use_double_acc `TRUE` is the same as `dtype_acc = "float64"`.
+#' @param sum_scheme How sums are accumulated: `"auto"`, `"direct_sum"`, `"block_sum"` (partial sums of blocks; the error does not
+#'   grow with N) or `"kahan_scheme"` (compensated).
+#'
+#' @return A function of class `"Genred"` with one argument per alias, and
+#' \describe{
+#'   \item{`backend`}{`"auto"`: the option `genred.backend`, then `GENRED_BACKEND`, then a compiled kernel for work that is worth
+#'     one and the interpreter for small work, or where there is no compiler. `"CPU"`: always a compiled kernel.
+#'     `"interpreter"`. `"GPU"`, `"GPU_1D"` and `"GPU_2D"` raise `genred_error_cuda` in this version.}
+#'   \item{`device_id`}{the number of the GPU; -1, the only value for the CPU, leaves the choice to genred.}
+#'   \item{`ranges`}{`NULL`; block-sparse reductions are not in this version.}
+#' }
+#' Arguments are matrices of doubles, integers or logicals, data frames of such columns, or plain vectors for a `Pm` and for a
+#' variable of dimension 1. `NA` in integers and logicals becomes `NA_real_`. Anything else is refused, never converted silently.
+#'
+#' The function returns a matrix with one row per i (`axis = 1`) or per j (`axis = 0`) and one column per component of the
+#' formula (per neighbour for `"KMin"` and its kin, where a formula of D > 1 components gives an array rows x K x D). Row names
+#' come from the first argument of that index which has some. Indices are integers that count from 1; ties go to the
+#' lowest, and `NA` stands where there is none. Reductions to a value and an index return `list(value =, index =)`.
+#' `NaN` and `Inf` follow IEEE arithmetic in sums; minima and maxima ignore `NaN`. An empty reduction is 0 for sums, `Inf` for
+#' minima, `-Inf` for maxima and log-sum-exps, `NA` for indices.
+#'
+#' The function holds plain data only: [saveRDS()], clusters and forks carry it, and its kernel is found or built on the
+#' other side. Ctrl-C stops a computation with R's `interrupt` condition.
+#'
+#' @section Errors:
+#' `genred_error_parse` and `genred_error_dimension` for the formula and the aliases, with the place marked;
+#' `genred_error_argument` for the other arguments and for those of a call; `genred_error_compiler`, `genred_error_memory`.
+#' See [genred_error].
+#'
+#' @seealso [genred_source()] for the generated code, [genred_options] for compiler, cache and threads,
+#'   [print.Genred()] for the methods.
+#' @export
+#' @examples
+#' # Gaussian kernel matrix times two signals: a_i = sum_j exp(-g |x_i - y_j|^2) b_j
+#' gaussian_conv <- Genred("Exp(-G * SqDist(X,Y)) * B",
+#'                         c("G = Pm(1)", "X = Vi(3)", "Y = Vj(3)", "B = Vj(2)"), axis = 1)
+#' gaussian_conv
+#' x <- matrix(rnorm(60), 20, 3)
+#' y <- matrix(rnorm(90), 30, 3)
+#' b <- matrix(rnorm(60), 30, 2)
+#' a <- gaussian_conv(0.5, x, y, b)
+#' dim(a)
+#'
+#' # the same with base R, which needs the 20 x 30 matrix
+#' d2 <- outer(rowSums(x^2), rowSums(y^2), "+") - 2 * x %*% t(y)
+#' max(abs(a - exp(-0.5 * d2) %*% b))
+#'
+#' # the 3 nearest rows of y for each row of x, from an R formula
+#' nearest <- Genred(~ sqdist(x, y), c(x = "Vi(3)", y = "Vj(3)"), "ArgKMin", axis = "j", opt_arg = 3)
+#' head(nearest(x, y))
+Genred <- function(formula, aliases, reduction_op = "Sum", axis = 0, dtype = "float32", opt_arg = NULL,
+                   formula2 = NULL, dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto") {
+  call <- genred_call(sys.call())
+  if (missing(formula)) stop_genred("argument", "argument `formula` is missing", call = call)
+  if (missing(aliases)) stop_genred("argument", "argument `aliases` is missing", call = call)
+  if (missing(reduction_op)) reduction_op <- NULL
+  if (missing(axis)) axis <- NULL
+  if (missing(dtype)) dtype <- NULL
+  new_operator(list(
+    formula = formula, aliases = aliases, reduction_op = reduction_op, axis = axis, dtype = dtype, opt_arg = opt_arg,
+    formula2 = formula2, dtype_acc = dtype_acc, use_double_acc = use_double_acc, sum_scheme = sum_scheme
+  ), call)
+}
+
+# Errors show `Genred("the formula", ...)`.
+genred_call <- function(call) {
+  brief <- brief_call(call[seq_len(min(2L, length(call)))], "Genred")
+  if (length(call) > 2L) brief[[3L]] <- quote(...)
+  brief
+}
+
+new_operator <- function(given, call) {
+  spec <- read_spec(given, call)
+  checked(.Call(.ffi_make, spec), call)
+  info <- checked(.Call(.ffi_describe, spec), call)
+  check_argument_names(info$args$name, call)
+  if (!is.null(info$result$note)) message_genred(info$result$note, call = call)
+  operator_function(spec, info$args$name)
+}
+
+# ---- the specification: plain data, in the order that src/ffi.h names ------------------------------------------------
+
+read_spec <- function(given, call) {
+  spec <- list(
+    key = "",
+    formula = read_formula(given$formula, "formula", call),
+    formula2 = if (!is.null(given$formula2)) read_formula(given$formula2, "formula2", call),
+    aliases = read_aliases(given$aliases, call),
+    reduction = if (!is.null(given$reduction_op)) read_string(given$reduction_op, "reduction_op", call),
+    axis = read_axis(given$axis, call),
+    opt_arg = read_opt_arg(given$opt_arg, call),
+    dtype = read_choice(given$dtype %or% setting("dtype", "float32"), "dtype", c("float32", "float64"), call),
+    dtype_acc = read_choice(given$dtype_acc, "dtype_acc", c("auto", "float32", "float64"), call),
+    double_acc = read_flag(given$use_double_acc, "use_double_acc", call),
+    scheme = read_choice(given$sum_scheme, "sum_scheme",
+                         c("auto", "direct_sum", "block_sum", "kahan_scheme"), call)
+  )
+  spec$key <- spec_key(spec)
+  spec
+}
+
+# Equal for equal specifications only: a field cannot contain the separators.
+spec_key <- function(spec) {
+  fields <- vapply(spec[-1L], function(x) if (is.null(x)) "\002" else paste(x, collapse = "\003"), "")
+  paste(fields, collapse = "\001")
+}
+
+`%or%` <- function(a, b) if (is.null(a)) b else a
+
+read_formula <- function(x, what, call) {
+  if (inherits(x, "formula")) return(formula_text(x, what, call))
+  if (!is.character(x) || length(x) == 0L || anyNA(x)) {
+    stop_genred("argument", "`", what, "` must be a string or a one-sided formula; ", given_value(x), call = call)
+  }
+  enc2utf8(paste(x, collapse = "\n"))
+}
+
+# c("x = Vi(3)"), list("x = Vi(3)"), c(x = "Vi(3)")
+read_aliases <- function(x, call) {
+  strings <- vapply(x, function(a) is.character(a) && length(a) == 1L && !is.na(a), NA)
+  if (!(is.character(x) || is.list(x)) || !all(strings)) {
+    stop_genred("argument", "`aliases` must be strings such as \"x = Vi(3)\"; ",
+                if (is.list(x)) "the list has something else" else given_value(x), call = call)
+  }
+  text <- as.character(unlist(x))
+  name <- names(x) %or% rep("", length(x))
+  bare <- nzchar(name) & !grepl("=", text, fixed = TRUE)
+  text[bare] <- paste(name[bare], "=", text[bare])
+  enc2utf8(text)
+}
+
+read_axis <- function(x, call) {
+  if (is.null(x)) return(-1L)
+  if (is.character(x) && length(x) == 1L && x %in% c("i", "j")) return(if (x == "i") 0L else 1L)
+  if (is.numeric(x) && length(x) == 1L && x %in% c(0, 1)) return(as.integer(x))
+  stop_genred("argument", "`axis` must be 0 or \"i\" (reduce over i), or 1 or \"j\" (reduce over j); ", given_value(x),
+              call = call)
+}
+
+read_opt_arg <- function(x, call) {
+  if (is.null(x)) return(NULL)
+  whole <- is.numeric(x) && length(x) == 1L && is.finite(x) && x == round(x) && abs(x) < 2^31
+  if (!whole) {
+    stop_genred("argument", "`opt_arg` must be NULL or a whole number, the K of KMin; ", given_value(x), call = call)
+  }
+  as.integer(x)
+}
+
+read_string <- function(x, what, call) {
+  if (is.character(x) && length(x) == 1L && !is.na(x)) return(enc2utf8(x[[1L]]))
+  stop_genred("argument", "`", what, "` must be a string; ", given_value(x), call = call)
+}
+
+read_choice <- function(x, what, choices, call) {
+  if (is.character(x) && length(x) == 1L && x %in% choices) return(x[[1L]])
+  stop_genred("argument", "`", what, "` must be one of ", quoted(choices), "; ", given_value(x), call = call)
+}
+
+read_flag <- function(x, what, call) {
+  if (is.logical(x) && length(x) == 1L && !is.na(x)) return(x[[1L]])
+  stop_genred("argument", "`", what, "` must be TRUE or FALSE; ", given_value(x), call = call)
+}
+
+quoted <- function(x) paste0('"', x, '"', collapse = ", ")
+
+# ---- the function ------------------------------------------------------------------------------------------------------
+
+call_settings <- c("backend", "device_id", "ranges")
+
+# The names that operator_body() uses; an alias of the same name would hide them.
+body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent")
+
+check_argument_names <- function(names, call) {
+  clash <- intersect(names, c(call_settings, body_names))
+  if (length(clash)) {
+    why <- if (clash[1L] %in% call_settings) "the name of a setting of every call" else "a name that genred needs itself"
+    stop_genred("argument", "an alias cannot be called `", clash[1L], "`: this is ", why, call = call)
+  }
+  twice <- names[duplicated(names)]
+  if (length(twice)) stop_genred("argument", "two arguments are called `", twice[1L], "`", call = call)
+}
+
+operator_function <- function(spec, names) {
+  args <- c(rep(list(quote(expr = )), length(names)), list("auto", -1, NULL))
+  names(args) <- c(names, call_settings)
+  env <- new.env(parent = topenv())
+  env$.spec <- spec
+  structure(as.function(c(args, list(operator_body(names))), envir = env), class = c("Genred", "function"))
+}
+
+# No alias can hide a name in the body: see check_argument_names().
+operator_body <- function(names) {
+  symbols <- lapply(names, as.name)
+  run <- as.call(c(quote(.External), quote(.ffi_call), quote(.spec), lapply(call_settings, as.name), symbols))
+  finish <- call(".finish", run)
+  if (!length(names)) return(finish)
+  absent <- any_of(lapply(symbols, function(s) call(".absent", s)))
+  call("{", call("&&", absent, quote(.refuse_absent())), finish)
+}
+
+# a || b || ..., as a balanced tree: a thousand arguments nest ten deep
+any_of <- function(calls) {
+  n <- length(calls)
+  if (n == 1L) return(calls[[1L]])
+  half <- seq_len(n %/% 2L)
+  call("||", any_of(calls[half]), any_of(calls[-half]))
+}
+
+operator_spec <- function(op) environment(op)$.spec
+
+operator_info <- function(op) checked(.Call(.ffi_describe, operator_spec(op)))

@@ -1,0 +1,63 @@
+#' What genred uses on this machine
+#'
+#' Prints the version, the compiler that would be run, the widest vectors of the processor, the number of threads and why,
+#' and the cache of compiled kernels.
+#'
+#' @return A list of class `"genred_info"`, invisibly: `version`, `compiler` (`NA` if there is none), `compiler_error` (why, or
+#'   `NULL`), `cflags`, `simd`, `threads`, `threads_reason`, `threads_limits` (a named integer vector, `NA` where there is no limit),
+#'   `openmp`, `cuda`, `cache` (see [genred_cache_info()]), `dtype`, `backend`.
+#' @seealso [genred_options], [genred_threads()]
+#' @export
+#' @examples
+#' genred_info()
+genred_info <- function() {
+  settings <- .Call(.ffi_settings_list)
+  compiler <- .Call(.ffi_compiler, settings$cc)
+  failed <- inherits(compiler, "genred_failure")
+  threads <- .Call(.ffi_threads)
+  engine <- .Call(.ffi_engine)
+  info <- structure(class = "genred_info", list(
+    version = engine$version,
+    compiler = if (failed) NA_character_ else compiler,
+    compiler_error = if (failed) compiler$message,
+    cflags = settings$cflags %or% "",
+    simd = engine$simd,
+    threads = threads$threads,
+    threads_reason = threads_reason(threads),
+    threads_limits = threads$limits,
+    openmp = threads$openmp,
+    cuda = "not in this build",
+    cache = cache_or_none(),
+    dtype = setting("dtype", "float32"),
+    backend = setting("backend", "auto")
+  ))
+  print(info)
+  invisible(info)
+}
+
+cache_or_none <- function() {
+  tryCatch(genred_cache_info(), genred_error = function(e) {
+    structure(class = "genred_cache_info", list(
+      dir = cache_dir(), files = NA_real_, bytes = NA_real_, loaded = .Call(.ffi_engine)$kernels
+    ))
+  })
+}
+
+#' @export
+print.genred_info <- function(x, ...) {
+  row <- function(name, ...) cat("  ", formatC(name, width = -10), ..., "\n", sep = "")
+  cat("genred ", x$version, " on ", R.version.string, "\n", sep = "")
+  row("compiler", if (is.na(x$compiler)) paste("none:", x$compiler_error) else x$compiler)
+  if (nzchar(x$cflags)) row("flags", x$cflags)
+  row("SIMD", x$simd)
+  row("threads", x$threads, " (", x$threads_reason, ")")
+  limits <- x$threads_limits[!is.na(x$threads_limits)]
+  row("", paste(names(limits), limits, collapse = ", "))
+  row("OpenMP", if (x$openmp) "yes" else "no")
+  row("CUDA", x$cuda)
+  row("cache", if (nzchar(x$cache$dir)) x$cache$dir else "none")
+  row("", if (is.na(x$cache$files)) "cannot be read" else paste0(counted(x$cache$files, "kernel"), ", ", bytes_text(x$cache$bytes)),
+      "; ", x$cache$loaded, " loaded")
+  row("defaults", x$dtype, ", backend ", x$backend)
+  invisible(x)
+}

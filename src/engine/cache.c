@@ -1,0 +1,421 @@
+/* cache.c: compiled kernels in memory and on disk, found by content.
+ *
+ * Owns the table of loaded kernels (the engine's only state: lists that only grow, so that neither a lock nor a fork can
+ * get in the way) and the cache folder's files KEY.so.  KEY is the SHA-256 of everything that decides what the
+ * compiler would write.  A file is the shared object followed by a trailer with its key, its length and its own
+ * SHA-256, so that a damaged, shortened or renamed file is noticed before it is loaded.
+ * On a local disk a checked file is mapped where it lies: nothing ever writes to a file of the cache, and a deleted one
+ * stays while it is mapped.  Elsewhere (NFS, Windows, noexec) what is loaded is a copy in a temporary folder.
+ * Guarantees: processes that share a folder see whole files only (temporary name, then rename); a cache that cannot be
+ * used costs a note in the report, not the result; a loaded kernel is never unloaded. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include "gr.h"
+
+bool gr_may_map(const char *path); /* os.c */
+
+enum {
+  KERNEL_ABI = 1, /* of gr_kernel_fn: grows when its arguments change */
+  LONG_PATH = 4096,
+  KEY_LENGTH = 64,
+  CACHE_FILES = 512,
+  DAY = 24 * 3600
+};
+static const int64_t cache_bytes = (int64_t)256 << 20;
+
+/* ---- in memory ---------------------------------------------------------------------------------------------------- */
+
+typedef struct kernel {
+  struct kernel *next;
+  gr_kernel_fn *fn;
+  char key[KEY_LENGTH + 1];
+} kernel;
+
+static _Atomic(kernel *) loaded[256]; /* by the first two digits of the key; entries are put in front and stay */
+
+static _Atomic(kernel *) *bucket_of(const char *key) {
+  char digits[3] = {key[0], key[1], 0};
+  return &loaded[strtoul(digits, NULL, 16)];
+}
+
+static gr_kernel_fn *find_loaded(const char *key) {
+  for (const kernel *k = atomic_load(bucket_of(key)); k; k = k->next)
+    if (!strcmp(k->key, key)) return k->fn;
+  return NULL;
+}
+
+/* Two threads may load the same kernel; both entries are right. */
+static void keep_loaded(const char *key, gr_kernel_fn *fn) {
+  _Atomic(kernel *) *bucket = bucket_of(key);
+  kernel *k = malloc(sizeof *k);
+  if (!k) return; /* it will be loaded again */
+  memcpy(k->key, key, sizeof k->key);
+  k->fn = fn;
+  k->next = atomic_load(bucket);
+  while (!atomic_compare_exchange_weak(bucket, &k->next, k)) {
+  }
+}
+
+int gr_kernels_loaded(void) {
+  int n = 0;
+  for (int b = 0; b < 256; b++)
+    for (const kernel *k = atomic_load(&loaded[b]); k; k = k->next) n++;
+  return n;
+}
+
+/* ---- keys and trailers -------------------------------------------------------------------------------------------- */
+
+static void add_text(gr_sha256 *h, const char *s) { gr_sha256_add(h, s, strlen(s) + 1); }
+
+static void make_key(char key[KEY_LENGTH + 1], const gr_compiler *cc, const char *cflags, const char *text) {
+  gr_sha256 h;
+  char abi[32];
+  snprintf(abi, sizeof abi, "abi %d", KERNEL_ABI);
+  gr_sha256_init(&h);
+  add_text(&h, GR_VERSION);
+  add_text(&h, abi);
+  add_text(&h, cc->identity);
+  for (const char *const *flag = gr_compile_flags(); *flag; flag++) add_text(&h, *flag);
+  add_text(&h, cflags ? cflags : "");
+  add_text(&h, gr_cpu_features());
+  add_text(&h, text);
+  gr_sha256_hex(&h, key);
+}
+
+enum { TRAILER = 179 };
+
+/* Of fixed length, and compared whole: nothing is parsed. */
+static void make_trailer(char trailer[TRAILER + 1], const char *key, const char *data, size_t n) {
+  gr_sha256 h;
+  char sum[65];
+  gr_sha256_init(&h);
+  gr_sha256_add(&h, data, n);
+  gr_sha256_hex(&h, sum);
+  snprintf(trailer, TRAILER + 1, "\ngenred kernel %.64s sha256 %.64s bytes %020llu\n", key, sum, (unsigned long long)n);
+}
+
+/* The length of the shared object in a cache file of n bytes, or 0 if this is not the file of this key. */
+static size_t checked_length(const char *key, const char *data, size_t n) {
+  char trailer[TRAILER + 1];
+  if (n <= TRAILER) return 0;
+  make_trailer(trailer, key, data, n - TRAILER);
+  return memcmp(data + n - TRAILER, trailer, TRAILER) == 0 ? n - TRAILER : 0;
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------------------ */
+
+static gr_class load_file(const char *path, gr_kernel_fn **fn, gr_error *err) {
+  void *handle;
+  gr_class cls = gr_dlopen(path, &handle, err);
+  if (cls) return cls;
+  void *symbol = gr_dlsym(handle, "gr_kernel");
+  if (!symbol) return gr_failf(err, GR_COMPILER, "the compiled kernel has no function gr_kernel");
+  memcpy(fn, &symbol, sizeof *fn); /* ISO C has no cast from an object to a function */
+  return GR_OK;
+}
+
+/* Loads a copy in a fresh folder below parent. The name has the key in it: dlopen takes equal names for equal objects. */
+static gr_class load_copy(const char *parent, const char *key, const char *data, size_t n, gr_kernel_fn **fn,
+                          gr_error *err) {
+  char dir[LONG_PATH - 128], path[LONG_PATH];
+  gr_class cls = gr_temp_dir(parent, dir, sizeof dir, err);
+  if (cls) return cls;
+  snprintf(path, sizeof path, "%s/%s.so", dir, key);
+  cls = gr_write_file(path, data, n, err);
+  if (!cls) cls = load_file(path, fn, err);
+  gr_remove_dir(dir);
+  return cls;
+}
+
+static const char noexec_hint[] =
+    "\n(If this folder is on a file system mounted noexec, set the environment variable TMPDIR to a folder from which "
+    "programs may run, and start again.)";
+
+/* The temporary folder may be full or mounted noexec; then the cache folder may do. */
+static gr_class load_bytes(const char *key, const char *data, size_t n, const gr_options *opt, bool has_cache,
+                           gr_kernel_fn **fn, gr_error *err) {
+  gr_error first = {0}, second = {0};
+  gr_class cls = load_copy(opt->tmp_dir, key, data, n, fn, &first);
+  if (cls && has_cache && !load_copy(opt->cache_dir, key, data, n, fn, &second)) cls = GR_OK;
+  if (cls) gr_failf(err, cls, "%.1500s%s", first.message, strstr(first.message, "cannot load") ? noexec_hint : "");
+  gr_error_clear(&first);
+  gr_error_clear(&second);
+  return cls;
+}
+
+/* ---- the cache folder --------------------------------------------------------------------------------------------- */
+
+/* KEY.so, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
+static bool is_ours(const char *name, bool *temporary) {
+  size_t n = strlen(name);
+  if (n <= KEY_LENGTH || strspn(name, "0123456789abcdef") != KEY_LENGTH) return false;
+  *temporary = name[KEY_LENGTH] == '.' && n > 4 && !strcmp(name + n - 4, ".tmp");
+  return *temporary || !strcmp(name + KEY_LENGTH, ".so");
+}
+
+typedef struct entry {
+  char name[KEY_LENGTH + 64];
+  bool temporary;
+  int64_t bytes;
+  time_t used;
+} entry;
+
+static bool read_entry(const char *dir, const char *name, entry *e) {
+  char path[LONG_PATH];
+  struct stat st;
+  if (!is_ours(name, &e->temporary) || strlen(name) >= sizeof e->name) return false;
+  if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path) return false;
+  if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return false;
+  strcpy(e->name, name);
+  e->bytes = st.st_size;
+  e->used = st.st_mtime;
+  return true;
+}
+
+static void remove_entry(const char *dir, const entry *e) {
+  char path[LONG_PATH];
+  if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, e->name) < sizeof path) remove(path);
+}
+
+/* Our files in dir, malloc'ed; none where there is no folder. */
+static gr_class list_entries(const char *dir, entry **list, int *n, gr_error *err) {
+  gr_class cls = GR_OK;
+  int cap = 0;
+  *list = NULL;
+  *n = 0;
+  if (!dir || !*dir) return GR_OK;
+  DIR *d = opendir(dir);
+  if (!d && errno == ENOENT) return GR_OK;
+  if (!d) return gr_failf(err, GR_ARGUMENT, "cannot read the cache folder '%s': %s", dir, strerror(errno));
+  for (struct dirent *f; !cls && (f = readdir(d)) != NULL;) {
+    if (*n == cap) {
+      cap = cap ? 2 * cap : 64;
+      entry *grown = realloc(*list, (size_t)cap * sizeof **list);
+      if (grown)
+        *list = grown;
+      else
+        cls = gr_fail(err, ERR_NoMemory, "the list of the cache", (long long)cap);
+    }
+    if (!cls && read_entry(dir, f->d_name, &(*list)[*n])) ++*n;
+  }
+  closedir(d);
+  if (!cls) return GR_OK;
+  free(*list);
+  *list = NULL;
+  *n = 0;
+  return cls;
+}
+
+static int newest_first(const void *a, const void *b) {
+  const entry *x = a, *y = b;
+  if (x->used != y->used) return x->used < y->used ? 1 : -1;
+  return strcmp(x->name, y->name);
+}
+
+/* Keeps the newest within the bounds; temporary files an hour old were left by a process that died. */
+static void evict(const char *dir) {
+  gr_error ignored = {0};
+  entry *list;
+  int n, kept = 0;
+  int64_t bytes = 0;
+  time_t now = time(NULL);
+  if (list_entries(dir, &list, &n, &ignored)) n = 0;
+  if (n) qsort(list, (size_t)n, sizeof *list, newest_first);
+  for (int k = 0; k < n; k++) {
+    bool stale = list[k].temporary && list[k].used < now - 3600;
+    if (list[k].temporary && !stale) continue;
+    bytes += list[k].bytes;
+    if (stale || ++kept > CACHE_FILES || bytes > cache_bytes) remove_entry(dir, &list[k]);
+  }
+  free(list);
+  gr_error_clear(&ignored);
+}
+
+gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error *err) {
+  entry *list;
+  int n;
+  *files = *bytes = 0;
+  gr_class cls = list_entries(dir, &list, &n, err);
+  for (int k = 0; k < n; k++)
+    if (!list[k].temporary) ++*files, *bytes += list[k].bytes;
+  free(list);
+  return cls;
+}
+
+gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err) {
+  entry *list;
+  int n, left;
+  *files = 0;
+  gr_class cls = list_entries(dir, &list, &n, err);
+  for (int k = 0; k < n; k++) {
+    remove_entry(dir, &list[k]);
+    *files += !list[k].temporary;
+  }
+  free(list);
+  if (cls) return cls;
+  cls = list_entries(dir, &list, &left, err);
+  free(list);
+  if (cls || left < n || n == 0) return cls;
+  *files = 0;
+  return gr_failf(err, GR_ARGUMENT, "the kernels in '%s' cannot be deleted", dir);
+}
+
+/* ---- one kernel on disk ------------------------------------------------------------------------------------------- */
+
+static bool cache_path(char path[LONG_PATH], const char *dir, const char *key, const char *tail) {
+  return (size_t)snprintf(path, LONG_PATH, "%s/%s%s", dir, key, tail) < LONG_PATH;
+}
+
+/* Eviction goes by the time of the last use, to the day. */
+static void mark_used(const char *path) {
+  struct stat st;
+  if (stat(path, &st) == 0 && st.st_mtime < time(NULL) - DAY) utime(path, NULL);
+}
+
+/* The checked bytes of the kernel, malloc'ed, or NULL: not there, or damaged and now deleted. */
+static char *read_cached(const char *dir, const char *key, size_t *n) {
+  gr_error ignored = {0};
+  char path[LONG_PATH], *data = NULL;
+  if (!cache_path(path, dir, key, ".so")) return NULL;
+  gr_class cls = gr_read_file(path, &data, n, &ignored);
+  gr_error_clear(&ignored);
+  if (cls) return NULL;
+  *n = checked_length(key, data, *n);
+  if (*n) {
+    mark_used(path);
+    return data;
+  }
+  free(data);
+  remove(path);
+  return NULL;
+}
+
+/* Differs between processes, threads and machines that share the folder. */
+static void unique_tail(char tail[32]) {
+  static atomic_uint count;
+  gr_sha256 h;
+  char parts[128], hex[65];
+  snprintf(parts, sizeof parts, "%ld %u %lld %.9f %p", (long)getpid(), atomic_fetch_add(&count, 1),
+           (long long)time(NULL), gr_now(), (void *)parts);
+  gr_sha256_init(&h);
+  add_text(&h, parts);
+  gr_sha256_hex(&h, hex);
+  snprintf(tail, 32, ".%.16s.tmp", hex);
+}
+
+static gr_class store(const char *dir, const char *key, const char *data, size_t n, gr_error *err) {
+  char tail[32], path[LONG_PATH], temporary[LONG_PATH];
+  unique_tail(tail);
+  if (!cache_path(path, dir, key, ".so") || !cache_path(temporary, dir, key, tail))
+    return gr_failf(err, GR_ARGUMENT, "the path '%.200s...' is too long", dir);
+  char *whole = malloc(n + TRAILER + 1);
+  if (!whole) return gr_fail(err, ERR_NoMemory, "a kernel", (long long)n);
+  memcpy(whole, data, n);
+  make_trailer(whole + n, key, data, n);
+  gr_class cls = gr_write_file(temporary, whole, n + TRAILER, err);
+  if (!cls) cls = gr_rename(temporary, path, err);
+  if (cls)
+    remove(temporary);
+  else
+    evict(dir);
+  free(whole);
+  return cls;
+}
+
+/* ---- a kernel ----------------------------------------------------------------------------------------------------- */
+
+/* The first line of why, as a note. */
+static void note_unkept(gr_report *report, const gr_error *why) {
+  snprintf(report->note, sizeof report->note, "the kernel was not kept in the cache: %.*s",
+           (int)strcspn(why->message, "\n"), why->message);
+}
+
+static gr_class compile(const gr_compiler *cc, const char *text, const gr_options *opt, char **data, size_t *n,
+                        gr_error *err) {
+  char dir[LONG_PATH - 128], path[LONG_PATH];
+  gr_class cls = gr_temp_dir(opt->tmp_dir, dir, sizeof dir, err);
+  if (cls) return cls;
+  snprintf(path, sizeof path, "%s/kernel.so", dir);
+  cls = gr_compile_c(cc, opt->cflags, text, dir, path, err);
+  if (!cls) cls = gr_read_file(path, data, n, err);
+  gr_remove_dir(dir);
+  return cls;
+}
+
+/* The file of the cache itself, which read_cached has just checked: half a millisecond less than a copy. */
+static bool load_in_place(const char *dir, const char *key, gr_kernel_fn **fn) {
+  gr_error ignored = {0};
+  char path[LONG_PATH];
+  bool done = cache_path(path, dir, key, ".so") && gr_may_map(path) && !load_file(path, fn, &ignored);
+  gr_error_clear(&ignored);
+  return done;
+}
+
+static bool from_disk(const char *key, const gr_options *opt, gr_kernel_fn **fn) {
+  gr_error ignored = {0};
+  size_t n;
+  char *data = read_cached(opt->cache_dir, key, &n);
+  bool done = data && (load_in_place(opt->cache_dir, key, fn) || !load_bytes(key, data, n, opt, true, fn, &ignored));
+  free(data);
+  gr_error_clear(&ignored);
+  return done;
+}
+
+/* Compiles, loads, and then keeps what can be loaded. */
+static gr_class from_compiler(const gr_compiler *cc, const char *key, const char *text, const gr_options *opt,
+                              bool has_cache, gr_kernel_fn **fn, gr_report *report, gr_error *err) {
+  gr_error trouble = {0};
+  char *data = NULL;
+  size_t n = 0;
+  double start = gr_now();
+  gr_class cls = compile(cc, text, opt, &data, &n, err);
+  report->seconds_compile = gr_now() - start;
+  if (!cls) cls = load_bytes(key, data, n, opt, has_cache, fn, err);
+  if (!cls && has_cache && store(opt->cache_dir, key, data, n, &trouble)) note_unkept(report, &trouble);
+  free(data);
+  gr_error_clear(&trouble);
+  return cls;
+}
+
+static gr_class make_kernel(const gr_compiler *cc, const char *key, const char *text, const gr_options *opt,
+                            gr_kernel_fn **fn, gr_report *report, gr_error *err) {
+  gr_error trouble = {0};
+  bool wanted = opt->cache_dir && *opt->cache_dir;
+  bool has_cache = wanted && !gr_make_private_dir(opt->cache_dir, &trouble);
+  if (wanted && !has_cache) note_unkept(report, &trouble);
+  gr_error_clear(&trouble);
+  report->origin = GR_FROM_DISK;
+  if (!has_cache || !from_disk(key, opt, fn)) {
+    report->origin = GR_NO_KERNEL;
+    gr_class cls = from_compiler(cc, key, text, opt, has_cache, fn, report, err);
+    if (cls) return cls;
+    report->origin = GR_COMPILED;
+  }
+  keep_loaded(key, *fn);
+  return GR_OK;
+}
+
+gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err) {
+  gr_compiler cc = {0};
+  char key[KEY_LENGTH + 1];
+  report->seconds_compile = 0;
+  gr_class cls = gr_compiler_find(opt->cc, &cc, err);
+  if (cls) return cls;
+  make_key(key, &cc, opt->cflags, text);
+  *fn = find_loaded(key);
+  if (*fn)
+    report->origin = GR_FROM_MEMORY;
+  else
+    cls = make_kernel(&cc, key, text, opt, fn, report, err);
+  gr_compiler_free(&cc);
+  return cls;
+}

@@ -1,0 +1,262 @@
+/* emit_red.c: the reductions inside a tile, for the lanes of one vector of rows: a family is five functions.
+ * What is accumulated lives in local arrays and is folded into the state (doubles, see reduce.c) at the end of the tile:
+ * sums of blocks of columns are added in double, so that the error of single precision does not grow with N. */
+#include "gr.h"
+
+static int formula_dim(const gr_emitter *e) { return e->p->red.dim; }
+
+/* An array of accumulators: a local one, or a part of the workspace. `size` is in vectors V. */
+static void array(gr_emitter *e, const char *type, const char *name, int n, int size) {
+  gr_declare(e, type, name, n, e->p->red_work < 0 ? -1 : e->p->red_work + e->red_used);
+  e->red_used += size;
+}
+
+static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
+static const char *column(const gr_emitter *e) { return e->p->group > 1 ? "(TI)(b + c + q)" : "(TI)(b + c)"; }
+static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
+
+/* ---- Total ---- */
+
+static void total_zero(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k), *load = e->p->acc64 ? "vd_load(AT(%s))" : "v_of(vd_load(AT(%s)))";
+  (void)data;
+  if (e->p->scheme == SUM_BLOCK) {
+    gr_line(&e->out, e->p->acc64 ? "sum[%s] = vd_set(0);" : "sum[%s] = v_set(0);", i);
+    return;
+  }
+  gr_str b = {.arena = e->c->arena};
+  gr_putf(&b, load, i);
+  gr_line(&e->out, "sum[%s] = %s;", i, b.s);
+  if (e->p->scheme != SUM_KAHAN) return;
+  b = (gr_str){.arena = e->c->arena};
+  gr_putf(&b, load, at(e, k, formula_dim(e)));
+  gr_line(&e->out, "lost[%s] = %s;", i, b.s);
+}
+
+static void total_begin(gr_emitter *e) {
+  const char *type = e->p->acc64 ? "VD" : "V";
+  int n = formula_dim(e), size = n * (e->p->acc64 && !e->p->f64 ? 2 : 1);
+  array(e, type, "sum", n, size);
+  if (e->p->scheme == SUM_KAHAN) array(e, type, "lost", n, size);
+  gr_each(e, n, total_zero, NULL);
+}
+
+static void total_component(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k), *f = root(e, k), *type = e->p->acc64 ? "VD" : "V";
+  (void)data;
+  if (e->p->acc64) f = gr_format(e->c->arena, "vd_of(%s)", f);
+  if (e->p->scheme == SUM_KAHAN)
+    gr_line(&e->out, "{ const %s y = %s - lost[%s], t = sum[%s] + y; lost[%s] = (t - sum[%s]) - y; sum[%s] = t; }", type, f, i,
+            i, i, i, i);
+  else
+    gr_line(&e->out, "sum[%s] += %s;", i, f);
+}
+
+static void total_step(gr_emitter *e) {
+  if (!e->p->late) gr_each(e, formula_dim(e), total_component, NULL);
+}
+
+/* Adds a column's term to `a` for all columns of the group; the full group has a constant length. */
+static void group_sum(gr_emitter *e, const char *term) {
+  gr_line(&e->out, "if (nq == G)");
+  gr_line(&e->out, "  for (int q = 0; q < G; q++) a += %s;", term);
+  gr_line(&e->out, "else");
+  gr_line(&e->out, "  for (int q = 0; q < nq; q++) a += %s;", term);
+}
+
+static void total_late(gr_emitter *e, gr_idx k, const void *data) {
+  (void)data;
+  gr_line(&e->out, "V a = sum[%s];", gr_idx_text(e, k));
+  group_sum(e, root(e, k));
+  gr_line(&e->out, "sum[%s] = a;", gr_idx_text(e, k));
+}
+
+static void total_group(gr_emitter *e) {
+  if (!e->p->late) return;
+  e->late = true;
+  gr_each(e, formula_dim(e), total_late, NULL);
+  e->late = false;
+}
+
+static void total_fold(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k), *of = e->p->acc64 ? "" : "vd_of";
+  (void)data;
+  if (e->p->scheme == SUM_BLOCK)
+    gr_line(&e->out, "vd_store(AT(%s), vd_load(AT(%s)) + %s(sum[%s]));", i, i, of, i);
+  else
+    gr_line(&e->out, "vd_store(AT(%s), %s(sum[%s]));", i, of, i);
+  if (e->p->scheme == SUM_KAHAN) gr_line(&e->out, "vd_store(AT(%s), %s(lost[%s]));", at(e, k, formula_dim(e)), of, i);
+}
+
+static void total_end(gr_emitter *e) { gr_each(e, formula_dim(e), total_fold, NULL); }
+
+/* ---- Extremum ---- */
+
+static const char *compare(const gr_emitter *e) { return e->p->red.direction > 0 ? "<" : ">"; }
+
+static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  (void)data;
+  gr_line(&e->out, "best[%s] = v_of(vd_load(AT(%s)));", i, i);
+  if (e->p->red.index) gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
+}
+
+static void extremum_begin(gr_emitter *e) {
+  array(e, "V", "best", formula_dim(e), formula_dim(e));
+  if (e->p->red.index) array(e, "VI", "at", formula_dim(e), formula_dim(e));
+  gr_each(e, formula_dim(e), extremum_load, NULL);
+}
+
+static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k), *f = root(e, k);
+  (void)data;
+  if (!e->p->red.index) {
+    gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, e->p->red.direction > 0 ? "v_min" : "v_max", f, i);
+    return;
+  }
+  gr_line(&e->out, "{ const V f = %s; const VI m = (f %s best[%s]) | ((at[%s] < 0) & (f == f));", f, compare(e), i, i);
+  gr_line(&e->out, "  best[%s] = v_sel(m, f, best[%s]); at[%s] = vi_sel(m, vi_set(%s), at[%s]); }", i, i, i, column(e), i);
+}
+
+static void extremum_step(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_component, NULL); }
+
+static void extremum_store(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  (void)data;
+  gr_line(&e->out, "vd_store(AT(%s), vd_of(best[%s]));", i, i);
+  if (e->p->red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at[%s]));", at(e, k, formula_dim(e)), i);
+}
+
+static void extremum_end(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_store, NULL); }
+
+/* ---- Top: sorted lists; a column that beats the worst in any lane is inserted in all lanes that it beats ---- */
+
+static void top_begin(gr_emitter *e) {
+  int n = formula_dim(e) * e->p->red.k;
+  array(e, "V", "best", n, n);
+  array(e, "VI", "at", n, n);
+  gr_line(&e->out, "for (int s = 0; s < %d; s++) best[s] = v_of(vd_load(AT(s))), at[s] = int_of_vd(vd_load(AT(s + %d)));", n, n);
+}
+
+static void top_component(gr_emitter *e, gr_idx k, const void *data) {
+  int K = e->p->red.k;
+  const char *cmp = compare(e);
+  (void)data;
+  gr_open(e, " ");
+  gr_line(&e->out, "V f = %s;", root(e, k));
+  gr_line(&e->out, "V *const v = best + %s * %d;", gr_idx_text(e, k), K);
+  gr_line(&e->out, "VI *const w = at + %s * %d;", gr_idx_text(e, k), K);
+  gr_open(e, "if (vi_any((f %s v[%d]) | ((w[%d] < 0) & (f == f))))", cmp, K - 1, K - 1);
+  gr_line(&e->out, "VI i = vi_set(%s), shift = vi_set(0);", column(e));
+  gr_open(e, "for (int s = 0; s < %d; s++)", K);
+  gr_line(&e->out, "const V vs = v[s];");
+  gr_line(&e->out, "const VI ws = w[s];");
+  gr_line(&e->out, "shift |= (f %s vs) | ((ws < 0) & (f == f));", cmp);
+  gr_line(&e->out, "v[s] = v_sel(shift, f, vs), f = v_sel(shift, vs, f);");
+  gr_line(&e->out, "w[s] = vi_sel(shift, i, ws), i = vi_sel(shift, ws, i);");
+  gr_close(e);
+  gr_close(e);
+  gr_close(e);
+}
+
+static void top_step(gr_emitter *e) { gr_each(e, formula_dim(e), top_component, NULL); }
+
+static void top_end(gr_emitter *e) {
+  int n = formula_dim(e) * e->p->red.k;
+  gr_line(&e->out, "for (int s = 0; s < %d; s++) vd_store(AT(s), vd_of(best[s])), vd_store(AT(s + %d), vd_of_int(at[s]));", n, n);
+}
+
+/* ---- ExpSum: the maximum of a group is found first, so that a pair costs one exponential and sums are rescaled once
+ * per group.  `base` is the maximum made finite enough to subtract: -Inf becomes 0, and Inf - Inf is taken as 0. ---- */
+
+static void expsum_begin(gr_emitter *e) {
+  array(e, "V", "sum", e->p->red.nweight, e->p->red.nweight);
+  gr_line(&e->out, "V top = v_set((T)-__builtin_inf());");
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) sum[k] = v_set(0);", e->p->red.nweight);
+}
+
+static int weight_dim(const gr_emitter *e) { return e->p->weight < 0 ? 0 : e->p->dag->node[e->p->weight].dim; }
+static bool weights_kept(const gr_emitter *e) { return e->p->weight >= 0 && !e->p->late; }
+
+static void expsum_group_begin(gr_emitter *e) {
+  gr_line(&e->out, "V fg[G];");
+  if (!weights_kept(e)) return;
+  int used = e->red_used, n = weight_dim(e);
+  array(e, "V", "wg", e->p->group * n, e->p->group * n);
+  e->red_used = used;
+}
+
+static void keep_weight(gr_emitter *e, gr_idx k, const void *data) {
+  (void)data;
+  gr_line(&e->out, "wg[%s * G + q] = %s;", gr_idx_text(e, k), gr_value(e, e->p->weight, k));
+}
+
+static void expsum_step(gr_emitter *e) {
+  gr_line(&e->out, "fg[q] = %s;", root(e, (gr_idx){NULL, 0}));
+  if (weights_kept(e)) gr_each(e, weight_dim(e), keep_weight, NULL);
+}
+
+static void expsum_sum(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = at(e, k, e->p->red.lead), *w;
+  (void)data;
+  w = e->p->late ? gr_value(e, e->p->weight, k) : gr_format(e->c->arena, "wg[%s * G + q]", gr_idx_text(e, k));
+  gr_open(e, " ");
+  gr_line(&e->out, "V a = sum[%s] * keep;", i);
+  group_sum(e, gr_format(e->c->arena, "fg[q] * %s", w));
+  gr_line(&e->out, "sum[%s] = a;", i);
+  gr_close(e);
+}
+
+static void expsum_group(gr_emitter *e) {
+  gr_line(&e->out, "V m = top;");
+  gr_line(&e->out, "for (int q = 0; q < nq; q++) m = v_max(fg[q], m);");
+  gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
+  gr_line(&e->out, "const V keep = v_exp(v_sel(top == base, v_set(0), top - base));");
+  gr_line(&e->out, "for (int q = 0; q < nq; q++) fg[q] = v_exp(v_sel(fg[q] == base, v_set(0), fg[q] - base));");
+  gr_line(&e->out, "top = m;");
+  e->late = true;
+  e->col = "q";
+  if (e->p->red.lead || e->p->weight < 0) {
+    gr_open(e, " ");
+    gr_line(&e->out, "V a = sum[0] * keep;");
+    group_sum(e, "fg[q]");
+    gr_line(&e->out, "sum[0] = a;");
+    gr_close(e);
+  }
+  gr_each(e, weight_dim(e), expsum_sum, NULL);
+  e->late = false;
+}
+
+static void expsum_end(gr_emitter *e) {
+  gr_open(e, " ");
+  gr_line(&e->out, "const V old = v_of(vd_load(AT(0))), m = v_max(top, old);");
+  gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
+  gr_line(&e->out, "const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));");
+  gr_line(&e->out, "const VD add = vd_of(v_exp(v_sel(top == base, v_set(0), top - base)));");
+  gr_line(&e->out, "vd_store(AT(0), vd_of(m));");
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]) * add);",
+          e->p->red.nweight);
+  gr_close(e);
+}
+
+/* ---- dispatch ---- */
+
+static void nothing(gr_emitter *e) { (void)e; }
+
+static const struct {
+  void (*begin)(gr_emitter *), (*group_begin)(gr_emitter *), (*step)(gr_emitter *), (*group)(gr_emitter *),
+      (*end)(gr_emitter *);
+} families[FAM_COUNT] = {
+    [FAM_Total] = {total_begin, nothing, total_step, total_group, total_end},
+    [FAM_Extremum] = {extremum_begin, nothing, extremum_step, nothing, extremum_end},
+    [FAM_Top] = {top_begin, nothing, top_step, nothing, top_end},
+    [FAM_ExpSum] = {expsum_begin, expsum_group_begin, expsum_step, expsum_group, expsum_end}};
+
+void gr_emit_red_begin(gr_emitter *e) {
+  e->red_used = 0;
+  families[e->p->red.family].begin(e);
+}
+void gr_emit_red_group_begin(gr_emitter *e) { families[e->p->red.family].group_begin(e); }
+void gr_emit_red_step(gr_emitter *e) { families[e->p->red.family].step(e); }
+void gr_emit_red_group(gr_emitter *e) { families[e->p->red.family].group(e); }
+void gr_emit_red_end(gr_emitter *e) { families[e->p->red.family].end(e); }

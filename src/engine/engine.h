@@ -1,0 +1,162 @@
+/* engine.h: the public face of the genred engine.
+ *
+ * Text and numbers in, text and numbers out: plain C11, no R, no CUDA, no printing, no exit.  A program is made
+ * from strings (gr_program_new), asked about itself (gr_program_arg, gr_program_result, gr_program_dump) and run on
+ * column-major arrays of double (gr_program_run).  Every fallible function fills a caller-owned gr_error and returns
+ * GR_OK or the error's class; nothing longjmps across this header.  A program may be used by one thread at a time.
+ */
+#ifndef GENRED_ENGINE_H
+#define GENRED_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GR_VERSION "0.1.0"
+
+/* Classes of failure; the R side maps them to condition classes (genred_error_parse, ...). */
+typedef enum gr_class {
+  GR_OK = 0,
+  GR_PARSE,      /* the text is not a formula */
+  GR_DIMENSION,  /* dimensions do not fit */
+  GR_ARGUMENT,   /* a setting or an argument of the call is wrong */
+  GR_COMPILER,   /* no compiler, or it failed; gr_error.log has its output */
+  GR_CUDA,       /* no device, driver or NVRTC, or they failed */
+  GR_MEMORY,     /* out of memory, or a limit of the engine is reached */
+  GR_INTERRUPT,  /* the caller's `interrupted` said stop */
+  GR_INTERNAL    /* a bug in genred */
+} gr_class;
+
+#define GR_MESSAGE_MAX 2048
+
+typedef struct gr_error {
+  gr_class cls;
+  char message[GR_MESSAGE_MAX]; /* several lines: text, formula, caret, suggestion */
+  char *log;                    /* compiler output or NULL; freed by gr_error_clear */
+} gr_error;
+
+void gr_error_clear(gr_error *err);
+const char *gr_class_name(gr_class cls); /* "parse", "dimension", ... */
+
+/* ---- making a program --------------------------------------------------------------------------------------- */
+
+typedef struct gr_spec {
+  const char *formula;
+  const char *formula2;        /* weight of LogSumExp, SumSoftMaxWeight, ...; NULL if none */
+  const char *const *aliases;  /* "x = Vi(3)", ... */
+  int n_aliases;
+  const char *reduction;  /* "Sum", ...; NULL: not given (the formula may name it, else "Sum") */
+  int axis;               /* index that is reduced: 0 = i, 1 = j; -1: not given (the formula may, else 0) */
+  int opt_arg;            /* K of KMin and its kin; 0 or less with has_opt_arg is an error */
+  int has_opt_arg;
+  const char *dtype;      /* "float32" or "float64" */
+  const char *dtype_acc;  /* "auto", "float32", "float64" */
+  int use_double_acc;
+  const char *sum_scheme; /* "auto", "direct_sum", "block_sum", "kahan_scheme" */
+} gr_spec;
+
+typedef struct gr_program gr_program; /* owns every string the accessors return */
+
+gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err);
+void gr_program_free(gr_program *p);
+
+typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2 } gr_category;
+
+typedef struct gr_arg_info {
+  const char *name; /* the alias, or "arg1", ... where the alias has no name */
+  gr_category category;
+  int dim;
+} gr_arg_info;
+
+int gr_program_nargs(const gr_program *p);
+gr_arg_info gr_program_arg(const gr_program *p, int k); /* k-th argument of the call, from 0 */
+
+typedef struct gr_result_info {
+  const char *reduction; /* canonical name, "LogSumExp" */
+  int axis;              /* 0: one row out per j; 1: one row out per i */
+  int dim;               /* D: columns of a result row (of each of the K for KMin) */
+  int k;                 /* K of KMin and its kin, else 0 */
+  int n;                 /* number of results: 1, or 2 (value, index) */
+  int is_index[2];       /* whether result r holds indices */
+  const char *dtype;     /* "float32" or "float64" */
+  const char *note;      /* how a reduction written in the formula was read, or NULL */
+} gr_result_info;
+
+gr_result_info gr_program_result(const gr_program *p);
+
+/* Stages: "tokens", "ast", "dag", "plan", "c".  *text is malloc'ed, NUL-terminated. */
+gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err);
+
+/* ---- running it --------------------------------------------------------------------------------------------- */
+
+/* Component k of row r is data[r + k * stride].  A Pm(d) is rows = 1, stride = 1. */
+typedef struct gr_array {
+  const double *data;
+  int64_t rows;
+  int64_t cols;
+  int64_t stride;
+} gr_array;
+
+typedef enum gr_backend { GR_AUTO = 0, GR_CPU, GR_INTERPRETER } gr_backend;
+
+typedef enum gr_otype {
+  GR_F64,   /* double */
+  GR_R_INT, /* int32_t, 1-based, INT32_MIN where there is none: an R integer */
+  GR_I64    /* int64_t, 0-based, -1 where there is none */
+} gr_otype;
+
+/* Result r of row m, component d, neighbour k: data[m + rows * (k + K * d)]; K = 1 when the reduction has none. */
+typedef struct gr_output {
+  void *data;
+  gr_otype type;
+} gr_output;
+
+typedef struct gr_options {
+  gr_backend backend;
+  int threads;           /* at most this many; 1 = no parallel region at all */
+  const char *cc;        /* compiler command, split as a shell does; NULL or "": search cc, gcc, clang */
+  const char *cflags;    /* extra compiler flags or NULL */
+  const char *cache_dir; /* existing or creatable folder for compiled kernels; NULL or "": none is kept */
+  const char *tmp_dir;   /* existing folder for scratch files (never NULL for the CPU backend) */
+  int (*interrupted)(void *ctx);               /* polled on the calling thread, about every 50 ms; may be NULL */
+  void (*progress)(double fraction, void *ctx); /* likewise; may be NULL */
+  void *ctx;
+} gr_options;
+
+typedef enum gr_origin { GR_NO_KERNEL, GR_FROM_MEMORY, GR_FROM_DISK, GR_COMPILED } gr_origin;
+
+typedef struct gr_report {
+  gr_backend backend;  /* what ran: GR_CPU or GR_INTERPRETER */
+  gr_origin origin;    /* where the kernel came from */
+  int threads;         /* threads that took part */
+  double seconds_compile, seconds_run;
+  char note[512]; /* why "auto" did not use the compiler, or why the cache was not written; else "" */
+} gr_report;
+
+/* Checks the arguments (dimensions, M, N) and gives the number of result rows. */
+gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, gr_error *err);
+
+gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
+                        gr_report *report, gr_error *err);
+
+/* Compiles (or finds) the kernel without running it. */
+gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
+
+/* ---- the engine itself -------------------------------------------------------------------------------------- */
+
+/* The compiler that would be used: path and version line, or a message in err. */
+gr_class gr_compiler_info(const char *cc, char *text, size_t size, gr_error *err);
+const char *gr_simd_name(void); /* widest vectors of this CPU, "AVX2" */
+
+/* Bytes and number of kernels in a cache folder; clear deletes them. Files that are not ours are left alone. */
+gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error *err);
+gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err);
+int gr_kernels_loaded(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,51 @@
+/* errs.h: every message of the engine, one row each: ERR(name, class, printf format).
+ * Formula errors are followed by the text, a caret line and, where one is near, a suggestion (see gr_throw). */
+#define GR_ERRORS(ERR)                                                                                                 \
+  ERR(Char, GR_PARSE, "unexpected character %s")                                                                       \
+  ERR(Number, GR_PARSE, "`%s` is not a number")                                                                        \
+  ERR(Empty, GR_PARSE, "the %s is empty")                                                                              \
+  ERR(Expected, GR_PARSE, "expected %s, found %s")                                                                     \
+  ERR(Trailing, GR_PARSE, "expected the end of the formula, found %s")                                                 \
+  ERR(Depth, GR_PARSE, "the formula is nested more than %d levels deep")                                               \
+  ERR(TooLong, GR_PARSE, "the %s is %lld characters long; the limit is %lld")                                          \
+  ERR(UnknownOp, GR_PARSE, "unknown operation `%s`")                                                                   \
+  ERR(UnknownVar, GR_PARSE, "unknown variable `%s`")                                                                   \
+  ERR(OpAsVar, GR_PARSE, "`%s` is an operation and needs its arguments in parentheses")                                \
+  ERR(Arity, GR_PARSE, "`%s` takes %s, found %d")                                                                      \
+  ERR(IntArg, GR_PARSE, "argument %d of `%s` must be an integer constant")                                             \
+  ERR(ListArg, GR_PARSE, "argument %d of `%s` must be a list of integers such as [2,3]")                               \
+  ERR(ListHere, GR_PARSE, "a list of integers cannot stand here")                                                      \
+  ERR(ExprArg, GR_PARSE, "argument %d of `%s` must be an expression, not a list")                                      \
+  ERR(Reduction, GR_PARSE, "unknown reduction `%s`")                                                                   \
+  ERR(ReductionHere, GR_PARSE, "a reduction can only stand outermost")                                                 \
+  ERR(ReductionTag, GR_PARSE, "`%s` needs the category of its result, 0 (by i) or 1 (by j)")                           \
+  ERR(ReductionTwice, GR_ARGUMENT, "the formula says %s, but reduction_op is \"%s\"")                                  \
+  ERR(AxisTwice, GR_ARGUMENT,                                                                                          \
+      "the formula asks for a result by %s (axis = %d), but axis = %d was given")                                      \
+  ERR(Alias, GR_PARSE, "an alias reads NAME = Vi(dim), Vj(dim) or Pm(dim); found %s")                                  \
+  ERR(AliasTwice, GR_PARSE, "the alias `%s` is defined twice")                                                         \
+  ERR(Position, GR_PARSE, "position %d is used by two different arguments")                                            \
+  ERR(PositionGap, GR_PARSE, "no argument has position %d, but there is one at position %d")                           \
+  ERR(PositionRange, GR_PARSE, "the position of an argument must be between 0 and %d, not %lld")                       \
+  ERR(VarDim, GR_DIMENSION, "the dimension of a variable must be between 1 and %d, not %lld")                          \
+  ERR(VarCategory, GR_PARSE, "the category of a variable must be 0 (i), 1 (j) or 2 (parameter), not %lld")             \
+  ERR(Broadcast, GR_DIMENSION, "`%s` needs equal dimensions, or 1: found %s")                                          \
+  ERR(Dim, GR_DIMENSION, "`%s`: %s")                                                                                   \
+  ERR(DimLimit, GR_DIMENSION, "`%s` would have dimension %lld; the limit is %d")                                       \
+  ERR(ScalarNeeded, GR_DIMENSION, "%s needs a formula of dimension 1, found %d")                                       \
+  ERR(NodeLimit, GR_MEMORY, "the formula has more than %d nodes")                                                      \
+  ERR(NoMemory, GR_MEMORY, "out of memory (%s, %lld bytes)")                                                           \
+  ERR(Weight, GR_ARGUMENT, "%s needs formula2, the weight")                                                            \
+  ERR(NoWeight, GR_ARGUMENT, "%s takes no formula2")                                                                   \
+  ERR(OptArg, GR_ARGUMENT, "%s needs opt_arg, the number K of neighbours")                                             \
+  ERR(OptArgRange, GR_ARGUMENT, "opt_arg (K) must be between 1 and %d, not %d")                                        \
+  ERR(NoOptArg, GR_ARGUMENT, "%s takes no opt_arg")                                                                    \
+  ERR(Choice, GR_ARGUMENT, "%s must be one of %s, not \"%s\"")                                                         \
+  ERR(AxisRange, GR_ARGUMENT, "axis must be 0 (reduce i) or 1 (reduce j), not %d")                                     \
+  ERR(NArgs, GR_ARGUMENT, "%d arguments expected (%s), %d given")                                                      \
+  ERR(ArgCols, GR_ARGUMENT, "argument `%s` must have %d column%s (%s), it has %lld")                                   \
+  ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld")                                   \
+  ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld and %lld rows")              \
+  ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld")                                          \
+  ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c")                                    \
+  ERR(Internal, GR_INTERNAL, "internal error in genred: %s")

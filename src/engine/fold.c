@@ -1,0 +1,116 @@
+/* fold.c: rewrites that keep the value up to rounding, NaN and overflow included; called by the constructor.
+ * One function per operation that has rules; each returns the simpler node, or -1. */
+#include <math.h>
+
+#include "gr.h"
+
+typedef gr_ref rule(gr_dag *g, const gr_node *n);
+
+static const gr_node *kid(const gr_dag *g, const gr_node *n, int k) { return &g->node[n->kid[k]]; }
+
+static gr_ref mk1(gr_dag *g, const gr_node *n, gr_op op, gr_ref a) { return gr_mk(g, &n->span, op, &a, 1, NULL, 0); }
+
+static gr_ref mk2(gr_dag *g, const gr_node *n, gr_op op, gr_ref a, gr_ref b) {
+  return gr_mk(g, &n->span, op, (gr_ref[]){a, b}, 2, NULL, 0);
+}
+
+static gr_ref mk_int(gr_dag *g, const gr_node *n, gr_op op, gr_ref a, int i) {
+  return gr_mk(g, &n->span, op, &a, 1, &i, 1);
+}
+
+/* a + (-b) = a - b */
+static gr_ref fold_Add(gr_dag *g, const gr_node *n) {
+  if (kid(g, n, 1)->op == OP_Minus) return mk2(g, n, OP_Subtract, n->kid[0], kid(g, n, 1)->kid[0]);
+  return -1;
+}
+
+/* a - (-b) = a + b */
+static gr_ref fold_Subtract(gr_dag *g, const gr_node *n) {
+  if (kid(g, n, 1)->op == OP_Minus) return mk2(g, n, OP_Add, n->kid[0], kid(g, n, 1)->kid[0]);
+  return -1;
+}
+
+/* 1 a = a 1 = a;  (-1) a = -a;  a a = a^2 */
+static gr_ref fold_Mult(gr_dag *g, const gr_node *n) {
+  for (int k = 0; k < 2; k++) {
+    if (gr_is_const(g, n->kid[k], 1)) return n->kid[1 - k];
+    if (gr_is_const(g, n->kid[k], -1)) return mk1(g, n, OP_Minus, n->kid[1 - k]);
+  }
+  return n->kid[0] == n->kid[1] ? mk1(g, n, OP_Square, n->kid[0]) : -1;
+}
+
+/* a / 1 = a;  1 / a = Inv(a) */
+static gr_ref fold_Divide(gr_dag *g, const gr_node *n) {
+  if (gr_is_const(g, n->kid[1], 1)) return n->kid[0];
+  return gr_is_const(g, n->kid[0], 1) ? mk1(g, n, OP_Inv, n->kid[1]) : -1;
+}
+
+static gr_ref fold_Minus(gr_dag *g, const gr_node *n) {
+  return kid(g, n, 0)->op == OP_Minus ? kid(g, n, 0)->kid[0] : -1;
+}
+
+/* (-a)^2 = |a|^2 = a^2 */
+static gr_ref fold_Square(gr_dag *g, const gr_node *n) {
+  gr_op op = kid(g, n, 0)->op;
+  return op == OP_Minus || op == OP_Abs ? mk1(g, n, OP_Square, kid(g, n, 0)->kid[0]) : -1;
+}
+
+static gr_ref fold_PowInt(gr_dag *g, const gr_node *n) {
+  switch (n->ints[0]) {
+  case 1: return n->kid[0];
+  case 2: return mk1(g, n, OP_Square, n->kid[0]);
+  case -1: return mk1(g, n, OP_Inv, n->kid[0]);
+  default: return -1;
+  }
+}
+
+static gr_ref fold_Sum(gr_dag *g, const gr_node *n) { return kid(g, n, 0)->dim == 1 ? n->kid[0] : -1; }
+
+static gr_ref fold_SumT(gr_dag *g, const gr_node *n) {
+  (void)g;
+  return n->ints[0] == 1 ? n->kid[0] : -1;
+}
+
+/* Component m of a repeated, extracted or concatenated vector is a component of what it was made from. */
+static gr_ref fold_Elem(gr_dag *g, const gr_node *n) {
+  const gr_node *f = kid(g, n, 0);
+  int m = n->ints[0];
+  if (f->dim == 1) return n->kid[0];
+  if (f->op == OP_SumT) return f->kid[0];
+  if (f->op == OP_Extract) return mk_int(g, n, OP_Elem, f->kid[0], f->ints[0] + m);
+  if (f->op == OP_Concat) {
+    int d = kid(g, f, 0)->dim;
+    return m < d ? mk_int(g, n, OP_Elem, f->kid[0], m) : mk_int(g, n, OP_Elem, f->kid[1], m - d);
+  }
+  return -1;
+}
+
+static gr_ref fold_Extract(gr_dag *g, const gr_node *n) {
+  const gr_node *f = kid(g, n, 0);
+  if (n->dim == f->dim) return n->kid[0];
+  if (n->dim == 1) return mk_int(g, n, OP_Elem, n->kid[0], n->ints[0]);
+  if (f->op == OP_Extract)
+    return gr_mk(g, &n->span, OP_Extract, f->kid, 1, (int[]){f->ints[0] + n->ints[0], n->dim}, 2);
+  return -1;
+}
+
+static rule *const rules[OP_COUNT] = {
+    [OP_Add] = fold_Add,       [OP_Subtract] = fold_Subtract, [OP_Mult] = fold_Mult,     [OP_Divide] = fold_Divide,
+    [OP_Minus] = fold_Minus,   [OP_Square] = fold_Square,     [OP_PowInt] = fold_PowInt, [OP_Sum] = fold_Sum,
+    [OP_SumT] = fold_SumT,     [OP_Elem] = fold_Elem,         [OP_Extract] = fold_Extract};
+
+/* An element-wise operation on constants is a constant, computed in double. */
+static gr_ref fold_constants(gr_dag *g, const gr_node *n) {
+  double v[3] = {0, 0, 0};
+  if (gr_ops[n->op].kind != KIND_EW) return -1;
+  for (int k = 0; k < n->nkid; k++) {
+    if (kid(g, n, k)->op != OP_Const) return -1;
+    v[k] = kid(g, n, k)->num;
+  }
+  return gr_mk_const(g, &n->span, gr_ops[n->op].reference(v[0], v[1], v[2], n->nint ? n->ints[0] : 0));
+}
+
+gr_ref gr_fold(gr_dag *g, const gr_node *n) {
+  gr_ref r = fold_constants(g, n);
+  return r < 0 && rules[n->op] ? rules[n->op](g, n) : r;
+}

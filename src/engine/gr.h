@@ -1,0 +1,484 @@
+/* gr.h: the engine's private header: shared types and prototypes, grouped by owning file.
+ *
+ * Memory: everything a program owns lives in its arena and is freed whole.  Compiler stages (lex ... emit) throw with
+ * gr_throw to the one protected call in program.c and own nothing but arena memory.  OS code (os, cc, cache, run)
+ * returns a gr_class, fills a caller-owned gr_error, and cleans up at one label. */
+#ifndef GENRED_GR_H
+#define GENRED_GR_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine.h"
+#include "errs.h"
+#include "ops.h"
+#include "reds.h"
+
+#if defined(__GNUC__)
+#define GR_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define GR_NORETURN __attribute__((noreturn))
+#else
+#define GR_PRINTF(f, a)
+#define GR_NORETURN
+#endif
+
+/* Limits; past one there is an error like any other. */
+enum {
+  GR_MAX_SOURCE = 1 << 20, /* characters of a formula */
+  GR_MAX_DEPTH = 500,      /* nesting in the text */
+  GR_MAX_HEIGHT = 5000,    /* of the syntax tree: terms of one long sum */
+  GR_MAX_NODES = 1 << 16,
+  GR_MAX_DIM = 1 << 20, /* of one expression */
+  GR_MAX_ARGS = 1000,
+  GR_MAX_K = 1024,
+  GR_MAX_KIDS = 3
+};
+
+/* ---- util.c: arena, string builder, errors ------------------------------------------------------------------- */
+
+typedef struct gr_block gr_block;
+typedef struct gr_arena {
+  gr_block *head;
+  struct gr_ctx *ctx; /* thrown to when memory ends; NULL: allocation returns NULL */
+} gr_arena;
+
+void *gr_alloc(gr_arena *a, size_t size); /* zeroed, 16-byte aligned */
+char *gr_strndup(gr_arena *a, const char *s, size_t n);
+char *gr_format(gr_arena *a, const char *fmt, ...) GR_PRINTF(2, 3);
+void gr_arena_free(gr_arena *a);
+
+/* A string that grows; owned by an arena, so a throw loses nothing. */
+typedef struct gr_str {
+  gr_arena *arena;
+  char *s;
+  size_t n, cap;
+  int indent; /* of gr_line, in steps of two spaces */
+} gr_str;
+
+void gr_put(gr_str *b, const char *s);
+void gr_putf(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3);
+void gr_line(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3); /* one indented line; an empty one for "" */
+
+/* A stretch of one of the source texts (formula, formula2, an alias). */
+typedef struct gr_span {
+  const char *text, *what; /* the whole text; "formula", "formula2", "alias" */
+  int start, len;
+} gr_span;
+
+typedef enum gr_errid {
+#define ERR(name, cls, fmt) ERR_##name,
+  GR_ERRORS(ERR)
+#undef ERR
+      ERR_COUNT
+} gr_errid;
+
+/* One compile: where throws go. */
+typedef struct gr_ctx {
+  jmp_buf *top;
+  gr_error *err;
+  gr_arena *arena;
+} gr_ctx;
+
+GR_NORETURN void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...);
+gr_class gr_fail(gr_error *err, gr_errid id, ...); /* fills err, returns its class; for code that does not throw */
+gr_class gr_failf(gr_error *err, gr_class cls, const char *fmt, ...) GR_PRINTF(3, 4);
+const char *gr_nearest(gr_arena *a, const char *name, const char *const *known, int n); /* or NULL */
+
+/* ---- hash.c --------------------------------------------------------------------------------------------------- */
+
+typedef struct gr_sha256 {
+  uint32_t h[8];
+  uint64_t bytes;
+  unsigned char block[64];
+} gr_sha256;
+
+void gr_sha256_init(gr_sha256 *s);
+void gr_sha256_add(gr_sha256 *s, const void *data, size_t n);
+void gr_sha256_hex(gr_sha256 *s, char hex[65]); /* finishes */
+
+/* ---- lex.c, parse.c -------------------------------------------------------------------------------------------- */
+
+typedef enum gr_tok {
+  TOK_END, TOK_NUMBER, TOK_NAME, TOK_LPAREN, TOK_RPAREN, TOK_LBRACKET, TOK_RBRACKET, TOK_COMMA, TOK_COLON, TOK_ASSIGN,
+  TOK_PLUS, TOK_MINUS, TOK_STAR, TOK_SLASH, TOK_POW, TOK_BAR, TOK_EQ, TOK_NE, TOK_LT, TOK_LE, TOK_GT, TOK_GE
+} gr_tok;
+
+typedef struct gr_token {
+  gr_tok kind;
+  gr_span span;
+  double num; /* TOK_NUMBER */
+  bool is_int;
+} gr_token;
+
+typedef enum gr_ast_kind { AST_NUMBER, AST_NAME, AST_CALL, AST_LIST } gr_ast_kind;
+
+/* Operators are calls of the operation they mean: `a*b` is Mult(a,b). */
+typedef struct gr_ast {
+  gr_ast_kind kind;
+  gr_span span; /* the whole expression; for a call of an operation, its name is in `name` */
+  gr_span at;   /* what an error about this node points to: name or operator */
+  const char *name;
+  double num;
+  bool is_int;
+  int height;
+  int n;
+  struct gr_ast **arg;
+} gr_ast;
+
+gr_token *gr_lex(gr_ctx *c, const char *text, const char *what, int *n); /* ends with TOK_END */
+gr_ast *gr_parse(gr_ctx *c, const char *text, const char *what);
+void gr_print_tokens(gr_str *b, const gr_token *t, int n);
+void gr_print_ast(gr_str *b, const gr_ast *a);
+
+/* ---- ops.c: the operation table --------------------------------------------------------------------------------- */
+
+typedef enum gr_op {
+#define LEAF(name) OP_##name,
+#define EW(name, ...) OP_##name,
+#define LOOP(name, ...) OP_##name,
+#define MACRO(name, ...) OP_##name,
+  GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)
+#undef LEAF
+#undef EW
+#undef LOOP
+#undef MACRO
+      OP_COUNT
+} gr_op;
+
+typedef enum gr_kind { KIND_LEAF, KIND_EW, KIND_LOOP, KIND_MACRO } gr_kind;
+enum { FLAG_VIEW = 1, FLAG_ONCE = 2 };
+
+typedef struct gr_dag gr_dag;
+typedef struct gr_node gr_node;
+
+typedef struct gr_opinfo {
+  const char *name;
+  gr_kind kind;
+  const char *signature;
+  int arity; /* element-wise: number of arguments */
+  int cost, flags;
+  const char *emitted; /* element-wise: C; macro: text */
+  double lo, hi;
+  const char *meaning;
+  double (*reference)(double a, double b, double c, int n); /* element-wise */
+  int (*dim)(const gr_dag *g, const gr_node *n); /* loop: the dimension; throws where the arguments do not fit */
+} gr_opinfo;
+
+extern const gr_opinfo gr_ops[OP_COUNT];
+int gr_op_find(const char *name); /* by exact name, or by its lower-case spelling; -1: none */
+const char *gr_op_signature(gr_op op);
+const char *const *gr_op_names(void); /* OP_COUNT of them */
+double ref_powi(double a, int n);
+
+/* A TensorDot in normal form: integers nkeep, ncont, then per axis (kept ones in the order of the result, then contracted
+ * ones) its size and its strides in the result, in f and in g. */
+typedef struct gr_axis {
+  int size, out, f, g;
+} gr_axis;
+
+static inline const gr_axis *gr_axes(const int *ints) { return (const gr_axis *)(ints + 2); }
+
+/* ---- dag.c: hash-consed nodes ------------------------------------------------------------------------------------ */
+
+typedef int gr_ref; /* index of a node; a kid's is smaller than its parent's */
+
+/* Category sets: on what a node depends. */
+enum { CAT_I = 1, CAT_J = 2, CAT_P = 4 };
+
+struct gr_node {
+  gr_op op;
+  int dim;
+  unsigned cats;
+  int nkid;
+  gr_ref kid[GR_MAX_KIDS];
+  int nint;
+  const int *ints; /* parameters of the operation; lists are stored as length, elements */
+  double num;      /* OP_Const */
+  gr_span span;    /* where it was first written; no part of its identity */
+};
+
+struct gr_dag {
+  gr_ctx *ctx;
+  gr_node *node;
+  int n, cap;
+  int *table, table_size; /* hash table of refs */
+};
+
+struct gr_args;
+gr_dag *gr_dag_new(gr_ctx *c);
+gr_ref gr_mk(gr_dag *g, const gr_span *at, gr_op op, const gr_ref *kid, int nkid, const int *ints, int nint);
+gr_ref gr_mk_zero(gr_dag *g, const gr_span *at, int dim);
+gr_ref gr_mk_const(gr_dag *g, const gr_span *at, double value);
+gr_ref gr_mk_var(gr_dag *g, const gr_span *at, int arg, gr_category cat, int dim);
+bool gr_is_const(const gr_dag *g, gr_ref r, double value);
+bool *gr_live(const gr_dag *g, gr_ref root, gr_ref root2, gr_arena *a); /* one flag per node; root2 may be -1 */
+void gr_print_node(gr_str *b, const gr_dag *g, gr_ref r, const struct gr_args *args);
+void gr_print_dag(gr_str *b, const gr_dag *g, gr_ref root, gr_ref root2, const struct gr_args *args);
+
+/* ---- fold.c: rewrites that keep the value; called by the one constructor gr_mk ------------------------------------ */
+
+gr_ref gr_fold(gr_dag *g, const gr_node *n); /* the node that replaces n, or -1 */
+
+/* ---- bind.c: aliases and AST to a DAG ------------------------------------------------------------------------------ */
+
+typedef struct gr_arg {
+  const char *name;
+  bool named;
+  gr_category cat;
+  int dim;
+  bool set; /* the position is taken */
+  gr_span span;
+} gr_arg;
+
+typedef struct gr_args {
+  gr_arg *arg;
+  int n;
+} gr_args;
+
+void gr_bind_aliases(gr_ctx *c, const char *const *alias, int n, gr_args *args);
+gr_ref gr_bind(gr_dag *g, gr_args *args, const gr_ast *ast);
+void gr_check_args(gr_ctx *c, const gr_args *args); /* no gap in the positions */
+
+/* A reduction written in the formula: Name_Reduction(f, [K,] tag [, weight]). */
+typedef struct gr_written {
+  const char *name; /* "Sum", or NULL when the formula is none */
+  const gr_ast *formula, *formula2;
+  int tag, k;
+  gr_span span;
+} gr_written;
+
+gr_written gr_read_reduction(gr_ctx *c, const gr_ast *ast);
+
+/* ---- reduce.c: the reduction table, on doubles ---------------------------------------------------------------------- */
+
+typedef enum gr_red {
+#define RED(name, ...) RED_##name,
+  GR_REDUCTIONS(RED)
+#undef RED
+      RED_COUNT
+} gr_red;
+
+typedef enum gr_family { FAM_Total, FAM_Extremum, FAM_Top, FAM_ExpSum, FAM_COUNT } gr_family;
+typedef enum gr_results { RES_V, RES_X, RES_VX, RES_R, RES_L, RES_Q } gr_results;
+typedef enum gr_need { NEED_N, NEED_O, NEED_Y } gr_need;
+
+typedef struct gr_redinfo {
+  const char *name;
+  gr_family family;
+  int direction;
+  gr_results results;
+  gr_need weight;
+  bool needs_k;
+  const char *meaning;
+} gr_redinfo;
+
+extern const gr_redinfo gr_reds[RED_COUNT];
+int gr_red_find(const char *name);
+const char *const *gr_red_names(int *n); /* with the synonyms */
+
+/* A reduction with its sizes.  State entry e of a row is state[e * ld]. */
+typedef struct gr_reduction {
+  gr_red red;
+  gr_family family;
+  int direction;
+  gr_results results;
+  int dim;     /* of the formula */
+  int k;       /* K, or 1 */
+  int nweight; /* ExpSum: components of s (1 without weight; 1 + dim of the weight for SumSoftMaxWeight) */
+  bool lead;       /* ExpSum: s[0] has weight 1 */
+  bool has_weight; /* ExpSum: there is a weight formula */
+  bool index;      /* Extremum: indices are kept too */
+  bool kahan;      /* Total: compensations are kept too */
+  int nstate;  /* doubles of state per row */
+  int nout;    /* results */
+  int out_dim; /* D of each result */
+} gr_reduction;
+
+void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int k, bool kahan);
+void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows);
+/* One pair: f has r->dim values (stride sf), w the weight's (stride sw). */
+void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf, const double *w,
+                 int64_t sw, int64_t col);
+void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from, int64_t ld_from);
+/* Writes row m of the outputs (rows in all) from the state. */
+void gr_red_finish(const gr_reduction *r, const double *state, int64_t ld, const gr_output *out, int64_t m,
+                   int64_t rows);
+
+/* ---- plan.c: what is computed when ------------------------------------------------------------------------------------ */
+
+/* "row" is the index that is kept, "col" the one that is reduced. */
+typedef enum gr_level { LEVEL_PARAM, LEVEL_ROW, LEVEL_COL, LEVEL_PAIR, LEVEL_COUNT } gr_level;
+
+typedef enum gr_scheme { SUM_BLOCK, SUM_DIRECT, SUM_KAHAN } gr_scheme;
+
+/* What the plan says of one node.  A node of a lower level that a deeper one needs is kept in its level's buffer. */
+typedef struct gr_place {
+  bool live;
+  gr_level level;
+  bool inlined;  /* no storage of its own: constants, views, what is cheap or used once; expanded where it is used */
+  bool contract; /* a Sum over coordinates of lower levels' values: computed for a group of columns at once */
+  bool saved;    /* a pair-level scalar that the accumulation loop reads: kept for each column of the group */
+  int uses;      /* by nodes of its own level */
+  int buffer;    /* offset in its level's buffer (columns: the staged one), or -1 */
+  int packed;    /* columns: offset in the packed buffer that pairs read, or -1 */
+  int work;      /* offset in the workspace, in vectors, or -1: on the stack */
+} gr_place;
+
+typedef struct gr_plan {
+  /* what is asked for */
+  const gr_dag *dag;
+  const struct gr_args *args;
+  gr_ref root, weight; /* weight: -1 */
+  gr_reduction red;
+  int axis;
+  bool f64;   /* working precision */
+  bool acc64; /* the inner sums are double */
+  gr_scheme scheme;
+  /* what was decided */
+  gr_place *place; /* one per node */
+  int nparam, nrow, nstage, ncol; /* components of the buffers; columns are staged, then packed */
+  int nwork;  /* vectors of workspace */
+  int red_work; /* where the accumulators lie in it, or -1: on the stack */
+  int tile;   /* columns staged and packed together: a multiple of 16 */
+  int group;  /* columns computed together in contractions and wide accumulations; 1: none */
+  bool late;  /* components of a wide sum, or the weights of exponentials, are computed in the accumulation loop */
+  double cost; /* of a pair, in multiplications */
+} gr_plan;
+
+enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64 };
+/* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Arrays up to GR_ON_STACK vectors are
+ * local variables; above, they lie in the workspace. */
+
+gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
+int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
+int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs */
+void gr_print_plan(gr_str *b, const gr_plan *p);
+
+/* ---- emit.c, emit_loops.c, emit_red.c: plan to C ------------------------------------------------------------------------ */
+
+/* What every kernel starts with: the lines of prelude.h (prelude_text.h is made from it at build time). */
+extern const char *const gr_prelude[]; /* NULL-terminated */
+
+/* Where text is being written. */
+typedef struct gr_emitter {
+  gr_ctx *c;
+  gr_str out;
+  const gr_plan *p;
+  gr_level at;     /* level whose nodes are being computed */
+  bool locals;     /* small lower-level vectors have local names */
+  bool late;       /* after the loop over a group: pair-level scalars are read from the group's arrays */
+  const char *col; /* which column of the group: "q", "3" */
+  int red_used;    /* vectors of the accumulators' workspace that are taken */
+} gr_emitter;
+
+/* A component: sym + off, or the constant off. */
+typedef struct gr_idx {
+  const char *sym;
+  int off;
+} gr_idx;
+
+const char *gr_idx_text(gr_emitter *e, gr_idx k);
+const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k); /* C expression for a component of a node */
+const char *gr_node_name(gr_emitter *e, gr_ref r);
+void gr_declare(gr_emitter *e, const char *type, const char *name, int dim, int work);
+/* Calls body for each component: written out up to GR_UNROLL, else in a loop over k. */
+typedef void gr_body(gr_emitter *e, gr_idx k, const void *data);
+void gr_each(gr_emitter *e, int dim, gr_body *body, const void *data);
+void gr_open(gr_emitter *e, const char *fmt, ...) GR_PRINTF(2, 3); /* a line, then deeper */
+void gr_close(gr_emitter *e);                                     /* "}" */
+void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fills the node's storage */
+
+/* emit_red.c: the reduction inside a tile, for the lanes of one vector of rows */
+void gr_emit_red_begin(gr_emitter *e); /* before the columns: declares accumulators */
+void gr_emit_red_group_begin(gr_emitter *e); /* before the columns of a group */
+void gr_emit_red_step(gr_emitter *e);  /* for one column */
+void gr_emit_red_group(gr_emitter *e); /* after the columns of a group */
+void gr_emit_red_end(gr_emitter *e);   /* after the columns: into the state */
+
+char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);
+
+/* Rows r0 <= r < r1 over columns c0 <= c < c1.  arg[k] is component 0 of row 0, ld[k] the stride between components.
+ * state is nstate arrays of ld_state doubles (ld_state a multiple of 16 and at least r1 - r0 rounded up to 16), entry 0 belonging to
+ * row r0; it is read and written.  scratch: 64-byte aligned, see gr_scratch_bytes. */
+typedef void gr_kernel_fn(const double *const *arg, const int64_t *ld, double *state, int64_t ld_state, int64_t r0,
+                          int64_t r1, int64_t c0, int64_t c1, void *scratch);
+size_t gr_scratch_bytes(const gr_plan *p, int64_t rows); /* rows a multiple of 16 */
+
+/* ---- interp.c, interp_loops.c: the definition of the language ------------------------------------------------------ */
+
+/* Adds columns c0 .. c1 to the states of rows r0 .. r1 (entry 0 of the state is row r0). scratch: gr_interp_bytes. */
+void gr_interp(const gr_plan *p, const gr_array *args, double *state, int64_t ld, int64_t r0, int64_t r1, int64_t c0,
+               int64_t c1, void *scratch);
+size_t gr_interp_bytes(const gr_plan *p);
+
+/* The values of a node for a strip of pairs: component k in lane l is v[k * comp + l * lane]. */
+typedef struct gr_vals {
+  double *v;
+  int64_t comp, lane;
+} gr_vals;
+
+static inline double gr_at(const gr_vals *x, int64_t k, int64_t l) { return x->v[k * x->comp + l * x->lane]; }
+
+/* Fills out (or lets it point into x[0], for a view) for `lanes` lanes. x[k] belongs to the k-th argument. */
+void gr_eval_loop_op(const gr_dag *g, gr_ref r, gr_vals *out, const gr_vals *x, int lanes);
+
+/* ---- os.c: every #ifdef of an operating system ------------------------------------------------------------------------------ */
+
+double gr_now(void); /* seconds, monotonic */
+void gr_sleep(double seconds);
+void *gr_aligned_alloc(size_t size); /* 64-byte aligned, or NULL */
+void gr_aligned_free(void *p);
+const char *gr_cpu_features(void); /* names that decide what -march=native means, for the cache key */
+gr_class gr_dlopen(const char *path, void **handle, gr_error *err); /* never closed */
+void *gr_dlsym(void *handle, const char *name);
+/* Runs argv[0] with argv (no shell), standard output and error into `log_path`; *status is the exit code. */
+gr_class gr_spawn(const char *const *argv, const char *log_path, int *status, gr_error *err);
+bool gr_find_program(const char *name, char *path, size_t size); /* on PATH, or itself if it has a slash */
+gr_class gr_make_private_dir(const char *dir, gr_error *err);    /* 0700, parents too; refused if others may write there */
+gr_class gr_temp_dir(const char *parent, char *path, size_t size, gr_error *err); /* a fresh folder, 0700 */
+void gr_remove_dir(const char *path);                                             /* with the files in it */
+gr_class gr_read_file(const char *path, char **data, size_t *n, gr_error *err);   /* malloc'ed, NUL after the end */
+gr_class gr_write_file(const char *path, const void *data, size_t n, gr_error *err); /* complete on the disk, or an error */
+gr_class gr_rename(const char *from, const char *to, gr_error *err);
+
+/* ---- cc.c: find and run the compiler ------------------------------------------------------------------------------------------- */
+
+typedef struct gr_compiler {
+  char **argv; /* command words, malloc'ed; argv[0] is a path */
+  int n;
+  char identity[512]; /* path, size and time of change of the program: for the cache key */
+} gr_compiler;
+
+gr_class gr_compiler_find(const char *cc, gr_compiler *out, gr_error *err); /* cc as gr_options.cc */
+void gr_compiler_free(gr_compiler *c);
+const char *const *gr_compile_flags(void); /* ours, NULL-terminated */
+/* Compiles `text` (C) to the shared object `so_path`; scratch files go to `dir`. */
+gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *text, const char *dir, const char *so_path,
+                      gr_error *err);
+
+/* ---- cache.c: compiled kernels on disk and in memory ------------------------------------------------------------------------------ */
+
+/* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
+gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err);
+
+/* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
+
+struct gr_program {
+  gr_arena arena;
+  gr_ctx ctx;
+  gr_spec spec; /* strings copied */
+  gr_args args;
+  gr_ast *ast, *ast2; /* ast2: NULL without a weight */
+  gr_dag *dag;
+  gr_plan *plan;
+  const char *note;
+  const char *text;     /* emitted C, made at the first need */
+  gr_kernel_fn *kernel; /* found at the first need */
+};
+
+gr_class gr_program_text(gr_program *p, const char **text, gr_error *err);
+
+#endif

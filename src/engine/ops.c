@@ -1,0 +1,158 @@
+/* ops.c: the operation table made from ops.h, look-up by name, and the dimension rules of the loop operations. */
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "gr.h"
+
+double ref_powi(double a, int n) { return pow(a, n); }
+
+/* ---- reference functions of the element-wise operations ---- */
+
+#define EW(name, arity, cost, emitted, reference, lo, hi, meaning)                                                     \
+  static double ref_##name(double a, double b, double c, int n) {                                                      \
+    (void)a, (void)b, (void)c, (void)n;                                                                                \
+    return reference;                                                                                                  \
+  }
+GR_OPS_EW(EW)
+#undef EW
+
+/* ---- dimension rules ---- */
+
+static int kid_dim(const gr_dag *g, const gr_node *n, int k) { return g->node[n->kid[k]].dim; }
+
+GR_NORETURN static void bad(const gr_dag *g, const gr_node *n, const char *text) {
+  gr_throw(g->ctx, &n->span, NULL, ERR_Dim, gr_ops[n->op].name, text);
+}
+
+static void need_scalar(const gr_dag *g, const gr_node *n, int k) {
+  static const char *const nth[] = {"first", "second", "third"};
+  if (kid_dim(g, n, k) != 1)
+    bad(g, n, gr_format(g->ctx->arena, "the %s argument must have dimension 1, it has %d", nth[k], kid_dim(g, n, k)));
+}
+
+static int dim_one(const gr_dag *g, const gr_node *n) {
+  (void)g, (void)n;
+  return 1;
+}
+
+#define dim_Sum dim_one
+#define dim_Max dim_one
+#define dim_Min dim_one
+#define dim_ArgMax dim_one
+#define dim_ArgMin dim_one
+
+static int length(const gr_dag *g, const gr_node *n, int size) {
+  if (size < 1) bad(g, n, gr_format(g->ctx->arena, "the length must be 1 or more, not %d", size));
+  return size;
+}
+
+static int dim_SumT(const gr_dag *g, const gr_node *n) {
+  need_scalar(g, n, 0);
+  return length(g, n, n->ints[0]);
+}
+
+static int dim_Elem(const gr_dag *g, const gr_node *n) {
+  int d = kid_dim(g, n, 0);
+  if (n->ints[0] < 0 || n->ints[0] >= d)
+    bad(g, n, gr_format(g->ctx->arena, "position %d is outside 0 ... %d (positions count from 0)", n->ints[0], d - 1));
+  return 1;
+}
+
+static int dim_Extract(const gr_dag *g, const gr_node *n) {
+  int d = kid_dim(g, n, 0), start = n->ints[0], size = length(g, n, n->ints[1]);
+  if (start < 0 || start > d - size)
+    bad(g, n, gr_format(g->ctx->arena, "%d components from position %d on do not lie in a vector of dimension %d", size,
+                        start, d));
+  return size;
+}
+
+static int dim_ElemT(const gr_dag *g, const gr_node *n) {
+  need_scalar(g, n, 0);
+  int size = length(g, n, n->ints[0]), at = n->ints[1];
+  if (at < 0 || at >= size)
+    bad(g, n, gr_format(g->ctx->arena, "position %d is outside 0 ... %d (positions count from 0)", at, size - 1));
+  return size;
+}
+
+static int dim_ExtractT(const gr_dag *g, const gr_node *n) {
+  int d = kid_dim(g, n, 0), start = n->ints[0], size = length(g, n, n->ints[1]);
+  if (start < 0 || start > size - d)
+    bad(g, n, gr_format(g->ctx->arena, "a vector of dimension %d at position %d does not fit into length %d", d, start,
+                        size));
+  return size;
+}
+
+static int dim_Concat(const gr_dag *g, const gr_node *n) { return kid_dim(g, n, 0) + kid_dim(g, n, 1); }
+
+static int dim_OneHot(const gr_dag *g, const gr_node *n) {
+  need_scalar(g, n, 0);
+  return length(g, n, n->ints[0]);
+}
+
+static int dim_TensorDot(const gr_dag *g, const gr_node *n) {
+  long long d = 1;
+  for (int k = 0; k < n->ints[0]; k++) {
+    d *= gr_axes(n->ints)[k].size;
+    if (d > GR_MAX_DIM) gr_throw(g->ctx, &n->span, NULL, ERR_DimLimit, "TensorDot", d, GR_MAX_DIM);
+  }
+  return (int)d;
+}
+
+static int dim_BSpline(const gr_dag *g, const gr_node *n) {
+  need_scalar(g, n, 1);
+  int knots = kid_dim(g, n, 0), order = n->ints[0];
+  if (order < 0 || order > knots - 2)
+    bad(g, n, gr_format(g->ctx->arena, "order %d needs at least %d knots, found %d", order, order + 2, knots));
+  return knots - order - 1;
+}
+
+static int dim_SoftDTW_SqDist(const gr_dag *g, const gr_node *n) {
+  need_scalar(g, n, 2);
+  return 1;
+}
+
+/* ---- the table ---- */
+
+enum { VIEW = FLAG_VIEW, ONCE = FLAG_ONCE };
+static const char *const ew_signature[] = {"", "e", "ee", "eee"};
+
+#define LEAF(name) [OP_##name] = {#name, KIND_LEAF, "", 0, 0, 0, NULL, 0, 0, "", NULL, NULL},
+#define EW(name, arity, cost, emitted, reference, lo, hi, meaning)                                                     \
+  [OP_##name] = {#name, KIND_EW, NULL, arity, cost, 0, emitted, lo, hi, meaning, ref_##name, NULL},
+#define LOOP(name, signature, flags, meaning)                                                                          \
+  [OP_##name] = {#name, KIND_LOOP, signature, 0, 1, flags, NULL, 0, 0, meaning, NULL, dim_##name},
+#define MACRO(name, signature, text, meaning)                                                                          \
+  [OP_##name] = {#name, KIND_MACRO, signature, 0, 0, 0, text, 0, 0, meaning, NULL, NULL},
+const gr_opinfo gr_ops[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)};
+#undef LEAF
+#undef EW
+#undef LOOP
+#undef MACRO
+
+#define LEAF(name) #name,
+#define EW(name, ...) #name,
+#define LOOP(name, ...) #name,
+#define MACRO(name, ...) #name,
+static const char *const names[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)};
+
+const char *const *gr_op_names(void) { return names; }
+
+const char *gr_op_signature(gr_op op) {
+  return gr_ops[op].kind == KIND_EW ? ew_signature[gr_ops[op].arity] : gr_ops[op].signature;
+}
+
+/* `name` is `known` written in lower case. */
+static bool lower_case_of(const char *name, const char *known) {
+  for (; *name && *known; name++, known++)
+    if (*name != tolower((unsigned char)*known)) return false;
+  return !*name && !*known;
+}
+
+int gr_op_find(const char *name) {
+  for (int k = 0; k < OP_COUNT; k++)
+    if (strcmp(names[k], name) == 0) return k;
+  for (int k = 0; k < OP_COUNT; k++)
+    if (lower_case_of(name, names[k])) return k;
+  return -1;
+}

@@ -1,0 +1,598 @@
+/* os.c: the operating system: clock, processor, files, folders, child processes, shared objects.
+ *
+ * Owns every #ifdef of an OS: POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have under one name (stdio,
+ * stat, opendir, unlink) is used plainly, here and in cache.c.
+ * Assumes paths in the encoding of the C library, and that the caller cleared `err`.
+ * Guarantees: a status and a message that names the path; descriptors, memory, temporary files and children are
+ * released on every way out; a child never sees the terminal's Ctrl-C, nor our signal mask, and never outlives its
+ * time.  No state but the text of gr_cpu_features, written once. */
+#if !defined(_WIN32)
+#define _XOPEN_SOURCE 700
+#if defined(__APPLE__)
+#define _DARWIN_C_SOURCE
+#endif
+#endif
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gr.h"
+
+#if defined(_WIN32)
+#include <direct.h>
+#include <malloc.h>
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#endif
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#include <sys/mount.h>
+#include <sys/sysctl.h>
+#elif defined(__linux__)
+#include <sys/vfs.h>
+#endif
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#define X86 1
+#else
+#define X86 0
+#endif
+
+/* Not in gr.h (yet): */
+bool gr_real_path(const char *path, char *real, size_t size);
+const char *gr_os_name(void); /* "windows", "macos", "posix": what compiler flags depend on */
+gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err);
+bool gr_may_map(const char *path); /* a file deleted there while it is mapped stays readable: a local disk, not NFS */
+
+enum { LONG_PATH = 4096 };
+static const int64_t file_limit = (int64_t)1 << 28; /* bytes that gr_read_file takes */
+
+/* `what` is "write", "create the folder" ...: what could not be done to `path`. */
+static gr_class fail_errno(gr_error *err, const char *what, const char *path) {
+  int e = errno;
+  bool space = e == ENOSPC || e == ENOMEM || e == EMFILE || e == ENFILE || e == EFBIG;
+#ifdef EDQUOT
+  space = space || e == EDQUOT;
+#endif
+  return gr_failf(err, space ? GR_MEMORY : GR_COMPILER, "cannot %s '%s': %s", what, path, e ? strerror(e) : "failed");
+}
+
+static gr_class fail_path(gr_error *err, const char *path) {
+  return gr_failf(err, GR_ARGUMENT, "the path '%.200s...' is too long", path);
+}
+
+/* ---- what the two kinds of system do each in their way -------------------------------------------------------- */
+
+static int make_folder(const char *path); /* 0, or -1 and errno */
+
+#if defined(_WIN32)
+
+const char *gr_os_name(void) { return "windows"; }
+
+static int make_folder(const char *path) { return _mkdir(path); }
+
+double gr_now(void) {
+  LARGE_INTEGER t, per_second;
+  QueryPerformanceCounter(&t);
+  QueryPerformanceFrequency(&per_second);
+  return (double)t.QuadPart / (double)per_second.QuadPart;
+}
+
+void *gr_aligned_alloc(size_t size) { return _aligned_malloc(size ? size : 64, 64); }
+void gr_aligned_free(void *p) { _aligned_free(p); }
+
+static gr_class fail_windows(gr_error *err, const char *what, const char *path) {
+  unsigned long e = GetLastError();
+  bool space = e == ERROR_DISK_FULL || e == ERROR_HANDLE_DISK_FULL || e == ERROR_NOT_ENOUGH_MEMORY;
+  return gr_failf(err, space ? GR_MEMORY : GR_COMPILER, "cannot %s '%s': Windows error %lu", what, path, e);
+}
+
+/* LoadLibrary wants backslashes. */
+gr_class gr_dlopen(const char *path, void **handle, gr_error *err) {
+  char native[MAX_PATH];
+  if (strlen(path) >= sizeof native) return fail_path(err, path);
+  strcpy(native, path);
+  for (char *p = native; *p; p++)
+    if (*p == '/') *p = '\\';
+  *handle = (void *)LoadLibraryA(native);
+  return *handle ? GR_OK : fail_windows(err, "load", path);
+}
+
+void *gr_dlsym(void *handle, const char *name) { return (void *)(uintptr_t)GetProcAddress((HMODULE)handle, name); }
+
+bool gr_find_program(const char *name, char *path, size_t size) {
+  DWORD n = SearchPathA(NULL, name, ".exe", (DWORD)size, path, NULL);
+  return n > 0 && n < size;
+}
+
+bool gr_real_path(const char *path, char *real, size_t size) { return _fullpath(real, path, size) != NULL; }
+
+bool gr_may_map(const char *path) { return (void)path, false; } /* a loaded DLL cannot even be deleted */
+
+gr_class gr_rename(const char *from, const char *to, gr_error *err) {
+  return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) ? GR_OK : fail_windows(err, "rename", from);
+}
+
+/* The user's folders have their own access lists; there is no mode to check. */
+static gr_class check_private(const char *dir, gr_error *err) {
+  DWORD a = GetFileAttributesA(dir);
+  if (a != INVALID_FILE_ATTRIBUTES && a & FILE_ATTRIBUTE_DIRECTORY) return GR_OK;
+  return gr_failf(err, GR_ARGUMENT, "'%s' is not a folder", dir);
+}
+
+static const char *system_temp(char *buffer, size_t size) {
+  DWORD n = GetTempPathA((DWORD)size, buffer);
+  return n > 0 && n < size ? buffer : ".";
+}
+
+static bool make_unique_folder(char *path) { /* ends in XXXXXX */
+  char *tail = path + strlen(path) - 6;
+  LARGE_INTEGER t;
+  for (unsigned k = 0; k < 1000; k++) {
+    QueryPerformanceCounter(&t);
+    unsigned mixed = ((unsigned)t.QuadPart ^ (unsigned)GetCurrentProcessId() * 2654435761u) + k * 40503u;
+    snprintf(tail, 7, "%06x", mixed & 0xffffffu);
+    if (make_folder(path) == 0) return true;
+    if (errno != EEXIST) return false;
+  }
+  return false;
+}
+
+/* One argument, quoted as the C runtime of the child takes it apart: backslashes count only before a quote. */
+static char *quote_argument(char *out, const char *arg) {
+  *out++ = '"';
+  for (;; arg++) {
+    size_t slashes = strspn(arg, "\\");
+    arg += slashes;
+    if (*arg == '"' || *arg == 0) slashes *= 2;
+    memset(out, '\\', slashes);
+    out += slashes;
+    if (*arg == 0) break;
+    if (*arg == '"') *out++ = '\\';
+    *out++ = *arg;
+  }
+  *out++ = '"';
+  *out++ = ' ';
+  return out;
+}
+
+static char *command_line(const char *const *argv) {
+  size_t n = 1;
+  for (int k = 0; argv[k]; k++) n += 2 * strlen(argv[k]) + 4;
+  char *line = malloc(n), *end = line;
+  if (!line) return NULL;
+  for (int k = 0; argv[k]; k++) end = quote_argument(end, argv[k]);
+  *end = 0;
+  return line;
+}
+
+/* The job holds the compiler's own children too, so that all of them end with it. */
+gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err) {
+  gr_class cls = GR_OK;
+  SECURITY_ATTRIBUTES inherit = {sizeof inherit, NULL, TRUE};
+  STARTUPINFOA start = {.cb = sizeof start, .dwFlags = STARTF_USESTDHANDLES};
+  PROCESS_INFORMATION child = {0};
+  DWORD code = 1, flags = CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED;
+  HANDLE job = CreateJobObjectA(NULL, NULL);
+  HANDLE in = CreateFileA("NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherit, OPEN_EXISTING, 0, NULL);
+  HANDLE log = CreateFileA(log_path, GENERIC_WRITE, FILE_SHARE_READ, &inherit, CREATE_ALWAYS, 0, NULL);
+  char *line = command_line(argv);
+  if (log == INVALID_HANDLE_VALUE) {
+    cls = fail_windows(err, "write", log_path);
+    goto out;
+  }
+  start.hStdInput = in;
+  start.hStdOutput = start.hStdError = log;
+  if (!line || !CreateProcessA(argv[0], line, NULL, NULL, TRUE, flags, NULL, NULL, &start, &child)) {
+    cls = fail_windows(err, "run", argv[0]);
+    goto out;
+  }
+  AssignProcessToJobObject(job, child.hProcess);
+  ResumeThread(child.hThread);
+  if (WaitForSingleObject(child.hProcess, (DWORD)(seconds * 1000)) != WAIT_OBJECT_0) {
+    TerminateJobObject(job, 1);
+    WaitForSingleObject(child.hProcess, 5000);
+    cls = gr_failf(err, GR_COMPILER, "'%s' did not finish within %g seconds and was stopped", argv[0], seconds);
+    goto out;
+  }
+  GetExitCodeProcess(child.hProcess, &code);
+  *status = (int)code;
+out:
+  free(line);
+  if (child.hThread) CloseHandle(child.hThread);
+  if (child.hProcess) CloseHandle(child.hProcess);
+  if (in != INVALID_HANDLE_VALUE) CloseHandle(in);
+  if (log != INVALID_HANDLE_VALUE) CloseHandle(log);
+  if (job) CloseHandle(job);
+  return cls;
+}
+
+#else /* POSIX */
+
+const char *gr_os_name(void) {
+#if defined(__APPLE__)
+  return "macos";
+#else
+  return "posix";
+#endif
+}
+
+static int make_folder(const char *path) { return mkdir(path, 0700); }
+
+double gr_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void *gr_aligned_alloc(size_t size) {
+  void *p = NULL;
+  return posix_memalign(&p, 64, size ? size : 64) == 0 ? p : NULL;
+}
+void gr_aligned_free(void *p) { free(p); }
+
+/* RTLD_NOW: a symbol that is missing is an error here, not the end of the process at the first call.  Kernels name no
+ * library; where the process has its libm out of sight (R inside Python), a second try shows it to them. */
+gr_class gr_dlopen(const char *path, void **handle, gr_error *err) {
+  *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!*handle && (dlopen("libm.so.6", RTLD_LAZY | RTLD_GLOBAL) || dlopen("libm.so", RTLD_LAZY | RTLD_GLOBAL)))
+    *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (*handle) return GR_OK;
+  const char *why = dlerror();
+  return gr_failf(err, GR_COMPILER, "cannot load '%s': %s", path, why ? why : "failed");
+}
+
+void *gr_dlsym(void *handle, const char *name) { return dlsym(handle, name); }
+
+static bool is_program(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+bool gr_find_program(const char *name, char *path, size_t size) {
+  if (strchr(name, '/')) return (size_t)snprintf(path, size, "%s", name) < size && is_program(path);
+  const char *dirs = getenv("PATH");
+  if (!*name) return false;
+  for (const char *p = dirs ? dirs : "/usr/local/bin:/usr/bin:/bin";; p++) {
+    int n = (int)strcspn(p, ":"); /* an empty entry is the current folder */
+    int len = snprintf(path, size, "%.*s/%s", n ? n : 1, n ? p : ".", name);
+    if (len > 0 && (size_t)len < size && is_program(path)) return true;
+    p += n;
+    if (!*p) return false;
+  }
+}
+
+bool gr_real_path(const char *path, char *real, size_t size) {
+  char *found = realpath(path, NULL);
+  bool fits = found && (size_t)snprintf(real, size, "%s", found) < size;
+  free(found);
+  return fits;
+}
+
+bool gr_may_map(const char *path) {
+#if defined(__linux__)
+  /* ext2 to 4, xfs, btrfs, tmpfs, overlay, zfs, f2fs.  On others another machine may delete what this one has mapped. */
+  static const unsigned long local[] = {0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0x794C7630, 0x2FC12FC1, 0xF2F52010};
+  struct statfs fs;
+  if (statfs(path, &fs) != 0) return false;
+  for (size_t k = 0; k < sizeof local / sizeof *local; k++)
+    if (((unsigned long)fs.f_type & 0xFFFFFFFFul) == local[k]) return true;
+  return false;
+#elif defined(__APPLE__)
+  struct statfs fs;
+  return statfs(path, &fs) == 0 && (fs.f_flags & MNT_LOCAL);
+#else
+  return (void)path, false;
+#endif
+}
+
+gr_class gr_rename(const char *from, const char *to, gr_error *err) {
+  return rename(from, to) == 0 ? GR_OK : fail_errno(err, "rename", from);
+}
+
+/* Whoever can write where compiled code lies can run it as us.  A link is followed: its target must pass. */
+static gr_class check_private(const char *dir, gr_error *err) {
+  struct stat st;
+  if (stat(dir, &st) != 0) return fail_errno(err, "use the folder", dir);
+  if (!S_ISDIR(st.st_mode)) return gr_failf(err, GR_ARGUMENT, "'%s' is not a folder", dir);
+  if (st.st_uid != geteuid())
+    return gr_failf(err, GR_ARGUMENT,
+                    "the folder '%s' belongs to another user (uid %ld, not %ld): choose a folder "
+                    "of your own",
+                    dir, (long)st.st_uid, (long)geteuid());
+  if (st.st_mode & (S_IWGRP | S_IWOTH))
+    return gr_failf(err, GR_ARGUMENT,
+                    "other users can write to the folder '%s' (mode %04o): run chmod 700 on it, or "
+                    "choose another",
+                    dir, (unsigned)(st.st_mode & 07777));
+  return GR_OK;
+}
+
+static const char *system_temp(char *buffer, size_t size) {
+  const char *dir = getenv("TMPDIR");
+  snprintf(buffer, size, "%s", dir && *dir && access(dir, W_OK) == 0 ? dir : "/tmp");
+  return buffer;
+}
+
+static bool make_unique_folder(char *path) { return mkdtemp(path) != NULL; }
+
+static char **environment(void) {
+#if defined(__APPLE__)
+  return *_NSGetEnviron();
+#else
+  extern char **environ;
+  return environ;
+#endif
+}
+
+/* Own process group: the terminal's Ctrl-C is R's to handle.  Default signals: R ignores or catches some. */
+static int set_attributes(posix_spawnattr_t *attr) {
+  sigset_t none, reset;
+  sigemptyset(&none);
+  sigemptyset(&reset);
+  const int signals[] = {SIGINT, SIGQUIT, SIGPIPE, SIGCHLD, SIGTERM, SIGHUP, SIGALRM, SIGUSR1, SIGUSR2, SIGXFSZ};
+  for (size_t k = 0; k < sizeof signals / sizeof *signals; k++) sigaddset(&reset, signals[k]);
+  posix_spawnattr_setsigmask(attr, &none);
+  posix_spawnattr_setsigdefault(attr, &reset);
+  posix_spawnattr_setpgroup(attr, 0);
+  return posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+}
+
+static int set_files(posix_spawn_file_actions_t *files, const char *log_path) {
+  int bad = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+  if (!bad) bad = posix_spawn_file_actions_addopen(files, 1, log_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (!bad) bad = posix_spawn_file_actions_adddup2(files, 1, 2);
+  return bad;
+}
+
+static gr_class start_child(const char *const *argv, const char *log_path, pid_t *pid, gr_error *err) {
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attr;
+  bool has_files = false, has_attr = false;
+  int bad = posix_spawn_file_actions_init(&files);
+  if (bad) goto out;
+  has_files = true;
+  if ((bad = posix_spawnattr_init(&attr)) != 0) goto out;
+  has_attr = true;
+  if ((bad = set_files(&files, log_path)) != 0) goto out;
+  if ((bad = set_attributes(&attr)) != 0) goto out;
+  bad = posix_spawn(pid, argv[0], &files, &attr, (char *const *)(uintptr_t)argv, environment());
+out:
+  if (has_files) posix_spawn_file_actions_destroy(&files);
+  if (has_attr) posix_spawnattr_destroy(&attr);
+  errno = bad;
+  return bad ? fail_errno(err, "run", argv[0]) : GR_OK;
+}
+
+/* Polls: a blocking wait has no time limit, and SIGCHLD belongs to R.  The steps cost a compile 0.2 ms on average.
+ * Past the limit the whole group is asked to end (gcc then deletes its scratch files), and two seconds later made to. */
+static bool wait_child(pid_t pid, double seconds, int *status) {
+  const struct timespec step = {0, 400000};
+  double limit = gr_now() + seconds;
+  int raw = 0, asked = 0;
+  for (;;) {
+    pid_t got = waitpid(pid, &raw, WNOHANG);
+    if (got == pid) break;
+    if (got < 0 && errno != EINTR) { /* ECHILD: this process ignores SIGCHLD, so nobody will know the status */
+      *status = -1;
+      return asked == 0;
+    }
+    if (got == 0 && gr_now() > limit) {
+      kill(-pid, asked++ ? SIGKILL : SIGTERM);
+      limit = gr_now() + 2;
+    }
+    nanosleep(&step, NULL);
+  }
+  *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+  return asked == 0;
+}
+
+gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err) {
+  pid_t pid = 0;
+  gr_class cls = start_child(argv, log_path, &pid, err);
+  if (cls) return cls;
+  if (wait_child(pid, seconds, status)) return GR_OK;
+  return gr_failf(err, GR_COMPILER, "'%s' did not finish within %g seconds and was stopped", argv[0], seconds);
+}
+
+#endif
+
+/* ---- children ---------------------------------------------------------------------------------------------------- */
+
+gr_class gr_spawn(const char *const *argv, const char *log_path, int *status, gr_error *err) {
+  return gr_spawn_for(argv, log_path, 60, status, err);
+}
+
+/* ---- files and folders ------------------------------------------------------------------------------------------- */
+
+static bool is_folder(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Creates the folder and its parents; one that another process makes meanwhile is as good. */
+static gr_class make_folders(char *path, gr_error *err) {
+  for (char *p = path + 1;; p++) {
+    if (*p != '/' && *p != 0) continue;
+    char end = *p;
+    *p = 0;
+    bool made = is_folder(path) || make_folder(path) == 0 || (errno == EEXIST && is_folder(path));
+    gr_class cls = made ? GR_OK : fail_errno(err, "create the folder", path);
+    *p = end;
+    if (cls || !end) return cls;
+  }
+}
+
+gr_class gr_make_private_dir(const char *dir, gr_error *err) {
+  char path[LONG_PATH];
+  size_t n = strlen(dir);
+  if (n == 0) return gr_failf(err, GR_ARGUMENT, "the name of the folder is empty");
+  if (n >= sizeof path) return fail_path(err, dir);
+  memcpy(path, dir, n + 1);
+  while (n > 1 && path[n - 1] == '/') path[--n] = 0;
+  if (!is_folder(path)) {
+    gr_class cls = make_folders(path, err);
+    if (cls) return cls;
+  }
+  return check_private(path, err);
+}
+
+gr_class gr_temp_dir(const char *parent, char *path, size_t size, gr_error *err) {
+  char buffer[LONG_PATH];
+  if (!parent || !*parent) parent = system_temp(buffer, sizeof buffer);
+  int n = snprintf(path, size, "%s/genred-XXXXXX", parent);
+  if (n < 0 || (size_t)n >= size) return fail_path(err, parent);
+  return make_unique_folder(path) ? GR_OK : fail_errno(err, "create a temporary folder in", parent);
+}
+
+void gr_remove_dir(const char *path) {
+  DIR *d = opendir(path);
+  if (!d) return;
+  for (struct dirent *e; (e = readdir(d)) != NULL;) {
+    char file[LONG_PATH];
+    if ((size_t)snprintf(file, sizeof file, "%s/%s", path, e->d_name) < sizeof file) unlink(file); /* "." stays */
+  }
+  closedir(d);
+  rmdir(path);
+}
+
+gr_class gr_read_file(const char *path, char **data, size_t *n, gr_error *err) {
+  gr_class cls = GR_OK;
+  struct stat st;
+  char *text = NULL;
+  FILE *f = fopen(path, "rb");
+  if (!f || fstat(fileno(f), &st) != 0) {
+    cls = fail_errno(err, "read", path);
+    goto out;
+  }
+  if (!S_ISREG(st.st_mode) || st.st_size > file_limit) {
+    cls = gr_failf(err, GR_ARGUMENT, "'%s' is not a file, or larger than %lld bytes", path, (long long)file_limit);
+    goto out;
+  }
+  text = malloc((size_t)st.st_size + 1);
+  if (!text) {
+    cls = gr_fail(err, ERR_NoMemory, "reading a file", (long long)st.st_size);
+    goto out;
+  }
+  *n = fread(text, 1, (size_t)st.st_size, f);
+  text[*n] = 0;
+  if (ferror(f)) cls = fail_errno(err, "read", path);
+out:
+  if (f) fclose(f);
+  if (cls)
+    free(text);
+  else
+    *data = text;
+  return cls;
+}
+
+/* No fsync: after a crash of the machine a file may be short or empty, and readers must check (cache.c does). */
+gr_class gr_write_file(const char *path, const void *data, size_t n, gr_error *err) {
+  FILE *f = fopen(path, "wb");
+  if (!f) return fail_errno(err, "write", path);
+  errno = 0;
+  bool good = fwrite(data, 1, n, f) == n && fflush(f) == 0;
+  int why = errno;
+  if (fclose(f) != 0 && good) good = false, why = errno;
+  errno = why;
+  return good ? GR_OK : fail_errno(err, "write", path);
+}
+
+/* ---- the processor ------------------------------------------------------------------------------------------------ */
+
+#if X86
+
+#define FEATURES(F)                                                                                          \
+  F("sse4.2")                                                                                                \
+  F("avx") F("avx2") F("fma") F("bmi2") F("avx512f") F("avx512cd") F("avx512bw") F("avx512dq") F("avx512vl") \
+      F("avx512ifma") F("avx512vbmi")
+
+/* Names for people, then the words of cpuid, which decide: vendor, model, features (leaf 1's ebx differs by core). */
+static void describe_cpu(char *s, size_t size) {
+  unsigned v[4] = {0}, a[4] = {0}, b[4] = {0}, c[4] = {0}, d[4] = {0};
+  size_t n = 0;
+#define F(name) \
+  if (__builtin_cpu_supports(name)) n += (size_t)snprintf(s + n, size - n, "%s ", name);
+  FEATURES(F)
+#undef F
+  __get_cpuid(0, &v[0], &v[1], &v[2], &v[3]);
+  __get_cpuid(1, &a[0], &a[1], &a[2], &a[3]);
+  __get_cpuid_count(7, 0, &b[0], &b[1], &b[2], &b[3]);
+  __get_cpuid_count(7, 1, &c[0], &c[1], &c[2], &c[3]);
+  __get_cpuid(0x80000001u, &d[0], &d[1], &d[2], &d[3]);
+  snprintf(s + n, size - n, "x86-%d %.4s%.4s%.4s %08x %08x %08x %08x %08x %08x %08x %08x %08x", (int)sizeof(void *) * 8,
+           (char *)&v[1], (char *)&v[3], (char *)&v[2], a[0], a[2], a[3], b[1], b[2], b[3], c[0], d[2], d[3]);
+}
+
+const char *gr_simd_name(void) {
+  if (__builtin_cpu_supports("avx512f")) return "AVX-512";
+  if (__builtin_cpu_supports("avx2")) return "AVX2";
+  if (__builtin_cpu_supports("avx")) return "AVX";
+  return "SSE2";
+}
+
+#else
+
+/* The lines of /proc/cpuinfo that compilers look at for =native; the first processor stands for all. */
+static size_t describe_proc(char *s, size_t size) {
+  const char *const keys[] = {"CPU implementer", "CPU part", "CPU variant", "Features", "cpu\t", "isa", "uarch"};
+  char line[1024];
+  size_t n = 0;
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  while (f && fgets(line, sizeof line, f) && (line[0] != '\n' || n == 0))
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+      if (!strncmp(line, keys[k], strlen(keys[k])) && n + strlen(line) < size)
+        n += (size_t)snprintf(s + n, size - n, "%.*s;", (int)strcspn(line, "\n"), line);
+  if (f) fclose(f);
+  return n;
+}
+
+static void describe_cpu(char *s, size_t size) {
+#if defined(__APPLE__)
+  size_t n = size;
+  if (sysctlbyname("machdep.cpu.brand_string", s, &n, NULL, 0) == 0) return;
+#endif
+  if (describe_proc(s, size)) return;
+#if defined(_WIN32)
+  snprintf(s, size, "%s", getenv("PROCESSOR_IDENTIFIER") ? getenv("PROCESSOR_IDENTIFIER") : "unknown");
+#else
+  struct utsname u;
+  snprintf(s, size, "%s", uname(&u) >= 0 ? u.machine : "unknown");
+#endif
+}
+
+const char *gr_simd_name(void) {
+#if defined(__aarch64__) || defined(__ARM_NEON)
+  return "NEON";
+#else
+  return "none";
+#endif
+}
+
+#endif
+
+/* Threads that come at once each make the same text, and one of them stays. */
+const char *gr_cpu_features(void) {
+  static _Atomic(char *) kept;
+  char *none = NULL, *text = atomic_load(&kept);
+  if (text) return text;
+  text = calloc(1, 1024);
+  if (!text) return "unknown";
+  describe_cpu(text, 1024);
+  if (atomic_compare_exchange_strong(&kept, &none, text)) return text;
+  free(text);
+  return none;
+}

@@ -1,0 +1,252 @@
+/* plan.c: what is computed when.
+ *
+ * "row" is the index that is kept (lanes of the vectors run over rows), "col" the one that is reduced.  Every node has
+ * a level by what it depends on: parameters once, rows once per block of rows, columns once per tile, pairs in the inner
+ * loop.  Nodes that a deeper level reads are kept in buffers.  Wide element-wise nodes need no storage when they are
+ * read once (or are as cheap to recompute as to load): they are expanded into the loop that reads them.
+ *
+ * A Sum over coordinates whose terms come from lower levels only (squared distances, scalar products, weighted norms,
+ * any element-wise expression in x_d, y_d, p_d) is a contraction: it is computed for `group` columns at once, so that
+ * each loaded vector of rows is used `group` times.  The same group serves wide sums: the accumulator of each component
+ * is loaded once per group. */
+#include <string.h>
+
+#include "gr.h"
+
+static const gr_node *node(const gr_plan *p, gr_ref r) { return &p->dag->node[r]; }
+static bool is_view(const gr_node *n) { return gr_ops[n->op].flags & FLAG_VIEW; }
+static bool is_free(const gr_node *n) { return n->op == OP_Const || n->op == OP_Zero || is_view(n); }
+
+/* The node whose components a view shows. */
+static gr_ref behind_views(const gr_plan *p, gr_ref r) {
+  while (is_view(node(p, r))) r = node(p, r)->kid[0];
+  return r;
+}
+
+static gr_level level_of(const gr_plan *p, unsigned cats) {
+  unsigned row = p->axis == 1 ? CAT_I : CAT_J, col = p->axis == 1 ? CAT_J : CAT_I;
+  if ((cats & row) && (cats & col)) return LEVEL_PAIR;
+  return cats & row ? LEVEL_ROW : cats & col ? LEVEL_COL : LEVEL_PARAM;
+}
+
+/* ---- who reads what ---- */
+
+/* Called for each (reader, kid) with the kid behind its views.  `once`: the reader takes each component at most once. */
+static void read_kid(gr_plan *p, gr_level reader, gr_ref kid, bool once, bool *indexed) {
+  kid = behind_views(p, kid);
+  const gr_node *n = node(p, kid);
+  if (n->op == OP_Const || n->op == OP_Zero) return;
+  gr_place *pl = &p->place[kid];
+  if (pl->level == reader) {
+    pl->uses++;
+    if (!once) indexed[kid] = true;
+  } else {
+    pl->buffer = 0; /* wanted; numbered later */
+    if (pl->level == LEVEL_COL) pl->packed = 0;
+  }
+}
+
+static void count_uses(gr_plan *p, bool *indexed) {
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    const gr_node *n = node(p, r);
+    if (!p->place[r].live || is_free(n)) continue;
+    bool once = gr_ops[n->op].kind == KIND_EW || (gr_ops[n->op].flags & FLAG_ONCE);
+    for (int k = 0; k < n->nkid; k++) read_kid(p, p->place[r].level, n->kid[k], once, indexed);
+  }
+  read_kid(p, LEVEL_PAIR, p->root, true, indexed);
+  if (p->weight >= 0) read_kid(p, LEVEL_PAIR, p->weight, true, indexed);
+}
+
+/* ---- storage ---- */
+
+static bool stored(const gr_plan *p, gr_ref r) {
+  r = behind_views(p, r);
+  return !p->place[r].inlined || node(p, r)->op == OP_Const || node(p, r)->op == OP_Zero;
+}
+
+/* How deep expansions nest at r; beyond a limit a node is stored, so that texts stay short. */
+static int depth(const gr_plan *p, const int *depths, gr_ref r) {
+  int most = 0;
+  for (int k = 0; k < node(p, r)->nkid; k++) {
+    gr_ref kid = behind_views(p, node(p, r)->kid[k]);
+    if (p->place[kid].inlined && depths[kid] > most) most = depths[kid];
+  }
+  return most + 1;
+}
+
+/* One cheap operation on stored values costs no more than a load of its result. */
+static bool cheap(const gr_plan *p, const gr_node *n) {
+  for (int k = 0; k < n->nkid; k++)
+    if (!stored(p, n->kid[k])) return false;
+  return gr_ops[n->op].cost <= 1;
+}
+
+enum { INLINE_DEPTH = 16 };
+
+static bool wants_inline(const gr_plan *p, gr_ref r, const bool *indexed, int *depths) {
+  const gr_node *n = node(p, r);
+  if (is_free(n)) return true;
+  if (gr_ops[n->op].kind != KIND_EW || n->dim <= GR_UNROLL || indexed[r]) return false;
+  depths[r] = depth(p, depths, r);
+  return (p->place[r].uses <= 1 && depths[r] <= INLINE_DEPTH) || cheap(p, n);
+}
+
+static void place_buffers(gr_plan *p) {
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    gr_place *pl = &p->place[r];
+    int dim = node(p, r)->dim;
+    if (!pl->live || is_free(node(p, r)) || pl->level == LEVEL_PAIR) continue;
+    if (node(p, r)->op == OP_Var) pl->buffer = 0;
+    if (pl->buffer < 0) continue;
+    int *width = pl->level == LEVEL_PARAM ? &p->nparam : pl->level == LEVEL_ROW ? &p->nrow : &p->nstage;
+    pl->buffer = *width;
+    *width += dim;
+    if (pl->packed < 0) continue;
+    pl->packed = p->ncol;
+    p->ncol += dim;
+  }
+}
+
+static int reserve(gr_plan *p, int vectors) {
+  if (vectors <= GR_ON_STACK) return -1;
+  p->nwork += vectors;
+  return p->nwork - vectors;
+}
+
+int gr_storage(const gr_dag *g, gr_ref r) {
+  const gr_node *n = &g->node[r];
+  if (n->op == OP_BSpline) return g->node[n->kid[0]].dim - 1;
+  if (n->op == OP_SoftDTW_SqDist) return g->node[n->kid[0]].dim;
+  return n->dim;
+}
+
+int gr_accumulators(const gr_plan *p) {
+  const gr_reduction *r = &p->red;
+  switch (r->family) {
+  case FAM_Total: return r->nstate * (p->acc64 && !p->f64 ? 2 : 1);
+  case FAM_ExpSum: return r->nweight + (p->weight >= 0 && !p->late ? p->group * node(p, p->weight)->dim : 0);
+  default: return r->nstate;
+  }
+}
+
+static void place_workspace(gr_plan *p) {
+  for (gr_ref r = 0; r < p->dag->n; r++)
+    if (p->place[r].live && !p->place[r].inlined && node(p, r)->op != OP_Var)
+      p->place[r].work = reserve(p, gr_storage(p->dag, r));
+  p->red_work = reserve(p, gr_accumulators(p));
+}
+
+/* ---- the group of columns ---- */
+
+/* The leaves of the expression that is expanded at r: all of lower levels, or (scalars_too) pair-level scalars as well. */
+static bool leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too) {
+  r = behind_views(p, r);
+  const gr_place *pl = &p->place[r];
+  const gr_node *n = node(p, r);
+  if (pl->level < LEVEL_PAIR || is_free(n)) return true;
+  if (!pl->inlined) return scalars_too && n->dim == 1;
+  for (int k = 0; k < n->nkid; k++)
+    if (!leaves_fit(p, n->kid[k], scalars_too)) return false;
+  return true;
+}
+
+/* Pair-level scalars that the accumulation loop reads are kept for each column of the group. */
+static void save_leaves(gr_plan *p, gr_ref r) {
+  r = behind_views(p, r);
+  if (p->place[r].level < LEVEL_PAIR || is_free(node(p, r))) return;
+  if (!p->place[r].inlined) {
+    p->place[r].saved = true;
+    return;
+  }
+  for (int k = 0; k < node(p, r)->nkid; k++) save_leaves(p, node(p, r)->kid[k]);
+}
+
+static void find_contractions(gr_plan *p) {
+  bool any = false;
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    gr_place *pl = &p->place[r];
+    if (!pl->live || pl->level != LEVEL_PAIR || node(p, r)->op != OP_Sum) continue;
+    gr_ref kid = node(p, r)->kid[0];
+    pl->contract = node(p, kid)->dim > GR_UNROLL && leaves_fit(p, kid, false);
+    any |= pl->contract;
+  }
+  bool expsum = p->red.family == FAM_ExpSum, sum = p->red.family == FAM_Total && p->scheme == SUM_BLOCK && !p->acc64;
+  if (expsum && p->weight >= 0)
+    p->late = leaves_fit(p, p->weight, true);
+  else
+    p->late = sum && node(p, p->root)->dim > GR_UNROLL && leaves_fit(p, p->root, true);
+  if (p->late) save_leaves(p, expsum ? p->weight : p->root);
+  p->group = any || p->late || expsum ? 8 : 1;
+}
+
+enum { TILE_MAX = 256, TILE_BYTES = 24 * 1024 };
+
+/* A tile of columns should stay in the first-level cache. */
+static int tile_size(const gr_plan *p) {
+  int bytes = (p->f64 ? 8 : 4) * (p->ncol > 0 ? p->ncol : 1), n = TILE_BYTES / bytes / 16 * 16;
+  return n < 16 ? 16 : n > TILE_MAX ? TILE_MAX : n;
+}
+
+static double pair_cost(const gr_plan *p) {
+  double cost = p->red.dim * p->red.k + (p->red.family == FAM_ExpSum ? 30 + p->red.nweight : 0);
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    const gr_node *n = node(p, r);
+    if (!p->place[r].live || p->place[r].level != LEVEL_PAIR || is_free(n)) continue;
+    double dim = n->dim;
+    if (gr_ops[n->op].kind == KIND_LOOP && n->nkid && node(p, n->kid[0])->dim > dim) dim = node(p, n->kid[0])->dim;
+    if (n->op == OP_TensorDot)
+      for (int k = 0; k < n->ints[1]; k++) dim *= gr_axes(n->ints)[n->ints[0] + k].size;
+    if (n->op == OP_SoftDTW_SqDist) dim = 60.0 * node(p, n->kid[0])->dim * node(p, n->kid[1])->dim;
+    cost += dim * gr_ops[n->op].cost;
+  }
+  return cost;
+}
+
+gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft) {
+  gr_plan *p = gr_alloc(c->arena, sizeof *p);
+  *p = *draft;
+  int n = p->dag->n;
+  p->place = gr_alloc(c->arena, (size_t)n * sizeof *p->place);
+  bool *live = gr_live(p->dag, p->root, p->weight, c->arena), *indexed = gr_alloc(c->arena, (size_t)n + 1);
+  for (gr_ref r = 0; r < n; r++)
+    p->place[r] = (gr_place){.live = live[r], .level = level_of(p, node(p, r)->cats), .buffer = -1, .packed = -1, .work = -1};
+  int *depths = gr_alloc(c->arena, ((size_t)n + 1) * sizeof *depths);
+  count_uses(p, indexed);
+  for (gr_ref r = 0; r < n; r++) p->place[r].inlined = wants_inline(p, r, indexed, depths);
+  place_buffers(p);
+  find_contractions(p);
+  place_workspace(p);
+  p->tile = tile_size(p);
+  p->cost = pair_cost(p);
+  return p;
+}
+
+/* ---- printing ---- */
+
+static void print_level(gr_str *b, const gr_plan *p, gr_level level) {
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    const gr_place *pl = &p->place[r];
+    if (!pl->live || pl->level != level || node(p, r)->op == OP_Const) continue;
+    gr_putf(b, "  %%%-3d ", r);
+    gr_print_node(b, p->dag, r, p->args);
+    gr_putf(b, "  [%d]%s%s", node(p, r)->dim, pl->inlined ? " inlined" : "", pl->contract ? " contraction" : "");
+    if (pl->buffer >= 0) gr_putf(b, " kept at %d", pl->packed >= 0 ? pl->packed : pl->buffer);
+    gr_put(b, "\n");
+  }
+}
+
+void gr_print_plan(gr_str *b, const gr_plan *p) {
+  static const char *const title[] = {"once", "per row", "per column", "per pair"};
+  static const char *const scheme[] = {"block_sum", "direct_sum", "kahan_scheme"};
+  gr_putf(b, "rows are %s, columns are %s\n", p->axis == 1 ? "i" : "j", p->axis == 1 ? "j" : "i");
+  for (int level = 0; level < LEVEL_COUNT; level++) {
+    gr_putf(b, "%s:\n", title[level]);
+    print_level(b, p, (gr_level)level);
+  }
+  gr_putf(b, "reduce %%%d", p->root);
+  if (p->weight >= 0) gr_putf(b, " with weight %%%d", p->weight);
+  gr_putf(b, " by %s: %d numbers of state per row, sums %s%s\n", gr_reds[p->red.red].name, p->red.nstate,
+          scheme[p->scheme], p->acc64 ? " in double" : "");
+  gr_putf(b, "%s, tiles of %d columns, groups of %d%s, cost %g\n", p->f64 ? "float64" : "float32", p->tile, p->group,
+          p->late ? ", wide sums in groups" : "", p->cost);
+}

@@ -1,0 +1,390 @@
+/* prelude.h: the vector math every emitted kernel starts with.
+ *
+ * Owns      the types of a kernel (T V VI TI VD), its loads, stores, masks and element-wise functions.
+ * Assumes   gcc or clang in GNU mode; that it is the first text of the file (it includes nothing); no -ffast-math.
+ *           Options, defined before it:
+ *             GR_F64       1: T is double, else float
+ *             GR_VBYTES    bytes of V: 16, 32 or 64; if not given, the widest the target has
+ *             GR_LEAN      leaves out the groups not asked for by GR_USE_exp, GR_USE_log (log, xlogx), GR_USE_sin (sin,
+ *                          cos, sinxdivx), GR_USE_asin (asin, acos), GR_USE_atan (atan, atan2)
+ * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions; errors are at most
+ *           4 units in the last place, mostly below 2; with or without contraction of a*b+c to an FMA.
+ *           Nothing has external linkage, and libm is called only for lanes of v_sin and v_cos above GR_TRIG_MAX (and,
+ *           unoptimized or where the target has no such instruction, by v_sqrt and v_floor).
+ * Method    argument reduction after Cody and Waite (constants in pieces so short that their multiples are exact), then
+ *           polynomials made for this file: least squares on Chebyshev nodes with Lawson's reweighting, in 260 bits, one
+ *           coefficient rounded at a time and the others fitted again.  Each is given with its largest error relative
+ *           to the function. */
+
+#if GR_F64
+typedef double T;
+typedef long long TI;
+typedef unsigned long long GR_TU;
+#define GR_TBYTES 8
+#define GR_K(f32, f64) f64
+#else
+typedef float T;
+typedef int TI;
+typedef unsigned GR_TU;
+#define GR_TBYTES 4
+#define GR_K(f32, f64) f32
+#endif
+
+#ifndef GR_VBYTES
+#if defined(__AVX512F__)
+#define GR_VBYTES 64
+#elif defined(__AVX__)
+#define GR_VBYTES 32
+#else
+#define GR_VBYTES 16
+#endif
+#endif
+#define GR_L (GR_VBYTES / GR_TBYTES)
+
+/* Everything is inlined, so how a function would pass a vector does not matter. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+#define GR_FN static inline __attribute__((always_inline, unused))
+#ifdef _WIN32
+#define GR_EXPORT __attribute__((dllexport))
+#else
+#define GR_EXPORT __attribute__((visibility("default")))
+#endif
+
+typedef T V __attribute__((vector_size(GR_VBYTES), may_alias));
+typedef TI VI __attribute__((vector_size(GR_VBYTES), may_alias)); /* integers, and masks: lanes 0 or -1 */
+typedef double VD __attribute__((vector_size(GR_L * 8), may_alias));
+typedef T GR_V1 __attribute__((vector_size(GR_VBYTES), may_alias, aligned(GR_TBYTES)));
+typedef double GR_VD1 __attribute__((vector_size(GR_L * 8), may_alias, aligned(8)));
+typedef long long GR_VL __attribute__((vector_size(GR_L * 8), may_alias));
+typedef GR_TU GR_VN __attribute__((vector_size(GR_VBYTES), may_alias)); /* shifts right without the sign */
+typedef T GR_BV __attribute__((vector_size(GR_VBYTES)));                /* what the compiler's builtins take */
+typedef TI GR_BI __attribute__((vector_size(GR_VBYTES)));
+
+#define GR_INF ((T)__builtin_inf())
+#define GR_NAN ((T)__builtin_nan(""))
+#define GR_MANT GR_K(23, 52)   /* bits of the fraction */
+#define GR_BIAS GR_K(127, 1023) /* of the exponent */
+#define GR_SIGN (GR_K(-0x7fffffff, -0x7fffffffffffffffLL) - 1)
+#define GR_NEAR GR_K(0x1.8p23f, 0x1.8p52) /* x + GR_NEAR holds the integer nearest to x in its low bits */
+#define GR_PI_2 GR_K(0x1.921fb6p0f, 0x1.921fb54442d18p0)
+#define GR_PI_2_LO GR_K(-0x1.777a5cp-25f, 0x1.1a62633145c07p-54) /* pi/2 = GR_PI_2 + GR_PI_2_LO */
+
+/* ---- memory, constants, conversions ----------------------------------------------------------------------------- */
+
+GR_FN V v_load(const T *p) { return *(const V *)p; } /* p aligned to V */
+GR_FN V v_loadu(const T *p) { return *(const GR_V1 *)p; }
+GR_FN void v_store(T *p, V a) { *(GR_V1 *)p = a; }
+GR_FN VD vd_load(const double *p) { return *(const GR_VD1 *)p; }
+GR_FN void vd_store(double *p, VD a) { *(GR_VD1 *)p = a; }
+
+GR_FN V v_set(T a) { return a - (V){0}; } /* minus keeps -0.0, and folds to a broadcast */
+GR_FN VI vi_set(TI a) { return a - (VI){0}; }
+GR_FN VD vd_set(double a) { return a - (VD){0}; }
+
+GR_FN VD vd_of(V a) { return __builtin_convertvector(a, VD); }
+GR_FN V v_of(VD a) { return __builtin_convertvector(a, V); }
+GR_FN VI int_of_vd(VD a) { return __builtin_convertvector(a, VI); } /* truncates */
+#if GR_F64
+/* For |a| < 2^51, added as bits: x86 before AVX-512DQ cannot convert long long. */
+GR_FN VD vd_of_int(VI a) { return (VD)(a + (VI)v_set(GR_NEAR)) - GR_NEAR; }
+GR_FN V v_of_int(VI a) { return vd_of_int(a); }
+#else
+GR_FN VD vd_of_int(VI a) { return __builtin_convertvector(a, VD); }
+GR_FN V v_of_int(VI a) { return __builtin_convertvector(a, V); }
+#endif
+
+/* ---- selection ---------------------------------------------------------------------------------------------------- */
+
+/* gcc needs builtins for what GNU C has no words for; clang finds minps, blendv, roundps in the plain text.
+ * GR_X86(min) is the builtin of this type and width. */
+#define GR_PASTE3(a, b, c) __builtin_ia32_##a##b##c
+#define GR_PASTE(a, b, c) GR_PASTE3(a, b, c)
+#if GR_VBYTES == 64 && defined(__AVX512F__)
+#define GR_X86(op) GR_PASTE(op, GR_K(ps, pd), 512_mask)
+#define GR_AVX512 1
+#elif GR_VBYTES == 32 && defined(__AVX__)
+#define GR_X86(op) GR_PASTE(op, GR_K(ps, pd), 256)
+#define GR_SSE4 1
+#elif GR_VBYTES == 16 && defined(__SSE2__)
+#define GR_X86(op) GR_PASTE(op, GR_K(ps, pd), )
+#ifdef __SSE4_1__
+#define GR_SSE4 1
+#endif
+#endif
+#ifdef __clang__
+#define GR_GCC 0
+#else
+#define GR_GCC 1
+#endif
+
+GR_FN VI vi_sel(VI m, VI a, VI b) { return (a & m) | (b & ~m); }
+#if GR_GCC && GR_SSE4
+GR_FN V v_sel(VI m, V a, V b) { return GR_X86(blendv)((GR_BV)b, (GR_BV)a, (GR_BV)m); }
+#else
+GR_FN V v_sel(VI m, V a, V b) { return (V)vi_sel(m, (VI)a, (VI)b); }
+#endif
+
+#if GR_F64
+GR_FN VD vd_sel_by(VI m, VD a, VD b) { return v_sel(m, a, b); }
+#else
+GR_FN VD vd_sel_by(VI m, VD a, VD b) {
+  GR_VL w = __builtin_convertvector(m, GR_VL);
+  return (VD)(((GR_VL)a & w) | ((GR_VL)b & ~w));
+}
+#endif
+
+#if GR_AVX512
+GR_FN int vi_any(VI m) { return GR_K(__builtin_ia32_cmpd512_mask, __builtin_ia32_cmpq512_mask)((GR_BI)m, (GR_BI){0}, 4, -1) != 0; }
+#elif defined(GR_X86)
+GR_FN int vi_any(VI m) { return GR_X86(movmsk)((GR_BV)m) != 0; }
+#else
+GR_FN int vi_any(VI m) {
+  TI any = 0;
+  for (int l = 0; l < GR_L; l++) any |= m[l];
+  return any != 0;
+}
+#endif
+
+GR_FN V v_bool(VI m) { return (V)(m & (VI)v_set(1)); }
+
+/* a < b ? a : b and a > b ? a : b: b where either is NaN. */
+#if GR_GCC && GR_AVX512
+GR_FN V v_min(V a, V b) { return GR_X86(min)((GR_BV)a, (GR_BV)b, (GR_BV)b, -1, 4); }
+GR_FN V v_max(V a, V b) { return GR_X86(max)((GR_BV)a, (GR_BV)b, (GR_BV)b, -1, 4); }
+#elif GR_GCC && defined(GR_X86)
+GR_FN V v_min(V a, V b) { return GR_X86(min)((GR_BV)a, (GR_BV)b); }
+GR_FN V v_max(V a, V b) { return GR_X86(max)((GR_BV)a, (GR_BV)b); }
+#else
+GR_FN V v_min(V a, V b) { return v_sel(a < b, a, b); }
+GR_FN V v_max(V a, V b) { return v_sel(a > b, a, b); }
+#endif
+
+/* ---- rounding and other cheap functions ----------------------------------------------------------------------------- */
+
+GR_FN V v_abs(V a) { return (V)((VI)a & ~GR_SIGN); }
+GR_FN V gr_signed(V a, V s) { return (V)((VI)a ^ ((VI)s & GR_SIGN)); } /* a, times -1 where s has the sign bit */
+
+GR_FN V v_sqrt(V a) {
+#if GR_GCC && GR_AVX512
+  return GR_X86(sqrt)((GR_BV)a, (GR_BV)a, -1, 4);
+#elif GR_GCC && defined(GR_X86)
+  return GR_X86(sqrt)((GR_BV)a);
+#else
+  for (int l = 0; l < GR_L; l++) a[l] = GR_K(__builtin_sqrtf, __builtin_sqrt)(a[l]);
+  return a;
+#endif
+}
+
+GR_FN V v_floor(V a) {
+#if GR_GCC && GR_AVX512
+  return GR_K(__builtin_ia32_rndscaleps_mask, __builtin_ia32_rndscalepd_mask)((GR_BV)a, 9, (GR_BV)a, -1, 4);
+#elif GR_GCC && GR_SSE4
+  return GR_X86(round)((GR_BV)a, 9);
+#elif GR_SSE4 || GR_AVX512 || defined(__aarch64__)
+  for (int l = 0; l < GR_L; l++) a[l] = GR_K(__builtin_floorf, __builtin_floor)(a[l]);
+  return a;
+#else
+  V big = v_set(GR_K(0x1p23f, 0x1p52)), b = v_abs(a), n = gr_signed((b + big) - big, a);
+  return v_sel(b < big, n - v_bool(n > a), a);
+#endif
+}
+
+GR_FN V v_round(V a) { /* the fraction is exact, so 0.49999997 is below one half */
+  V b = v_abs(a), n = v_floor(b);
+  return gr_signed(n + v_bool(b - n >= GR_K(0.5f, 0.5)), a);
+}
+
+GR_FN V v_sign(V a) { return v_sel(a == a, v_bool(a > 0) - v_bool(a < 0), a); }
+GR_FN V v_step(V a) { return v_sel(a == a, v_bool(a >= 0), a); }
+GR_FN V v_relu(V a) { return v_max(v_set(0), a); }
+GR_FN V v_clamp(V a, V lo, V hi) { return v_sel(a < lo, lo, v_min(hi, a)); }
+GR_FN V v_ifelse(V a, V b, V c) { return v_sel(a >= 0, b, c); }
+GR_FN V v_rsqrt(V a) { return v_sel(a == 0, v_set(0), 1 / v_sqrt(a)); }
+
+/* a^n by squaring; n is a constant, so only the products remain. */
+GR_FN V v_powi(V a, int n) {
+  unsigned m = n < 0 ? 0u - (unsigned)n : (unsigned)n;
+  V y = v_set(1);
+#if GR_GCC
+#pragma GCC unroll 32
+#endif
+  for (; m; m >>= 1) {
+    if (m & 1) y *= a;
+    a *= a;
+  }
+  if (n < 0) y = 1 / y;
+  return y;
+}
+
+/* Pieces of polynomials in x, with halves that do not wait for each other. */
+#define GR_P2(x, a, b) ((a) + (b) * (x))
+#define GR_P4(x, x2, a, b, c, d) (GR_P2(x, a, b) + (x2) * GR_P2(x, c, d))
+
+/* ---- exp ---------------------------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_exp)
+/* a = n ln2 + r and exp(a) = 2 exp(r) * 2^(n-1): the factor 2 makes 2^(n-1) a normal number up to the overflow.
+ * Limits beyond which the result is Inf or 0 anyway keep n in range; NaN passes them.  The exponent field of 2^(n-1) is
+ * the low bits of z, and 0 at the lower limit: results below 2^-125.5 (float), 2^-1021.5 (double) are 0, which
+ * also avoids the slow arithmetic with subnormal numbers.  2 exp(r) = 2 + 2r + r^2 q(r), to 2^-28 and 2^-57. */
+GR_FN V v_exp(V a) {
+  const T near = GR_NEAR + (GR_BIAS - 1);
+  a = v_min(v_set(GR_K(89, 710)), v_max(v_set(GR_K(-87.5f, -708.5)), a));
+  V z = a * GR_K(0x1.715476p0f, 0x1.71547652b82fep0) + near, n = z - near;
+  V r = a - n * GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1);
+  r = r - n * GR_K(0x1.7f7d1cp-20f, 0x1.3de6af278ece6p-42);
+#if GR_F64
+  V x = r * r; /* even and odd powers apart: half as long a chain as Horner's */
+  V even = (((0x1.28ae142281a7p-21 * x + 0x1.a0199949bacap-15) * x + 0x1.6c16c1847d148p-9) * x + 0x1.55555555506abp-4) * x;
+  V odd = (((0x1.adb0e935b2e56p-25 * x + 0x1.71df04f2ded97p-18) * x + 0x1.a01a01398ac66p-12) * x + 0x1.1111111124be4p-6) * x;
+  V q = (even + 0x1.000000000000ap0) + r * (odd + 0x1.5555555555507p-2);
+#else
+  V q = (((0x1.6a4d18p-9f * r + 0x1.12398cp-6f) * r + 0x1.5558bp-4f) * r + 0x1.555492p-2f) * r + 0x1.fffffcp-1f;
+#endif
+  return (2 + r * (2 + r * q)) * (V)((VI)z << GR_MANT);
+}
+#endif
+
+/* ---- log ---------------------------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_log)
+/* a = 2^k (1+f) with 1+f in [sqrt(1/2), sqrt(2)), s = f/(2+f): log(1+f) = 2 atanh(s) = 2s + s R(s^2), and 2s is
+ * f - f^2/2 + s f^2/2, where the largest term is exact.  R to 2^-30 and 2^-59. */
+GR_FN V v_log(V a) {
+  const TI root = GR_K(0x3f3504f3, 0x3fe6a09e667f3bcdLL); /* bits of sqrt(1/2) */
+  const T up = GR_K(0x1p23f, 0x1p52);
+  VI low = a < GR_K(0x1p-126f, 0x1p-1022); /* subnormal: scaled up */
+  VI t = (VI)v_sel(low, a * up, a) - root + ((TI)GR_BIAS << GR_MANT);
+  V k = (V)((VI)((GR_VN)t >> GR_MANT) | (VI)v_set(up)) - (up + GR_BIAS); /* exponent to T by way of the bits */
+  k -= (V)(low & (VI)v_set(GR_MANT));
+  V f = (V)((t & (((TI)1 << GR_MANT) - 1)) + root) - 1;
+  V s = f / (2 + f), h = GR_K(0.5f, 0.5) * f * f, z = s * s;
+#if GR_F64
+  V z2 = z * z;
+  V R = z * (GR_P4(z, z2, 0x1.5555555555593p-1, 0x1.999999997fa54p-2, 0x1.24924942212dap-2, 0x1.c71c51e1c29c7p-3) +
+             z2 * z2 * (GR_P2(z, 0x1.7466473716dfep-3, 0x1.39a0dea3dd495p-3) + z2 * 0x1.2f0e4d100d079p-3));
+#else
+  V R = z * ((0x1.31e1f2p-2f * z + 0x1.995ecep-2f) * z + 0x1.55557ap-1f);
+#endif
+  const T ln2_hi = GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1), ln2_lo = GR_K(0x1.7f7d1cp-20f, 0x1.3de6af278ece6p-42);
+  V y = k * ln2_hi - ((h - (s * (h + R) + k * ln2_lo)) - f);
+  V edge = v_sel(a == 0, v_set(-GR_INF), v_sel(a < 0, v_set(GR_NAN), a)); /* Inf and NaN stay */
+  return v_sel((VI)(a > 0) & (VI)(a < GR_INF), y, edge);
+}
+
+GR_FN V v_xlogx(V a) { return v_sel(a == 0, v_set(0), a * v_log(a)); }
+#endif
+
+/* ---- sin, cos ----------------------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_sin)
+#define GR_TRIG_MAX GR_K(0x1p11f, 0x1p20) /* up to here n below has so few bits that n times a piece of pi/2 is exact */
+
+static __attribute__((noinline, cold, unused)) void gr_trig_large(T *y, const T *a, int cosine) {
+  for (int l = 0; l < GR_L; l++)
+    if (a[l] > GR_TRIG_MAX)
+      y[l] = cosine ? GR_K(__builtin_cosf, __builtin_cos)(a[l]) : GR_K(__builtin_sinf, __builtin_sin)(a[l]);
+}
+
+/* sin(a) or cos(a) for a >= 0 (or NaN).  a = n pi/2 + r; sin(r) to 2^-28 and 2^-58, cos(r) to 2^-33 and 2^-63. */
+GR_FN V gr_trig(V a, int cosine) {
+  V z = a * GR_K(0x1.45f306p-1f, 0x1.45f306dc9c883p-1) + GR_NEAR, n = z - GR_NEAR;
+  V r = a - n * GR_K(0x1.921p0f, 0x1.921fb544p0);
+  r = r - n * GR_K(0x1.f6ap-13f, 0x1.0b4611a6p-34);
+  r = r - n * GR_K(0x1.11p-26f, 0x1.3198a2ep-69);
+  r = r - n * GR_K(0x1.68c234p-39f, 0x1.b839a252049c1p-104);
+  V x = r * r;
+#if GR_F64
+  V x2 = x * x;
+  V s = GR_P4(x, x2, -0x1.5555555555549p-3, 0x1.111111110f89ep-7, -0x1.a01a019c146fp-13, 0x1.71de35793aaeap-19) +
+        x2 * x2 * GR_P2(x, -0x1.ae5e66e0a9e44p-26, 0x1.5d93123e74b06p-33);
+  V c = GR_P4(x, x2, 0x1.555555555554bp-5, -0x1.6c16c16c1500fp-10, 0x1.a01a019c8e19ep-16, -0x1.27e4f7f08b02cp-22) +
+        x2 * x2 * GR_P2(x, 0x1.1ee9daf53fe28p-29, -0x1.8fa60237ede65p-37);
+#else
+  V s = (-0x1.9955bp-13f * x + 0x1.11077cp-7f) * x - 0x1.555546p-3f;
+  V c = (0x1.99e904p-16f * x - 0x1.6c0c2ap-10f) * x + 0x1.55554ap-5f;
+#endif
+  s = r + r * x * s;
+  c = (1 - GR_K(0.5f, 0.5) * x) + x * x * c;
+  VI quadrant = (VI)z + (TI)cosine;
+  V y = v_sel(-(quadrant & 1), c, s);
+  y = (V)((VI)y ^ ((quadrant & 2) << (GR_TBYTES * 8 - 2)));
+  if (__builtin_expect(vi_any(a > GR_TRIG_MAX), 0)) gr_trig_large((T *)&y, (const T *)&a, cosine);
+  return y;
+}
+
+GR_FN V v_sin(V a) { return gr_signed(gr_trig(v_abs(a), 0), a); }
+GR_FN V v_cos(V a) { return gr_trig(v_abs(a), 1); }
+GR_FN V v_sinxdivx(V a) { return v_sel(a == 0, v_set(1), gr_trig(v_abs(a), 0) / v_abs(a)); }
+#endif
+
+/* ---- asin, acos --------------------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_asin)
+/* asin(a) where a <= 1/2, else asin(sqrt((1-a)/2)) = (pi/2 - asin(a)) / 2; NaN above 1.  To 2^-27 and 2^-56. */
+GR_FN V gr_asin(V a, VI large) {
+  V z = v_sel(large, GR_K(0.5f, 0.5) * (1 - a), a * a), x = v_sel(large, v_sqrt(z), a);
+#if GR_F64
+  V z2 = z * z, z4 = z2 * z2;
+  V p = GR_P4(z, z2, 0x1.5555555555386p-3, 0x1.333333336f9edp-4, 0x1.6db6db41cb615p-5, 0x1.f1c72c6e7644fp-6) +
+        z4 * (GR_P4(z, z2, 0x1.6e89ef7909b43p-6, 0x1.1c6c26b4cd22ep-6, 0x1.c6f8a0f27504fp-7, 0x1.8ee37c6014931p-7) +
+              z4 * GR_P4(z, z2, 0x1.aabf550d1357p-8, 0x1.40a923cac2727p-6, -0x1.0ae645b8528f8p-6, 0x1.05c9289b769a1p-5));
+#else
+  V p = (((0x1.59c3e8p-5f * z + 0x1.8bbec8p-6f) * z + 0x1.748954p-5f) * z + 0x1.33017p-4f) * z + 0x1.5555cap-3f;
+#endif
+  return x + x * z * p;
+}
+
+GR_FN V v_asin(V a) {
+  VI large = v_abs(a) > GR_K(0.5f, 0.5);
+  V p = gr_asin(v_abs(a), large);
+  return gr_signed(v_sel(large, GR_PI_2 - (2 * p - GR_PI_2_LO), p), a);
+}
+
+GR_FN V v_acos(V a) {
+  VI large = v_abs(a) > GR_K(0.5f, 0.5);
+  V p = gr_asin(v_abs(a), large);
+  V far = v_sel(a < 0, 2 * GR_PI_2 - (2 * p - 2 * GR_PI_2_LO), 2 * p);
+  return v_sel(large, far, GR_PI_2 - (gr_signed(p, a) - GR_PI_2_LO));
+}
+#endif
+
+/* ---- atan --------------------------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_atan)
+/* atan(t) for t in [0, 1] (or NaN), to 2^-28 and 2^-57. */
+GR_FN V gr_atan_unit(V t) {
+  V z = t * t, z2 = z * z, z4 = z2 * z2;
+#if GR_F64
+  V p = GR_P4(z, z2, -0x1.5555555555525p-2, 0x1.99999999954a5p-3, -0x1.249249237c0d7p-3, 0x1.c71c717f233d2p-4) +
+        z4 * (GR_P4(z, z2, -0x1.745d11a3a50edp-4, 0x1.3b136625b5621p-4, -0x1.110e4dae3528p-4, 0x1.e1bb7f73f52c5p-5) +
+        z4 * (GR_P4(z, z2, -0x1.ae5dcdc567ef5p-5, 0x1.82d8bf824a8f8p-5, -0x1.599eb73ea9081p-5, 0x1.2c23f7f1d4651p-5) +
+        z4 * (GR_P4(z, z2, -0x1.e9da191cd682p-6, 0x1.68169a79baed9p-6, -0x1.c749a89793417p-7, 0x1.d7581338427ffp-8) +
+        z4 * GR_P4(z, z2, -0x1.79d7bc32e136p-9, 0x1.b37334380e7e1p-11, -0x1.3ec2ef08611b4p-13, 0x1.bb37e33422857p-17))));
+#else
+  V p = GR_P4(z, z2, -0x1.55553ep-2f, 0x1.9991eap-3f, -0x1.2420fap-3f, 0x1.c092d8p-4f) +
+        z4 * (GR_P4(z, z2, -0x1.5820ccp-4f, 0x1.da8934p-5f, -0x1.fe553ep-6f, 0x1.65253ep-7f) + z4 * -0x1.d54f2ap-10f);
+#endif
+  return t + t * z * p;
+}
+
+GR_FN V v_atan(V a) {
+  V b = v_abs(a);
+  VI large = b > 1;
+  V p = gr_atan_unit(v_sel(large, 1 / b, b));
+  return gr_signed(v_sel(large, GR_PI_2 - (p - GR_PI_2_LO), p), a);
+}
+
+/* The angle of (x, y): by the smaller over the larger of |x| and |y|, then back to octant, half plane, sign. */
+GR_FN V v_atan2(V y, V x) {
+  V b = v_abs(y), a = v_abs(x);
+  VI steep = b > a;
+  V num = v_sel(steep, a, b), den = v_sel(steep, b, a), t = num / den;
+  t = v_sel(num == den, v_set(1), t); /* Inf / Inf */
+  t = v_sel(den == 0, num, t);        /* 0 / 0; NaN stays */
+  V p = gr_atan_unit(t);
+  p = v_sel(steep, GR_PI_2 - (p - GR_PI_2_LO), p);
+  p = v_sel((VI)x < 0, 2 * GR_PI_2 - (p - 2 * GR_PI_2_LO), p); /* the bits of -0.0 are negative, too */
+  return gr_signed(p, y);
+}
+#endif

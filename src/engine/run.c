@@ -1,0 +1,271 @@
+/* run.c: a program applied to arrays: checks, choice of the backend, work split over threads.
+ *
+ * Rows are cut into blocks; where there are few, columns are cut too, and the parts are merged in order.  The cuts depend
+ * on the shapes only, so that the result does not depend on the number of threads.  A work item is one block of rows
+ * against one part of the columns; it is computed in chunks of a few milliseconds, between which the calling thread looks for an
+ * interrupt and reports progress.  Each thread has its own scratch; an item's state lives until it is finished. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gr.h"
+
+/* All thresholds of the run-time, in one place. Costs are in multiplications per pair (gr_plan.cost). */
+static const struct {
+  double tiny;          /* cost * pairs up to which "auto" interprets instead of compiling */
+  double serial;        /* cost * pairs up to which one thread works */
+  double interp_second; /* cost * pairs per second: interpreter */
+  double kernel_second; /* the same, kernel */
+  double chunk;         /* seconds between looks for an interrupt */
+  double poll;          /* seconds between calls of `interrupted` and `progress` */
+  int64_t rows_min, rows_max, items, columns_min;
+  int64_t cache;        /* bytes of packed rows, or of state, per block */
+} tune = {.tiny = 2e6, .serial = 2e6, .interp_second = 1e8, .kernel_second = 4e9, .chunk = 0.01, .poll = 0.05,
+          .rows_min = 64, .rows_max = 512, .items = 64, .columns_min = 4096, .cache = 128 * 1024};
+
+/* ---- arguments ---- */
+
+static const char *category_name(gr_category c) { return c == GR_VI ? "i" : "j"; }
+
+static gr_class check_arg(const gr_arg *a, const gr_array *x, gr_error *err) {
+  static const char *const text[] = {"Vi", "Vj", "Pm"};
+  char what[32];
+  snprintf(what, sizeof what, "%s(%d)", text[a->cat], a->dim);
+  if (a->cat == GR_PM && (x->rows != 1 || x->cols != a->dim))
+    return gr_fail(err, ERR_ArgLength, a->name, a->dim, what, (long long)(x->rows * x->cols));
+  if (x->cols != a->dim) return gr_fail(err, ERR_ArgCols, a->name, a->dim, a->dim == 1 ? "" : "s", what, (long long)x->cols);
+  const long long most = INT32_MAX - 4096; /* indices are counted in 32 bits in single precision */
+  return x->rows > most ? gr_fail(err, ERR_ArgHuge, a->name, (long long)x->rows, most) : GR_OK;
+}
+
+/* M and N: the rows of the i and of the j arguments, 1 where there is none. */
+static gr_class shape(const gr_program *p, const gr_array *args, int64_t mn[2], gr_error *err) {
+  const gr_arg *first[2] = {NULL, NULL};
+  mn[0] = mn[1] = 1;
+  for (int k = 0; k < p->args.n; k++) {
+    const gr_arg *a = &p->args.arg[k];
+    if (check_arg(a, &args[k], err) != GR_OK) return err->cls;
+    if (a->cat == GR_PM) continue;
+    if (first[a->cat] && args[k].rows != mn[a->cat])
+      return gr_fail(err, ERR_ArgRows, first[a->cat]->name, a->name, category_name(a->cat), (long long)mn[a->cat],
+                     (long long)args[k].rows);
+    if (!first[a->cat]) first[a->cat] = a, mn[a->cat] = args[k].rows;
+  }
+  return GR_OK;
+}
+
+static gr_class check_count(const gr_program *p, int n_args, gr_error *err) {
+  if (n_args == p->args.n) return GR_OK;
+  char names[256] = "";
+  for (int k = 0; k < p->args.n; k++) {
+    size_t n = strlen(names);
+    snprintf(names + n, sizeof names - n, "%s%s", k ? ", " : "", p->args.arg[k].name);
+  }
+  return gr_fail(err, ERR_NArgs, p->args.n, names, n_args);
+}
+
+gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, gr_error *err) {
+  int64_t mn[2];
+  err->cls = GR_OK;
+  if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
+  *rows = mn[p->plan->axis == 1 ? 0 : 1];
+  return GR_OK;
+}
+
+/* ---- one run ---- */
+
+typedef struct job {
+  const gr_plan *plan;
+  const gr_array *args;
+  const gr_output *out;
+  const gr_options *opt;
+  gr_kernel_fn *kernel; /* NULL: interpreter */
+  int64_t rows, cols;
+  int64_t block, nblock; /* rows per block */
+  int64_t part, npart;   /* columns per part */
+  int64_t chunk;         /* columns per call of the kernel */
+  const double **data;   /* the arguments as the kernel wants them */
+  int64_t *ld;
+  double *parts;         /* npart > 1: the states of all items */
+  size_t scratch_bytes, state_bytes;
+  atomic_llong next, done; /* items taken; columns times items finished */
+  atomic_int stop;
+  double polled;
+} job;
+
+static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static int64_t clamp(int64_t n, int64_t lo, int64_t hi) { return n < lo ? lo : n > hi ? hi : n; }
+
+/* Blocks of rows that fit the cache, and enough items to share; depends on shapes and plan only. */
+static void cut(job *j) {
+  const gr_plan *p = j->plan;
+  int64_t row_bytes = p->nrow * (p->f64 ? 8 : 4), state_bytes = p->red.nstate * 8;
+  int64_t widest = row_bytes > state_bytes ? row_bytes : state_bytes;
+  int64_t most = clamp(tune.cache / (widest > 0 ? widest : 1) / 16 * 16, 16, tune.rows_max);
+  int64_t least = most < tune.rows_min ? most : tune.rows_min;
+  j->block = clamp(round_up(j->rows / tune.items, 16), least, most);
+  j->nblock = (j->rows + j->block - 1) / j->block;
+  int64_t wanted = j->nblock < tune.items ? tune.items / j->nblock : 1, possible = j->cols / tune.columns_min;
+  j->npart = clamp(wanted, 1, possible > 1 ? possible : 1);
+  j->part = round_up((j->cols + j->npart - 1) / j->npart, p->tile);
+  j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;
+  double speed = j->kernel ? tune.kernel_second : tune.interp_second;
+  j->chunk = round_up(1 + (int64_t)(tune.chunk * speed / p->cost / (double)j->block), p->tile);
+}
+
+static void poll(job *j, bool now) {
+  const gr_options *o = j->opt;
+  double t = gr_now();
+  if (!now && t - j->polled < tune.poll) return;
+  j->polled = t;
+  if (o->progress) o->progress((double)j->done / ((double)j->cols * (double)j->nblock), o->ctx);
+  if (o->interrupted && o->interrupted(o->ctx)) j->stop = 1;
+}
+
+/* Columns c0 .. c1 into the state of rows r0 .. r1, in chunks. */
+static void accumulate(job *j, double *state, int64_t r0, int64_t r1, int64_t c0, int64_t c1, void *scratch, bool caller) {
+  for (int64_t c = c0; c < c1 && !j->stop; c += j->chunk) {
+    int64_t end = c + j->chunk < c1 ? c + j->chunk : c1;
+    if (j->kernel)
+      j->kernel(j->data, j->ld, state, j->block, r0, r1, c, end, scratch);
+    else
+      gr_interp(j->plan, j->args, state, j->block, r0, r1, c, end, scratch);
+    j->done += end - c;
+    if (caller) poll(j, false);
+  }
+}
+
+static void finish(job *j, double *state, int64_t r0, int64_t r1) {
+  for (int64_t r = r0; r < r1; r++) gr_red_finish(&j->plan->red, state + (r - r0), j->block, j->out, r, j->rows);
+}
+
+static void run_item(job *j, int64_t item, double *own_state, void *scratch, bool caller) {
+  int64_t block = item / j->npart, part = item % j->npart;
+  int64_t r0 = block * j->block, r1 = clamp(r0 + j->block, 0, j->rows);
+  int64_t c0 = part * j->part, c1 = clamp(c0 + j->part, 0, j->cols);
+  double *state = j->parts ? j->parts + (size_t)item * (j->state_bytes / sizeof(double)) : own_state;
+  gr_red_init(&j->plan->red, state, j->block, j->block); /* the padding too */
+  accumulate(j, state, r0, r1, c0, c1, scratch, caller);
+  if (!j->parts && !j->stop) finish(j, state, r0, r1);
+}
+
+/* Takes items until there are none; the caller's thread then stays to look for interrupts until all are done. */
+static void work(job *j, char *memory, bool caller) {
+  int64_t items = j->nblock * j->npart;
+  double *state = (double *)memory;
+  for (int64_t item; !j->stop && (item = j->next++) < items;) run_item(j, item, state, memory + j->state_bytes, caller);
+  while (caller && !j->stop && j->done < j->cols * j->nblock) {
+    gr_sleep(0.001);
+    poll(j, false);
+  }
+}
+
+static void merge_parts(job *j) {
+  size_t size = j->state_bytes / sizeof(double);
+  for (int64_t b = 0; b < j->nblock; b++) {
+    double *first = j->parts + (size_t)(b * j->npart) * size;
+    int64_t r0 = b * j->block, r1 = clamp(r0 + j->block, 0, j->rows);
+    for (int64_t part = 1; part < j->npart; part++)
+      for (int64_t r = 0; r < r1 - r0; r++)
+        gr_red_merge(&j->plan->red, first + r, j->block, first + (size_t)part * size + r, j->block);
+    finish(j, first, r0, r1);
+  }
+}
+
+static void run_threads(job *j, char *memory, int threads) {
+  size_t each = j->state_bytes + j->scratch_bytes;
+  if (threads == 1) { /* no parallel region at all: a forked child may not enter one */
+    work(j, memory, true);
+    return;
+  }
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+#endif
+  for (int t = 0; t < threads; t++) work(j, memory + (size_t)t * each, t == 0);
+}
+
+static int thread_count(const job *j) {
+  int64_t items = j->nblock * j->npart, n = j->opt->threads;
+#ifndef _OPENMP
+  n = 1;
+#endif
+  if (j->plan->cost * (double)j->rows * (double)j->cols <= tune.serial) n = 1;
+  return (int)clamp(n, 1, items > 0 ? items : 1);
+}
+
+static gr_class run_job(job *j, gr_report *report, gr_error *err) {
+  cut(j);
+  int threads = thread_count(j);
+  j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->block * 8, 64);
+  j->scratch_bytes = (size_t)round_up((int64_t)(j->kernel ? gr_scratch_bytes(j->plan, j->block) : gr_interp_bytes(j->plan)), 64);
+  size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
+  size_t parts = j->npart > 1 ? (size_t)(j->nblock * j->npart) * j->state_bytes : 0;
+  char *memory = gr_aligned_alloc(own + parts);
+  if (!memory) return gr_fail(err, ERR_NoMemory, "scratch", (long long)(own + parts));
+  if (parts) j->parts = (double *)(memory + own);
+  j->polled = gr_now();
+  run_threads(j, memory, threads);
+  if (!j->stop && j->parts) merge_parts(j);
+  if (!j->stop && j->opt->progress) j->opt->progress(1, j->opt->ctx);
+  gr_aligned_free(memory);
+  report->threads = threads;
+  return j->stop ? gr_failf(err, GR_INTERRUPT, "interrupted") : GR_OK;
+}
+
+/* ---- backends ---- */
+
+static gr_class find_kernel(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
+  const char *text;
+  if (p->kernel) {
+    report->origin = GR_FROM_MEMORY;
+    return GR_OK;
+  }
+  if (gr_program_text(p, &text, err) != GR_OK) return err->cls;
+  return gr_kernel_get(text, opt, &p->kernel, report, err);
+}
+
+gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
+  *report = (gr_report){.backend = GR_CPU, .threads = 1};
+  err->cls = GR_OK;
+  return find_kernel(p, opt, report, err);
+}
+
+/* "auto" interprets tiny work, and everything when there is no working compiler (the note says so). */
+static gr_class choose_backend(gr_program *p, double work, const gr_options *opt, gr_report *report, gr_error *err) {
+  *report = (gr_report){.backend = GR_INTERPRETER, .threads = 1};
+  if (opt->backend == GR_INTERPRETER || work == 0 || (opt->backend == GR_AUTO && work <= tune.tiny)) return GR_OK;
+  report->backend = GR_CPU;
+  if (find_kernel(p, opt, report, err) == GR_OK || opt->backend == GR_CPU || err->cls != GR_COMPILER) return err->cls;
+  report->backend = GR_INTERPRETER;
+  report->origin = GR_NO_KERNEL;
+  snprintf(report->note, sizeof report->note, "%.500s", err->message);
+  gr_error_clear(err);
+  return GR_OK;
+}
+
+gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
+                        gr_report *report, gr_error *err) {
+  int64_t mn[2], ld_few[16];
+  const double *data_few[16];
+  err->cls = GR_OK;
+  if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
+  job j = {.plan = p->plan, .args = args, .out = out, .opt = opt, .data = data_few, .ld = ld_few};
+  j.rows = mn[p->plan->axis == 1 ? 0 : 1];
+  j.cols = mn[p->plan->axis == 1 ? 1 : 0];
+  if (choose_backend(p, p->plan->cost * (double)j.rows * (double)j.cols, opt, report, err) != GR_OK) return err->cls;
+  if (report->backend == GR_CPU) j.kernel = p->kernel;
+  double start = gr_now();
+  void *many = NULL;
+  if (n_args > 16) {
+    many = malloc((size_t)n_args * (sizeof *j.data + sizeof *j.ld));
+    if (!many) return gr_fail(err, ERR_NoMemory, "arguments", (long long)n_args);
+    j.ld = many;
+    j.data = (const double **)(j.ld + n_args);
+  }
+  for (int k = 0; k < n_args; k++) j.data[k] = args[k].data, j.ld[k] = args[k].stride;
+  if (j.rows > 0) run_job(&j, report, err);
+  free(many);
+  report->seconds_run = gr_now() - start;
+  return err->cls;
+}

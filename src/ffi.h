@@ -1,0 +1,103 @@
+/* ffi.h: the R boundary.
+ *
+ * The files ffi_*.c and init.c are the only ones that see a SEXP, and they see the engine only through engine.h.  An
+ * entry point (ffi_NAME, registered in init.c) never signals an R error while it holds native resources: it returns
+ * a failure value (ffi_failure.c), and R raises the condition.  R vectors are allocated before native work starts. */
+#ifndef GENRED_FFI_H
+#define GENRED_FFI_H
+
+#ifndef R_NO_REMAP
+#define R_NO_REMAP
+#endif
+#ifndef STRICT_R_HEADERS
+#define STRICT_R_HEADERS
+#endif
+#include <R.h>
+#include <Rinternals.h>
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include "engine/engine.h"
+
+/* ---- ffi_failure.c: errors as values --------------------------------------------------------------------------- */
+
+SEXP ffi_fail(gr_error *err); /* takes over err->log */
+SEXP ffi_failf(gr_class cls, const char *fmt, ...);
+SEXP ffi_take_text(char *text); /* a malloc'ed text as an R string; frees it, also where R runs out of memory */
+SEXP ffi_namespace(void);
+
+/* ---- ffi_settings.c: argument, option, environment -------------------------------------------------------------- */
+
+typedef struct ffi_settings {
+  const char *cc, *cflags, *cache_dir, *tmp_dir;
+  bool progress; /* may be shown */
+} ffi_settings;
+
+/* The value of option genred.NAME, else of the environment variable GENRED_NAME, else NULL.  Lives until the .Call ends. */
+const char *ffi_text_setting(SEXP option, const char *env);
+ffi_settings ffi_settings_now(void);
+void ffi_settings_symbols(void); /* at load time */
+/* Reads `backend` (an R value; "auto" defers to option and environment); false: not one of ours, or a GPU. */
+bool ffi_backend(SEXP x, gr_backend *backend);
+
+/* ---- ffi_threads.c ------------------------------------------------------------------------------------------------ */
+
+void ffi_threads_init(void); /* at load time */
+int ffi_threads_now(void);
+
+/* ---- ffi_program.c: programs by their specification ----------------------------------------------------------------- */
+
+/* The elements of the plain R list that describes an operator; R/genred.R makes it. */
+enum {
+  SPEC_KEY, SPEC_FORMULA, SPEC_FORMULA2, SPEC_ALIASES, SPEC_REDUCTION, SPEC_AXIS, SPEC_OPT_ARG, SPEC_DTYPE,
+  SPEC_DTYPE_ACC, SPEC_DOUBLE_ACC, SPEC_SCHEME, SPEC_SIZE
+};
+
+typedef struct ffi_op {
+  gr_program *program;
+  gr_result_info result;
+  int nargs;
+  gr_arg_info *arg;
+  bool busy;       /* running now */
+  gr_report last;  /* of the last run; backend GR_AUTO before the first */
+} ffi_op;
+
+/* The program of this specification, made where need be, behind an external pointer; or a failure, with *op NULL. */
+SEXP ffi_op_get(SEXP spec, ffi_op **op);
+
+/* ---- ffi_poll.c: interrupts and progress while the engine runs ---------------------------------------------------------- */
+
+typedef struct ffi_poll {
+  SEXP token;      /* of R_UnwindProtect; protected by the caller */
+  jmp_buf landing;
+  bool unwinding;  /* R wants to jump: stop the engine, then ffi_poll_end */
+  bool shown;      /* a progress bar is open */
+  bool silent;     /* R does not want to see progress */
+  double fraction;
+  time_t start;
+} ffi_poll;
+
+void ffi_poll_start(ffi_poll *p, SEXP token);
+int ffi_poll_interrupted(void *poll);
+void ffi_poll_progress(double fraction, void *poll);
+void ffi_poll_end(ffi_poll *p); /* closes the bar; continues a jump of R, in which case it does not return */
+
+/* ---- entry points --------------------------------------------------------------------------------------------------------- */
+
+SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, arguments ... */
+SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP args);
+SEXP ffi_make(SEXP spec);
+SEXP ffi_dump(SEXP spec, SEXP stage);
+SEXP ffi_describe(SEXP spec);
+SEXP ffi_defaults(SEXP cc, SEXP cache_dir, SEXP tmp_dir);
+SEXP ffi_settings_list(void);
+SEXP ffi_threads(void);
+SEXP ffi_cgroup(SEXP root, SEXP self);
+SEXP ffi_compiler(SEXP cc);
+SEXP ffi_engine(void);
+SEXP ffi_cache(SEXP dir);
+SEXP ffi_cache_clear(SEXP dir);
+
+#endif

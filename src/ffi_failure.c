@@ -1,0 +1,69 @@
+/* ffi_failure.c: errors as R values.  A failure is list(class, message, log) of class "genred_failure"; R/failure.R
+ * turns it into a classed condition.  Native text on its way to R is owned by `held`, so that nothing is lost when R
+ * runs out of memory in between. */
+#include "ffi.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *held;
+
+static void hold(char *text) {
+  if (held != text) free(held);
+  held = text;
+}
+
+static SEXP utf8(const char *text) {
+  SEXP chr = PROTECT(Rf_mkCharCE(text, CE_UTF8));
+  SEXP out = Rf_ScalarString(chr);
+  UNPROTECT(1);
+  return out;
+}
+
+SEXP ffi_take_text(char *text) {
+  hold(text);
+  SEXP out = text ? utf8(text) : R_NilValue;
+  hold(NULL);
+  return out;
+}
+
+static SEXP failure(gr_class cls, const char *message, char *log) {
+  const char *names[] = {"class", "message", "log", ""};
+  hold(log);
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
+  SET_VECTOR_ELT(out, 0, Rf_mkString(gr_class_name(cls)));
+  SET_VECTOR_ELT(out, 1, utf8(message));
+  if (log) SET_VECTOR_ELT(out, 2, utf8(log));
+  Rf_setAttrib(out, R_ClassSymbol, Rf_mkString("genred_failure"));
+  hold(NULL);
+  UNPROTECT(1);
+  return out;
+}
+
+SEXP ffi_fail(gr_error *err) {
+  char *log = err->log;
+  err->log = NULL;
+  return failure(err->cls, err->message, log);
+}
+
+SEXP ffi_failf(gr_class cls, const char *fmt, ...) {
+  char message[512];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(message, sizeof message, fmt, ap);
+  va_end(ap);
+  return failure(cls, message, NULL);
+}
+
+SEXP ffi_namespace(void) {
+  static SEXP ns;
+  if (!ns) {
+    SEXP name = PROTECT(Rf_mkString("genred"));
+    ns = R_FindNamespace(name);
+    R_PreserveObject(ns);
+    UNPROTECT(1);
+  }
+  return ns;
+}

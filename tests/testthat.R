@@ -1,0 +1,4 @@
+library(testthat)
+library(genred)
+
+test_check("genred")

@@ -1,0 +1,84 @@
+#!/bin/sh
+# check_layers.sh SRC ENGINE.a: the layers of src/, checked on the objects and on the texts.
+#
+#   engine   no R, no CUDA, no printing, no exit, no mutable globals but those named below
+#   cuda     the engine and CUDA, never R
+#   glue     (src/*.c, src/*.h) of the engine, the public header only
+#
+# The strongest test is the link: a program of the whole engine and the C library alone.  Each rule counts as one test.
+src=$1
+archive=$2
+passed=0
+failed=0
+
+rule() { # rule TEXT OFFENDERS: passes when there are none
+  if [ -z "$2" ]; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "  broken: $1"
+    echo "$2" | sed 's/^/    /'
+  fi
+}
+
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+# ---- the engine's objects ----
+
+echo 'int main(void) { return 0; }' >"$tmp/main.c"
+gcc "$tmp/main.c" -Wl,--whole-archive "$archive" -Wl,--no-whole-archive -fopenmp -lm -ldl -lpthread -o "$tmp/main" \
+  >"$tmp/link" 2>&1 || { grep -q . "$tmp/link" || echo "the linker failed" >"$tmp/link"; }
+rule "the engine links with the C library alone" "$(cat "$tmp/link")"
+
+# FILE.o SYMBOL for what the objects take from outside, and for their writable data (constants that hold addresses lie
+# in .data.rel.ro: not writable once loaded).
+nm -A -u "$archive" | awk '{split($0, a, ":"); print a[2], $NF}' >"$tmp/undefined"
+objdump -t "$archive" | awk '
+  / file format / {split($1, a, ":"); file = a[1]}
+  $0 ~ /[ \t](\.data|\.bss|\.tdata|\.tbss|\*COM\*)/ && $0 !~ /\.data\.rel\.ro/ && $NF !~ /^\./ {print file, $NF}' |
+  sed 's/\.[0-9]*$//' | sort -u >"$tmp/data"
+
+undefined() { grep -E " ($1)\$" "$tmp/undefined"; }
+rule "no R symbol in the engine" "$(undefined 'R_.*|Rf_.*|R[EV]?[vV]?[pP]rintf|REprintf|REAL.*|INTEGER.*|LOGICAL.*|RAW|COMPLEX|CHAR|LENGTH|TYPEOF|SET_.*|VECTOR_.*|STRING_.*|[A-Z]*SXP|unif_rand|norm_rand|exp_rand|.*RNGstate')"
+rule "no CUDA symbol in the engine" "$(undefined 'cu[A-Z].*|cuda.*|nvrtc.*|cu_.*|nvml.*')"
+rule "the engine does not print" "$(undefined 'printf|vprintf|puts|putchar|putc|perror|stdout|stderr|__printf_chk|__vprintf_chk')"
+rule "the engine does not exit" "$(undefined 'exit|abort|quick_exit|__assert_fail')"
+rule "the engine runs no shell" "$(undefined 'system|popen|wordexp')"
+
+# Writable data of static storage.  FILE.o SYMBOL: why it may be there.
+allowed_data='^(run\.o .*)$'        # the table of loaded kernels and its lock
+allowed_data="$allowed_data|^(os\\.o .*)$"    # the text of gr_cpu_features, written once
+allowed_data="$allowed_data|^(cache\\.o .*)$" # a counter that makes names of temporary files differ
+rule "no mutable globals in the engine beyond those named in check_layers.sh" "$(grep -vE "$allowed_data" "$tmp/data")"
+
+# ---- what the texts include ----
+
+# FILE: HEADER for every #include of the files given, generated texts aside.
+includes() {
+  for file in "$@"; do
+    [ -f "$file" ] || continue
+    sed -n -E 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*)[>"].*/\1/p' "$file" |
+      sed "s|^|$(basename "$file"): |"
+  done
+}
+
+r_headers='(R|Rinternals|Rdefines|Rmath|Rversion|Rconfig|R_ext/.*|S)\.h'
+cuda_headers='(cuda|nvrtc|nvml|cuda_runtime|cu[A-Z_].*|cuda/.*|\.\./cuda/.*)\.?h?'
+own='(engine|gr|ops|reds|errs|prelude_text)\.h'
+c_headers='(ctype|errno|float|inttypes|limits|math|setjmp|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)\.h'
+posix='(cpuid|crt_externs|direct|dirent|dlfcn|fcntl|malloc|omp|pthread|sched|signal|spawn|unistd|utime|windows|sys/[a-z]*)\.h'
+
+includes "$src"/engine/*.[ch] >"$tmp/engine"
+rule "the engine includes its own headers, C's and the system's" "$(grep -vE ": ($own|$c_headers|$posix)\$" "$tmp/engine")"
+includes "$src"/cuda/*.[ch] >"$tmp/cuda"
+rule "src/cuda includes no R header" "$(grep -E ": $r_headers\$" "$tmp/cuda")"
+includes "$src"/*.[ch] >"$tmp/glue"
+rule "the glue includes engine/engine.h, its own header, R's, C's and the system's, nothing else" \
+  "$(grep -vE ": (engine/engine\.h|ffi\.h|$r_headers|$c_headers|$posix)\$" "$tmp/glue")"
+rule "the glue does not see CUDA" "$(grep -E ": $cuda_headers\$" "$tmp/glue")"
+sexp=$(grep -lw SEXP "$src"/engine/*.[ch] "$src"/cuda/*.[ch] 2>/dev/null)
+rule "no SEXP in the engine or in src/cuda" "$sexp"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,309 @@
+/* test_prelude.c: prelude.h against libm in a higher precision.
+ *
+ * Owns      nothing of the package; a program that links libm only.  Compile it twice, with and without -DGR_F64=1, with
+ *           every -m and -O option that kernels are compiled with.
+ * Usage     test_prelude [stride]: the float functions see every stride-th bit pattern (default 4093; 1 sees all 2^32),
+ *           the double functions a quarter as many random ones.
+ * Output    a line per function with the largest error in units in the last place and where it is; at the end
+ *           "N passed, N failed"; the exit status is 1 if any failed.
+ * Method    every argument sits among others in a vector, special values included: a lane that disturbed another one
+ *           would show.  The sign of a zero counts. */
+
+#include "../../../src/engine/prelude.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if GR_F64
+typedef long double R; /* of the reference */
+typedef uint64_t U;
+#define REF(f) f##l
+#define T_MAX DBL_MAX
+#define T_MIN DBL_MIN
+#else
+typedef double R;
+typedef uint32_t U;
+#define REF(f) f
+#define T_MAX FLT_MAX
+#define T_MIN FLT_MIN
+#endif
+
+enum { BLOCK = 4096 };
+static int passed, failed;
+static unsigned long long stride = 4093;
+
+static void verdict(int ok) { ok ? passed++ : failed++; }
+
+static void check(int ok, const char *what) {
+  if (!ok) printf("FAILED: %s\n", what);
+  verdict(ok);
+}
+
+static uint64_t rnd(void) { /* xorshift */
+  static uint64_t s = 88172645463325252u;
+  s ^= s << 13;
+  s ^= s >> 7;
+  s ^= s << 17;
+  return s;
+}
+
+static T uniform(T lo, T hi) { return lo + (hi - lo) * (T)((rnd() >> 11) * 0x1p-53); }
+
+static T from_bits(U u) {
+  T x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+
+static int same(T a, T b) { return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b)); }
+
+static int exponent(R x) { return x == 0 ? -30000 : REF(ilogb)(x); }
+
+/* The distance of got from ref in units in the last place of T; huge where it is wrong in kind. */
+static double ulps(T got, R ref) {
+  const R top = REF(ldexp)(1, GR_BIAS + 1); /* stands for a result that overflows */
+  T want = (T)ref;
+  if (isnan(want) || isnan(got) || isinf(ref) || (want == 0 && got == 0)) return same(got, want) ? 0 : 1e30;
+  R g = isinf(got) ? REF(copysign)(top, got) : got, r = REF(fabs)(ref) > top ? REF(copysign)(top, ref) : ref;
+  int e = exponent(r) < 1 - GR_BIAS ? 1 - GR_BIAS : exponent(r);
+  return (double)(REF(fabs)(g - r) / REF(ldexp)(1, e - GR_MANT));
+}
+
+static const T special[] = {0, -0.0f, 1, -1, 2, -2, 3, 10, -10, GR_K(0.5f, 0.5), -GR_K(0.5f, 0.5), GR_K(0.49999997f, 0.49999999999999994),
+                            -GR_K(0.49999997f, 0.49999999999999994), GR_K(1.5f, 1.5), GR_K(2.5f, 2.5), -GR_K(2.5f, 2.5),
+                            T_MAX, -T_MAX, T_MIN, -T_MIN, GR_K(0x1p-149f, 0x1p-1074), -GR_K(0x1p-149f, 0x1p-1074),
+                            GR_K(0x1p-140f, 0x1.8p-1050), GR_K(FLT_EPSILON, DBL_EPSILON), 1 + GR_K(FLT_EPSILON, DBL_EPSILON),
+                            1 - GR_K(FLT_EPSILON, DBL_EPSILON) / 2, GR_K(0x1p22f, 0x1p51) + GR_K(0.5f, 0.5),
+                            GR_K(0x1p22f, 0x1p51) + GR_K(1.5f, 1.5), -GR_K(0x1p22f, 0x1p51) - GR_K(0.5f, 0.5), GR_K(0x1p23f, 0x1p52),
+                            GR_K(0x1p23f, 0x1p52) - GR_K(0.5f, 0.5), GR_K(0x1p23f, 0x1p52) + 1, GR_K(0x1p24f, 0x1p53), GR_K(0x1p31f, 0x1p63),
+                            GR_K(88.72283f, 709.782712893384), GR_K(88.72284f, 709.7827128933841), GR_K(-87.33654f, -708.3964185322641),
+                            GR_K(-87.5f, -708.5), GR_K(89, 710), GR_K(-103.9f, -745.1), 1000, -1000, 1e30f, -1e30f,
+                            2048, GR_K(2048.0002f, 2049), 1048576, GR_K(1048577, 1048576.0000000001), (T)M_PI, -(T)M_PI, (T)M_PI_2, (T)M_PI_4,
+                            (T)M_SQRT1_2, (T)M_SQRT2};
+enum { SPECIALS = sizeof special / sizeof *special + 4 };
+static T special_at(int k) { /* the others, and NaN with a payload (R's NA) */
+  static const U nan_bits = GR_K(0x7fc007a2u, 0x7ff80000000007a2u);
+  return k > 3 ? special[k - 4] : k == 3 ? GR_INF : k == 2 ? -GR_INF : k == 1 ? from_bits(nan_bits) : GR_NAN;
+}
+
+/* ---- functions of one argument --------------------------------------------------------------------------------- */
+
+#define EACH_V(name, f)                                                                                                \
+  static __attribute__((noinline)) void name(T *y, const T *x) {                                                       \
+    for (int i = 0; i < BLOCK; i += GR_L) v_store(y + i, f(v_load(x + i)));                                            \
+  }
+#define UNARY(f) EACH_V(do_##f, v_##f)
+UNARY(exp) UNARY(log) UNARY(xlogx) UNARY(sin) UNARY(cos) UNARY(sinxdivx) UNARY(asin) UNARY(acos) UNARY(atan)
+UNARY(sqrt) UNARY(rsqrt) UNARY(abs) UNARY(floor) UNARY(round) UNARY(sign) UNARY(step) UNARY(relu)
+
+static R ref_exp(R x) {
+  R y = REF(exp)(x);
+  return y < REF(ldexp)(1, 1 - GR_BIAS) * (R)1.4142 ? 0 : y; /* flushed, see v_exp */
+}
+static R ref_xlogx(R x) { return x == 0 ? 0 : x * REF(log)(x); }
+static R ref_sinxdivx(R x) { return x == 0 ? 1 : REF(sin)(x) / x; }
+static R ref_rsqrt(R x) { return x == 0 ? 0 : 1 / REF(sqrt)(x); }
+static R ref_sign(R x) { return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x; }
+static R ref_step(R x) { return x >= 0 ? 1 : x < 0 ? 0 : x; }
+static R ref_relu(R x) { return x < 0 ? 0 : x; }
+
+typedef struct unary {
+  const char *name;
+  void (*f)(T *, const T *);
+  R (*ref)(R);
+  double most; /* units in the last place */
+  T lo, hi;    /* where half of the random arguments are */
+} unary;
+
+static const unary unaries[] = {{"exp", do_exp, ref_exp, 1.5, GR_K(-88, -709), GR_K(89, 710)},
+                                {"log", do_log, REF(log), 2, GR_K(0.25f, 0.25), 4},
+                                {"xlogx", do_xlogx, ref_xlogx, 3, 0, 4},
+                                {"sin", do_sin, REF(sin), 2.5, -30, 30},
+                                {"cos", do_cos, REF(cos), 2.5, -30, 30},
+                                {"sinxdivx", do_sinxdivx, ref_sinxdivx, 3, -30, 30},
+                                {"asin", do_asin, REF(asin), 3, -1, 1},
+                                {"acos", do_acos, REF(acos), 3, -1, 1},
+                                {"atan", do_atan, REF(atan), 3, -4, 4},
+                                {"sqrt", do_sqrt, REF(sqrt), 0.5, 0, 4},
+                                {"rsqrt", do_rsqrt, ref_rsqrt, 1.5, 0, 4},
+                                {"abs", do_abs, REF(fabs), 0, -4, 4},
+                                {"floor", do_floor, REF(floor), 0, -9, 9},
+                                {"round", do_round, REF(round), 0, -9, 9},
+                                {"sign", do_sign, ref_sign, 0, -1, 1},
+                                {"step", do_step, ref_step, 0, -1, 1},
+                                {"relu", do_relu, ref_relu, 0, -1, 1}};
+
+typedef struct worst {
+  double ulps;
+  T x, x2, got;
+  R ref;
+} worst;
+
+static void note(worst *w, T x, T x2, T got, R ref) {
+  double u = ulps(got, ref);
+  if (u > w->ulps) *w = (worst){u, x, x2, got, ref};
+}
+
+static void report(const char *name, const worst *w, double most) {
+  int ok = w->ulps <= most;
+  printf("%-9s %-10s %10.3f  at %.17g, %.17g: %.17g, not %.17g\n", ok ? "" : "FAILED", name, w->ulps, (double)w->x, (double)w->x2,
+         (double)w->got, (double)w->ref);
+  verdict(ok);
+}
+
+/* The next BLOCK arguments: bit patterns, uniform ones, special ones, and numbers near multiples of pi/2. */
+static int fill(T *x, const unary *u, unsigned long long *at) {
+  for (int i = 0; i < BLOCK; i++) {
+    unsigned kind = rnd() % 16;
+    if (kind == 0) {
+      x[i] = special_at(rnd() % SPECIALS);
+    } else if (kind == 1) {
+      T near = (T)((long double)(rnd() % GR_K(1310, 667600)) * 1.5707963267948966192313216916L);
+      x[i] = rnd() % 2 ? near : GR_K(nextafterf, nextafter)(near, rnd() % 2 ? 1e30f : 0);
+    } else if (kind < 8) {
+      x[i] = uniform(u->lo, u->hi);
+    } else {
+      x[i] = from_bits(sizeof(U) == 4 ? (U)*at : (U)rnd());
+      *at += stride;
+    }
+  }
+  return *at < (sizeof(U) == 4 ? 1ull << 32 : 1ull << 30); /* long double is slow */
+}
+
+static void test_unary(const unary *u) {
+  static T x[BLOCK] __attribute__((aligned(64))), y[BLOCK] __attribute__((aligned(64)));
+  worst w = {0};
+  unsigned long long at = rnd() % stride;
+  int more;
+  do {
+    more = fill(x, u, &at);
+    u->f(y, x);
+    for (int i = 0; i < BLOCK; i++) note(&w, x[i], 0, y[i], u->ref(x[i]));
+  } while (more);
+  report(u->name, &w, u->most);
+}
+
+/* ---- functions of more arguments --------------------------------------------------------------------------------- */
+
+typedef struct many {
+  const char *name;
+  V (*f)(V, V, V);
+  R (*ref)(R, R, R);
+  double most;
+} many;
+
+#define MANY(name, vector, reference)                                                                                  \
+  static V m_##name(V a, V b, V c) { return (void)a, (void)b, (void)c, vector; }                                                \
+  static R r_##name(R a, R b, R c) { return (void)a, (void)b, (void)c, reference; }
+MANY(atan2, v_atan2(a, b), REF(atan2)(a, b))
+MANY(min, v_min(a, b), a < b ? a : b)
+MANY(max, v_max(a, b), a > b ? a : b)
+MANY(clamp, v_clamp(a, b, c), a < b ? b : a > c ? c : a)
+MANY(ifelse, v_ifelse(a, b, c), a >= 0 ? b : c)
+MANY(sel, v_sel(a < b, b, c), a < b ? b : c)
+MANY(bool, v_bool(a <= b), a <= b)
+MANY(sel_by, v_of(vd_sel_by(a != b, vd_of(b), vd_of(c))), a != b ? b : c)
+MANY(powi0, v_powi(a, 0), 1)
+MANY(powi1, v_powi(a, 1), a)
+MANY(powi2, v_powi(a, 2), a *a)
+MANY(powi3, v_powi(a, 3), a *a *a)
+MANY(powi7, v_powi(a, 7), REF(pow)(a, 7))
+MANY(powi_1, v_powi(a, -1), 1 / a)
+
+static const many manies[] = {{"atan2", m_atan2, r_atan2, 3}, {"min", m_min, r_min, 0}, {"max", m_max, r_max, 0},
+                              {"clamp", m_clamp, r_clamp, 0}, {"ifelse", m_ifelse, r_ifelse, 0}, {"sel", m_sel, r_sel, 0},
+                              {"bool", m_bool, r_bool, 0}, {"sel_by", m_sel_by, r_sel_by, 0}, {"powi0", m_powi0, r_powi0, 0},
+                              {"powi1", m_powi1, r_powi1, 0}, {"powi2", m_powi2, r_powi2, 0.5}, {"powi3", m_powi3, r_powi3, 2},
+                              {"powi7", m_powi7, r_powi7, 6}, {"powi-1", m_powi_1, r_powi_1, 0.5}};
+
+static T draw(void) {
+  int kind = rnd() % 4;
+  return kind == 0 ? special_at(rnd() % SPECIALS) : kind == 1 ? from_bits((U)rnd()) : uniform(-2, 2);
+}
+
+static void test_many(const many *m) {
+  worst w = {0};
+  for (int i = 0; i < 1000000 / GR_L; i++) {
+    V a, b, c, y;
+    for (int l = 0; l < GR_L; l++) a[l] = draw(), b[l] = rnd() % 8 ? draw() : a[l], c[l] = draw();
+    y = m->f(a, b, c);
+    for (int l = 0; l < GR_L; l++) note(&w, a[l], b[l], y[l], m->ref(a[l], b[l], c[l]));
+  }
+  report(m->name, &w, m->most);
+}
+
+/* ---- memory, constants, conversions --------------------------------------------------------------------------------- */
+
+static int all_same(V a, T x) {
+  for (int l = 0; l < GR_L; l++)
+    if (!same(a[l], x)) return 0;
+  return 1;
+}
+
+static void test_memory(void) {
+  static T in[3 * GR_L] __attribute__((aligned(64))), out[3 * GR_L];
+  static double d[2 * GR_L], e[2 * GR_L];
+  int ok_v = 1, ok_d = 1;
+  for (int i = 0; i < 3 * GR_L; i++) in[i] = (T)i;
+  for (int i = 0; i < 2 * GR_L; i++) d[i] = i + 0.1;
+  for (int s = 0; s < GR_L; s++) {
+    v_store(out + s, v_loadu(in + s));
+    vd_store(e + s, vd_load(d + s));
+    for (int l = 0; l < GR_L; l++) ok_v &= out[s + l] == in[s + l], ok_d &= e[s + l] == d[s + l];
+  }
+  check(ok_v, "v_loadu, v_store");
+  check(ok_d, "vd_load, vd_store");
+  check(v_load(in)[GR_L - 1] == GR_L - 1 && v_load(in + GR_L)[0] == GR_L, "v_load");
+}
+
+static void test_constants(void) {
+  volatile T z = -0.0f;
+  check(all_same(v_set(z), -0.0f), "v_set keeps -0");
+  for (int k = 0; k < SPECIALS; k++) check(all_same(v_set(special_at(k)), special_at(k)), "v_set");
+  check(vi_set(-7)[GR_L - 1] == -7 && vd_set(0.1)[0] == 0.1, "vi_set, vd_set");
+  check(signbit(vd_set(z)[GR_L - 1]), "vd_set keeps -0");
+}
+
+static void test_conversions(void) {
+  int ok = 1;
+  for (int r = 0; r < 10000; r++) {
+    VI k;
+    for (int l = 0; l < GR_L; l++) k[l] = (TI)((int64_t)rnd() >> (GR_K(32, 13) + rnd() % GR_K(32, 51)));
+    VD d = vd_of_int(k);
+    V t = v_of_int(k);
+    VI back = int_of_vd(d);
+    for (int l = 0; l < GR_L; l++) ok &= d[l] == (double)k[l] && t[l] == (T)k[l] && back[l] == k[l];
+    ok &= all_same(v_of(vd_of(v_set((T)k[0]))), (T)k[0]);
+  }
+  check(ok, "conversions");
+  check(all_same(v_of(vd_of(v_set(GR_NAN))), GR_NAN), "NaN through VD");
+}
+
+static void test_masks(void) {
+  int ok = !vi_any(vi_set(0)) && vi_any(vi_set(-1));
+  for (int l = 0; l < GR_L; l++) {
+    VI m = vi_set(0), s;
+    m[l] = -1;
+    ok &= vi_any(m);
+    s = vi_sel(m, vi_set(5), vi_set(9));
+    for (int k = 0; k < GR_L; k++) ok &= s[k] == (k == l ? 5 : 9);
+  }
+  check(ok, "vi_any, vi_sel");
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1) stride = strtoull(argv[1], NULL, 10);
+  printf("%s, %d bytes; largest error in units in the last place\n", GR_K("float", "double"), GR_VBYTES);
+  for (size_t k = 0; k < sizeof unaries / sizeof *unaries; k++) test_unary(&unaries[k]);
+  for (size_t k = 0; k < sizeof manies / sizeof *manies; k++) test_many(&manies[k]);
+  test_memory();
+  test_constants();
+  test_conversions();
+  test_masks();
+  printf("%d passed, %d failed\n", passed, failed);
+  return failed != 0;
+}

@@ -1,0 +1,19 @@
+# Sourced by demo.sh and test.sh, with $root set.
+# install_package [R CMD build's options]: builds the package from the checkout and installs it into build/lib; both see
+# a copy of the sources, so the tree stays as it is.  Leaves the path of the source package in $tarball.
+install_package() {
+  mkdir -p "$root/build/package" "$root/build/lib"
+  rm -rf "$root/build/package"/*
+  echo "building and installing genred ..."
+  if (
+    cd "$root/build/package" &&
+      R_LIBS="$root/build/lib" R CMD build "$@" "$root" &&
+      R CMD INSTALL --library="$root/build/lib" genred_*.tar.gz
+  ) </dev/null >"$root/build/install.log" 2>&1; then :; else
+    tail -n 20 "$root/build/install.log" >&2
+    echo "genred: the installation failed (whole log: $root/build/install.log)" >&2
+    return 1
+  fi
+  tarball=$(ls "$root"/build/package/genred_*.tar.gz)
+  export R_LIBS="$root/build/lib"
+}

@@ -1,0 +1,109 @@
+#!/bin/sh
+# Makes sure that what `demo` or `test` needs is there.
+#
+#   sh tools/setup.sh demo | test
+#
+# On Debian (12 or a relative of it), as root, installs what is missing with apt-get.  Where everything is there
+# already it touches nothing.  Elsewhere it says what is missing and fails.
+# A requirement is a line "KIND NAME PACKAGE": the test that shows it is there, and the Debian package that brings it.
+set -eu
+
+goal=${1:-demo}
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+log=$root/build/setup.log
+export LC_ALL=C.UTF-8
+
+requirements() {
+  cat <<'END'
+command R r-base-core
+command Rscript r-base-core
+command make make
+command gcc gcc
+header stdlib.h libc6-dev
+r ggplot2 r-cran-ggplot2
+END
+  [ "$goal" = demo ] || cat <<'END'
+command pandoc pandoc
+command qpdf qpdf
+command tidy tidy
+sanitizer address gcc
+r codetools r-cran-codetools
+END
+  [ "$goal" = demo ] || suggested | while read -r name; do
+    echo "r $name r-cran-$(echo "$name" | tr '[:upper:]' '[:lower:]')"
+  done
+}
+
+# What DESCRIPTION suggests, one a line, without the packages that are part of R.
+suggested() {
+  awk '/^[^ \t]/ {on = /^Suggests:/} on {sub(/^Suggests:/, ""); gsub(/\([^)]*\)/, ""); gsub(/,/, " "); print}' \
+    "$root/DESCRIPTION" | tr -s ' \t' '\n\n' |
+    grep -vxE '|compiler|graphics|grDevices|grid|methods|parallel|splines|stats|stats4|tcltk|tools|utils'
+}
+
+# The R packages asked about that are not installed, all in one start of R.
+missing_r() {
+  command -v Rscript >/dev/null 2>&1 || { echo "$@"; return; }
+  Rscript --vanilla -e 'p <- commandArgs(TRUE); cat(p[!nzchar(vapply(p, function(x) system.file(package = x), ""))])' "$@"
+}
+
+compiles() { # includes the header $1 with the flags that follow
+  header=$1; shift
+  command -v gcc >/dev/null 2>&1 || return 1
+  tmp=$(mktemp -d) || return 1
+  printf '#include <%s>\nint main(void) { return 0; }\n' "$header" >"$tmp/t.c"
+  status=0; gcc "$@" "$tmp/t.c" -o "$tmp/t" -lm >/dev/null 2>&1 || status=1
+  rm -rf "$tmp"
+  return $status
+}
+
+# The Debian packages that would bring what is missing, one a line.
+missing() {
+  # shellcheck disable=SC2046
+  absent=" $(missing_r $(requirements | awk '$1 == "r" {print $2}')) "
+  requirements | while read -r kind name package; do
+    case $kind in
+      command) command -v "$name" >/dev/null 2>&1 ;;
+      header) compiles "$name" -fopenmp ;;
+      sanitizer) compiles stdlib.h "-fsanitize=$name,undefined" ;;
+      r) case $absent in *" $name "*) false ;; esac ;;
+    esac || echo "$package"
+  done | sort -u
+}
+
+run_apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get "$@" </dev/null >>"$log" 2>&1
+}
+
+case $goal in demo | test) ;; *) echo "usage: sh tools/setup.sh demo | test" >&2; exit 2 ;; esac
+
+need=$(missing | tr '\n' ' ')
+[ -n "$need" ] || exit 0
+install="install -y --no-install-recommends $need"
+
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "genred: this is not a Debian system. The following (Debian's names) must be installed first:" >&2
+  echo "  $need" >&2
+  exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "genred: some packages are missing, and only root can install them. As root:" >&2
+  echo "  apt-get $install" >&2
+  exit 1
+fi
+
+mkdir -p "$root/build"
+: >"$log"
+echo "set-up: installing $(echo "$need" | wc -w | tr -d ' ') Debian packages and what they depend on"
+echo "set-up:   $need"
+ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || run_apt update || true
+# Package lists may be stale: a failure is followed by one update and one more try.
+# shellcheck disable=SC2086
+run_apt $install || { run_apt update && run_apt $install; } || {
+  tail -n 20 "$log" >&2
+  echo "genred: apt-get could not install them (whole log: $log)" >&2
+  exit 1
+}
+still=$(missing | tr '\n' ' ')
+[ -z "$still" ] || { echo "genred: still missing after the installation: $still" >&2; exit 1; }
+echo "set-up: done"

@@ -1,0 +1,169 @@
+#!/bin/sh
+# All tests: set-up, then
+#
+#   engine     the C harness, plain and under AddressSanitizer and UndefinedBehaviorSanitizer; the engine as C23
+#   layers     no R symbol in the engine, and the other rules of check_layers.sh
+#   check      R CMD build, and R CMD check --as-cran of what was built; testthat runs there, once, on the installed
+#              package: no error, no warning, no note but those named below
+#
+#   sh tools/test.sh [engine | layers | check ...]      all three when none is named; from any folder
+#
+# Ends with "N passed, N failed, N skipped": the sum of what the harness, the rules and testthat count, and one for each
+# of the other steps.  Fails if anything failed or nothing ran.  Writes under build/ and tests/testthat/engine/build/.
+set -u
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+harness=$root/tests/testthat/engine
+out=$root/build/test
+export LC_ALL=C.UTF-8
+started=$(date +%s)
+
+sh "$root/tools/setup.sh" test || exit 1
+. "$root/tools/install.sh"
+rm -rf "$out"
+mkdir -p "$out"
+
+passed=0
+failed=0
+skipped=0
+count() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + ${3:-0})); }
+title() { printf '\n== %s\n' "$1"; }
+show() { sed 's/^/  /' "$1"; }
+
+# verdict TEXT STATUS LOG: a step that is one test of its own.
+verdict() {
+  if [ "$2" -eq 0 ]; then
+    echo "  ok: $1"
+    count 1 0
+  else
+    echo "  FAILED: $1; the end of $3:"
+    tail -n 60 "$3" | sed 's/^/  | /'
+    count 0 1
+  fi
+}
+
+# count_line LOG: adds the last "N passed, N failed" of a log; without one, a failure.
+count_line() {
+  line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -n 1)
+  if [ -n "$line" ]; then
+    # shellcheck disable=SC2046
+    count $(echo "$line" | awk '{print $1, $3 + 0}')
+  else
+    echo "  FAILED: it ended early:"
+    tail -n 40 "$1" | sed 's/^/  | /'
+    count 0 1
+  fi
+}
+
+# ---- engine -------------------------------------------------------------------------------------------------------
+
+harness_run() { # harness_run NAME MAKE-ARGUMENTS
+  log=$out/$1.log
+  shift
+  if make -s -j 2 -C "$harness" "$@" all </dev/null >"$log" 2>&1; then
+    ! grep -q 'warning:' "$log"
+    verdict "the engine and its tests compile without a warning" $? "$log"
+    make -s -C "$harness" "$@" check </dev/null >"$log" 2>&1
+    grep -E '^  ' "$log"
+    count_line "$log"
+  else
+    verdict "the engine and its tests compile" 1 "$log"
+  fi
+}
+
+step_engine() {
+  title "engine: C harness"
+  harness_run harness
+  title "engine: C harness under AddressSanitizer and UndefinedBehaviorSanitizer"
+  harness_run harness-san SAN=1
+  title "engine: as C23"
+  make -s -C "$harness" c23 </dev/null >"$out/c23.log" 2>&1 && ! grep -q 'warning:' "$out/c23.log"
+  verdict "compiles as C23 too, without a warning" $? "$out/c23.log"
+}
+
+# ---- layers -------------------------------------------------------------------------------------------------------
+
+step_layers() {
+  title "layers: what may know what"
+  make -s -C "$harness" layers </dev/null >"$out/layers.log" 2>&1
+  show "$out/layers.log"
+  count_line "$out/layers.log"
+}
+
+# ---- check --------------------------------------------------------------------------------------------------------
+
+# Notes that are the environment's and not ours: "START OF THE LINE AFTER `* checking `|reason".  None so far.
+allowed_notes() {
+  cat <<'END'
+END
+}
+
+# The checks of a 00check.log that did not end in OK, without those allowed.
+complaints() {
+  allowed_notes >"$out/allowed"
+  awk -v allowed="$out/allowed" '
+    BEGIN { while ((getline line < allowed) > 0) { split(line, a, "|"); if (a[1] != "") ok[a[1]] = 1 } }
+    function flush(  k) {
+      if (block ~ /\.\.\.( \[[^\n]*\])? (NOTE|WARNING|ERROR)|\n (NOTE|WARNING|ERROR)|\n(ERROR|WARNING|NOTE)|Status: [^O\n]* ERROR/) {
+        for (k in ok) if (index(block, "* checking " k) == 1 && block ~ /NOTE/) { block = ""; return }
+        printf "%s", block
+      }
+      block = ""
+    }
+    /^\* / || /^Status:/ { flush() }
+    { block = block $0 "\n" }
+    END { flush() }' "$1"
+}
+
+run_check() {
+  # The clock of the machine is checked over the network, and CRAN is asked about names: neither is a test of ours.
+  export _R_CHECK_SYSTEM_CLOCK_=0 _R_CHECK_CRAN_INCOMING_=false _R_CHECK_CRAN_INCOMING_REMOTE_=false
+  export _R_CHECK_TESTS_NLINES_=0 R_RD4PDF="times,hyper" NOT_CRAN=true
+  manual=--no-manual
+  command -v pdflatex >/dev/null 2>&1 && manual=
+  cd "$out" && R CMD check --as-cran $manual "$tarball"
+}
+
+# The counts of testthat's summary line "[ FAIL 0 | WARN 0 | SKIP 3 | PASS 1234 ]" as "PASS FAIL SKIP WARN".
+testthat_counts() {
+  sed -n -E 's/^\[ FAIL ([0-9]+) \| WARN ([0-9]+) \| SKIP ([0-9]+) \| PASS ([0-9]+) \].*/\4 \1 \3 \2/p' "$1" | tail -n 1
+}
+
+step_check() {
+  title "check: R CMD build and R CMD check --as-cran"
+  install_package || { count 0 1; return; }
+  (run_check) </dev/null >"$out/check.log" 2>&1
+  status=$?
+  checked=$out/genred.Rcheck/00check.log
+  [ -f "$checked" ] || { verdict "R CMD check runs" 1 "$out/check.log"; return; }
+  tail -n 1 "$checked" | sed 's/^/  R CMD check: /'
+  complaints "$checked" >"$out/complaints"
+  [ "$status" -eq 0 ] && [ ! -s "$out/complaints" ]
+  verdict "no error, warning or note" $? "$out/complaints"
+
+  title "check: testthat, in R CMD check"
+  tests=$out/genred.Rcheck/tests
+  rout=$(ls "$tests"/testthat.Rout.fail "$tests"/testthat.Rout 2>/dev/null | head -n 1)
+  counts=$(testthat_counts "${rout:-/dev/null}")
+  if [ -z "$counts" ]; then
+    verdict "testthat runs to its end" 1 "${rout:-$out/check.log}"
+    return
+  fi
+  set -- $counts
+  # from the list of what was skipped (and failed) on
+  awk '/^══/ {on = 1} /^\[ FAIL/ && on {exit} on' "$rout" | sed 's/^/  /'
+  echo "  testthat: $1 passed, $2 failed, $3 skipped, $4 warnings"
+  count "$1" "$2" "$3"
+}
+
+cd "$root" || exit 1
+[ $# -gt 0 ] || set -- engine layers check
+for step in "$@"; do
+  case $step in
+    engine | layers | check) "step_$step" ;;
+    *) echo "usage: sh tools/test.sh [engine | layers | check ...]" >&2; exit 2 ;;
+  esac
+done
+
+printf '\n%d s; logs in build/test\n' $(($(date +%s) - started))
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
