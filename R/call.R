@@ -9,7 +9,7 @@ recover_call <- function(result, frame, call) {
   call <- brief_call(call)
   if (is.null(result)) result <- careful_call(frame, call)
   if (inherits(result, "genred_noted")) {
-    say_once(result$note)
+    say_once(paste0(result$note, if (result$interpreted) "\nThe interpreter computes meanwhile: the same results, more slowly."))
     return(result$result)
   }
   checked(result, call)

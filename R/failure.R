@@ -54,8 +54,8 @@ brief_call <- function(call, name = "operator") {
   if (!is.call(call)) return(NULL)
   if (!is.name(call[[1]]) && !is.call(call[[1]])) call[[1]] <- as.name(name)
   for (k in seq_along(call)[-1]) {
+    if (identical(call[[k]], quote(expr = ))) next # f(x, , y)
     arg <- call[[k]]
-    if (is_absent(arg)) next
     if (is.character(arg) && length(arg) == 1L) {
       call[[k]] <- abbreviated(arg, 60L)
     } else if (!is.null(arg) && !is.language(arg) && (!is.atomic(arg) || length(arg) > 1L)) {
@@ -66,8 +66,6 @@ brief_call <- function(call, name = "operator") {
   }
   call
 }
-
-is_absent <- function(x) identical(x, quote(expr = ))
 
 abbreviated <- function(text, width) {
   if (is.na(text) || nchar(text, "bytes") <= width) return(text)

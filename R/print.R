@@ -37,10 +37,12 @@ print.Genred <- function(x, ...) {
 format.Genred <- function(x, ...) {
   spec <- operator_spec(x)
   result <- operator_info(x)$result
+  formula <- one_line(spec$formula)
+  right <- if (is.null(result$note)) reduction_text(result, formula, one_line(spec$formula2 %or% "1")) else formula
   kept <- if (result$axis == 1L) "i" else "j"
-  columns <- if (result$k > 0L) paste0(", 1:", result$k, if (result$dim > 1L) paste0(", 1:", result$dim)) else
-    if (result$dim > 1L) paste0(", 1:", result$dim)
-  paste0("a[", kept, columns, "] = ", reduction_text(result, one_line(spec$formula), one_line(spec$formula2 %or% "1")))
+  sizes <- c(if (result$k > 0L) result$k, if (result$dim > 1L) result$dim)
+  columns <- paste0(rep(", 1:", length(sizes)), sizes, collapse = "")
+  paste0("a[", kept, columns, "] = ", right) # a reduction in the string (then there is a note) speaks for itself
 }
 
 one_line <- function(text) trimws(gsub("[[:space:]]+", " ", text))

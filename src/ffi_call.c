@@ -135,12 +135,13 @@ static SEXP new_results(const ffi_op *op, int64_t rows, SEXP names, gr_output *o
 }
 
 /* A result that comes with something to say, once per session. */
-static SEXP noted(SEXP result, const char *note) {
-  const char *names[] = {"result", "note", ""};
+static SEXP noted(SEXP result, const gr_report *report) {
+  const char *names[] = {"result", "note", "interpreted", ""};
   PROTECT(result);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, result);
-  SET_VECTOR_ELT(out, 1, Rf_mkString(note));
+  SET_VECTOR_ELT(out, 1, Rf_mkString(report->note));
+  SET_VECTOR_ELT(out, 2, Rf_ScalarLogical(report->backend == GR_INTERPRETER));
   Rf_setAttrib(out, R_ClassSymbol, Rf_mkString("genred_noted"));
   UNPROTECT(2);
   return out;
@@ -184,7 +185,7 @@ static SEXP run_engine(call *c, ffi_op *op, const gr_output *out, SEXP result) {
 
   if (cls == GR_OK) {
     op->last = report;
-    if (report.note[0]) result = noted(result, report.note);
+    if (report.note[0]) result = noted(result, &report);
   } else {
     result = ffi_fail(&err);
   }

@@ -1,7 +1,7 @@
 /* cache.c: compiled kernels in memory and on disk, found by content.
  *
- * Owns the table of loaded kernels (the engine's only state: lists that only grow, so that neither a lock nor a fork can
- * get in the way) and the cache folder's files KEY.so.  KEY is the SHA-256 of everything that decides what the
+ * Owns the table of loaded kernels (the engine's only state: lists that only grow, so that neither a lock nor a fork
+ * can get in the way) and the cache folder's files KEY.so.  KEY is the SHA-256 of everything that decides what the
  * compiler would write.  A file is the shared object followed by a trailer with its key, its length and its own
  * SHA-256, so that a damaged, shortened or renamed file is noticed before it is loaded.
  * On a local disk a checked file is mapped where it lies: nothing ever writes to a file of the cache, and a deleted one
@@ -21,8 +21,6 @@
 
 #include "gr.h"
 
-bool gr_may_map(const char *path); /* os.c */
-
 enum {
   KERNEL_ABI = 1, /* of gr_kernel_fn: grows when its arguments change */
   LONG_PATH = 4096,
@@ -32,7 +30,7 @@ enum {
 };
 static const int64_t cache_bytes = (int64_t)256 << 20;
 
-/* ---- in memory ---------------------------------------------------------------------------------------------------- */
+/* ---- in memory --------------------------------------------------------------------------------------------------- */
 
 typedef struct kernel {
   struct kernel *next;
@@ -72,7 +70,7 @@ int gr_kernels_loaded(void) {
   return n;
 }
 
-/* ---- keys and trailers -------------------------------------------------------------------------------------------- */
+/* ---- keys and trailers ------------------------------------------------------------------------------------------- */
 
 static void add_text(gr_sha256 *h, const char *s) { gr_sha256_add(h, s, strlen(s) + 1); }
 
@@ -111,7 +109,7 @@ static size_t checked_length(const char *key, const char *data, size_t n) {
   return memcmp(data + n - TRAILER, trailer, TRAILER) == 0 ? n - TRAILER : 0;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 static gr_class load_file(const char *path, gr_kernel_fn **fn, gr_error *err) {
   void *handle;
@@ -123,7 +121,7 @@ static gr_class load_file(const char *path, gr_kernel_fn **fn, gr_error *err) {
   return GR_OK;
 }
 
-/* Loads a copy in a fresh folder below parent. The name has the key in it: dlopen takes equal names for equal objects. */
+/* Loads a copy in a fresh folder below parent.  The name holds the key: dlopen takes equal names for equal objects. */
 static gr_class load_copy(const char *parent, const char *key, const char *data, size_t n, gr_kernel_fn **fn,
                           gr_error *err) {
   char dir[LONG_PATH - 128], path[LONG_PATH];
@@ -152,7 +150,7 @@ static gr_class load_bytes(const char *key, const char *data, size_t n, const gr
   return cls;
 }
 
-/* ---- the cache folder --------------------------------------------------------------------------------------------- */
+/* ---- the cache folder -------------------------------------------------------------------------------------------- */
 
 /* KEY.so, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
 static bool is_ours(const char *name, bool *temporary) {
@@ -269,7 +267,7 @@ gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err) {
   return gr_failf(err, GR_ARGUMENT, "the kernels in '%s' cannot be deleted", dir);
 }
 
-/* ---- one kernel on disk ------------------------------------------------------------------------------------------- */
+/* ---- one kernel on disk ------------------------------------------------------------------------------------------ */
 
 static bool cache_path(char path[LONG_PATH], const char *dir, const char *key, const char *tail) {
   return (size_t)snprintf(path, LONG_PATH, "%s/%s%s", dir, key, tail) < LONG_PATH;
@@ -331,7 +329,7 @@ static gr_class store(const char *dir, const char *key, const char *data, size_t
   return cls;
 }
 
-/* ---- a kernel ----------------------------------------------------------------------------------------------------- */
+/* ---- a kernel ---------------------------------------------------------------------------------------------------- */
 
 /* The first line of why, as a note. */
 static void note_unkept(gr_report *report, const gr_error *why) {

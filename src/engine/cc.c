@@ -11,12 +11,9 @@
 
 #include "gr.h"
 
-bool gr_real_path(const char *path, char *real, size_t size); /* os.c */
-const char *gr_os_name(void);
-
 enum { LONG_PATH = 4096, LOG_MAX = 1 << 16 };
 
-/* ---- words: what a shell makes of a command ----------------------------------------------------------------------- */
+/* ---- words: what a shell makes of a command ---------------------------------------------------------------------- */
 
 typedef struct words {
   char **word; /* NULL-terminated, each malloc'ed */
@@ -78,7 +75,7 @@ static gr_class split_words(words *w, const char *command, gr_error *err) {
   return cls;
 }
 
-/* ---- finding it ---------------------------------------------------------------------------------------------------- */
+/* ---- finding it -------------------------------------------------------------------------------------------------- */
 
 /* What of a program would change with an update.  The real path counts: under Nix and Guix every file has time 1. */
 static void add_identity(gr_sha256 *h, const char *path) {
@@ -152,14 +149,14 @@ void gr_compiler_free(gr_compiler *c) {
   *c = (gr_compiler){0};
 }
 
-/* ---- running it ---------------------------------------------------------------------------------------------------- */
+/* ---- running it -------------------------------------------------------------------------------------------------- */
 
 /* What every compiler gets, and why (times: gcc 12):
  *   -std=gnu11                    the same language from every compiler
  *   -O3 -fno-math-errno -fno-trapping-math
  *                                 vectors of sqrt and of selections.  Never -ffast-math nor -Ofast: gcc and clang then
  *                                 link code that switches the denormals of the whole process off.
- *   -nostdlib -fno-lto            no start files, libraries or linker plugin: 8 ms of linking (naming only libm costs 5).
+ *   -nostdlib -fno-lto            no start files, libraries, linker plugin: 8 ms of linking (naming only libm costs 5).
  *                                 What a kernel calls (memcpy, sin) is in the process already; gr_dlopen sees to it.
  *   -pipe                         compiler and assembler at once, without a file between them: 3 ms
  *   -fno-asynchronous-unwind-tables -fno-stack-protector -w
@@ -252,7 +249,7 @@ gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *tex
   return cls || status == 0 ? cls : fail_compile(cc, status, log_path, err);
 }
 
-/* ---- asking it ----------------------------------------------------------------------------------------------------- */
+/* ---- asking it --------------------------------------------------------------------------------------------------- */
 
 static gr_class ask_version(const gr_compiler *cc, const char *dir, char *text, size_t size, gr_error *err) {
   char log_path[LONG_PATH];

@@ -242,22 +242,18 @@ static void emit_params(gr_emitter *e) {
 }
 
 static void load_row(gr_emitter *e, gr_ref r, int arg) {
-  gr_open(e, "for (int k = 0; k < %d; k++)", node(e, r)->dim);
-  gr_line(&e->out, "const double *x = arg[%d] + r0 + k * ld[%d]; /* %s */", arg, arg, e->p->args->arg[arg].name);
-  gr_line(&e->out, "for (int m = 0; m < rs; m++)");
-  gr_line(&e->out, "  R[((long)(m / GR_L) * NROW + k + %d) * GR_L + m %% GR_L] = (T)x[m < nr ? m : nr - 1];",
-          e->p->place[r].buffer);
-  gr_close(e);
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) /* %s */", node(e, r)->dim, e->p->args->arg[arg].name);
+  gr_line(&e->out, "  take_rows(arg[%d] + r0 + k * ld[%d], nr, R + (k + %d) * GR_L);", arg, arg, e->p->place[r].buffer);
 }
 
 static void emit_rows(gr_emitter *e) {
   e->at = LEVEL_ROW;
-  gr_line(&e->out, "/* Rows r0 ... r0 + nr, padded to rs by copies of the last. */");
-  gr_open(e, "static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, int rs, const T *P, T *R, V *W)");
+  gr_line(&e->out, "/* Rows r0 ... r0 + nr. */");
+  gr_open(e, "static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W)");
   gr_line(&e->out, "(void)P, (void)W;");
   each_variable(e, load_row);
   if (has_nodes(e, LEVEL_ROW)) {
-    gr_open(e, "for (int r = 0; r < rs; r += GR_L)");
+    gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
     gr_line(&e->out, "T *Rv = R + (long)r * NROW;");
     compute_and_keep(e);
     gr_close(e);
@@ -266,33 +262,47 @@ static void emit_rows(gr_emitter *e) {
 }
 
 static void load_column(gr_emitter *e, gr_ref r, int arg) {
-  gr_open(e, "for (int k = 0; k < %d; k++)", node(e, r)->dim);
-  gr_line(&e->out, "const double *x = arg[%d] + b + k * ld[%d]; /* %s */", arg, arg, e->p->args->arg[arg].name);
-  gr_line(&e->out, "T *s = S + (k + %d) * TILE;", e->p->place[r].buffer);
-  gr_line(&e->out, "for (int c = 0; c < nc; c++) s[c] = (T)x[c];");
-  gr_line(&e->out, "for (int c = nc; c < ns; c++) s[c] = s[nc - 1];");
-  gr_close(e);
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) /* %s */", node(e, r)->dim, e->p->args->arg[arg].name);
+  gr_line(&e->out, "  take_columns(arg[%d] + b + k * ld[%d], nc, S + (k + %d) * TILE);", arg, arg, e->p->place[r].buffer);
 }
 
 static void pack_columns(gr_emitter *e) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++) {
-    const gr_place *pl = &e->p->place[r];
-    if (pl->packed < 0) continue;
-    gr_line(&e->out, "for (int k = 0; k < %d; k++)", node(e, r)->dim);
-    gr_line(&e->out, "  for (int c = 0; c < ns; c++) C[(c / G * NCOL + k + %d) * G + c %% G] = S[(k + %d) * TILE + c];",
-            pl->packed, pl->buffer);
-  }
+  for (gr_ref r = 0; r < e->p->dag->n; r++)
+    if (e->p->place[r].packed >= 0)
+      gr_line(&e->out, "pack_columns(S + %d * TILE, nc, %d, C + %d * G);", e->p->place[r].buffer, node(e, r)->dim,
+              e->p->place[r].packed);
 }
+
+/* How buffers are filled: the same in every kernel. */
+static const char *const support[] = {
+    "/* One component of nr rows, into vectors that lie NROW vectors apart; the last is padded with copies. */",
+    "GR_FN void take_rows(const double *x, int nr, T *to) {",
+    "  for (int m = 0; m < nr; m += GR_L, to += (long)NROW * GR_L)",
+    "    for (int l = 0; l < GR_L; l++) to[l] = (T)x[m + l < nr ? m + l : nr - 1];",
+    "}",
+    "",
+    "/* One component of nc columns, padded to whole vectors and groups with copies of the last. */",
+    "GR_FN void take_columns(const double *x, int nc, T *to) {",
+    "  for (int c = 0; c < nc; c++) to[c] = (T)x[c];",
+    "  for (int c = nc; c % 16; c++) to[c] = to[nc - 1];",
+    "}",
+    "",
+    "/* dim components of nc columns: from staged to packed in groups. */",
+    "GR_FN void pack_columns(const T *from, int nc, int dim, T *to) {",
+    "  for (int c = 0; c < nc; c += G, to += (long)NCOL * G)",
+    "    for (int k = 0; k < dim; k++)",
+    "      for (int q = 0; q < G; q++) to[k * G + q] = from[k * TILE + c + q];",
+    "}",
+    NULL};
 
 static void emit_columns(gr_emitter *e) {
   e->at = LEVEL_COL;
-  gr_line(&e->out, "/* Columns b ... b + nc, padded to whole vectors and groups by copies of the last. */");
+  gr_line(&e->out, "/* Columns b ... b + nc. */");
   gr_open(e, "static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W)");
   gr_line(&e->out, "(void)P, (void)W;");
-  gr_line(&e->out, "const int ns = (nc + 15) / 16 * 16;");
   each_variable(e, load_column);
   if (has_nodes(e, LEVEL_COL)) {
-    gr_open(e, "for (int c = 0; c < ns; c += GR_L)");
+    gr_open(e, "for (int c = 0; c < nc; c += GR_L)");
     compute_and_keep(e);
     gr_close(e);
   }
@@ -381,10 +391,10 @@ static void emit_pairs(gr_emitter *e) {
   e->at = LEVEL_PAIR;
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
   gr_open(e,
-          "static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int rs, int64 b, int nc)");
+          "static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");
   gr_line(&e->out, "(void)P, (void)R, (void)C, (void)W, (void)b;");
   declare_locals(e, LEVEL_PARAM);
-  gr_open(e, "for (int r = 0; r < rs; r += GR_L)");
+  gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
   gr_line(&e->out, "const T *Rv = R + (long)r * NROW; (void)Rv;");
   declare_locals(e, LEVEL_ROW);
   gr_emit_red_begin(e);
@@ -434,16 +444,16 @@ static void emit_title(gr_emitter *e, const char *title) {
 static void emit_entry(gr_emitter *e) {
   gr_open(e, "GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
              "int64 c0, int64 c1, void *scratch)");
-  gr_line(&e->out, "const int nr = (int)(r1 - r0), rs = (nr + 15) / 16 * 16;");
-  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (long)rs * NROW, *C = S + TILE * %d;", (e->p->nparam + 15) / 16 * 16,
+  gr_line(&e->out, "const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;");
+  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (long)padded * NROW, *C = S + TILE * %d;", (e->p->nparam + 15) / 16 * 16,
           e->p->nstage);
   gr_line(&e->out, "V *W = (V *)(C + TILE * NCOL);");
   gr_line(&e->out, "parameters(arg, ld, P, W);");
-  gr_line(&e->out, "rows(arg, ld, r0, nr, rs, P, R, W);");
+  gr_line(&e->out, "rows(arg, ld, r0, nr, P, R, W);");
   gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
   gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, "pairs(P, R, C, W, state, ld_state, rs, b, nc);");
+  gr_line(&e->out, "pairs(P, R, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_close(e);
 }
@@ -458,6 +468,7 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   gr_line(&e.out, "typedef long long int64;");
   gr_line(&e.out, "enum { NROW = %d, NCOL = %d, TILE = %d, G = %d };", p->nrow, p->ncol, p->tile, p->group);
   gr_line(&e.out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
+  for (const char *const *line = support; *line; line++) gr_line(&e.out, "%s", *line);
   void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, emit_pairs, emit_entry};
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
     gr_put(&e.out, "\n");

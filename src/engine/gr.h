@@ -434,14 +434,19 @@ void gr_aligned_free(void *p);
 const char *gr_cpu_features(void); /* names that decide what -march=native means, for the cache key */
 gr_class gr_dlopen(const char *path, void **handle, gr_error *err); /* never closed */
 void *gr_dlsym(void *handle, const char *name);
-/* Runs argv[0] with argv (no shell), standard output and error into `log_path`; *status is the exit code. */
+/* Runs argv[0] with argv (no shell), standard output and error into `log_path`; *status is the exit code, or -1 where this
+ * process ignores SIGCHLD and nobody can know it.  A program that runs longer than a minute is ended. */
 gr_class gr_spawn(const char *const *argv, const char *log_path, int *status, gr_error *err);
+gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err);
 bool gr_find_program(const char *name, char *path, size_t size); /* on PATH, or itself if it has a slash */
+bool gr_real_path(const char *path, char *real, size_t size);
+const char *gr_os_name(void); /* "windows", "macos", "posix": what compiler flags depend on */
+bool gr_may_map(const char *path); /* a file deleted there while it is mapped stays readable: a local disk, not NFS */
 gr_class gr_make_private_dir(const char *dir, gr_error *err);    /* 0700, parents too; refused if others may write there */
 gr_class gr_temp_dir(const char *parent, char *path, size_t size, gr_error *err); /* a fresh folder, 0700 */
 void gr_remove_dir(const char *path);                                             /* with the files in it */
 gr_class gr_read_file(const char *path, char **data, size_t *n, gr_error *err);   /* malloc'ed, NUL after the end */
-gr_class gr_write_file(const char *path, const void *data, size_t n, gr_error *err); /* complete on the disk, or an error */
+gr_class gr_write_file(const char *path, const void *data, size_t n, gr_error *err); /* all of it, or an error (no fsync) */
 gr_class gr_rename(const char *from, const char *to, gr_error *err);
 
 /* ---- cc.c: find and run the compiler ------------------------------------------------------------------------------------------- */

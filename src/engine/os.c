@@ -51,12 +51,6 @@
 #define X86 0
 #endif
 
-/* Not in gr.h (yet): */
-bool gr_real_path(const char *path, char *real, size_t size);
-const char *gr_os_name(void); /* "windows", "macos", "posix": what compiler flags depend on */
-gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err);
-bool gr_may_map(const char *path); /* a file deleted there while it is mapped stays readable: a local disk, not NFS */
-
 enum { LONG_PATH = 4096 };
 static const int64_t file_limit = (int64_t)1 << 28; /* bytes that gr_read_file takes */
 
@@ -74,7 +68,7 @@ static gr_class fail_path(gr_error *err, const char *path) {
   return gr_failf(err, GR_ARGUMENT, "the path '%.200s...' is too long", path);
 }
 
-/* ---- what the two kinds of system do each in their way -------------------------------------------------------- */
+/* ---- what the two kinds of system do each in their way ----------------------------------------------------------- */
 
 static int make_folder(const char *path); /* 0, or -1 and errno */
 
@@ -90,6 +84,8 @@ double gr_now(void) {
   QueryPerformanceFrequency(&per_second);
   return (double)t.QuadPart / (double)per_second.QuadPart;
 }
+
+void gr_sleep(double seconds) { Sleep((DWORD)(seconds * 1000 + 0.5)); }
 
 void *gr_aligned_alloc(size_t size) { return _aligned_malloc(size ? size : 64, 64); }
 void gr_aligned_free(void *p) { _aligned_free(p); }
@@ -238,6 +234,12 @@ double gr_now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* A signal may end it early: the callers poll. */
+void gr_sleep(double seconds) {
+  struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+  nanosleep(&t, NULL);
+}
+
 void *gr_aligned_alloc(size_t size) {
   void *p = NULL;
   return posix_memalign(&p, 64, size ? size : 64) == 0 ? p : NULL;
@@ -284,7 +286,7 @@ bool gr_real_path(const char *path, char *real, size_t size) {
 
 bool gr_may_map(const char *path) {
 #if defined(__linux__)
-  /* ext2 to 4, xfs, btrfs, tmpfs, overlay, zfs, f2fs.  On others another machine may delete what this one has mapped. */
+  /* ext2 to 4, xfs, btrfs, tmpfs, overlay, zfs, f2fs.  On others another machine may delete what is mapped here. */
   static const unsigned long local[] = {0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0x794C7630, 0x2FC12FC1, 0xF2F52010};
   struct statfs fs;
   if (statfs(path, &fs) != 0) return false;
@@ -378,9 +380,8 @@ out:
 }
 
 /* Polls: a blocking wait has no time limit, and SIGCHLD belongs to R.  The steps cost a compile 0.2 ms on average.
- * Past the limit the whole group is asked to end (gcc then deletes its scratch files), and two seconds later made to. */
+ * Past the limit the whole group is asked to end (gcc then deletes its scratch files), two seconds later made to. */
 static bool wait_child(pid_t pid, double seconds, int *status) {
-  const struct timespec step = {0, 400000};
   double limit = gr_now() + seconds;
   int raw = 0, asked = 0;
   for (;;) {
@@ -394,7 +395,7 @@ static bool wait_child(pid_t pid, double seconds, int *status) {
       kill(-pid, asked++ ? SIGKILL : SIGTERM);
       limit = gr_now() + 2;
     }
-    nanosleep(&step, NULL);
+    gr_sleep(0.0004);
   }
   *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
   return asked == 0;
@@ -511,14 +512,15 @@ gr_class gr_write_file(const char *path, const void *data, size_t n, gr_error *e
   return good ? GR_OK : fail_errno(err, "write", path);
 }
 
-/* ---- the processor ------------------------------------------------------------------------------------------------ */
+/* ---- the processor ----------------------------------------------------------------------------------------------- */
 
 #if X86
 
-#define FEATURES(F)                                                                                          \
-  F("sse4.2")                                                                                                \
-  F("avx") F("avx2") F("fma") F("bmi2") F("avx512f") F("avx512cd") F("avx512bw") F("avx512dq") F("avx512vl") \
-      F("avx512ifma") F("avx512vbmi")
+#define FEATURES(F)                                                                                                 \
+  F("sse4.2")                                                                                                       \
+  F("avx")                                                                                                          \
+  F("avx2") F("fma") F("bmi2") F("avx512f") F("avx512cd") F("avx512bw") F("avx512dq") F("avx512vl") F("avx512ifma") \
+      F("avx512vbmi")
 
 /* Names for people, then the words of cpuid, which decide: vendor, model, features (leaf 1's ebx differs by core). */
 static void describe_cpu(char *s, size_t size) {

@@ -12,9 +12,9 @@
  *           Nothing has external linkage, and libm is called only for lanes of v_sin and v_cos above GR_TRIG_MAX (and,
  *           unoptimized or where the target has no such instruction, by v_sqrt and v_floor).
  * Method    argument reduction after Cody and Waite (constants in pieces so short that their multiples are exact), then
- *           polynomials made for this file: least squares on Chebyshev nodes with Lawson's reweighting, in 260 bits, one
- *           coefficient rounded at a time and the others fitted again.  Each is given with its largest error relative
- *           to the function. */
+ *           polynomials made for this file: least squares on Chebyshev nodes with Lawson's reweighting, in 260 bits,
+ *           one coefficient rounded at a time and the others fitted again.  Each is given with its largest error
+ *           relative to the function. */
 
 #if GR_F64
 typedef double T;
@@ -62,14 +62,14 @@ typedef TI GR_BI __attribute__((vector_size(GR_VBYTES)));
 
 #define GR_INF ((T)__builtin_inf())
 #define GR_NAN ((T)__builtin_nan(""))
-#define GR_MANT GR_K(23, 52)   /* bits of the fraction */
+#define GR_MANT GR_K(23, 52)    /* bits of the fraction */
 #define GR_BIAS GR_K(127, 1023) /* of the exponent */
 #define GR_SIGN (GR_K(-0x7fffffff, -0x7fffffffffffffffLL) - 1)
 #define GR_NEAR GR_K(0x1.8p23f, 0x1.8p52) /* x + GR_NEAR holds the integer nearest to x in its low bits */
 #define GR_PI_2 GR_K(0x1.921fb6p0f, 0x1.921fb54442d18p0)
 #define GR_PI_2_LO GR_K(-0x1.777a5cp-25f, 0x1.1a62633145c07p-54) /* pi/2 = GR_PI_2 + GR_PI_2_LO */
 
-/* ---- memory, constants, conversions ----------------------------------------------------------------------------- */
+/* ---- memory, constants, conversions ------------------------------------------------------------------------------ */
 
 GR_FN V v_load(const T *p) { return *(const V *)p; } /* p aligned to V */
 GR_FN V v_loadu(const T *p) { return *(const GR_V1 *)p; }
@@ -93,7 +93,7 @@ GR_FN VD vd_of_int(VI a) { return __builtin_convertvector(a, VD); }
 GR_FN V v_of_int(VI a) { return __builtin_convertvector(a, V); }
 #endif
 
-/* ---- selection ---------------------------------------------------------------------------------------------------- */
+/* ---- selection --------------------------------------------------------------------------------------------------- */
 
 /* gcc needs builtins for what GNU C has no words for; clang finds minps, blendv, roundps in the plain text.
  * GR_X86(min) is the builtin of this type and width. */
@@ -134,7 +134,9 @@ GR_FN VD vd_sel_by(VI m, VD a, VD b) {
 #endif
 
 #if GR_AVX512
-GR_FN int vi_any(VI m) { return GR_K(__builtin_ia32_cmpd512_mask, __builtin_ia32_cmpq512_mask)((GR_BI)m, (GR_BI){0}, 4, -1) != 0; }
+GR_FN int vi_any(VI m) {
+  return GR_K(__builtin_ia32_cmpd512_mask, __builtin_ia32_cmpq512_mask)((GR_BI)m, (GR_BI){0}, 4, -1) != 0; /* 4: != */
+}
 #elif defined(GR_X86)
 GR_FN int vi_any(VI m) { return GR_X86(movmsk)((GR_BV)m) != 0; }
 #else
@@ -159,7 +161,7 @@ GR_FN V v_min(V a, V b) { return v_sel(a < b, a, b); }
 GR_FN V v_max(V a, V b) { return v_sel(a > b, a, b); }
 #endif
 
-/* ---- rounding and other cheap functions ----------------------------------------------------------------------------- */
+/* ---- rounding and other cheap functions -------------------------------------------------------------------------- */
 
 GR_FN V v_abs(V a) { return (V)((VI)a & ~GR_SIGN); }
 GR_FN V gr_signed(V a, V s) { return (V)((VI)a ^ ((VI)s & GR_SIGN)); } /* a, times -1 where s has the sign bit */
@@ -216,11 +218,13 @@ GR_FN V v_powi(V a, int n) {
   return y;
 }
 
-/* Pieces of polynomials in x, with halves that do not wait for each other. */
-#define GR_P2(x, a, b) ((a) + (b) * (x))
-#define GR_P4(x, x2, a, b, c, d) (GR_P2(x, a, b) + (x2) * GR_P2(x, c, d))
+/* Pieces of polynomials: Horner's scheme, and halves that do not wait for each other.  A sum of products is one
+ * expression where it can be: clang contracts to an FMA only within a statement. */
+#define GR_P2(x, a, b) ((a) + (x) * (b))
+#define GR_P3(x, a, b, c) ((a) + (x) * ((b) + (x) * (c)))
+#define GR_P4(x, x2, a, b, c, d) (GR_P2(x, a, b) + (x2)*GR_P2(x, c, d))
 
-/* ---- exp ---------------------------------------------------------------------------------------------------------- */
+/* ---- exp --------------------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_exp)
 /* a = n ln2 + r and exp(a) = 2 exp(r) * 2^(n-1): the factor 2 makes 2^(n-1) a normal number up to the overflow.
@@ -235,17 +239,18 @@ GR_FN V v_exp(V a) {
   r = r - n * GR_K(0x1.7f7d1cp-20f, 0x1.3de6af278ece6p-42);
 #if GR_F64
   V x = r * r; /* even and odd powers apart: half as long a chain as Horner's */
-  V even = (((0x1.28ae142281a7p-21 * x + 0x1.a0199949bacap-15) * x + 0x1.6c16c1847d148p-9) * x + 0x1.55555555506abp-4) * x;
-  V odd = (((0x1.adb0e935b2e56p-25 * x + 0x1.71df04f2ded97p-18) * x + 0x1.a01a01398ac66p-12) * x + 0x1.1111111124be4p-6) * x;
-  V q = (even + 0x1.000000000000ap0) + r * (odd + 0x1.5555555555507p-2);
+  V even = GR_P3(x, 0x1.6c16c1847d148p-9, 0x1.a0199949bacap-15, 0x1.28ae142281a7p-21);
+  V odd = GR_P3(x, 0x1.a01a01398ac66p-12, 0x1.71df04f2ded97p-18, 0x1.adb0e935b2e56p-25);
+  V q = GR_P3(x, 0x1.000000000000ap0, 0x1.55555555506abp-4, even) +
+        r * GR_P3(x, 0x1.5555555555507p-2, 0x1.1111111124be4p-6, odd);
 #else
-  V q = (((0x1.6a4d18p-9f * r + 0x1.12398cp-6f) * r + 0x1.5558bp-4f) * r + 0x1.555492p-2f) * r + 0x1.fffffcp-1f;
+  V q = GR_P3(r, 0x1.fffffcp-1f, 0x1.555492p-2f, GR_P3(r, 0x1.5558bp-4f, 0x1.12398cp-6f, 0x1.6a4d18p-9f));
 #endif
   return (2 + r * (2 + r * q)) * (V)((VI)z << GR_MANT);
 }
 #endif
 
-/* ---- log ---------------------------------------------------------------------------------------------------------- */
+/* ---- log --------------------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_log)
 /* a = 2^k (1+f) with 1+f in [sqrt(1/2), sqrt(2)), s = f/(2+f): log(1+f) = 2 atanh(s) = 2s + s R(s^2), and 2s is
@@ -275,7 +280,7 @@ GR_FN V v_log(V a) {
 GR_FN V v_xlogx(V a) { return v_sel(a == 0, v_set(0), a * v_log(a)); }
 #endif
 
-/* ---- sin, cos ----------------------------------------------------------------------------------------------------- */
+/* ---- sin, cos ---------------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_sin)
 #define GR_TRIG_MAX GR_K(0x1p11f, 0x1p20) /* up to here n below has so few bits that n times a piece of pi/2 is exact */
@@ -318,7 +323,7 @@ GR_FN V v_cos(V a) { return gr_trig(v_abs(a), 1); }
 GR_FN V v_sinxdivx(V a) { return v_sel(a == 0, v_set(1), gr_trig(v_abs(a), 0) / v_abs(a)); }
 #endif
 
-/* ---- asin, acos --------------------------------------------------------------------------------------------------- */
+/* ---- asin, acos -------------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_asin)
 /* asin(a) where a <= 1/2, else asin(sqrt((1-a)/2)) = (pi/2 - asin(a)) / 2; NaN above 1.  To 2^-27 and 2^-56. */
@@ -326,9 +331,9 @@ GR_FN V gr_asin(V a, VI large) {
   V z = v_sel(large, GR_K(0.5f, 0.5) * (1 - a), a * a), x = v_sel(large, v_sqrt(z), a);
 #if GR_F64
   V z2 = z * z, z4 = z2 * z2;
-  V p = GR_P4(z, z2, 0x1.5555555555386p-3, 0x1.333333336f9edp-4, 0x1.6db6db41cb615p-5, 0x1.f1c72c6e7644fp-6) +
-        z4 * (GR_P4(z, z2, 0x1.6e89ef7909b43p-6, 0x1.1c6c26b4cd22ep-6, 0x1.c6f8a0f27504fp-7, 0x1.8ee37c6014931p-7) +
-              z4 * GR_P4(z, z2, 0x1.aabf550d1357p-8, 0x1.40a923cac2727p-6, -0x1.0ae645b8528f8p-6, 0x1.05c9289b769a1p-5));
+  V p = GR_P4(z, z2, 0x1.aabf550d1357p-8, 0x1.40a923cac2727p-6, -0x1.0ae645b8528f8p-6, 0x1.05c9289b769a1p-5);
+  p = GR_P4(z, z2, 0x1.6e89ef7909b43p-6, 0x1.1c6c26b4cd22ep-6, 0x1.c6f8a0f27504fp-7, 0x1.8ee37c6014931p-7) + z4 * p;
+  p = GR_P4(z, z2, 0x1.5555555555386p-3, 0x1.333333336f9edp-4, 0x1.6db6db41cb615p-5, 0x1.f1c72c6e7644fp-6) + z4 * p;
 #else
   V p = (((0x1.59c3e8p-5f * z + 0x1.8bbec8p-6f) * z + 0x1.748954p-5f) * z + 0x1.33017p-4f) * z + 0x1.5555cap-3f;
 #endif
@@ -349,18 +354,18 @@ GR_FN V v_acos(V a) {
 }
 #endif
 
-/* ---- atan --------------------------------------------------------------------------------------------------------- */
+/* ---- atan -------------------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_atan)
 /* atan(t) for t in [0, 1] (or NaN), to 2^-28 and 2^-57. */
 GR_FN V gr_atan_unit(V t) {
   V z = t * t, z2 = z * z, z4 = z2 * z2;
 #if GR_F64
-  V p = GR_P4(z, z2, -0x1.5555555555525p-2, 0x1.99999999954a5p-3, -0x1.249249237c0d7p-3, 0x1.c71c717f233d2p-4) +
-        z4 * (GR_P4(z, z2, -0x1.745d11a3a50edp-4, 0x1.3b136625b5621p-4, -0x1.110e4dae3528p-4, 0x1.e1bb7f73f52c5p-5) +
-        z4 * (GR_P4(z, z2, -0x1.ae5dcdc567ef5p-5, 0x1.82d8bf824a8f8p-5, -0x1.599eb73ea9081p-5, 0x1.2c23f7f1d4651p-5) +
-        z4 * (GR_P4(z, z2, -0x1.e9da191cd682p-6, 0x1.68169a79baed9p-6, -0x1.c749a89793417p-7, 0x1.d7581338427ffp-8) +
-        z4 * GR_P4(z, z2, -0x1.79d7bc32e136p-9, 0x1.b37334380e7e1p-11, -0x1.3ec2ef08611b4p-13, 0x1.bb37e33422857p-17))));
+  V p = GR_P4(z, z2, -0x1.79d7bc32e136p-9, 0x1.b37334380e7e1p-11, -0x1.3ec2ef08611b4p-13, 0x1.bb37e33422857p-17);
+  p = GR_P4(z, z2, -0x1.e9da191cd682p-6, 0x1.68169a79baed9p-6, -0x1.c749a89793417p-7, 0x1.d7581338427ffp-8) + z4 * p;
+  p = GR_P4(z, z2, -0x1.ae5dcdc567ef5p-5, 0x1.82d8bf824a8f8p-5, -0x1.599eb73ea9081p-5, 0x1.2c23f7f1d4651p-5) + z4 * p;
+  p = GR_P4(z, z2, -0x1.745d11a3a50edp-4, 0x1.3b136625b5621p-4, -0x1.110e4dae3528p-4, 0x1.e1bb7f73f52c5p-5) + z4 * p;
+  p = GR_P4(z, z2, -0x1.5555555555525p-2, 0x1.99999999954a5p-3, -0x1.249249237c0d7p-3, 0x1.c71c717f233d2p-4) + z4 * p;
 #else
   V p = GR_P4(z, z2, -0x1.55553ep-2f, 0x1.9991eap-3f, -0x1.2420fap-3f, 0x1.c092d8p-4f) +
         z4 * (GR_P4(z, z2, -0x1.5820ccp-4f, 0x1.da8934p-5f, -0x1.fe553ep-6f, 0x1.65253ep-7f) + z4 * -0x1.d54f2ap-10f);

@@ -22,7 +22,7 @@ static const struct {
   int64_t rows_min, rows_max, items, columns_min;
   int64_t cache;        /* bytes of packed rows, or of state, per block */
 } tune = {.tiny = 2e6, .serial = 2e6, .interp_second = 1e8, .kernel_second = 4e9, .chunk = 0.01, .poll = 0.05,
-          .rows_min = 64, .rows_max = 512, .items = 64, .columns_min = 4096, .cache = 128 * 1024};
+          .rows_min = 64, .rows_max = 512, .items = 64, .columns_min = 4096, .cache = 2 << 20};
 
 /* ---- arguments ---- */
 

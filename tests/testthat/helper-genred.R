@@ -30,6 +30,7 @@ gaussian <- function(dtype = "float64", ...) {
 # Relative to the largest absolute value.
 expect_close <- function(object, expected, tolerance, info = NULL) {
   object <- unname(object)
+  expected <- unname(expected)
   scale <- max(1e-300, abs(expected[is.finite(expected)]))
   expect_identical(is.na(object), is.na(expected), info = info)
   same <- object == expected # infinities

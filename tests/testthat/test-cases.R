@@ -17,6 +17,10 @@ complex <- c(
   "c_ComplexExp", "c_ComplexSum", "c_Mult", "c_Divide", "c_RealScal", "c_R2C", "c_I2C", "c_SumT", "c_Exp1j"
 )
 
+# PyKeOps names the loops of this operation as its rows and columns and so reads other rows (also beyond the end); here
+# the operation is compared with its definition instead.
+wrong_there <- "v_SoftDTW"
+
 matrix_of <- function(rows) do.call(rbind, lapply(rows, unlist))
 
 argument_of <- function(arg) if (is.list(arg[[1]])) matrix_of(arg) else as.numeric(unlist(arg))
@@ -60,6 +64,7 @@ for (case in cases) {
   test_that(paste("case", case$name), {
     skip_if(case$name %in% derivatives, "derivatives are not in this version")
     skip_if(case$name %in% complex, "complex operations are not in this version")
+    skip_if(case$name %in% wrong_there, "the expected value is wrong")
     args <- lapply(case$args, argument_of)
     op <- operator_of(case)
     for (backend in backends()) expect_case(case, do.call(op, c(args, backend = backend)))
@@ -76,4 +81,20 @@ test_that("only what is not in this version is skipped", {
   by_complex <- setdiff(uses("Complex|Conj"), by_derivative)
   expect_setequal(derivatives, by_derivative)
   expect_setequal(complex, by_complex)
+})
+
+test_that("SoftDTW_SqDist is soft dynamic time warping", {
+  soft_min <- function(v, g) min(v) - g * log(sum(exp(-(v - min(v)) / g)))
+  soft_dtw <- function(a, b, g) {
+    r <- matrix(0, length(a), length(b))
+    for (i in seq_along(a)) for (j in seq_along(b)) {
+      before <- c(if (i > 1 && j > 1) r[i - 1, j - 1], if (i > 1) r[i - 1, j], if (j > 1) r[i, j - 1])
+      r[i, j] <- (a[i] - b[j])^2 + if (length(before)) soft_min(before, g) else 0
+    }
+    r[length(a), length(b)]
+  }
+  x <- points(6, 4); y <- points(7, 5)
+  dense <- apply(x, 1, function(a) sum(apply(y, 1, function(b) soft_dtw(a, b, 1.3))))
+  op <- Genred("SoftDTW_SqDist(X,Y,G)", c("X = Vi(4)", "Y = Vj(5)", "G = Pm(1)"), axis = 1, dtype = "float64")
+  for (backend in backends()) expect_close(op(x, y, 1.3, backend = backend), cbind(dense), 1e-12)
 })

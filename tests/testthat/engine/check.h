@@ -133,7 +133,8 @@ __attribute__((unused)) static double difference(const double *a, const double *
 
 __attribute__((unused)) static const char *describe(const test *t) {
   static char s[400];
-  snprintf(s, sizeof s, "%s(%.160s) axis %d %s %dx%d %s %s", t->reduction ? t->reduction : "Sum", t->formula, t->axis,
+  snprintf(s, sizeof s, "%s(%.160s; %.60s) axis %d %s %dx%d %s %s", t->reduction ? t->reduction : "Sum", t->formula,
+           t->formula2 ? t->formula2 : "", t->axis,
            t->f64 ? "float64" : "float32", (int)t->m, (int)t->n, t->scheme ? t->scheme : "", t->acc ? t->acc : "");
   return s;
 }

@@ -1,7 +1,7 @@
 /* test_prelude.c: prelude.h against libm in a higher precision.
  *
- * Owns      nothing of the package; a program that links libm only.  Compile it twice, with and without -DGR_F64=1, with
- *           every -m and -O option that kernels are compiled with.
+ * Owns      nothing of the package; a program that links libm only.  Compile it twice, with and without -DGR_F64=1,
+ *           with every -m and -O option that kernels are compiled with.
  * Usage     test_prelude [stride]: the float functions see every stride-th bit pattern (default 4093; 1 sees all 2^32),
  *           the double functions a quarter as many random ones.
  * Output    a line per function with the largest error in units in the last place and where it is; at the end
@@ -73,34 +73,44 @@ static double ulps(T got, R ref) {
   return (double)(REF(fabs)(g - r) / REF(ldexp)(1, e - GR_MANT));
 }
 
-static const T special[] = {0, -0.0f, 1, -1, 2, -2, 3, 10, -10, GR_K(0.5f, 0.5), -GR_K(0.5f, 0.5), GR_K(0.49999997f, 0.49999999999999994),
-                            -GR_K(0.49999997f, 0.49999999999999994), GR_K(1.5f, 1.5), GR_K(2.5f, 2.5), -GR_K(2.5f, 2.5),
-                            T_MAX, -T_MAX, T_MIN, -T_MIN, GR_K(0x1p-149f, 0x1p-1074), -GR_K(0x1p-149f, 0x1p-1074),
-                            GR_K(0x1p-140f, 0x1.8p-1050), GR_K(FLT_EPSILON, DBL_EPSILON), 1 + GR_K(FLT_EPSILON, DBL_EPSILON),
-                            1 - GR_K(FLT_EPSILON, DBL_EPSILON) / 2, GR_K(0x1p22f, 0x1p51) + GR_K(0.5f, 0.5),
-                            GR_K(0x1p22f, 0x1p51) + GR_K(1.5f, 1.5), -GR_K(0x1p22f, 0x1p51) - GR_K(0.5f, 0.5), GR_K(0x1p23f, 0x1p52),
-                            GR_K(0x1p23f, 0x1p52) - GR_K(0.5f, 0.5), GR_K(0x1p23f, 0x1p52) + 1, GR_K(0x1p24f, 0x1p53), GR_K(0x1p31f, 0x1p63),
-                            GR_K(88.72283f, 709.782712893384), GR_K(88.72284f, 709.7827128933841), GR_K(-87.33654f, -708.3964185322641),
-                            GR_K(-87.5f, -708.5), GR_K(89, 710), GR_K(-103.9f, -745.1), 1000, -1000, 1e30f, -1e30f,
-                            2048, GR_K(2048.0002f, 2049), 1048576, GR_K(1048577, 1048576.0000000001), (T)M_PI, -(T)M_PI, (T)M_PI_2, (T)M_PI_4,
-                            (T)M_SQRT1_2, (T)M_SQRT2};
+#define EPS GR_K(FLT_EPSILON, DBL_EPSILON)
+#define HALF GR_K(0.5f, 0.5)
+#define BELOW_HALF GR_K(0.49999997f, 0.49999999999999994)
+#define TINY GR_K(0x1p-149f, 0x1p-1074)
+#define P22 GR_K(0x1p22f, 0x1p51) /* from here on halves are the only fractions, from P23 on there are none */
+#define P23 GR_K(0x1p23f, 0x1p52)
+
+static const T special[] = {
+    0, -0.0f, 1, -1, 2, -2, 3, 10, -10, 1000, -1000, 1e30f, -1e30f, T_MAX, -T_MAX, T_MIN, -T_MIN, TINY, -TINY, 8 * TINY,
+    /* halves and large numbers, for the rounding functions */
+    HALF, -HALF, BELOW_HALF, -BELOW_HALF, 3 * HALF, 5 * HALF, -5 * HALF, P22 + HALF, P22 + 3 * HALF, -P22 - HALF, P23,
+    P23 - HALF, P23 + 1, 2 * P23, GR_K(0x1p31f, 0x1p63),
+    /* log, asin, atan2 near their corners */
+    EPS, 1 + EPS, 1 - EPS / 2, (T)M_SQRT1_2, (T)M_SQRT2,
+    /* exp: overflow, smallest normal result, the limits of the argument */
+    GR_K(88.72283f, 709.782712893384), GR_K(88.72284f, 709.7827128933841), GR_K(-87.33654f, -708.3964185322641),
+    GR_K(-87.5f, -708.5), GR_K(89, 710), GR_K(-103.9f, -745.1),
+    /* sin: multiples of pi/4, and where the reduction changes */
+    (T)M_PI, -(T)M_PI, (T)M_PI_2, (T)M_PI_4, 2048, GR_K(2048.0002f, 2049), 1048576, GR_K(1048577, 1048576.0000000001)};
 enum { SPECIALS = sizeof special / sizeof *special + 4 };
 static T special_at(int k) { /* the others, and NaN with a payload (R's NA) */
   static const U nan_bits = GR_K(0x7fc007a2u, 0x7ff80000000007a2u);
   return k > 3 ? special[k - 4] : k == 3 ? GR_INF : k == 2 ? -GR_INF : k == 1 ? from_bits(nan_bits) : GR_NAN;
 }
 
-/* ---- functions of one argument --------------------------------------------------------------------------------- */
+/* ---- functions of one argument ----------------------------------------------------------------------------------- */
 
-#define EACH_V(name, f)                                                                                                \
-  static __attribute__((noinline)) void name(T *y, const T *x) {                                                       \
-    for (int i = 0; i < BLOCK; i += GR_L) v_store(y + i, f(v_load(x + i)));                                            \
+#define EACH_V(name, f)                                                     \
+  static __attribute__((noinline)) void name(T *y, const T *x) {            \
+    for (int i = 0; i < BLOCK; i += GR_L) v_store(y + i, f(v_load(x + i))); \
   }
 #define UNARY(f) EACH_V(do_##f, v_##f)
-UNARY(exp) UNARY(log) UNARY(xlogx) UNARY(sin) UNARY(cos) UNARY(sinxdivx) UNARY(asin) UNARY(acos) UNARY(atan)
-UNARY(sqrt) UNARY(rsqrt) UNARY(abs) UNARY(floor) UNARY(round) UNARY(sign) UNARY(step) UNARY(relu)
+UNARY(exp)
+UNARY(log)
+UNARY(xlogx) UNARY(sin) UNARY(cos) UNARY(sinxdivx) UNARY(asin) UNARY(acos) UNARY(atan) UNARY(sqrt) UNARY(rsqrt)
+    UNARY(abs) UNARY(floor) UNARY(round) UNARY(sign) UNARY(step) UNARY(relu)
 
-static R ref_exp(R x) {
+        static R ref_exp(R x) {
   R y = REF(exp)(x);
   return y < REF(ldexp)(1, 1 - GR_BIAS) * (R)1.4142 ? 0 : y; /* flushed, see v_exp */
 }
@@ -150,8 +160,8 @@ static void note(worst *w, T x, T x2, T got, R ref) {
 
 static void report(const char *name, const worst *w, double most) {
   int ok = w->ulps <= most;
-  printf("%-9s %-10s %10.3f  at %.17g, %.17g: %.17g, not %.17g\n", ok ? "" : "FAILED", name, w->ulps, (double)w->x, (double)w->x2,
-         (double)w->got, (double)w->ref);
+  printf("%-9s %-10s %10.3f  at %.17g, %.17g: %.17g, not %.17g\n", ok ? "" : "FAILED", name, w->ulps, (double)w->x,
+         (double)w->x2, (double)w->got, (double)w->ref);
   verdict(ok);
 }
 
@@ -196,13 +206,13 @@ typedef struct many {
   double most;
 } many;
 
-#define MANY(name, vector, reference)                                                                                  \
-  static V m_##name(V a, V b, V c) { return (void)a, (void)b, (void)c, vector; }                                                \
+#define MANY(name, vector, reference)                                            \
+  static V m_##name(V a, V b, V c) { return (void)a, (void)b, (void)c, vector; } \
   static R r_##name(R a, R b, R c) { return (void)a, (void)b, (void)c, reference; }
 MANY(atan2, v_atan2(a, b), REF(atan2)(a, b))
 MANY(min, v_min(a, b), a < b ? a : b)
 MANY(max, v_max(a, b), a > b ? a : b)
-MANY(clamp, v_clamp(a, b, c), a < b ? b : a > c ? c : a)
+MANY(clamp, v_clamp(a, b, c), a<b ? b : a> c ? c : a)
 MANY(ifelse, v_ifelse(a, b, c), a >= 0 ? b : c)
 MANY(sel, v_sel(a < b, b, c), a < b ? b : c)
 MANY(bool, v_bool(a <= b), a <= b)
@@ -214,11 +224,12 @@ MANY(powi3, v_powi(a, 3), a *a *a)
 MANY(powi7, v_powi(a, 7), REF(pow)(a, 7))
 MANY(powi_1, v_powi(a, -1), 1 / a)
 
-static const many manies[] = {{"atan2", m_atan2, r_atan2, 3}, {"min", m_min, r_min, 0}, {"max", m_max, r_max, 0},
-                              {"clamp", m_clamp, r_clamp, 0}, {"ifelse", m_ifelse, r_ifelse, 0}, {"sel", m_sel, r_sel, 0},
-                              {"bool", m_bool, r_bool, 0}, {"sel_by", m_sel_by, r_sel_by, 0}, {"powi0", m_powi0, r_powi0, 0},
-                              {"powi1", m_powi1, r_powi1, 0}, {"powi2", m_powi2, r_powi2, 0.5}, {"powi3", m_powi3, r_powi3, 2},
-                              {"powi7", m_powi7, r_powi7, 6}, {"powi-1", m_powi_1, r_powi_1, 0.5}};
+static const many manies[] = {
+    {"atan2", m_atan2, r_atan2, 3}, {"min", m_min, r_min, 0},           {"max", m_max, r_max, 0},
+    {"clamp", m_clamp, r_clamp, 0}, {"ifelse", m_ifelse, r_ifelse, 0},  {"sel", m_sel, r_sel, 0},
+    {"bool", m_bool, r_bool, 0},    {"sel_by", m_sel_by, r_sel_by, 0},  {"powi0", m_powi0, r_powi0, 0},
+    {"powi1", m_powi1, r_powi1, 0}, {"powi2", m_powi2, r_powi2, 0.5},   {"powi3", m_powi3, r_powi3, 2},
+    {"powi7", m_powi7, r_powi7, 6}, {"powi-1", m_powi_1, r_powi_1, 0.5}};
 
 static T draw(void) {
   int kind = rnd() % 4;
@@ -236,7 +247,7 @@ static void test_many(const many *m) {
   report(m->name, &w, m->most);
 }
 
-/* ---- memory, constants, conversions --------------------------------------------------------------------------------- */
+/* ---- memory, constants, conversions ------------------------------------------------------------------------------ */
 
 static int all_same(V a, T x) {
   for (int l = 0; l < GR_L; l++)

@@ -3,7 +3,8 @@
  * Works in folders of its own below TMPDIR.  A new process is this program again, with arguments:
  *   get CACHE TMP N CC [LIMIT]   gets kernel N and prints "origin value note|message"; LIMIT: no file may be larger
  *   bench [FILE.c]               prints what a compile, a hit on disk and a hit in memory cost
- * GR_TEST_CFLAGS: more compiler flags (valgrind knows no AVX-512: -march=x86-64).  Linux only in parts; those look at /proc. */
+ * GR_TEST_CFLAGS: more compiler flags (under valgrind, which knows no AVX-512: -march=x86-64-v3).
+ * Linux only: it looks at /proc, and mounts small file systems where it may. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,9 +22,6 @@
 #include <utime.h>
 
 #include "gr.h"
-
-/* Not in gr.h (yet): */
-gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err);
 
 static int passed, failed;
 static char base[256], self[4096];
@@ -138,6 +136,12 @@ static bool is_running(long pid) {
   return line[0] && !strstr(line, ") Z");
 }
 
+/* Killed processes need a moment. */
+static bool ends(long pid) {
+  for (int k = 0; k < 500 && is_running(pid); k++) gr_sleep(0.01);
+  return !is_running(pid);
+}
+
 static void on_alarm(int s) { (void)s; }
 
 static void test_spawn(void) {
@@ -170,7 +174,7 @@ static void test_spawn(void) {
   setitimer(ITIMER_REAL, &fast, NULL);
   CHECK(shell("sleep 0.1; exit 3", 60, log, sizeof log, &err) == 3);
   setitimer(ITIMER_REAL, &none, NULL);
-  signal(SIGALRM, SIG_DFL);
+  signal(SIGALRM, SIG_IGN); /* one may still be under way */
 
   signal(SIGCHLD, SIG_IGN);
   CHECK(shell("echo done; exit 3", 60, log, sizeof log, &err) == -1 && !strcmp(log, "done\n"));
@@ -182,15 +186,13 @@ static void test_hang(void) {
   char log[4096];
   double start = gr_now();
   shell("sleep 100 & echo $!; wait", 0.3, log, sizeof log, &err);
-  CHECK(err.cls == GR_COMPILER && gr_now() - start < 2);
+  CHECK(err.cls == GR_COMPILER && gr_now() - start < 20);
   CHECK_SAYS(err.message, "did not finish within 0.3 seconds");
-  usleep(20000);
-  CHECK(!is_running(atol(log)));
+  CHECK(ends(atol(log)));
   gr_error_clear(&err);
   start = gr_now();
   shell("trap '' TERM; sleep 100 & echo $!; wait", 0.1, log, sizeof log, &err); /* must be killed */
-  usleep(20000);
-  CHECK(err.cls == GR_COMPILER && gr_now() - start < 4 && !is_running(atol(log)));
+  CHECK(err.cls == GR_COMPILER && gr_now() - start < 20 && ends(atol(log)));
 }
 
 /* ---- os.c: files and folders ----------------------------------------------------------------------------------- */
@@ -560,9 +562,8 @@ static void test_compilers(void) {
 static void *thread_get(void *arg) {
   gr_error err = {0};
   gr_report report;
-  gr_options opt = options(arg, at("tmp"), NULL);
   gr_kernel_fn *fn;
-  return gr_kernel_get("void gr_kernel(void) {}\n", &opt, &fn, &report, &err) ? NULL : arg;
+  return gr_kernel_get("void gr_kernel(void) {}\n", arg, &fn, &report, &err) ? NULL : arg;
 }
 
 static void test_sharing(void) {
@@ -583,7 +584,8 @@ static void test_sharing(void) {
     }
   for (int k = 0, status = 1; k < 8; k++) good += waitpid(pid[k], &status, 0) == pid[k] && status == 0;
   CHECK(good == 8 && count_files(cache) == 3 && count_files(tmp) == 0);
-  for (int k = 0; k < 4; k++) pthread_create(&thread[k], NULL, thread_get, cache);
+  gr_options opt = options(cache, tmp, NULL);
+  for (int k = 0; k < 4; k++) pthread_create(&thread[k], NULL, thread_get, &opt);
   for (int k = 0; k < 4; k++) {
     void *result = NULL;
     pthread_join(thread[k], &result);
