@@ -50,10 +50,7 @@ frame_matrix <- function(x, refuse) {
   as.matrix(x)
 }
 
-has_sparse_class <- function(x) methods_is(x, "sparseMatrix")
-
-# methods::is() without a dependency on methods, which Rscript may not attach
-methods_is <- function(x, class) requireNamespace("methods", quietly = TRUE) && methods::is(x, class)
+has_sparse_class <- function(x) inherits(x, "sparseMatrix")
 
 class_hint <- function(x) {
   if (is.factor(x)) return("as.integer() gives its codes, model.matrix() its indicators")

@@ -32,11 +32,11 @@ SEXP ffi_namespace(void);
 
 typedef struct ffi_settings {
   const char *cc, *cflags, *cache_dir, *tmp_dir;
-  bool progress; /* may be shown */
+  bool progress;   /* may be shown */
+  const char *bad; /* the option that is not what it must be, or NULL */
 } ffi_settings;
 
-/* The value of option genred.NAME, else of the environment variable GENRED_NAME, else NULL.  Lives until the .Call ends. */
-const char *ffi_text_setting(SEXP option, const char *env);
+/* The texts live until the .Call ends. */
 ffi_settings ffi_settings_now(void);
 void ffi_settings_symbols(void); /* at load time */
 /* Reads `backend` (an R value; "auto" defers to option and environment); false: not one of ours, or a GPU. */
@@ -45,7 +45,7 @@ bool ffi_backend(SEXP x, gr_backend *backend);
 /* ---- ffi_threads.c ------------------------------------------------------------------------------------------------ */
 
 void ffi_threads_init(void); /* at load time */
-int ffi_threads_now(void);
+int ffi_threads_now(void); /* 0: the option genred.threads is no count */
 
 /* ---- ffi_program.c: programs by their specification ----------------------------------------------------------------- */
 

@@ -149,33 +149,35 @@ static SEXP noted(SEXP result, const gr_report *report) {
 
 /* ---- the run ----------------------------------------------------------------------------------------------------------- */
 
-static gr_options options_of(gr_backend backend, ffi_poll *poll) {
+/* The option that is wrong, or NULL. */
+static const char *read_options(gr_backend backend, gr_options *o) {
   ffi_settings s = ffi_settings_now();
-  gr_options o;
-  memset(&o, 0, sizeof o);
-  o.backend = backend;
-  o.threads = ffi_threads_now();
-  o.cc = s.cc;
-  o.cflags = s.cflags;
-  o.cache_dir = s.cache_dir;
-  o.tmp_dir = s.tmp_dir;
-  o.interrupted = ffi_poll_interrupted;
-  o.progress = s.progress ? ffi_poll_progress : NULL;
-  o.ctx = poll;
-  return o;
+  memset(o, 0, sizeof *o);
+  o->backend = backend;
+  o->threads = ffi_threads_now();
+  o->cc = s.cc;
+  o->cflags = s.cflags;
+  o->cache_dir = s.cache_dir;
+  o->tmp_dir = s.tmp_dir;
+  o->interrupted = ffi_poll_interrupted;
+  o->progress = s.progress ? ffi_poll_progress : NULL;
+  return s.bad ? s.bad : o->threads < 1 ? "genred.threads" : NULL;
 }
 
 static SEXP run_engine(call *c, ffi_op *op, const gr_output *out, SEXP result) {
   gr_error err;
   gr_report report;
+  gr_options opt;
   ffi_poll poll;
+  const char *bad = read_options(c->backend, &opt);
+  if (bad) return ffi_failf(GR_ARGUMENT, "the option %s has a value that it cannot have; see ?genred_options", bad);
   err.cls = GR_OK;
   err.message[0] = 0;
   err.log = NULL;
   memset(&report, 0, sizeof report);
   SEXP token = PROTECT(R_MakeUnwindCont());
   ffi_poll_start(&poll, token);
-  gr_options opt = options_of(c->backend, &poll);
+  opt.ctx = &poll;
 
   op->busy = true;
   gr_class cls = gr_program_run(op->program, c->array, c->n, out, &opt, &report, &err);

@@ -26,9 +26,10 @@ static bool is_string(SEXP x) {
   return TYPEOF(x) == STRSXP && XLENGTH(x) == 1 && STRING_ELT(x, 0) != NA_STRING;
 }
 
-const char *ffi_text_setting(SEXP option, const char *env) {
+static const char *text_setting(SEXP option, const char *env, const char **bad) {
   SEXP x = Rf_GetOption1(option);
   if (is_string(x)) return Rf_translateChar(STRING_ELT(x, 0));
+  if (x != R_NilValue) *bad = CHAR(PRINTNAME(option));
   const char *text = getenv(env);
   return text && *text ? text : NULL;
 }
@@ -66,10 +67,11 @@ static const char *expand_home(const char *path) {
 ffi_settings ffi_settings_now(void) {
   ffi_settings s;
   need_defaults();
-  s.cc = ffi_text_setting(sym_cc, "GENRED_CC");
+  s.bad = NULL;
+  s.cc = text_setting(sym_cc, "GENRED_CC", &s.bad);
   if (!s.cc || !*s.cc) s.cc = defaults.cc;
-  s.cflags = ffi_text_setting(sym_cflags, "GENRED_CFLAGS");
-  s.cache_dir = ffi_text_setting(sym_cache_dir, "GENRED_CACHE_DIR");
+  s.cflags = text_setting(sym_cflags, "GENRED_CFLAGS", &s.bad);
+  s.cache_dir = text_setting(sym_cache_dir, "GENRED_CACHE_DIR", &s.bad);
   s.cache_dir = s.cache_dir ? expand_home(s.cache_dir) : defaults.cache_dir;
   s.tmp_dir = defaults.tmp_dir;
   SEXP progress = Rf_GetOption1(sym_progress);

@@ -199,6 +199,12 @@ static int default_count(const int *limit) {
   return n > 0 ? n : 1;
 }
 
+static bool option_is_bad(void) {
+  SEXP x = Rf_GetOption1(sym_threads);
+  if (x == R_NilValue || option_count(sym_threads)) return false;
+  return !Rf_isNumeric(x) || XLENGTH(x) != 1 || Rf_asReal(x) != 0; /* 0: the default */
+}
+
 static int count_threads(const int *limit, int *option, int *env) {
   *option = option_count(sym_threads);
   *env = env_count("GENRED_THREADS");
@@ -212,6 +218,7 @@ static int count_threads(const int *limit, int *option, int *env) {
 
 int ffi_threads_now(void) {
   int limit[L_COUNT], option, env;
+  if (option_is_bad()) return 0;
   if (forked) return 1;
   read_limits(limit);
   return count_threads(limit, &option, &env);

@@ -83,7 +83,7 @@ peak <- memory("VmHWM")
 say("time", "%s pairs in %.2f s: %s pairs per second, %.2f ns each", billions(n^2), time, billions(n^2 / time),
     time / n^2 * 1e9)
 if (!is.na(peak)) {
-  say("memory", "peak of this process %.0f MB, %.0f MB more than before; the dense matrix alone: %s MB", peak,
+  say("memory", "peak of this process %.0f MB, %.1f MB more than before; the dense matrix alone: %s MB", peak,
       max(0, peak - before), count(round(8e-6 * n^2)))
 }
 

@@ -72,7 +72,7 @@ missing() {
 }
 
 run_apt() {
-  DEBIAN_FRONTEND=noninteractive apt-get "$@" </dev/null >>"$log" 2>&1
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@" </dev/null >>"$log" 2>&1
 }
 
 case $goal in demo | test) ;; *) echo "usage: sh tools/setup.sh demo | test" >&2; exit 2 ;; esac

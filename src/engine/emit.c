@@ -24,7 +24,7 @@ void gr_open(gr_emitter *e, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(line, sizeof line, fmt, ap);
   va_end(ap);
-  gr_line(&e->out, "%s {", line);
+  gr_line(&e->out, *line ? "%s {" : "%s{", line);
   e->out.indent++;
 }
 
@@ -227,8 +227,8 @@ static void each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int 
 }
 
 static void load_param(gr_emitter *e, gr_ref r, int arg) {
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) P[k + %d] = (T)arg[%d][k * ld[%d]]; /* %s */", node(e, r)->dim,
-          e->p->place[r].buffer, arg, arg, e->p->args->arg[arg].name);
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) P[%s] = (T)arg[%d][k * ld[%d]]; /* %s */", node(e, r)->dim,
+          gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer}), arg, arg, e->p->args->arg[arg].name);
 }
 
 static void emit_params(gr_emitter *e) {
@@ -243,7 +243,8 @@ static void emit_params(gr_emitter *e) {
 
 static void load_row(gr_emitter *e, gr_ref r, int arg) {
   gr_line(&e->out, "for (int k = 0; k < %d; k++) /* %s */", node(e, r)->dim, e->p->args->arg[arg].name);
-  gr_line(&e->out, "  take_rows(arg[%d] + r0 + k * ld[%d], nr, R + (k + %d) * GR_L);", arg, arg, e->p->place[r].buffer);
+  const char *to = gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer});
+  gr_line(&e->out, "  take_rows(arg[%d] + r0 + k * ld[%d], nr, R + %s * GR_L);", arg, arg, to);
 }
 
 static void emit_rows(gr_emitter *e) {
@@ -263,7 +264,8 @@ static void emit_rows(gr_emitter *e) {
 
 static void load_column(gr_emitter *e, gr_ref r, int arg) {
   gr_line(&e->out, "for (int k = 0; k < %d; k++) /* %s */", node(e, r)->dim, e->p->args->arg[arg].name);
-  gr_line(&e->out, "  take_columns(arg[%d] + b + k * ld[%d], nc, S + (k + %d) * TILE);", arg, arg, e->p->place[r].buffer);
+  const char *to = gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer});
+  gr_line(&e->out, "  take_columns(arg[%d] + b + k * ld[%d], nc, S + %s * TILE);", arg, arg, to);
 }
 
 static void pack_columns(gr_emitter *e) {
@@ -275,6 +277,8 @@ static void pack_columns(gr_emitter *e) {
 
 /* How buffers are filled: the same in every kernel. */
 static const char *const support[] = {
+    "GR_FN V v_square(V a) { return a * a; }",
+    "",
     "/* One component of nr rows, into vectors that lie NROW vectors apart; the last is padded with copies. */",
     "GR_FN void take_rows(const double *x, int nr, T *to) {",
     "  for (int m = 0; m < nr; m += GR_L, to += (long)NROW * GR_L)",

@@ -55,7 +55,7 @@ static void arg_component(gr_emitter *e, gr_idx k, const void *data) {
 
 static void emit_arg(gr_emitter *e, gr_ref r, const char *compare, const char *worst) {
   gr_line(&e->out, "V %s = v_set(0);", gr_node_name(e, r));
-  gr_open(e, " ");
+  gr_open(e, "%s", "");
   gr_line(&e->out, "V best = v_set((T)%s);", worst);
   gr_each(e, dim(e, node(e, r)->kid[0]), arg_component, &(fold_data){r, compare});
   gr_close(e);
@@ -129,7 +129,7 @@ static void emit_TensorDot(gr_emitter *e, gr_ref r) {
   const char *g = kid(e, r, 1, at(position(e, axis, keep + cont, keep, offsetof(gr_axis, g))));
   declare(e, r);
   for (int k = 0; k < keep; k++) gr_open(e, "for (int k%d = 0; k%d < %d; k%d++)", k, k, axis[k].size, k);
-  if (!keep) gr_open(e, " ");
+  if (!keep) gr_open(e, "%s", "");
   gr_line(&e->out, "V a = v_set(0);");
   for (int k = 0; k < cont; k++)
     gr_line(&e->out, "for (int l%d = 0; l%d < %d; l%d++)", k, k, axis[keep + k].size, k);

@@ -142,7 +142,7 @@ static void top_component(gr_emitter *e, gr_idx k, const void *data) {
   int K = e->p->red.k;
   const char *cmp = compare(e);
   (void)data;
-  gr_open(e, " ");
+  gr_open(e, "%s", "");
   gr_line(&e->out, "V f = %s;", root(e, k));
   gr_line(&e->out, "V *const v = best + %s * %d;", gr_idx_text(e, k), K);
   gr_line(&e->out, "VI *const w = at + %s * %d;", gr_idx_text(e, k), K);
@@ -200,7 +200,7 @@ static void expsum_sum(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = at(e, k, e->p->red.lead), *w;
   (void)data;
   w = e->p->late ? gr_value(e, e->p->weight, k) : gr_format(e->c->arena, "wg[%s * G + q]", gr_idx_text(e, k));
-  gr_open(e, " ");
+  gr_open(e, "%s", "");
   gr_line(&e->out, "V a = sum[%s] * keep;", i);
   group_sum(e, gr_format(e->c->arena, "fg[q] * %s", w));
   gr_line(&e->out, "sum[%s] = a;", i);
@@ -217,7 +217,7 @@ static void expsum_group(gr_emitter *e) {
   e->late = true;
   e->col = "q";
   if (e->p->red.lead || e->p->weight < 0) {
-    gr_open(e, " ");
+    gr_open(e, "%s", "");
     gr_line(&e->out, "V a = sum[0] * keep;");
     group_sum(e, "fg[q]");
     gr_line(&e->out, "sum[0] = a;");
@@ -228,7 +228,7 @@ static void expsum_group(gr_emitter *e) {
 }
 
 static void expsum_end(gr_emitter *e) {
-  gr_open(e, " ");
+  gr_open(e, "%s", "");
   gr_line(&e->out, "const V old = v_of(vd_load(AT(0))), m = v_max(top, old);");
   gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
   gr_line(&e->out, "const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));");

@@ -30,7 +30,7 @@
   EW(Divide, 2, 6, "@a / @b", a / b, 0.5, 2, "f / g")                                                                  \
   EW(Minus, 1, 1, "-@a", -a, -2, 2, "-f")                                                                              \
   EW(Inv, 1, 6, "1 / @a", 1 / a, 0.5, 2, "1 / f")                                                                      \
-  EW(Square, 1, 1, "@a * @a", a *a, -2, 2, "f^2")                                                                      \
+  EW(Square, 1, 1, "v_square(@a)", a *a, -2, 2, "f^2")                                                                 \
   EW(PowInt, 1, 4, "v_powi(@a, @n)", ref_powi(a, n), 0.5, 2, "f^n, n an integer constant")                             \
   EW(Exp, 1, 14, "v_exp(@a)", exp(a), -20, 20, "exponential")                                                          \
   EW(Log, 1, 16, "v_log(@a)", log(a), 0.01, 20, "natural logarithm")                                                   \

@@ -185,6 +185,7 @@ test_that("a wrong number of columns, or of rows, is named", {
 test_that("missing and surplus arguments are named", {
   expect_match(error_text(op(1, x, y), "genred_error_argument"), "argument `B` is missing", fixed = TRUE)
   expect_error(op(), "`G` is missing", class = "genred_error_argument")
+  for (k in 1:5) op(1, x, y, b) # compiled by R's own compiler now
   expect_error(op(1, , y, b), "`X` is missing", class = "genred_error_argument")
   passes_on <- function(a) op(1, a, y, b)
   expect_error(passes_on(), "`X` is missing", class = "genred_error_argument")

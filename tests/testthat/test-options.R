@@ -82,3 +82,13 @@ test_that("R's compiler is read from its own file", {
   cc <- genred:::r_compiler()
   expect_true(is.null(cc) || (is.character(cc) && length(cc) == 1L && nzchar(cc)))
 })
+
+test_that("an option of the wrong kind is named", {
+  op <- Genred("X * Y", c("X = Vi(1)", "Y = Vj(1)"))
+  for (name in c("genred.cc", "genred.cflags", "genred.cache_dir", "genred.threads")) {
+    for (bad in list(list(), NA, c("a", "b"))) {
+      with_options(stats::setNames(list(bad), name), expect_error(op(1, 2), name, fixed = TRUE, class = "genred_error_argument"))
+    }
+  }
+  with_options(list(genred.threads = 0), expect_equal(op(1, 2)[1], 2))
+})

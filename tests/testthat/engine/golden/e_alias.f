@@ -1,0 +1,2 @@
+formula x
+alias x = Vk(3)

@@ -1,0 +1,2 @@
+formula x
+alias x = Vi(0)

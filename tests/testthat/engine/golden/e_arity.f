@@ -1,0 +1,2 @@
+formula SqDist(x)
+alias x=Vi(3)

@@ -1,0 +1,3 @@
+formula Exp(x - y)
+alias x=Vi(3)
+alias y=Vj(2)

@@ -1,0 +1,2 @@
+formula Elem(x, 3)
+alias x=Vi(3)

@@ -1,0 +1,4 @@
+formula x
+alias x=Vi(1)
+reduction KMin
+k 0

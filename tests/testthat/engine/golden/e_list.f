@@ -1,0 +1,2 @@
+formula [1,2] + x
+alias x=Vi(2)

@@ -1,0 +1,2 @@
+formula Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(xx)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)+Exp(x)
+alias x=Vi(2)

@@ -1,0 +1,3 @@
+formula MatVecMult(x, y)
+alias x=Vi(4)
+alias y=Vj(3)

@@ -1,0 +1,2 @@
+formula 3x + 1
+alias x=Vi(3)

@@ -1,0 +1,2 @@
+formula Exp + x
+alias x=Vi(2)

@@ -1,0 +1,3 @@
+formula x
+alias x=Vi(3)
+reduction LogSumExpp

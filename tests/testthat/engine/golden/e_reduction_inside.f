@@ -1,0 +1,2 @@
+formula 1 + Sum_Reduction(x, 0)
+alias x=Vi(3)

@@ -1,0 +1,2 @@
+formula x"); system("ls
+alias x=Vi(3)

@@ -1,0 +1,2 @@
+formula Exp(-γ * x)
+alias x=Vi(3)

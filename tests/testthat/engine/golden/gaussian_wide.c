@@ -1,0 +1,114 @@
+typedef long long int64;
+enum { NROW = 164, NCOL = 100, TILE = 16, G = 8 };
+#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
+GR_FN V v_square(V a) { return a * a; }
+
+/* One component of nr rows, into vectors that lie NROW vectors apart; the last is padded with copies. */
+GR_FN void take_rows(const double *x, int nr, T *to) {
+  for (int m = 0; m < nr; m += GR_L, to += (long)NROW * GR_L)
+    for (int l = 0; l < GR_L; l++) to[l] = (T)x[m + l < nr ? m + l : nr - 1];
+}
+
+/* One component of nc columns, padded to whole vectors and groups with copies of the last. */
+GR_FN void take_columns(const double *x, int nc, T *to) {
+  for (int c = 0; c < nc; c++) to[c] = (T)x[c];
+  for (int c = nc; c % 16; c++) to[c] = to[nc - 1];
+}
+
+/* dim components of nc columns: from staged to packed in groups. */
+GR_FN void pack_columns(const T *from, int nc, int dim, T *to) {
+  for (int c = 0; c < nc; c += G, to += (long)NCOL * G)
+    for (int k = 0; k < dim; k++)
+      for (int q = 0; q < G; q++) to[k * G + q] = from[k * TILE + c + q];
+}
+
+/* Parameters, and what depends on them only. */
+static void parameters(const double *const *arg, const int64 *ld, T *P, V *W) {
+  (void)W;
+}
+
+/* Rows r0 ... r0 + nr. */
+static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W) {
+  (void)P, (void)W;
+  for (int k = 0; k < 100; k++) /* y */
+    take_rows(arg[1] + r0 + k * ld[1], nr, R + k * GR_L);
+  for (int k = 0; k < 64; k++) /* b */
+    take_rows(arg[2] + r0 + k * ld[2], nr, R + (k + 100) * GR_L);
+}
+
+/* Columns b ... b + nc. */
+static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W) {
+  (void)P, (void)W;
+  for (int k = 0; k < 100; k++) /* x */
+    take_columns(arg[0] + b + k * ld[0], nc, S + k * TILE);
+  pack_columns(S + 0 * TILE, nc, 100, C + 0 * G);
+}
+
+/* All rows against columns b ... b + nc. */
+static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
+  (void)P, (void)R, (void)C, (void)W, (void)b;
+  for (int r = 0; r < nr; r += GR_L) {
+    const T *Rv = R + (long)r * NROW; (void)Rv;
+    V sum[64];
+    for (int k = 0; k < 64; k++) {
+      sum[k] = v_set(0);
+    }
+    for (int c = 0; c < nc; c += G) {
+      const T *Cg = C + (long)c * NCOL;
+      const int nq = nc - c < G ? nc - c : G; (void)Cg;
+      V sum4g[G];
+      /* sum4 */ {
+        V a0 = v_set(0), a1 = v_set(0), a2 = v_set(0), a3 = v_set(0), a4 = v_set(0), a5 = v_set(0), a6 = v_set(0), a7 = v_set(0);
+        for (int k = 0; k < 100; k++) {
+          a0 += v_square((v_set(Cg[k * G + 0]) - v_load(Rv + k * GR_L)));
+          a1 += v_square((v_set(Cg[k * G + 1]) - v_load(Rv + k * GR_L)));
+          a2 += v_square((v_set(Cg[k * G + 2]) - v_load(Rv + k * GR_L)));
+          a3 += v_square((v_set(Cg[k * G + 3]) - v_load(Rv + k * GR_L)));
+          a4 += v_square((v_set(Cg[k * G + 4]) - v_load(Rv + k * GR_L)));
+          a5 += v_square((v_set(Cg[k * G + 5]) - v_load(Rv + k * GR_L)));
+          a6 += v_square((v_set(Cg[k * G + 6]) - v_load(Rv + k * GR_L)));
+          a7 += v_square((v_set(Cg[k * G + 7]) - v_load(Rv + k * GR_L)));
+        }
+        sum4g[0] = a0;
+        sum4g[1] = a1;
+        sum4g[2] = a2;
+        sum4g[3] = a3;
+        sum4g[4] = a4;
+        sum4g[5] = a5;
+        sum4g[6] = a6;
+        sum4g[7] = a7;
+      }
+      V exp6g[G];
+      for (int q = 0; q < nq; q++) {
+        const V sum4 = sum4g[q];
+        const V minus5 = -sum4;
+        const V exp6 = v_exp(minus5);
+        exp6g[q] = exp6;
+      }
+      for (int k = 0; k < 64; k++) {
+        V a = sum[k];
+        if (nq == G)
+          for (int q = 0; q < G; q++) a += (exp6g[q] * v_load(Rv + (k + 100) * GR_L));
+        else
+          for (int q = 0; q < nq; q++) a += (exp6g[q] * v_load(Rv + (k + 100) * GR_L));
+        sum[k] = a;
+      }
+    }
+    for (int k = 0; k < 64; k++) {
+      vd_store(AT(k), vd_load(AT(k)) + vd_of(sum[k]));
+    }
+  }
+}
+
+GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, int64 c0, int64 c1, void *scratch) {
+  const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;
+  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + TILE * 100;
+  V *W = (V *)(C + TILE * NCOL);
+  parameters(arg, ld, P, W);
+  rows(arg, ld, r0, nr, P, R, W);
+  for (int64 b = c0; b < c1; b += TILE) {
+    const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
+    columns(arg, ld, b, nc, P, S, C, W);
+    pairs(P, R, C, W, state, ld_state, nr, b, nc);
+  }
+}

@@ -1,0 +1,107 @@
+typedef long long int64;
+enum { NROW = 3, NCOL = 3, TILE = 256, G = 1 };
+#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
+GR_FN V v_square(V a) { return a * a; }
+
+/* One component of nr rows, into vectors that lie NROW vectors apart; the last is padded with copies. */
+GR_FN void take_rows(const double *x, int nr, T *to) {
+  for (int m = 0; m < nr; m += GR_L, to += (long)NROW * GR_L)
+    for (int l = 0; l < GR_L; l++) to[l] = (T)x[m + l < nr ? m + l : nr - 1];
+}
+
+/* One component of nc columns, padded to whole vectors and groups with copies of the last. */
+GR_FN void take_columns(const double *x, int nc, T *to) {
+  for (int c = 0; c < nc; c++) to[c] = (T)x[c];
+  for (int c = nc; c % 16; c++) to[c] = to[nc - 1];
+}
+
+/* dim components of nc columns: from staged to packed in groups. */
+GR_FN void pack_columns(const T *from, int nc, int dim, T *to) {
+  for (int c = 0; c < nc; c += G, to += (long)NCOL * G)
+    for (int k = 0; k < dim; k++)
+      for (int q = 0; q < G; q++) to[k * G + q] = from[k * TILE + c + q];
+}
+
+/* Parameters, and what depends on them only. */
+static void parameters(const double *const *arg, const int64 *ld, T *P, V *W) {
+  (void)W;
+}
+
+/* Rows r0 ... r0 + nr. */
+static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W) {
+  (void)P, (void)W;
+  for (int k = 0; k < 3; k++) /* x */
+    take_rows(arg[0] + r0 + k * ld[0], nr, R + k * GR_L);
+}
+
+/* Columns b ... b + nc. */
+static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W) {
+  (void)P, (void)W;
+  for (int k = 0; k < 3; k++) /* y */
+    take_columns(arg[1] + b + k * ld[1], nc, S + k * TILE);
+  pack_columns(S + 0 * TILE, nc, 3, C + 0 * G);
+}
+
+/* All rows against columns b ... b + nc. */
+static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
+  (void)P, (void)R, (void)C, (void)W, (void)b;
+  for (int r = 0; r < nr; r += GR_L) {
+    const T *Rv = R + (long)r * NROW; (void)Rv;
+    V x_i[3];
+    x_i[0] = v_load(Rv + 0 * GR_L);
+    x_i[1] = v_load(Rv + 1 * GR_L);
+    x_i[2] = v_load(Rv + 2 * GR_L);
+    V best[5];
+    VI at[5];
+    for (int s = 0; s < 5; s++) best[s] = v_of(vd_load(AT(s))), at[s] = int_of_vd(vd_load(AT(s + 5)));
+    for (int c = 0; c < nc; c++) {
+      const T *Cg = C + (long)c * NCOL; (void)Cg;
+      V y_j[3];
+      y_j[0] = v_set(Cg[0]);
+      y_j[1] = v_set(Cg[1]);
+      y_j[2] = v_set(Cg[2]);
+      V subtract2[3];
+      subtract2[0] = x_i[0] - y_j[0];
+      subtract2[1] = x_i[1] - y_j[1];
+      subtract2[2] = x_i[2] - y_j[2];
+      V square3[3];
+      square3[0] = v_square(subtract2[0]);
+      square3[1] = v_square(subtract2[1]);
+      square3[2] = v_square(subtract2[2]);
+      V sum4 = v_set(0);
+      sum4 += square3[0];
+      sum4 += square3[1];
+      sum4 += square3[2];
+      const V sqrt5 = v_sqrt(sum4);
+      {
+        V f = sqrt5;
+        V *const v = best + 0 * 5;
+        VI *const w = at + 0 * 5;
+        if (vi_any((f < v[4]) | ((w[4] < 0) & (f == f)))) {
+          VI i = vi_set((TI)(b + c)), shift = vi_set(0);
+          for (int s = 0; s < 5; s++) {
+            const V vs = v[s];
+            const VI ws = w[s];
+            shift |= (f < vs) | ((ws < 0) & (f == f));
+            v[s] = v_sel(shift, f, vs), f = v_sel(shift, vs, f);
+            w[s] = vi_sel(shift, i, ws), i = vi_sel(shift, ws, i);
+          }
+        }
+      }
+    }
+    for (int s = 0; s < 5; s++) vd_store(AT(s), vd_of(best[s])), vd_store(AT(s + 5), vd_of_int(at[s]));
+  }
+}
+
+GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, int64 c0, int64 c1, void *scratch) {
+  const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;
+  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + TILE * 3;
+  V *W = (V *)(C + TILE * NCOL);
+  parameters(arg, ld, P, W);
+  rows(arg, ld, r0, nr, P, R, W);
+  for (int64 b = c0; b < c1; b += TILE) {
+    const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
+    columns(arg, ld, b, nc, P, S, C, W);
+    pairs(P, R, C, W, state, ld_state, nr, b, nc);
+  }
+}

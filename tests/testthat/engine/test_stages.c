@@ -1,0 +1,122 @@
+/* test_stages.c: golden files.  golden/NAME.f holds a formula and its settings, one "key value" per line; beside it lie
+ * what the stages should print: NAME.ast .dag .plan .c, or NAME.err for a formula that is refused.  Whichever exist are
+ * compared; `make bless` writes them anew (the ones that exist; a new .f gets .dag or .err), and the difference is
+ * reviewed like code.  The .c goldens hold no prelude: what stands before the typedef of int64 is left out. */
+#include <dirent.h>
+
+#include "check.h"
+
+static const char *const stages[] = {"ast", "dag", "plan", "c", "err"};
+enum { NSTAGES = 5, ERR = 4, DAG = 1 };
+
+typedef struct golden {
+  char text[4096];
+  char *alias[16];
+  gr_spec spec;
+} golden;
+
+static char *slurp(const char *path) {
+  FILE *f = fopen(path, "rb");
+  if (!f) return NULL;
+  char *s = calloc(1, 1 << 16);
+  size_t n = fread(s, 1, (1 << 16) - 1, f);
+  s[n] = 0;
+  fclose(f);
+  return s;
+}
+
+static void setting(golden *g, const char *key, char *value) {
+  gr_spec *s = &g->spec;
+  if (strcmp(key, "formula") == 0) s->formula = value;
+  if (strcmp(key, "formula2") == 0) s->formula2 = value;
+  if (strcmp(key, "alias") == 0) g->alias[s->n_aliases++] = value;
+  if (strcmp(key, "reduction") == 0) s->reduction = value;
+  if (strcmp(key, "axis") == 0) s->axis = atoi(value);
+  if (strcmp(key, "k") == 0) s->opt_arg = atoi(value), s->has_opt_arg = 1;
+  if (strcmp(key, "dtype") == 0) s->dtype = value;
+  if (strcmp(key, "sum_scheme") == 0) s->sum_scheme = value;
+}
+
+/* "\n" in a value is a line end. */
+static void unescape(char *s) {
+  char *to = s;
+  for (; *s; s++) *to++ = s[0] == '\\' && s[1] == 'n' ? (s++, '\n') : *s;
+  *to = 0;
+}
+
+static void read_golden(golden *g, const char *path) {
+  char *s = slurp(path);
+  snprintf(g->text, sizeof g->text, "%s", s);
+  free(s);
+  g->spec = (gr_spec){.axis = -1, .dtype = "float32", .dtype_acc = "auto", .sum_scheme = "auto"};
+  for (char *line = strtok(g->text, "\n"); line; line = strtok(NULL, "\n")) {
+    char *value = strchr(line, ' ');
+    if (!value) continue;
+    *value++ = 0;
+    unescape(value);
+    setting(g, line, value);
+  }
+  g->spec.aliases = (const char *const *)g->alias;
+}
+
+static char *print_stage(const gr_program *p, const char *stage, gr_error *err) {
+  char *s;
+  if (gr_program_dump(p, stage, &s, err) != GR_OK) return NULL;
+  char *from = strcmp(stage, "c") == 0 ? strstr(s, "typedef long long int64") : NULL;
+  if (from) memmove(s, from, strlen(from) + 1);
+  return s;
+}
+
+static void compare(const char *path, const char *got, bool bless) {
+  char *want = slurp(path);
+  if (bless) {
+    FILE *f = fopen(path, "wb");
+    fputs(got, f);
+    fclose(f);
+  } else {
+    check(want && strcmp(want, got) == 0, "%s: expected\n%s\ngot\n%s", path, want, got);
+  }
+  free(want);
+}
+
+static void one(const char *folder, const char *name, bool bless) {
+  char path[512];
+  golden g = {.spec = {0}};
+  gr_program *p;
+  gr_error err = {0};
+  snprintf(path, sizeof path, "%s/%s.f", folder, name);
+  read_golden(&g, path);
+  gr_class cls = gr_program_new(&g.spec, &p, &err);
+  char message[GR_MESSAGE_MAX + 100];
+  snprintf(message, sizeof message, "%s: %s\n", gr_class_name(cls), err.message);
+  int seen = 0;
+  for (int s = 0; s < NSTAGES; s++) {
+    snprintf(path, sizeof path, "%s/%s.%s", folder, name, stages[s]);
+    FILE *f = fopen(path, "rb");
+    bool wanted = f != NULL || (bless && s == (cls == GR_OK ? DAG : ERR));
+    if (f) fclose(f);
+    if (!wanted) continue;
+    seen++;
+    char *got = s == ERR ? strdup(cls == GR_OK ? "no error\n" : message) : cls == GR_OK ? print_stage(p, stages[s], &err) : strdup(message);
+    compare(path, got, bless);
+    free(got);
+  }
+  check(seen > 0, "golden %s has nothing to compare with", name);
+  gr_program_free(p);
+}
+
+int main(int argc, char **argv) {
+  const char *folder = "golden";
+  bool bless = argc > 1 && strcmp(argv[1], "bless") == 0;
+  DIR *d = opendir(folder);
+  if (!check(d != NULL, "the folder %s exists", folder)) return report();
+  for (struct dirent *e; (e = readdir(d));) {
+    char name[256];
+    size_t n = strlen(e->d_name);
+    if (n < 3 || strcmp(e->d_name + n - 2, ".f") != 0) continue;
+    snprintf(name, sizeof name, "%.*s", (int)n - 2, e->d_name);
+    one(folder, name, bless);
+  }
+  closedir(d);
+  return report();
+}
