@@ -42,7 +42,7 @@ typedef unsigned GR_TU;
 #define GR_L (GR_VBYTES / GR_TBYTES)
 
 /* Everything is inlined, so how a function would pass a vector does not matter. */
-#pragma GCC diagnostic ignored "-Wpsabi"
+_Pragma("GCC diagnostic ignored \"-Wpsabi\"")
 #define GR_FN static inline __attribute__((always_inline, unused))
 #ifdef _WIN32
 #define GR_EXPORT __attribute__((dllexport))
@@ -208,7 +208,7 @@ GR_FN V v_powi(V a, int n) {
   unsigned m = n < 0 ? 0u - (unsigned)n : (unsigned)n;
   V y = v_set(1);
 #if GR_GCC
-#pragma GCC unroll 32
+_Pragma("GCC unroll 32")
 #endif
   for (; m; m >>= 1) {
     if (m & 1) y *= a;

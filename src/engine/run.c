@@ -28,14 +28,17 @@ static const struct {
 
 static const char *category_name(gr_category c) { return c == GR_VI ? "i" : "j"; }
 
-static gr_class check_arg(const gr_arg *a, const gr_array *x, gr_error *err) {
+static gr_class wrong_width(const gr_arg *a, const gr_array *x, gr_error *err) {
   static const char *const text[] = {"Vi", "Vj", "Pm"};
   char what[32];
   snprintf(what, sizeof what, "%s(%d)", text[a->cat], a->dim);
-  if (a->cat == GR_PM && (x->rows != 1 || x->cols != a->dim))
-    return gr_fail(err, ERR_ArgLength, a->name, a->dim, what, (long long)(x->rows * x->cols));
-  if (x->cols != a->dim) return gr_fail(err, ERR_ArgCols, a->name, a->dim, a->dim == 1 ? "" : "s", what, (long long)x->cols);
+  if (a->cat == GR_PM) return gr_fail(err, ERR_ArgLength, a->name, a->dim, what, (long long)(x->rows * x->cols));
+  return gr_fail(err, ERR_ArgCols, a->name, a->dim, a->dim == 1 ? "" : "s", what, (long long)x->cols);
+}
+
+static gr_class check_arg(const gr_arg *a, const gr_array *x, gr_error *err) {
   const long long most = INT32_MAX - 4096; /* indices are counted in 32 bits in single precision */
+  if (x->cols != a->dim || (a->cat == GR_PM && x->rows != 1)) return wrong_width(a, x, err);
   return x->rows > most ? gr_fail(err, ERR_ArgHuge, a->name, (long long)x->rows, most) : GR_OK;
 }
 
@@ -231,12 +234,14 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
   return find_kernel(p, opt, report, err);
 }
 
-/* "auto" interprets tiny work, and everything when there is no working compiler (the note says so). */
+/* "auto" interprets tiny work, and everything when there is no working compiler or no room for its files (the note says
+ * so). */
 static gr_class choose_backend(gr_program *p, double work, const gr_options *opt, gr_report *report, gr_error *err) {
   *report = (gr_report){.backend = GR_INTERPRETER, .threads = 1};
   if (opt->backend == GR_INTERPRETER || work == 0 || (opt->backend == GR_AUTO && work <= tune.tiny)) return GR_OK;
   report->backend = GR_CPU;
-  if (find_kernel(p, opt, report, err) == GR_OK || opt->backend == GR_CPU || err->cls != GR_COMPILER) return err->cls;
+  if (find_kernel(p, opt, report, err) == GR_OK || opt->backend == GR_CPU) return err->cls;
+  if (err->cls != GR_COMPILER && err->cls != GR_MEMORY) return err->cls;
   report->backend = GR_INTERPRETER;
   report->origin = GR_NO_KERNEL;
   snprintf(report->note, sizeof report->note, "%.500s", err->message);
