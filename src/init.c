@@ -1,4 +1,5 @@
 /* init.c: registration; no logic. */
+#include "capi.h"
 #include "ffi.h"
 
 #include <R_ext/Rdynload.h>
@@ -21,6 +22,7 @@ void attribute_visible R_init_genred(DllInfo *dll) {
   R_registerRoutines(dll, NULL, calls, NULL, externals);
   R_useDynamicSymbols(dll, FALSE);
   R_forceSymbols(dll, TRUE);
+  capi_register();
   ffi_settings_symbols();
   ffi_threads_init();
 }
