@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "../inst/include/genred.h"
-#include "capi.h"
 
 _Static_assert((int)GENRED_INTERNAL == (int)GR_INTERNAL && (int)GENRED_INTERRUPT == (int)GR_INTERRUPT &&
                    (int)GENRED_CUDA == (int)GR_CUDA,

@@ -84,6 +84,10 @@ int ffi_poll_interrupted(void *poll);
 void ffi_poll_progress(double fraction, void *poll);
 void ffi_poll_end(ffi_poll *p); /* closes the bar; continues a jump of R, in which case it does not return */
 
+/* ---- capi.c: the table for packages that link to genred ---------------------------------------------------------------- */
+
+void capi_register(void); /* at load time */
+
 /* ---- entry points --------------------------------------------------------------------------------------------------------- */
 
 SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, arguments ... */

@@ -1,5 +1,4 @@
 /* init.c: registration; no logic. */
-#include "capi.h"
 #include "ffi.h"
 
 #include <R_ext/Rdynload.h>

@@ -77,8 +77,8 @@ rule "the engine includes its own headers, C's and the system's" "$(grep -vE ": 
 includes "$src"/cuda/*.[ch] >"$tmp/cuda"
 rule "src/cuda includes no R header" "$(grep -E ": $r_headers\$" "$tmp/cuda")"
 includes "$src"/*.[ch] >"$tmp/glue"
-rule "the glue includes engine/engine.h, its own header, R's, C's and the system's, nothing else" \
-  "$(grep -vE ": (engine/engine\.h|ffi\.h|$r_headers|$c_headers|$posix)\$" "$tmp/glue")"
+rule "the glue includes engine/engine.h, its own header and its clients', R's, C's and the system's, nothing else" \
+  "$(grep -vE ": (engine/engine\.h|ffi\.h|\.\./inst/include/genred\.h|$r_headers|$c_headers|$posix)\$" "$tmp/glue")"
 rule "the glue does not see CUDA" "$(grep -E ": $cuda_headers\$" "$tmp/glue")"
 sexp=$(grep -lw SEXP "$src"/engine/*.[ch] "$src"/cuda/*.[ch] 2>/dev/null)
 rule "no SEXP in the engine or in src/cuda" "$sexp"
