@@ -9,20 +9,11 @@
 
 #include "gr.h"
 
-/* What f g h and n m mean inside the text of a macro. */
-typedef struct scope {
-  gr_ref expr[3];
-  int nexpr;
-  int integer[2];
-  int nint;
-  gr_span at;
-} scope;
-
 typedef struct binder {
   gr_ctx *c;
   gr_dag *g;
   gr_args *args;
-  const scope *in; /* NULL: the user's text */
+  const gr_scope *in; /* NULL: the user's text */
 } binder;
 
 static const gr_span *place(const binder *b, const gr_ast *a) { return b->in ? &b->in->at : &a->at; }
@@ -150,11 +141,9 @@ static bool integer_value(const binder *b, const gr_ast *a, int *value) {
     *value = (int)a->num;
     return true;
   }
-  if (b->in && a->kind == AST_NAME && (*a->name == 'n' || *a->name == 'm') && !a->name[1]) {
-    *value = b->in->integer[*a->name == 'm'];
-    return true;
-  }
-  return false;
+  if (!b->in || a->kind != AST_NAME || !strchr("nmdc", *a->name)) return false;
+  *value = *a->name == 'n' ? b->in->n : *a->name == 'm' ? b->in->m : *a->name == 'd' ? b->in->d : b->in->c;
+  return true;
 }
 
 static const char *arity_text(gr_arena *a, const char *signature) {
@@ -176,9 +165,11 @@ static void read_argument(binder *b, const gr_ast *a, gr_op op, int k, char lett
   const gr_ast *arg = a->arg[k];
   const gr_span *at = b->in ? &b->in->at : &arg->span;
   const char *name = gr_ops[op].name;
-  if (letter == 'e') {
+  if (letter == 'e' || letter == 'v') {
     if (arg->kind == AST_LIST) gr_throw(b->c, at, NULL, ERR_ExprArg, k + 1, name);
     x->expr[x->nexpr++] = bind(b, arg);
+    if (letter == 'v' && b->g->node[x->expr[x->nexpr - 1]].op != OP_Var)
+      gr_throw(b->c, at, NULL, ERR_NotVariable, k + 1, name);
   } else if (letter == 'i') {
     if (!integer_value(b, arg, &x->integer[x->nint++])) gr_throw(b->c, at, NULL, ERR_IntArg, k + 1, name);
   } else {
@@ -342,13 +333,18 @@ static gr_ref rewrite_TensorDot(binder *b, const gr_ast *a, const actuals *x) {
 
 /* ---- macros ---- */
 
+gr_ref gr_bind_text(gr_dag *g, const gr_scope *s, const char *text) {
+  binder b = {.c = g->ctx, .g = g, .in = s};
+  return bind(&b, gr_parse(g->ctx, text, "macro"));
+}
+
 /* Binds `text` with the arguments of a call in scope. */
 static gr_ref bind_text(binder *b, const gr_ast *a, const char *text, const actuals *x) {
-  scope s = {.nexpr = x->nexpr, .nint = x->nint, .at = *place(b, a)};
+  gr_scope s = {.n = x->integer[0], .m = x->integer[1], .at = *place(b, a)};
   memcpy(s.expr, x->expr, sizeof s.expr);
-  memcpy(s.integer, x->integer, sizeof s.integer);
-  binder inner = {.c = b->c, .g = b->g, .args = b->args, .in = &s};
-  return bind(&inner, gr_parse(b->c, text, "macro"));
+  if (x->nexpr > 0) s.d = b->g->node[x->expr[0]].dim;
+  if (x->nexpr > 1) s.c = b->g->node[x->expr[1]].dim;
+  return gr_bind_text(b->g, &s, text);
 }
 
 static gr_ref rewrite_WeightedSqNorm(binder *b, const gr_ast *a, const actuals *x) {
@@ -370,6 +366,120 @@ static gr_ref rewrite_Round(binder *b, const gr_ast *a, const actuals *x) {
   return bind_text(b, a, text[n < 0], &y);
 }
 
+/* The recursion of de Boor on vectors: w[k] = (x - t[k]) / (t[k+j] - t[k]), and 0 between equal knots, which a denominator of 1
+ * keeps out of the derivatives too. */
+static gr_ref rewrite_BSpline(binder *b, const gr_ast *a, const actuals *x) {
+  int knots = b->g->node[x->expr[0]].dim, order = x->integer[0];
+  if (b->g->node[x->expr[1]].dim != 1) bad(b, a, "the second argument must have dimension 1");
+  if (order < 0 || order > knots - 2)
+    bad(b, a, gr_format(b->c->arena, "order %d needs at least %d knots, found %d", order, order + 2, knots));
+  actuals y = {.expr = {x->expr[0], x->expr[1]}, .nexpr = 3, .integer = {knots - 1}};
+  y.expr[2] = bind_text(b, a, "LessOrEqual(Extract(f,0,n),g)*LessThan(g,Extract(f,1,n))", &y);
+  for (int j = 1; j <= order; j++) {
+    actuals w = {.expr = {x->expr[0], x->expr[1]}, .nexpr = 3, .integer = {knots - j, j}};
+    w.expr[2] = bind_text(b, a, "Extract(f,m,n)-Extract(f,0,n)", &w); /* widths of the supports, knots - j of them */
+    actuals up = {.expr = {bind_text(b, a, "(g-Extract(f,0,n))*LessThan(0,h)/(h+Equal(h,0))", &w), y.expr[2]}, .nexpr = 2,
+                  .integer = {knots - 1 - j}};
+    actuals down = {.expr = {bind_text(b, a, "(Extract(f,m,n)-g)*LessThan(0,h)/(h+Equal(h,0))", &w), y.expr[2]}, .nexpr = 2,
+                    .integer = {knots - 1 - j}};
+    gr_ref terms[2] = {bind_text(b, a, "Extract(f,0,n)*Extract(g,0,n)", &up), bind_text(b, a, "Extract(f,1,n)*Extract(g,1,n)", &down)};
+    y.expr[2] = gr_mk(b->g, place(b, a), OP_Add, terms, 2, NULL, 0);
+  }
+  return y.expr[2];
+}
+
+/* An odd number of components ends with a real part. */
+static gr_ref rewrite_ComplexSumT(binder *b, const gr_ast *a, const actuals *x) {
+  actuals y = *x;
+  if (b->g->node[x->expr[0]].dim != 2) bad(b, a, "the first argument must be a complex scalar, of dimension 2");
+  if (x->integer[0] < 1) bad(b, a, gr_format(b->c->arena, "the length must be 1 or more, not %d", x->integer[0]));
+  y.integer[0] = (x->integer[0] + 1) / 2;
+  y.integer[1] = x->integer[0];
+  return bind_text(b, a, "Extract(Complex(SumT(Elem(f,0),n),SumT(Elem(f,1),n)),0,m)", &y);
+}
+
+/* ---- derivatives ---- */
+
+static int dim_of(const binder *b, gr_ref r) { return b->g->node[r].dim; }
+
+static void need_dim(binder *b, const gr_ast *a, gr_ref r, int want, const char *which) {
+  if (dim_of(b, r) != want)
+    bad(b, a, gr_format(b->c->arena, "the %s must have dimension %d, it has %d", which, want, dim_of(b, r)));
+}
+
+static gr_ref rewrite_Grad(binder *b, const gr_ast *a, const actuals *x) {
+  need_dim(b, a, x->expr[2], dim_of(b, x->expr[0]), "incoming gradient");
+  return gr_grad(b->g, place(b, a), x->expr[0], x->expr[1], x->expr[2]);
+}
+
+static gr_ref rewrite_Diff(binder *b, const gr_ast *a, const actuals *x) {
+  need_dim(b, a, x->expr[2], dim_of(b, x->expr[1]), "direction");
+  return gr_diff(b->g, place(b, a), x->expr[0], x->expr[1], x->expr[2]);
+}
+
+/* Unit vector k of dimension d. */
+static gr_ref unit(binder *b, const gr_ast *a, int d, int k) {
+  gr_ref one = gr_mk_const(b->g, place(b, a), 1);
+  return d == 1 ? one : gr_mk(b->g, place(b, a), OP_ElemT, &one, 1, (int[]){d, k}, 2);
+}
+
+static gr_ref rewrite_GradMatrix(binder *b, const gr_ast *a, const actuals *x) {
+  int d = dim_of(b, x->expr[0]);
+  gr_ref rows[2] = {-1, -1};
+  for (int k = 0; k < d; k++) {
+    rows[k > 0] = gr_grad(b->g, place(b, a), x->expr[0], x->expr[1], unit(b, a, d, k));
+    if (k > 0) rows[0] = gr_mk(b->g, place(b, a), OP_Concat, rows, 2, NULL, 0);
+  }
+  return rows[0];
+}
+
+/* Sum over k of w[k] d f[k] / d v[k]; a scalar f counts for every k; w = -1: ones. */
+static gr_ref trace(binder *b, const gr_ast *a, gr_ref f, gr_ref v, gr_ref w) {
+  int d = dim_of(b, v);
+  gr_ref sum = -1;
+  for (int k = 0; k < d; k++) {
+    gr_ref part = gr_diff(b->g, place(b, a), f, v, unit(b, a, d, k));
+    if (dim_of(b, part) > 1) part = gr_mk(b->g, place(b, a), OP_Elem, &part, 1, &k, 1);
+    if (w >= 0) {
+      gr_ref wk = dim_of(b, w) > 1 ? gr_mk(b->g, place(b, a), OP_Elem, &w, 1, &k, 1) : w;
+      part = gr_mk(b->g, place(b, a), OP_Mult, (gr_ref[]){wk, part}, 2, NULL, 0);
+    }
+    sum = sum < 0 ? part : gr_mk(b->g, place(b, a), OP_Add, (gr_ref[]){sum, part}, 2, NULL, 0);
+  }
+  return sum;
+}
+
+static gr_ref rewrite_Divergence(binder *b, const gr_ast *a, const actuals *x) {
+  need_dim(b, a, x->expr[0], dim_of(b, x->expr[1]), "formula");
+  return trace(b, a, x->expr[0], x->expr[1], -1);
+}
+
+static gr_ref rewrite_Laplacian(binder *b, const gr_ast *a, const actuals *x) {
+  need_dim(b, a, x->expr[0], 1, "formula");
+  gr_ref grad = gr_grad(b->g, place(b, a), x->expr[0], x->expr[1], gr_mk_const(b->g, place(b, a), 1));
+  return trace(b, a, grad, x->expr[1], -1);
+}
+
+static void need_linear(binder *b, const gr_ast *a, const actuals *x) {
+  if (gr_is_linear(b->g, x->expr[0], x->expr[1])) return;
+  const gr_node *v = &b->g->node[x->expr[1]];
+  gr_throw(b->c, place(b, a), NULL, ERR_NotLinear, a->name, b->args->arg[v->ints[0]].name);
+}
+
+static gr_ref rewrite_TraceOperator(binder *b, const gr_ast *a, const actuals *x) {
+  int d = dim_of(b, x->expr[1]), df = dim_of(b, x->expr[0]);
+  gr_ref w = x->nexpr > 2 ? x->expr[2] : -1;
+  need_linear(b, a, x);
+  if (df != 1) need_dim(b, a, x->expr[0], d, "formula");
+  if (w >= 0 && dim_of(b, w) != 1) need_dim(b, a, w, d, "weight");
+  return trace(b, a, x->expr[0], x->expr[1], w);
+}
+
+static gr_ref rewrite_AdjointOperator(binder *b, const gr_ast *a, const actuals *x) {
+  need_linear(b, a, x);
+  return rewrite_Grad(b, a, x);
+}
+
 typedef gr_ref rewrite(binder *b, const gr_ast *a, const actuals *x);
 static rewrite *const rewrites[OP_COUNT] = {[OP_MatVecMult] = rewrite_MatVecMult,
                                             [OP_VecMatMult] = rewrite_VecMatMult,
@@ -377,7 +487,16 @@ static rewrite *const rewrites[OP_COUNT] = {[OP_MatVecMult] = rewrite_MatVecMult
                                             [OP_Kron] = rewrite_Kron,
                                             [OP_TensorDot] = rewrite_TensorDot,
                                             [OP_WeightedSqNorm] = rewrite_WeightedSqNorm,
-                                            [OP_Round] = rewrite_Round};
+                                            [OP_Round] = rewrite_Round,
+                                            [OP_BSpline] = rewrite_BSpline,
+                                            [OP_ComplexSumT] = rewrite_ComplexSumT,
+                                            [OP_Grad] = rewrite_Grad,
+                                            [OP_Diff] = rewrite_Diff,
+                                            [OP_GradMatrix] = rewrite_GradMatrix,
+                                            [OP_Divergence] = rewrite_Divergence,
+                                            [OP_Laplacian] = rewrite_Laplacian,
+                                            [OP_TraceOperator] = rewrite_TraceOperator,
+                                            [OP_AdjointOperator] = rewrite_AdjointOperator};
 
 /* ---- expressions ---- */
 
@@ -388,7 +507,7 @@ static gr_ref bind_power(binder *b, const gr_ast *a) {
   if (integer_value(b, a->arg[1], &n)) return gr_mk(b->g, place(b, a), OP_PowInt, &f, 1, &n, 1);
   actuals x = {.expr = {f, bind(b, a->arg[1])}, .nexpr = 2};
   if (gr_is_const(b->g, x.expr[1], 0.5)) return gr_mk(b->g, place(b, a), OP_Sqrt, &f, 1, NULL, 0);
-  return bind_text(b, a, "Exp(g*Log(f))", &x);
+  return gr_mk(b->g, place(b, a), OP_Powf, x.expr, 2, NULL, 0);
 }
 
 /* Vi(pos, dim) and its kin inside a formula. */
@@ -447,7 +566,7 @@ static gr_ref bind_call(binder *b, const gr_ast *a) {
 static gr_ref bind_macro_name(binder *b, const gr_ast *a) {
   int n;
   if (integer_value(b, a, &n)) return gr_mk_const(b->g, &b->in->at, n);
-  return b->in->expr[*a->name - 'f'];
+  return *a->name == 'e' ? b->in->e : *a->name == 'o' ? b->in->o : b->in->expr[*a->name - 'f'];
 }
 
 static gr_ref bind_name(binder *b, const gr_ast *a) {

@@ -125,6 +125,24 @@ bool gr_is_const(const gr_dag *g, gr_ref r, double value) {
   return g->node[r].op == OP_Const && g->node[r].num == value;
 }
 
+gr_ref gr_replace(gr_dag *g, gr_ref f, int n, const gr_ref *from, const gr_ref *to) {
+  gr_ref *map = gr_alloc(g->ctx->arena, (size_t)(f + 1) * sizeof *map);
+  const bool *live = gr_live(g, f, -1, g->ctx->arena);
+  for (gr_ref r = 0; r <= f; r++) {
+    gr_node x = g->node[r];
+    map[r] = r;
+    bool changed = false;
+    for (int k = 0; live[r] && k < x.nkid; k++) {
+      changed |= map[x.kid[k]] != x.kid[k];
+      x.kid[k] = map[x.kid[k]];
+    }
+    if (changed) map[r] = gr_mk(g, &x.span, x.op, x.kid, x.nkid, x.ints, x.nint);
+    for (int k = 0; k < n; k++)
+      if (r == from[k]) map[r] = to[k];
+  }
+  return map[f];
+}
+
 /* ---- printing ---- */
 
 static void mark(const gr_dag *g, gr_ref root, bool *live) {

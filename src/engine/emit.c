@@ -35,7 +35,8 @@ void gr_close(gr_emitter *e) {
 
 const char *gr_idx_text(gr_emitter *e, gr_idx k) {
   if (!k.sym) return gr_format(e->c->arena, "%d", k.off);
-  return k.off ? gr_format(e->c->arena, "(%s + %d)", k.sym, k.off) : k.sym;
+  if (k.off) return gr_format(e->c->arena, "(%s + %d)", k.sym, k.off);
+  return strchr(k.sym, ' ') && *k.sym != '(' ? gr_format(e->c->arena, "(%s)", k.sym) : k.sym;
 }
 
 void gr_each(gr_emitter *e, int dim, gr_body *body, const void *data) {
@@ -136,6 +137,11 @@ static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {
   return name;
 }
 
+/* Where part 0 or 1 of complex number k lies. */
+static gr_idx doubled(gr_emitter *e, gr_idx k, int part) {
+  return (gr_idx){k.sym ? gr_format(e->c->arena, "2 * %s", k.sym) : NULL, 2 * k.off + part};
+}
+
 const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_node *n = node(e, r);
   const gr_place *pl = &e->p->place[r];
@@ -146,6 +152,8 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   case OP_SumT: return gr_value(e, n->kid[0], (gr_idx){NULL, 0});
   case OP_Elem: return gr_value(e, n->kid[0], (gr_idx){NULL, n->ints[0]});
   case OP_Extract: k.off += n->ints[0]; return gr_value(e, n->kid[0], k);
+  case OP_ComplexReal: return gr_value(e, n->kid[0], doubled(e, k, 0));
+  case OP_ComplexImag: return gr_value(e, n->kid[0], doubled(e, k, 1));
   default: break;
   }
   if (pl->level == e->at && pl->inlined) {
@@ -417,8 +425,8 @@ static void emit_pairs(gr_emitter *e) {
 static const struct {
   const char *group;
   gr_op op[4];
-} uses[] = {{"exp", {OP_Exp, OP_SoftDTW_SqDist}},
-            {"log", {OP_Log, OP_XLogX, OP_SoftDTW_SqDist}},
+} uses[] = {{"exp", {OP_Exp, OP_Powf, OP_SoftDTW_SqDist}},
+            {"log", {OP_Log, OP_Powf, OP_XLogX, OP_SoftDTW_SqDist}},
             {"sin", {OP_Sin, OP_Cos, OP_SinXDivX}},
             {"asin", {OP_Asin, OP_Acos}},
             {"atan", {OP_Atan, OP_Atan2}}};

@@ -100,6 +100,18 @@ static void place_kid(gr_emitter *e, gr_ref r, int start) {
 static void emit_ElemT(gr_emitter *e, gr_ref r) { place_kid(e, r, node(e, r)->ints[1]); }
 static void emit_ExtractT(gr_emitter *e, gr_ref r) { place_kid(e, r, node(e, r)->ints[0]); }
 
+static void complex_component(gr_emitter *e, gr_idx k, const void *data) {
+  gr_ref r = *(const gr_ref *)data;
+  const char *re = k.sym ? gr_format(e->c->arena, "2 * %s", k.sym) : gr_format(e->c->arena, "%d", 2 * k.off);
+  gr_line(&e->out, "%s[%s] = %s, %s[%s + 1] = %s;", gr_node_name(e, r), re, kid(e, r, 0, k), gr_node_name(e, r), re,
+          kid(e, r, 1, k));
+}
+
+static void emit_Complex(gr_emitter *e, gr_ref r) {
+  declare(e, r);
+  gr_each(e, dim(e, r) / 2, complex_component, &r);
+}
+
 static void hot_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_ref r = *(const gr_ref *)data;
   gr_line(&e->out, "%s = v_bool(v_round(%s) == v_set((T)%s));", slot(e, r, k), kid(e, r, 0, fixed(0)), gr_idx_text(e, k));
@@ -138,27 +150,6 @@ static void emit_TensorDot(gr_emitter *e, gr_ref r) {
   for (int k = 0; k < keep || k == 0; k++) gr_close(e);
 }
 
-/* ---- B-splines: de Boor's recursion in place; the storage is longer than the result ---- */
-
-static void emit_BSpline(gr_emitter *e, gr_ref r) {
-  int knots = dim(e, node(e, r)->kid[0]), order = node(e, r)->ints[0];
-  const char *b = gr_node_name(e, r), *x = kid(e, r, 1, fixed(0));
-  const char *t0 = kid(e, r, 0, at("k")), *t1 = kid(e, r, 0, (gr_idx){"k", 1});
-  const char *tn = kid(e, r, 0, at("(k + n)")), *tn1 = kid(e, r, 0, (gr_idx){"(k + n)", 1});
-  bool scalar = dim(e, r) == 1;
-  if (scalar) b = gr_format(e->c->arena, "%sb", b);
-  gr_declare(e, "V", b, knots - 1, e->p->place[r].work);
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) %s[k] = v_bool((%s <= %s) & (%s < %s));", knots - 1, b, t0, x, x, t1);
-  gr_open(e, "for (int n = 1; n <= %d; n++)", order);
-  gr_open(e, "for (int k = 0; k < %d - n; k++)", knots - 1);
-  gr_line(&e->out, "const V up = v_sel(%s < %s, (%s - %s) / (%s - %s), v_set(0));", t0, tn, x, t0, tn, t0);
-  gr_line(&e->out, "const V down = v_sel(%s < %s, (%s - %s) / (%s - %s), v_set(0));", t1, tn1, tn1, x, tn1, t1);
-  gr_line(&e->out, "%s[k] = up * %s[k] + down * %s[k + 1];", b, b, b);
-  gr_close(e);
-  gr_close(e);
-  if (scalar) gr_line(&e->out, "const V %s = %s[0];", gr_node_name(e, r), b);
-}
-
 /* ---- soft dynamic time warping (Cuturi and Blondel 2017), one column of the table at a time ---- */
 
 static void emit_SoftDTW_SqDist(gr_emitter *e, gr_ref r) {
@@ -191,6 +182,8 @@ static void emit_view(gr_emitter *e, gr_ref r) {
 #define emit_SumT emit_view
 #define emit_Elem emit_view
 #define emit_Extract emit_view
+#define emit_ComplexReal emit_view
+#define emit_ComplexImag emit_view
 
 void gr_emit_loop_op(gr_emitter *e, gr_ref r) {
   static void (*const table[OP_COUNT])(gr_emitter *, gr_ref) = {

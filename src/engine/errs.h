@@ -16,6 +16,8 @@
   ERR(ListArg, GR_PARSE, "argument %d of `%s` must be a list of integers such as [2,3]")                               \
   ERR(ListHere, GR_PARSE, "a list of integers cannot stand here")                                                      \
   ERR(ExprArg, GR_PARSE, "argument %d of `%s` must be an expression, not a list")                                      \
+  ERR(NotVariable, GR_PARSE, "argument %d of `%s` must be a variable")                                                 \
+  ERR(NotLinear, GR_ARGUMENT, "`%s`: the formula is not linear in `%s`")                                               \
   ERR(Reduction, GR_PARSE, "unknown reduction `%s`")                                                                   \
   ERR(ReductionHere, GR_PARSE, "a reduction can only stand outermost")                                                 \
   ERR(ReductionTag, GR_PARSE, "`%s` needs the category of its result, 0 (by i) or 1 (by j)")                           \

@@ -1,6 +1,7 @@
 /* fold.c: rewrites that keep the value up to rounding, NaN and overflow included; called by the constructor.
  * One function per operation that has rules; each returns the simpler node, or -1. */
 #include <math.h>
+#include <string.h>
 
 #include "gr.h"
 
@@ -18,14 +19,35 @@ static gr_ref mk_int(gr_dag *g, const gr_node *n, gr_op op, gr_ref a, int i) {
   return gr_mk(g, &n->span, op, &a, 1, &i, 1);
 }
 
-/* a + (-b) = a - b */
+static bool is_zero(const gr_dag *g, gr_ref r) { return g->node[r].op == OP_Zero || gr_is_const(g, r, 0); }
+
+/* Complex vectors are added part by part. */
+static gr_ref add_complex(gr_dag *g, const gr_node *n) {
+  gr_ref a[2], b[2], sum[2];
+  memcpy(a, kid(g, n, 0)->kid, sizeof a);
+  memcpy(b, kid(g, n, 1)->kid, sizeof b);
+  for (int k = 0; k < 2; k++) sum[k] = mk2(g, n, n->op, a[k], b[k]);
+  return mk2(g, n, OP_Complex, sum[0], sum[1]);
+}
+
+static bool both_complex(const gr_dag *g, const gr_node *n) {
+  return kid(g, n, 0)->op == OP_Complex && kid(g, n, 1)->op == OP_Complex && kid(g, n, 0)->dim == kid(g, n, 1)->dim;
+}
+
+/* a + 0 = a (up to the sign of zero); a + (-b) = a - b */
 static gr_ref fold_Add(gr_dag *g, const gr_node *n) {
+  for (int k = 0; k < 2; k++)
+    if (is_zero(g, n->kid[k]) && kid(g, n, 1 - k)->dim == n->dim) return n->kid[1 - k];
+  if (both_complex(g, n)) return add_complex(g, n);
   if (kid(g, n, 1)->op == OP_Minus) return mk2(g, n, OP_Subtract, n->kid[0], kid(g, n, 1)->kid[0]);
   return -1;
 }
 
-/* a - (-b) = a + b */
+/* a - 0 = a; 0 - b = -b; a - (-b) = a + b */
 static gr_ref fold_Subtract(gr_dag *g, const gr_node *n) {
+  if (is_zero(g, n->kid[1]) && kid(g, n, 0)->dim == n->dim) return n->kid[0];
+  if (is_zero(g, n->kid[0]) && kid(g, n, 1)->dim == n->dim) return mk1(g, n, OP_Minus, n->kid[1]);
+  if (both_complex(g, n)) return add_complex(g, n);
   if (kid(g, n, 1)->op == OP_Minus) return mk2(g, n, OP_Add, n->kid[0], kid(g, n, 1)->kid[0]);
   return -1;
 }
@@ -46,6 +68,7 @@ static gr_ref fold_Divide(gr_dag *g, const gr_node *n) {
 }
 
 static gr_ref fold_Minus(gr_dag *g, const gr_node *n) {
+  if (kid(g, n, 0)->op == OP_Zero) return n->kid[0];
   return kid(g, n, 0)->op == OP_Minus ? kid(g, n, 0)->kid[0] : -1;
 }
 
@@ -78,11 +101,18 @@ static gr_ref fold_Elem(gr_dag *g, const gr_node *n) {
   if (f->dim == 1) return n->kid[0];
   if (f->op == OP_SumT) return f->kid[0];
   if (f->op == OP_Extract) return mk_int(g, n, OP_Elem, f->kid[0], f->ints[0] + m);
+  if (f->op == OP_ElemT) return m == f->ints[1] ? f->kid[0] : gr_mk_zero(g, &n->span, 1);
+  if (f->op == OP_Zero) return gr_mk_zero(g, &n->span, 1);
   if (f->op == OP_Concat) {
     int d = kid(g, f, 0)->dim;
     return m < d ? mk_int(g, n, OP_Elem, f->kid[0], m) : mk_int(g, n, OP_Elem, f->kid[1], m - d);
   }
   return -1;
+}
+
+/* The parts of a complex vector made of parts. */
+static gr_ref fold_part(gr_dag *g, const gr_node *n) {
+  return kid(g, n, 0)->op == OP_Complex ? kid(g, n, 0)->kid[n->op == OP_ComplexImag] : -1;
 }
 
 static gr_ref fold_Extract(gr_dag *g, const gr_node *n) {
@@ -97,7 +127,7 @@ static gr_ref fold_Extract(gr_dag *g, const gr_node *n) {
 static rule *const rules[OP_COUNT] = {
     [OP_Add] = fold_Add,       [OP_Subtract] = fold_Subtract, [OP_Mult] = fold_Mult,     [OP_Divide] = fold_Divide,
     [OP_Minus] = fold_Minus,   [OP_Square] = fold_Square,     [OP_PowInt] = fold_PowInt, [OP_Sum] = fold_Sum,
-    [OP_SumT] = fold_SumT,     [OP_Elem] = fold_Elem,         [OP_Extract] = fold_Extract};
+    [OP_SumT] = fold_SumT,     [OP_ComplexReal] = fold_part,  [OP_ComplexImag] = fold_part, [OP_Elem] = fold_Elem,         [OP_Extract] = fold_Extract};
 
 /* An element-wise operation on constants is a constant, computed in double. */
 static gr_ref fold_constants(gr_dag *g, const gr_node *n) {

@@ -149,7 +149,7 @@ typedef enum gr_op {
 } gr_op;
 
 typedef enum gr_kind { KIND_LEAF, KIND_EW, KIND_LOOP, KIND_MACRO } gr_kind;
-enum { FLAG_VIEW = 1, FLAG_ONCE = 2 };
+enum { FLAG_VIEW = 1, FLAG_ONCE = 2, FLAG_LINEAR = 4, FLAG_BILINEAR = 8 };
 
 typedef struct gr_dag gr_dag;
 typedef struct gr_node gr_node;
@@ -162,6 +162,7 @@ typedef struct gr_opinfo {
   int cost, flags;
   const char *emitted; /* element-wise: C; macro: text */
   double lo, hi;
+  const char *derivative; /* one rule per argument, separated by "; " */
   const char *meaning;
   double (*reference)(double a, double b, double c, int n); /* element-wise */
   int (*dim)(const gr_dag *g, const gr_node *n); /* loop: the dimension; throws where the arguments do not fit */
@@ -214,6 +215,8 @@ gr_ref gr_mk_zero(gr_dag *g, const gr_span *at, int dim);
 gr_ref gr_mk_const(gr_dag *g, const gr_span *at, double value);
 gr_ref gr_mk_var(gr_dag *g, const gr_span *at, int arg, gr_category cat, int dim);
 bool gr_is_const(const gr_dag *g, gr_ref r, double value);
+/* f with the nodes from[k] replaced by to[k]. */
+gr_ref gr_replace(gr_dag *g, gr_ref f, int n, const gr_ref *from, const gr_ref *to);
 bool *gr_live(const gr_dag *g, gr_ref root, gr_ref root2, gr_arena *a); /* one flag per node; root2 may be -1 */
 void gr_print_node(gr_str *b, const gr_dag *g, gr_ref r, const struct gr_args *args);
 void gr_print_dag(gr_str *b, const gr_dag *g, gr_ref root, gr_ref root2, const struct gr_args *args);
@@ -238,6 +241,16 @@ typedef struct gr_args {
   int n;
 } gr_args;
 
+/* What the one-letter names mean inside a text of the tables: expressions f g h, e (incoming gradient), o (result);
+ * integers n m, d c (dimensions of f and g). */
+typedef struct gr_scope {
+  gr_ref expr[3], e, o;
+  int n, m, d, c;
+  gr_span at; /* where errors point */
+} gr_scope;
+
+gr_ref gr_bind_text(gr_dag *g, const gr_scope *s, const char *text);
+
 void gr_bind_aliases(gr_ctx *c, const char *const *alias, int n, gr_args *args);
 gr_ref gr_bind(gr_dag *g, gr_args *args, const gr_ast *ast);
 void gr_check_args(gr_ctx *c, const gr_args *args); /* no gap in the positions */
@@ -251,6 +264,14 @@ typedef struct gr_written {
 } gr_written;
 
 gr_written gr_read_reduction(gr_ctx *c, const gr_ast *ast);
+
+/* ---- diff.c: derivatives ------------------------------------------------------------------------------------------------------------- */
+
+/* The gradient of f (a node) by the node v, applied to e: dimension of v.  One reverse sweep. */
+gr_ref gr_grad(gr_dag *g, const gr_span *at, gr_ref f, gr_ref v, gr_ref e);
+/* The derivative of f by v in the direction u: dimension of f.  One forward sweep. */
+gr_ref gr_diff(gr_dag *g, const gr_span *at, gr_ref f, gr_ref v, gr_ref u);
+bool gr_is_linear(gr_dag *g, gr_ref f, gr_ref v);
 
 /* ---- reduce.c: the reduction table, on doubles ---------------------------------------------------------------------- */
 

@@ -83,26 +83,8 @@ static void ev_TensorDot(const eval *e, int l) {
   }
 }
 
-/* (x - t_k) / (t_(k+n) - t_k), and 0 between equal knots. */
-static double ramp(const eval *e, int l, int from, int to, double x) {
-  double a = in(e, 0, from, l), b = in(e, 0, to, l);
-  return a < b ? (x - a) / (b - a) : 0;
-}
-
-static double fall(const eval *e, int l, int from, int to, double x) {
-  double a = in(e, 0, from, l), b = in(e, 0, to, l);
-  return a < b ? (b - x) / (b - a) : 0;
-}
-
-/* De Boor's recursion on half-open intervals, in place; the storage has knots - 1 components. */
-static void ev_BSpline(const eval *e, int l) {
-  int n = e->kid[0]->dim - 1;
-  double x = in(e, 1, 0, l);
-  for (int k = 0; k < n; k++) *out(e, k, l) = in(e, 0, k, l) <= x && x < in(e, 0, k + 1, l);
-  for (int order = 1; order <= e->n->ints[0]; order++)
-    for (int k = 0; k < n - order; k++)
-      *out(e, k, l) =
-          ramp(e, l, k, k + order, x) * *out(e, k, l) + fall(e, l, k + 1, k + 1 + order, x) * *out(e, k + 1, l);
+static void ev_Complex(const eval *e, int l) {
+  for (int k = 0; k < e->n->dim; k++) *out(e, k, l) = in(e, k % 2, k / 2, l);
 }
 
 static double soft_min(double a, double b, double c, double gamma) {
@@ -133,15 +115,19 @@ typedef void loop_op(const eval *e, int l);
 #define ev_SumT NULL
 #define ev_Elem NULL
 #define ev_Extract NULL
+#define ev_ComplexReal NULL
+#define ev_ComplexImag NULL
 #define LOOP(name, ...) [OP_##name] = ev_##name,
 static loop_op *const table[OP_COUNT] = {GR_OPS_LOOP(LOOP)};
 #undef LOOP
 
 static gr_vals view(const gr_node *n, gr_vals x) {
-  if (n->op == OP_SumT)
-    x.comp = 0;
-  else
-    x.v += n->ints[0] * x.comp;
+  switch (n->op) {
+  case OP_SumT: x.comp = 0; break;
+  case OP_ComplexImag: x.v += x.comp; /* fall through */
+  case OP_ComplexReal: x.comp *= 2; break;
+  default: x.v += n->ints[0] * x.comp;
+  }
   return x;
 }
 

@@ -9,7 +9,7 @@ double ref_powi(double a, int n) { return pow(a, n); }
 
 /* ---- reference functions of the element-wise operations ---- */
 
-#define EW(name, arity, cost, emitted, reference, lo, hi, meaning)                                                     \
+#define EW(name, arity, cost, emitted, reference, lo, hi, derivative, meaning)                                                     \
   static double ref_##name(double a, double b, double c, int n) {                                                      \
     (void)a, (void)b, (void)c, (void)n;                                                                                \
     return reference;                                                                                                  \
@@ -99,12 +99,20 @@ static int dim_TensorDot(const gr_dag *g, const gr_node *n) {
   return (int)d;
 }
 
-static int dim_BSpline(const gr_dag *g, const gr_node *n) {
-  need_scalar(g, n, 1);
-  int knots = kid_dim(g, n, 0), order = n->ints[0];
-  if (order < 0 || order > knots - 2)
-    bad(g, n, gr_format(g->ctx->arena, "order %d needs at least %d knots, found %d", order, order + 2, knots));
-  return knots - order - 1;
+/* Half of a complex vector: real and imaginary parts alternate. */
+static int dim_half(const gr_dag *g, const gr_node *n) {
+  int d = kid_dim(g, n, 0);
+  if (d % 2) bad(g, n, gr_format(g->ctx->arena, "a complex vector has an even dimension, not %d", d));
+  return d / 2;
+}
+
+#define dim_ComplexReal dim_half
+#define dim_ComplexImag dim_half
+
+static int dim_Complex(const gr_dag *g, const gr_node *n) {
+  int a = kid_dim(g, n, 0), b = kid_dim(g, n, 1);
+  if (a != b) bad(g, n, gr_format(g->ctx->arena, "%d real parts cannot go with %d imaginary parts", a, b));
+  return 2 * a;
 }
 
 static int dim_SoftDTW_SqDist(const gr_dag *g, const gr_node *n) {
@@ -114,16 +122,16 @@ static int dim_SoftDTW_SqDist(const gr_dag *g, const gr_node *n) {
 
 /* ---- the table ---- */
 
-enum { VIEW = FLAG_VIEW, ONCE = FLAG_ONCE };
+enum { VIEW = FLAG_VIEW, ONCE = FLAG_ONCE, LINEAR = FLAG_LINEAR, BILINEAR = FLAG_BILINEAR };
 static const char *const ew_signature[] = {"", "e", "ee", "eee"};
 
-#define LEAF(name) [OP_##name] = {#name, KIND_LEAF, "", 0, 0, 0, NULL, 0, 0, "", NULL, NULL},
-#define EW(name, arity, cost, emitted, reference, lo, hi, meaning)                                                     \
-  [OP_##name] = {#name, KIND_EW, NULL, arity, cost, 0, emitted, lo, hi, meaning, ref_##name, NULL},
-#define LOOP(name, signature, flags, meaning)                                                                          \
-  [OP_##name] = {#name, KIND_LOOP, signature, 0, 1, flags, NULL, 0, 0, meaning, NULL, dim_##name},
+#define LEAF(name) [OP_##name] = {#name, KIND_LEAF, "", 0, 0, 0, NULL, 0, 0, NULL, "", NULL, NULL},
+#define EW(name, arity, cost, emitted, reference, lo, hi, derivative, meaning)                                                     \
+  [OP_##name] = {#name, KIND_EW, NULL, arity, cost, 0, emitted, lo, hi, derivative, meaning, ref_##name, NULL},
+#define LOOP(name, signature, flags, derivative, meaning)                                                                          \
+  [OP_##name] = {#name, KIND_LOOP, signature, 0, 1, flags, NULL, 0, 0, derivative, meaning, NULL, dim_##name},
 #define MACRO(name, signature, text, meaning)                                                                          \
-  [OP_##name] = {#name, KIND_MACRO, signature, 0, 0, 0, text, 0, 0, meaning, NULL, NULL},
+  [OP_##name] = {#name, KIND_MACRO, signature, 0, 0, 0, text, 0, 0, NULL, meaning, NULL, NULL},
 const gr_opinfo gr_ops[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)};
 #undef LEAF
 #undef EW

@@ -4,18 +4,22 @@
  * per-operation tests and the documentation.  Four kinds:
  *
  * LEAF(name)                                        made by the binder
- * EW(name, arity, cost, emitted, reference, lo, hi, meaning)
+ * EW(name, arity, cost, emitted, reference, lo, hi, derivative, meaning)
  *     element-wise with broadcasting of dimension 1; everything is in the row.
  *     cost       in units of one multiplication, for scheduling
  *     emitted    C of a kernel: @a @b @c are vectors (prelude.h), @n the integer parameter
  *     reference  C of the interpreter: a b c are double, n is int
  *     lo, hi     where tests draw the arguments
- * LOOP(name, signature, flags, meaning)             dim_NAME (ops.c), ev_NAME (interp_loops.c), emit_NAME (emit_loops.c)
- *     flags      VIEW: only renames components;  ONCE: reads each component of its argument once, in order
+ *     derivative what each argument gets of the incoming gradient e, in our own language: f g h are the arguments, o is the
+ *                result, n the integer parameter, m = n - 1; broadcasting is handled once, in diff.c
+ * LOOP(name, signature, flags, derivative, meaning) dim_NAME (ops.c), ev_NAME (interp_loops.c), emit_NAME (emit_loops.c)
+ *     flags      VIEW: only renames components;  ONCE: reads each component of its argument once, in order;
+ *                LINEAR, BILINEAR: in all arguments together, in each of two
+ *     derivative as above; d and c are the dimensions of f and g, n and m the integers; NULL: a function in diff.c
  * MACRO(name, signature, text, meaning)             rewritten by the binder into the text, in our own language
  *
- * Signature: one letter per argument: e expression, i integer, l list of integers; after ? optional; * repeats the last.
- * In the text of a macro the expressions are called f g h, the integers n m; where the text is NULL, bind.c has the
+ * Signature: one letter per argument: e expression, v variable, i integer, l list of integers; after ? optional; * repeats the
+ * last. In the text of a macro the expressions are called f g h, the integers n m, the dimensions of f and g d c; where the text is NULL, bind.c has the
  * function (rewrite_NAME) because it depends on dimensions. */
 
 #define GR_OPS_LEAF(LEAF)                                                                                              \
@@ -24,63 +28,102 @@
   LEAF(Zero)
 
 #define GR_OPS_EW(EW)                                                                                                  \
-  EW(Add, 2, 1, "@a + @b", a + b, -2, 2, "f + g")                                                                      \
-  EW(Subtract, 2, 1, "@a - @b", a - b, -2, 2, "f - g")                                                                 \
-  EW(Mult, 2, 1, "@a * @b", a *b, -2, 2, "f * g")                                                                      \
-  EW(Divide, 2, 6, "@a / @b", a / b, 0.5, 2, "f / g")                                                                  \
-  EW(Minus, 1, 1, "-@a", -a, -2, 2, "-f")                                                                              \
-  EW(Inv, 1, 6, "1 / @a", 1 / a, 0.5, 2, "1 / f")                                                                      \
-  EW(Square, 1, 1, "v_square(@a)", a *a, -2, 2, "f^2")                                                                 \
-  EW(PowInt, 1, 4, "v_powi(@a, @n)", ref_powi(a, n), 0.5, 2, "f^n, n an integer constant")                             \
-  EW(Exp, 1, 14, "v_exp(@a)", exp(a), -20, 20, "exponential")                                                          \
-  EW(Log, 1, 16, "v_log(@a)", log(a), 0.01, 20, "natural logarithm")                                                   \
-  EW(XLogX, 1, 18, "v_xlogx(@a)", a == 0 ? 0 : a * log(a), 0, 4, "f log f, and 0 at 0")                                \
-  EW(Sin, 1, 16, "v_sin(@a)", sin(a), -20, 20, "sine")                                                                 \
-  EW(Cos, 1, 16, "v_cos(@a)", cos(a), -20, 20, "cosine")                                                               \
-  EW(SinXDivX, 1, 22, "v_sinxdivx(@a)", a == 0 ? 1 : sin(a) / a, -20, 20, "sin(f) / f, and 1 at 0")                    \
-  EW(Asin, 1, 20, "v_asin(@a)", asin(a), -1, 1, "arc sine")                                                            \
-  EW(Acos, 1, 20, "v_acos(@a)", acos(a), -1, 1, "arc cosine")                                                          \
-  EW(Atan, 1, 20, "v_atan(@a)", atan(a), -20, 20, "arc tangent")                                                       \
-  EW(Atan2, 2, 28, "v_atan2(@a, @b)", atan2(a, b), -2, 2, "angle of the point (g, f)")                                 \
-  EW(Sqrt, 1, 6, "v_sqrt(@a)", sqrt(a), 0, 4, "square root")                                                           \
-  EW(Rsqrt, 1, 12, "v_rsqrt(@a)", a == 0 ? 0 : 1 / sqrt(a), 0, 4, "1 / sqrt(f), and 0 at 0")                           \
-  EW(Abs, 1, 1, "v_abs(@a)", fabs(a), -2, 2, "absolute value")                                                         \
-  EW(Sign, 1, 3, "v_sign(@a)", a > 0 ? 1 : a < 0 ? -1 : a == a ? 0 : a, -2, 2, "sign, 0 at 0")                         \
-  EW(Step, 1, 2, "v_step(@a)", a >= 0 ? 1 : a < 0 ? 0 : a, -2, 2, "1 where f >= 0, else 0")                            \
-  EW(ReLU, 1, 1, "v_relu(@a)", a < 0 ? 0 : a, -2, 2, "max(f, 0)")                                                      \
-  EW(Floor, 1, 1, "v_floor(@a)", floor(a), -9, 9, "largest integer not above f")                                       \
-  EW(RoundAway, 1, 3, "v_round(@a)", round(a), -9, 9, "nearest integer, halves away from zero")                        \
-  EW(Clamp, 3, 2, "v_clamp(@a, @b, @c)", a<b ? b : a> c ? c : a, -2, 2, "f limited to [g, h]")                         \
-  EW(IfElse, 3, 2, "v_ifelse(@a, @b, @c)", a >= 0 ? b : c, -2, 2, "g where f >= 0, else h")                            \
-  EW(Equal, 2, 2, "v_bool(@a == @b)", a == b, -2, 2, "1 where f == g, else 0")                                         \
-  EW(NotEqual, 2, 2, "v_bool(@a != @b)", a != b, -2, 2, "1 where f != g, else 0")                                      \
-  EW(LessThan, 2, 2, "v_bool(@a < @b)", a < b, -2, 2, "1 where f < g, else 0")                                         \
-  EW(LessOrEqual, 2, 2, "v_bool(@a <= @b)", a <= b, -2, 2, "1 where f <= g, else 0")
+  EW(Add, 2, 1, "@a + @b", a + b, -2, 2,                                                                               \
+     "e; e", "f + g")                                                                                                  \
+  EW(Subtract, 2, 1, "@a - @b", a - b, -2, 2,                                                                          \
+     "e; -e", "f - g")                                                                                                 \
+  EW(Mult, 2, 1, "@a * @b", a *b, -2, 2,                                                                               \
+     "e*g; e*f", "f * g")                                                                                              \
+  EW(Divide, 2, 6, "@a / @b", a / b, 0.5, 2,                                                                           \
+     "e/g; -e*o/g", "f / g")                                                                                           \
+  EW(Minus, 1, 1, "-@a", -a, -2, 2,                                                                                    \
+     "-e", "-f")                                                                                                       \
+  EW(Inv, 1, 6, "1 / @a", 1 / a, 0.5, 2,                                                                               \
+     "-e*Square(o)", "1 / f")                                                                                          \
+  EW(Square, 1, 1, "v_square(@a)", a *a, -2, 2,                                                                        \
+     "2*e*f", "f^2")                                                                                                   \
+  EW(PowInt, 1, 4, "v_powi(@a, @n)", ref_powi(a, n), 0.5, 2,                                                           \
+     "e*n*f**m", "f^n, n an integer constant")                                                                         \
+  EW(Exp, 1, 14, "v_exp(@a)", exp(a), -20, 20,                                                                         \
+     "e*o", "exponential")                                                                                             \
+  EW(Log, 1, 16, "v_log(@a)", log(a), 0.01, 20,                                                                        \
+     "e/f", "natural logarithm")                                                                                       \
+  EW(Powf, 2, 30, "v_exp(@b * v_log(@a))", exp(b * log(a)), 0.5, 2,                                                    \
+     "e*g*Powf(f,g-1); IfElse(-Abs(f),0,e*o*Log(f))", "f^g as exp(g log f)")                                           \
+  EW(XLogX, 1, 18, "v_xlogx(@a)", a == 0 ? 0 : a * log(a), 0, 4,                                                       \
+     "e*(Log(f)+1)", "f log f, and 0 at 0")                                                                            \
+  EW(Sin, 1, 16, "v_sin(@a)", sin(a), -20, 20,                                                                         \
+     "e*Cos(f)", "sine")                                                                                               \
+  EW(Cos, 1, 16, "v_cos(@a)", cos(a), -20, 20,                                                                         \
+     "-e*Sin(f)", "cosine")                                                                                            \
+  EW(SinXDivX, 1, 22, "v_sinxdivx(@a)", a == 0 ? 1 : sin(a) / a, -20, 20,                                              \
+     "e*SinXDivXDiff(f)", "sin(f) / f, and 1 at 0")                                                                    \
+  EW(Asin, 1, 20, "v_asin(@a)", asin(a), -1, 1,                                                                        \
+     "e*Rsqrt(1-Square(f))", "arc sine")                                                                               \
+  EW(Acos, 1, 20, "v_acos(@a)", acos(a), -1, 1,                                                                        \
+     "-e*Rsqrt(1-Square(f))", "arc cosine")                                                                            \
+  EW(Atan, 1, 20, "v_atan(@a)", atan(a), -20, 20,                                                                      \
+     "e/(1+Square(f))", "arc tangent")                                                                                 \
+  EW(Atan2, 2, 28, "v_atan2(@a, @b)", atan2(a, b), -2, 2,                                                              \
+     "e*g/(Square(f)+Square(g)); -e*f/(Square(f)+Square(g))", "angle of the point (g, f)")                             \
+  EW(Sqrt, 1, 6, "v_sqrt(@a)", sqrt(a), 0, 4,                                                                          \
+     "e*(0.5*Rsqrt(f))", "square root")                                                                                \
+  EW(Rsqrt, 1, 12, "v_rsqrt(@a)", a == 0 ? 0 : 1 / sqrt(a), 0, 4,                                                      \
+     "-0.5*e*(o*o*o)", "1 / sqrt(f), and 0 at 0")                                                                      \
+  EW(Abs, 1, 1, "v_abs(@a)", fabs(a), -2, 2,                                                                           \
+     "e*Sign(f)", "absolute value")                                                                                    \
+  EW(Sign, 1, 3, "v_sign(@a)", a > 0 ? 1 : a < 0 ? -1 : a == a ? 0 : a, -2, 2,                                         \
+     "0", "sign, 0 at 0")                                                                                              \
+  EW(Step, 1, 2, "v_step(@a)", a >= 0 ? 1 : a < 0 ? 0 : a, -2, 2,                                                      \
+     "0", "1 where f >= 0, else 0")                                                                                    \
+  EW(ReLU, 1, 1, "v_relu(@a)", a < 0 ? 0 : a, -2, 2,                                                                   \
+     "e*Step(f)", "max(f, 0)")                                                                                         \
+  EW(Floor, 1, 1, "v_floor(@a)", floor(a), -9, 9,                                                                      \
+     "0", "largest integer not above f")                                                                               \
+  EW(RoundAway, 1, 3, "v_round(@a)", round(a), -9, 9,                                                                  \
+     "0", "nearest integer, halves away from zero")                                                                    \
+  EW(Clamp, 3, 2, "v_clamp(@a, @b, @c)", a<b ? b : a> c ? c : a, -2, 2,                                                \
+     "IfElse(f-g,IfElse(h-f,e,0),0); IfElse(f-g,0,e); IfElse(f-g,IfElse(h-f,0,e),0)", "f limited to [g, h]")           \
+  EW(IfElse, 3, 2, "v_ifelse(@a, @b, @c)", a >= 0 ? b : c, -2, 2,                                                      \
+     "0; IfElse(f,e,0); IfElse(f,0,e)", "g where f >= 0, else h")                                                      \
+  EW(Equal, 2, 2, "v_bool(@a == @b)", a == b, -2, 2,                                                                   \
+     "0; 0", "1 where f == g, else 0")                                                                                 \
+  EW(NotEqual, 2, 2, "v_bool(@a != @b)", a != b, -2, 2,                                                                \
+     "0; 0", "1 where f != g, else 0")                                                                                 \
+  EW(LessThan, 2, 2, "v_bool(@a < @b)", a < b, -2, 2,                                                                  \
+     "0; 0", "1 where f < g, else 0")                                                                                  \
+  EW(LessOrEqual, 2, 2, "v_bool(@a <= @b)", a <= b, -2, 2,                                                             \
+     "0; 0", "1 where f <= g, else 0")
 
 #define GR_OPS_LOOP(LOOP)                                                                                              \
-  LOOP(Sum, "e", ONCE, "sum of the components")                                                                        \
-  LOOP(Max, "e", ONCE, "largest component; NaN is never chosen")                                                       \
-  LOOP(Min, "e", ONCE, "smallest component; NaN is never chosen")                                                      \
-  LOOP(ArgMax, "e", ONCE, "position, from 0, of the largest component")                                                \
-  LOOP(ArgMin, "e", ONCE, "position, from 0, of the smallest component")                                               \
-  LOOP(SumT, "ei", VIEW, "the scalar f repeated n times")                                                              \
-  LOOP(Elem, "ei", VIEW, "component n of f, from 0")                                                                   \
-  LOOP(Extract, "eii", VIEW, "the m components of f from n on")                                                        \
-  LOOP(ElemT, "eii", 0, "vector of length n with the scalar f at position m, else 0")                                  \
-  LOOP(ExtractT, "eii", 0, "vector of length m with f from position n on, else 0")                                     \
-  LOOP(Concat, "ee*", ONCE, "the components of f, then those of g, ...")                                               \
-  LOOP(OneHot, "ei", 0, "vector of length n with 1 at position round(f), else 0")                                      \
-  LOOP(TensorDot, "eellll?l", 0, "contraction of the tensors f and g, of the given shapes, along the given axes")                    \
-  LOOP(BSpline, "eei", 0, "the B-splines of degree n on the knots f, at the scalar g")                                 \
-  LOOP(SoftDTW_SqDist, "eee", 0, "soft dynamic time warping of the series f and g, squared distance, smoothing h")
+  LOOP(Sum, "e", ONCE | LINEAR, "SumT(e,d)", "sum of the components")                                                  \
+  LOOP(Max, "e", ONCE, "e*OneHot(ArgMax(f),d)", "largest component; NaN is never chosen")                              \
+  LOOP(Min, "e", ONCE, "e*OneHot(ArgMin(f),d)", "smallest component; NaN is never chosen")                             \
+  LOOP(ArgMax, "e", ONCE, "0", "position, from 0, of the largest component")                                           \
+  LOOP(ArgMin, "e", ONCE, "0", "position, from 0, of the smallest component")                                          \
+  LOOP(SumT, "ei", VIEW | LINEAR, "Sum(e)", "the scalar f repeated n times")                                           \
+  LOOP(Elem, "ei", VIEW | LINEAR, "ElemT(e,d,n)", "component n of f, from 0")                                          \
+  LOOP(Extract, "eii", VIEW | LINEAR, "ExtractT(e,n,d)", "the m components of f from n on")                            \
+  LOOP(ElemT, "eii", LINEAR, "Elem(e,m)", "vector of length n with the scalar f at position m, else 0")                \
+  LOOP(ExtractT, "eii", LINEAR, "Extract(e,n,d)", "vector of length m with f from position n on, else 0")              \
+  LOOP(Concat, "ee*", ONCE | LINEAR, "Extract(e,0,d); Extract(e,d,c)", "the components of f, then those of g, ...")    \
+  LOOP(OneHot, "ei", 0, "0", "vector of length n with 1 at position round(f), else 0")                                 \
+  LOOP(ComplexReal, "e", VIEW | LINEAR, "Real2Complex(e)", "real parts of a complex vector (re, im, re, im, ...)")  \
+  LOOP(ComplexImag, "e", VIEW | LINEAR, "Imag2Complex(e)", "imaginary parts of a complex vector")                   \
+  LOOP(Complex, "ee", LINEAR, "ComplexReal(e); ComplexImag(e)", "complex vector of real parts f and imaginary parts g") \
+  LOOP(TensorDot, "eellll?l", BILINEAR, NULL, "contraction of the tensors f and g, of the given shapes, along the given axes") \
+  LOOP(SoftDTW_SqDist, "eee", 0, NULL, "soft dynamic time warping of the series f and g, squared distance, smoothing h")
 
 #define GR_OPS_MACRO(MACRO)                                                                                            \
   MACRO(Pow, "ei", "f**n", "f^n, n an integer constant")                                                               \
-  MACRO(Powf, "ee", "Exp(g*Log(f))", "f^g as exp(g log f)")                                                            \
   MACRO(Scalprod, "ee", "Sum(f*g)", "scalar product; also written f|g")                                                \
   MACRO(SqNorm2, "e", "Sum(Square(f))", "squared Euclidean norm")                                                      \
   MACRO(Norm2, "e", "Sqrt(Sum(Square(f)))", "Euclidean norm")                                                          \
   MACRO(Normalize, "e", "f*Rsqrt(Sum(Square(f)))", "f over its Euclidean norm, and 0 at 0")                            \
+  MACRO(SinXDivXDiff, "e",                                                                                             \
+        "IfElse(Abs(f)-0.5,(Cos(f)-SinXDivX(f))/(f+Equal(f,0)),f*(-1/3+Square(f)*(1/30+Square(f)*(-1/840+"             \
+        "Square(f)*(1/45360+Square(f)*(-1/3991680+Square(f)/518918400))))))",                                          \
+        "derivative of SinXDivX, by its series up to 0.5")                                                             \
   MACRO(SqDist, "ee", "Sum(Square(f-g))", "squared Euclidean distance")                                                \
   MACRO(SqNormIso, "ee", "f*Sum(Square(g))", "f |g|^2, f a scalar")                                                    \
   MACRO(SqNormDiag, "ee", "Sum(f*Square(g))", "sum of f[k] g[k]^2")                                                    \
@@ -96,4 +139,28 @@
   MACRO(ClampInt, "eii", "Clamp(f,n,m)", "f limited to [n, m]")                                                        \
   MACRO(IntCst, "i", "n", "the constant n")                                                                            \
   MACRO(IntInv, "i", "1/n", "the constant 1/n")                                                                        \
-  MACRO(RatCst, "ii", "n/m", "the constant n/m")
+  MACRO(RatCst, "ii", "n/m", "the constant n/m")                                                                       \
+  MACRO(BSpline, "eei", NULL, "the B-splines of degree n on the knots f, at the scalar g")                             \
+  MACRO(Real2Complex, "e", "Complex(f,Zero(d))", "f as a complex vector")                                              \
+  MACRO(Imag2Complex, "e", "Complex(Zero(d),f)", "i f")                                                                \
+  MACRO(Conj, "e", "Complex(ComplexReal(f),-ComplexImag(f))", "complex conjugate")                                     \
+  MACRO(ComplexSquareAbs, "e", "Square(ComplexReal(f))+Square(ComplexImag(f))", "squared absolute values")             \
+  MACRO(ComplexAbs, "e", "Sqrt(ComplexSquareAbs(f))", "absolute values")                                               \
+  MACRO(ComplexAngle, "e", "Atan2(ComplexImag(f),ComplexReal(f))", "arguments, between -pi and pi")                    \
+  MACRO(ComplexExp1j, "e", "Complex(Cos(f),Sin(f))", "exp(i f), f real")                                               \
+  MACRO(ComplexExp, "e", "ComplexRealScal(Exp(ComplexReal(f)),ComplexExp1j(ComplexImag(f)))", "exponential")           \
+  MACRO(ComplexAdd, "ee", "Complex(ComplexReal(f)+ComplexReal(g),ComplexImag(f)+ComplexImag(g))", "f + g")             \
+  MACRO(ComplexSubtract, "ee", "Complex(ComplexReal(f)-ComplexReal(g),ComplexImag(f)-ComplexImag(g))", "f - g")        \
+  MACRO(ComplexMult, "ee", "Complex(ComplexReal(f)*ComplexReal(g)-ComplexImag(f)*ComplexImag(g),ComplexReal(f)*ComplexImag(g)+ComplexImag(f)*ComplexReal(g))", "f g") \
+  MACRO(ComplexDivide, "ee", "ComplexRealScal(Inv(ComplexSquareAbs(g)),ComplexMult(f,Conj(g)))", "f / g")              \
+  MACRO(ComplexRealScal, "ee", "Complex(f*ComplexReal(g),f*ComplexImag(g))", "f g, f real")                            \
+  MACRO(ComplexScal, "ee", "ComplexMult(f,g)", "f g, f a complex scalar")                                              \
+  MACRO(ComplexSum, "e", "Complex(Sum(ComplexReal(f)),Sum(ComplexImag(f)))", "sum of the complex components")          \
+  MACRO(ComplexSumT, "ei", NULL, "the complex scalar f repeated: n numbers re, im, re, ...")                           \
+  MACRO(Grad, "eve", NULL, "adjoint of the derivative of f by the variable g, applied to h (of the dimension of f)")   \
+  MACRO(Diff, "eve", NULL, "derivative of f by the variable g in the direction h (of the dimension of g)")             \
+  MACRO(GradMatrix, "ev", NULL, "Jacobian of f by the variable g, row-major: dim(f) x dim(g)")                         \
+  MACRO(Divergence, "ev", NULL, "sum over k of d f[k] / d g[k]; f and the variable g of equal dimension")              \
+  MACRO(Laplacian, "ev", NULL, "Divergence of the gradient of the scalar f by the variable g")                         \
+  MACRO(TraceOperator, "ev?e", NULL, "trace of f, linear in the variable g, times h or weighted by h")                 \
+  MACRO(AdjointOperator, "eve", NULL, "adjoint of f, linear in the variable g, applied to h")

@@ -115,7 +115,6 @@ static int reserve(gr_plan *p, int vectors) {
 
 int gr_storage(const gr_dag *g, gr_ref r) {
   const gr_node *n = &g->node[r];
-  if (n->op == OP_BSpline) return g->node[n->kid[0]].dim - 1;
   if (n->op == OP_SoftDTW_SqDist) return g->node[n->kid[0]].dim;
   return n->dim;
 }
