@@ -93,6 +93,7 @@ side_base <- function(r, data) {
 # The register tile that is fastest here; the kernels are loaded for good.
 side_limit <- function(r, data) {
   if (is.null(works[[r$work]]$limit) || r$e > 1 || r$threads > 1) return("-")
+  if (!nzchar(Sys.which("gcc"))) return("missing")
   tiles <- list(c(4, 1), c(1, 4), c(1, 8), c(2, 4))
   calls <- lapply(tiles, limit_call, r = r, data = data)
   calls <- calls[!vapply(calls, is.null, NA)]
@@ -112,7 +113,7 @@ limit_call <- function(tile, r, data) {
     if (system2("gcc", c(flags, shQuote(source), "-o", shQuote(so)), stdout = FALSE, stderr = FALSE) != 0) return(NULL)
     dyn.load(so)
   }
-  function() .C("limit", data$x, data$y, data$b, 1, r$n, r$n, out = double(r$n), PACKAGE = name)$out
+  function() .C("limit", data$x, data$y, data$b, 1, as.integer(r$n), as.integer(r$n), out = double(r$n), PACKAGE = name)$out
 }
 
 # ---- the Python side: requests through a pipe, answers through a fifo -----------------------------------------------------
@@ -172,7 +173,7 @@ measure <- function(r, peers) {
 }
 
 number <- function(x, digits = 3) formatC(x, digits = digits, format = "fg", flag = "#", width = 1)
-short <- function(x) if (is.null(x)) "-" else sub("e([+-])0", "e\\1", sprintf("%.0e", x))
+short <- function(x) if (is.null(x)) "-" else if (x == 0) "0" else sub("e([+-])0", "e\\1", sprintf("%.0e", x))
 
 # A cell: what `get` gives for a side that ran, else its state.
 cell <- function(side, get) if (is.list(side)) get(side) else side

@@ -38,13 +38,14 @@ make_tree() {
   # shellcheck disable=SC2016
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' "Codename: $suite" | head -n 1)
   debootstrap --variant=minbase "$suite" "$tree" ${mirror:+"$mirror"} >"$tree.log" 2>&1 || { tail "$tree.log"; return 1; }
-  rm -f "$tree.log"
   cp /etc/resolv.conf /etc/hosts "$tree/etc/"
   apt-config dump | grep -iE '^Acquire::(https?|check)' >"$tree/etc/apt/apt.conf.d/00host" || true
-  mount -t proc proc "$tree/proc"
+  mount -t proc proc "$tree/proc" || return 1
   mkdir -p "$tree/dev/shm"
-  mount -t tmpfs tmpfs "$tree/dev/shm"
-  inside sh -c 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends git' >/dev/null
+  mount -t tmpfs tmpfs "$tree/dev/shm" || return 1
+  inside sh -c 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends git' \
+    >"$tree.log" 2>&1 || { tail "$tree.log"; return 1; }
+  rm -f "$tree.log"
   mkdir -p "$tree/root/genred"
   (cd "$root" && git ls-files -co --exclude-standard | tar -cf - -T -) | tar -xf - -C "$tree/root/genred"
 }

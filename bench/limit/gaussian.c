@@ -36,7 +36,9 @@ typedef int TI;
 #define LOWEST -125.0f
 #endif
 #define L (WIDTH / (int)sizeof(T))
+#ifndef BLOCK
 #define BLOCK (256 / CV * CV) /* columns: packed, they stay in the caches */
+#endif
 #define ROWS (RV * L)
 
 typedef T V __attribute__((vector_size(WIDTH), may_alias));
