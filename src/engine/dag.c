@@ -78,7 +78,7 @@ static int broadcast(gr_dag *g, const gr_node *n) {
   gr_str s = {.arena = g->ctx->arena};
   for (int k = 0; k < n->nkid; k++)
     gr_putf(&s, "%s%d", k == 0 ? "" : k == n->nkid - 1 ? " and " : ", ", g->node[n->kid[k]].dim);
-  gr_throw(g->ctx, &n->span, NULL, ERR_Broadcast, gr_ops[n->op].name, s.s);
+  gr_throw(g->ctx, &n->span, NULL, ERR_Broadcast, gr_span_text(s.arena, &n->span, gr_ops[n->op].name), s.s);
 }
 
 static void complete(gr_dag *g, gr_node *n) {

@@ -22,7 +22,7 @@ GR_OPS_EW(EW)
 static int kid_dim(const gr_dag *g, const gr_node *n, int k) { return g->node[n->kid[k]].dim; }
 
 GR_NORETURN static void bad(const gr_dag *g, const gr_node *n, const char *text) {
-  gr_throw(g->ctx, &n->span, NULL, ERR_Dim, gr_ops[n->op].name, text);
+  gr_throw(g->ctx, &n->span, NULL, ERR_Dim, gr_span_text(g->ctx->arena, &n->span, gr_ops[n->op].name), text);
 }
 
 static void need_scalar(const gr_dag *g, const gr_node *n, int k) {

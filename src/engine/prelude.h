@@ -259,7 +259,7 @@ GR_FN V v_log(V a) {
   const TI root = GR_K(0x3f3504f3, 0x3fe6a09e667f3bcdLL); /* bits of sqrt(1/2) */
   const T up = GR_K(0x1p23f, 0x1p52);
   VI low = a < GR_K(0x1p-126f, 0x1p-1022); /* subnormal: scaled up */
-  VI t = (VI)v_sel(low, a * up, a) - root + ((TI)GR_BIAS << GR_MANT);
+  VI t = (VI)((GR_VN)v_sel(low, a * up, a) + (((GR_TU)GR_BIAS << GR_MANT) - (GR_TU)root)); /* wraps for NaN */
   V k = (V)((VI)((GR_VN)t >> GR_MANT) | (VI)v_set(up)) - (up + GR_BIAS); /* exponent to T by way of the bits */
   k -= (V)(low & (VI)v_set(GR_MANT));
   V f = (V)((t & (((TI)1 << GR_MANT) - 1)) + root) - 1;

@@ -21,7 +21,7 @@ static const struct {
   double poll;          /* seconds between calls of `interrupted` and `progress` */
   int64_t rows_min, rows_max, items, columns_min;
   int64_t cache;        /* bytes of packed rows, or of state, per block */
-} tune = {.tiny = 2e6, .serial = 2e6, .interp_second = 1e8, .kernel_second = 4e9, .chunk = 0.01, .poll = 0.05,
+} tune = {.tiny = 2e6, .serial = 2e7, .interp_second = 1e8, .kernel_second = 4e9, .chunk = 0.01, .poll = 0.05,
           .rows_min = 64, .rows_max = 512, .items = 64, .columns_min = 4096, .cache = 2 << 20};
 
 /* ---- arguments ---- */
@@ -159,7 +159,7 @@ static void work(job *j, char *memory, bool caller) {
   double *state = (double *)memory;
   for (int64_t item; !j->stop && (item = j->next++) < items;) run_item(j, item, state, memory + j->state_bytes, caller);
   while (caller && !j->stop && j->done < j->cols * j->nblock) {
-    gr_sleep(0.001);
+    gr_sleep(5e-5);
     poll(j, false);
   }
 }

@@ -198,6 +198,11 @@ void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...) 
   longjmp(*c->top, 1);
 }
 
+/* What the user wrote there, an operation's name or sign; `otherwise` where the span is not that short. */
+const char *gr_span_text(gr_arena *a, const gr_span *at, const char *otherwise) {
+  return at->text && at->len > 0 && at->len < 40 ? gr_format(a, "%.*s", at->len, at->text + at->start) : otherwise;
+}
+
 /* Edit distance with transpositions, by characters without case; both shorter than 64. */
 static int distance(const char *s, const char *t) {
   int n = (int)strlen(s), m = (int)strlen(t), row[3][64];
