@@ -29,7 +29,8 @@
 #' @param reduction_op One of `"Sum"`, `"Min"`, `"Max"`, `"ArgMin"`, `"ArgMax"`, `"Min_ArgMin"`, `"Max_ArgMax"`, `"KMin"`,
 #'   `"ArgKMin"`, `"KMin_ArgKMin"`, `"LogSumExp"`, `"LogSumExpWeight"`, `"SumSoftMaxWeight"` (also `"SoftMax"`),
 #'   `"Max_SumShiftExp"`, `"Max_SumShiftExpWeight"`.
-#' @param axis The index that is reduced: 0 or `"i"` (one row of the result per j), 1 or `"j"` (one row per i).
+#' @param axis The index that is reduced: 0 or `"i"` (one row of the result per j), 1 or `"j"` (one row per i), 2 or `"ij"` (both:
+#'   one row).
 #' @param dtype Precision of the computation, `"float32"` or `"float64"`. The default is the option `genred.dtype`, then the
 #'   environment variable `GENRED_DTYPE`, then `"float32"`. The result is a matrix of doubles in any case.
 #' @param opt_arg The number K of `"KMin"` and its kin, between 1 and 1024.
@@ -170,9 +171,9 @@ read_aliases <- function(x, call) {
 
 read_axis <- function(x, call) {
   if (is.null(x)) return(-1L)
-  if (is.character(x) && length(x) == 1L && x %in% c("i", "j")) return(if (x == "i") 0L else 1L)
-  if (is.numeric(x) && length(x) == 1L && x %in% c(0, 1)) return(as.integer(x))
-  stop_genred("argument", "`axis` must be 0 or \"i\" (reduce over i), or 1 or \"j\" (reduce over j); ", given_value(x),
+  if (is.character(x) && length(x) == 1L && x %in% c("i", "j", "ij")) return(match(x, c("i", "j", "ij")) - 1L)
+  if (is.numeric(x) && length(x) == 1L && x %in% 0:2) return(as.integer(x))
+  stop_genred("argument", "`axis` must be 0 or \"i\" (reduce over i), 1 or \"j\" (over j), or 2 or \"ij\" (over both); ", given_value(x),
               call = call)
 }
 
@@ -207,7 +208,8 @@ quoted <- function(x) paste0('"', x, '"', collapse = ", ")
 call_settings <- c("backend", "device_id", "ranges")
 
 # The names that operator_body() uses; an alias of the same name would hide them.
-body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent")
+body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent", ".plan", ".values", ".settings",
+                ".run_plan", ".run_selection")
 
 check_argument_names <- function(names, call) {
   clash <- intersect(names, c(call_settings, body_names))

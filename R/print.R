@@ -39,10 +39,9 @@ format.Genred <- function(x, ...) {
   result <- operator_info(x)$result
   formula <- one_line(spec$formula)
   right <- if (is.null(result$note)) reduction_text(result, formula, one_line(spec$formula2 %or% "1")) else formula
-  kept <- if (result$axis == 1L) "i" else "j"
   sizes <- c(if (result$k > 0L) result$k, if (result$dim > 1L) result$dim)
-  columns <- paste0(rep(", 1:", length(sizes)), sizes, collapse = "")
-  paste0("a[", kept, columns, "] = ", right) # a reduction in the string (then there is a note) speaks for itself
+  index <- c(c("j", "i", "1")[result$axis + 1L], if (length(sizes)) paste0("1:", sizes))
+  paste0("a[", paste(index, collapse = ", "), "] = ", right) # a reduction in the string (then there is a note) speaks for itself
 }
 
 one_line <- function(text) trimws(gsub("[[:space:]]+", " ", text))
@@ -62,7 +61,7 @@ reduction_text <- function(result, formula, weight) {
   name <- result$reduction
   if (weight != "1" && paste0(name, "Weight") %in% names(reduction_forms)) name <- paste0(name, "Weight")
   text <- if (name %in% names(reduction_forms)) reduction_forms[[name]] else paste0(name, "_{_} {F}")
-  values <- c("{_}" = if (result$axis == 1L) "j" else "i", "{K}" = as.character(result$k), "{F}" = formula, "{W}" = weight)
+  values <- c("{_}" = c("i", "j", "ij")[result$axis + 1L], "{K}" = as.character(result$k), "{F}" = formula, "{W}" = weight)
   for (slot in names(values)) text <- gsub(slot, values[[slot]], text, fixed = TRUE)
   text
 }
@@ -77,7 +76,7 @@ argument_lines <- function(args, result) {
 }
 
 result_text <- function(result) {
-  rows <- if (result$axis == 1L) "M" else "N"
+  rows <- c("N", "M", "1")[result$axis + 1L]
   shape <- if (result$k > 0L && result$dim > 1L) paste(rows, "x", result$k, "x", result$dim) else
     paste(rows, "x", if (result$k > 0L) result$k else result$dim)
   kind <- ifelse(result$index, "indices from 1", "doubles")

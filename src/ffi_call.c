@@ -76,6 +76,7 @@ static bool read_args(call *c, const ffi_op *op) {
 /* Row names of the first argument of the kept index that has some. */
 static SEXP row_names(const call *c, const ffi_op *op, int64_t rows) {
   gr_category kept = op->result.axis == 1 ? GR_VI : GR_VJ;
+  if (op->result.axis == 2) return R_NilValue;
   for (int k = 0; k < c->n; k++) {
     if (op->arg[k].category != kept) continue;
     SEXP x = c->arg[k], names = Rf_getAttrib(x, R_DimNamesSymbol);

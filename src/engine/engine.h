@@ -49,7 +49,7 @@ typedef struct gr_spec {
   const char *const *aliases;  /* "x = Vi(3)", ... */
   int n_aliases;
   const char *reduction;  /* "Sum", ...; NULL: not given (the formula may name it, else "Sum") */
-  int axis;               /* index that is reduced: 0 = i, 1 = j; -1: not given (the formula may, else 0) */
+  int axis;               /* index that is reduced: 0 = i, 1 = j, 2 = both; -1: not given (the formula may, else 0) */
   int opt_arg;            /* K of KMin and its kin; 0 or less with has_opt_arg is an error */
   int has_opt_arg;
   const char *dtype;      /* "float32" or "float64" */
@@ -76,7 +76,7 @@ gr_arg_info gr_program_arg(const gr_program *p, int k); /* k-th argument of the 
 
 typedef struct gr_result_info {
   const char *reduction; /* canonical name, "LogSumExp" */
-  int axis;              /* 0: one row out per j; 1: one row out per i */
+  int axis;              /* 0: one row out per j; 1: one row out per i; 2: one row */
   int dim;               /* D: columns of a result row (of each of the K for KMin) */
   int k;                 /* K of KMin and its kin, else 0 */
   int n;                 /* number of results: 1, or 2 (value, index) */

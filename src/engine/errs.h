@@ -43,7 +43,8 @@
   ERR(OptArgRange, GR_ARGUMENT, "opt_arg (K) must be between 1 and %d, not %d")                                        \
   ERR(NoOptArg, GR_ARGUMENT, "%s takes no opt_arg")                                                                    \
   ERR(Choice, GR_ARGUMENT, "%s must be one of %s, not \"%s\"")                                                         \
-  ERR(AxisRange, GR_ARGUMENT, "axis must be 0 (reduce i) or 1 (reduce j), not %d")                                     \
+  ERR(AxisRange, GR_ARGUMENT, "axis must be 0 (reduce i), 1 (reduce j) or 2 (both), not %d")                               \
+  ERR(BothIndex, GR_ARGUMENT, "%s over both indices has no single index to give: axis must be 0 or 1")                                     \
   ERR(NArgs, GR_ARGUMENT, "%d arguments expected (%s), %d given")                                                      \
   ERR(ArgCols, GR_ARGUMENT, "argument `%s` must have %d column%s (%s), it has %lld")                                   \
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld")                                   \

@@ -355,7 +355,8 @@ typedef struct gr_plan {
   const struct gr_args *args;
   gr_ref root, weight; /* weight: -1 */
   gr_reduction red;
-  int axis;
+  int axis;   /* 0: i is reduced, 1: j */
+  bool both;  /* the rows' results are then reduced too */
   bool f64;   /* working precision */
   bool acc64; /* the inner sums are double */
   gr_scheme scheme;

@@ -237,7 +237,8 @@ static void print_level(gr_str *b, const gr_plan *p, gr_level level) {
 void gr_print_plan(gr_str *b, const gr_plan *p) {
   static const char *const title[] = {"once", "per row", "per column", "per pair"};
   static const char *const scheme[] = {"block_sum", "direct_sum", "kahan_scheme"};
-  gr_putf(b, "rows are %s, columns are %s\n", p->axis == 1 ? "i" : "j", p->axis == 1 ? "j" : "i");
+  gr_putf(b, "rows are %s, columns are %s%s\n", p->axis == 1 ? "i" : "j", p->axis == 1 ? "j" : "i",
+          p->both ? "; rows are reduced too" : "");
   for (int level = 0; level < LEVEL_COUNT; level++) {
     gr_putf(b, "%s:\n", title[level]);
     print_level(b, p, (gr_level)level);

@@ -65,7 +65,7 @@ static gr_red choose_reduction(gr_program *p, const gr_written *w) {
 /* The tag names the category of the result: 0, by i, so that j is reduced, which is axis 1. */
 static int choose_axis(gr_program *p, const gr_written *w) {
   int axis = p->spec.axis;
-  if (axis < -1 || axis > 1) gr_throw(&p->ctx, NULL, NULL, ERR_AxisRange, axis);
+  if (axis < -1 || axis > 2) gr_throw(&p->ctx, NULL, NULL, ERR_AxisRange, axis);
   if (!w->name) return axis < 0 ? 0 : axis;
   int asked = 1 - w->tag;
   if (axis >= 0 && axis != asked) gr_throw(&p->ctx, &w->span, NULL, ERR_AxisTwice, w->tag ? "j" : "i", asked, axis);
@@ -117,7 +117,8 @@ static void build(gr_program *p, void *data) {
   const gr_redinfo *info = &gr_reds[red];
   int k = choose_k(p, info, &w);
   p->dag = gr_dag_new(c);
-  gr_plan draft = {.dag = p->dag, .args = &p->args, .axis = choose_axis(p, &w)};
+  int axis = choose_axis(p, &w);
+  gr_plan draft = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
   draft.root = gr_bind(p->dag, &p->args, w.formula);
   draft.weight = bind_weight(p, info, &w);
   gr_check_args(c, &p->args);
@@ -125,6 +126,7 @@ static void build(gr_program *p, void *data) {
   if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[draft.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
   choose_sums(p, &draft, info->family, info->name);
   gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);
+  if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
   p->plan = gr_plan_new(c, &draft);
 }
 
@@ -158,7 +160,7 @@ gr_arg_info gr_program_arg(const gr_program *p, int k) {
 gr_result_info gr_program_result(const gr_program *p) {
   const gr_reduction *r = &p->plan->red;
   gr_result_info info = {.reduction = gr_reds[r->red].name,
-                         .axis = p->plan->axis,
+                         .axis = p->plan->both ? 2 : p->plan->axis,
                          .dim = r->out_dim,
                          .k = r->family == FAM_Top ? r->k : 0,
                          .n = r->nout,
@@ -176,7 +178,7 @@ static const char *title(gr_program *p) {
   static const char *const cat[] = {"Vi", "Vj", "Pm"};
   gr_str b = {.arena = &p->arena};
   const gr_plan *plan = p->plan;
-  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->red.red].name, plan->axis == 1 ? "j" : "i", p->spec.formula);
+  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->red.red].name, plan->both ? "i and j" : plan->axis == 1 ? "j" : "i", p->spec.formula);
   if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
   gr_put(&b, p->args.n ? "\nwhere\n " : "");
   for (int k = 0; k < p->args.n; k++)

@@ -72,7 +72,7 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
   int64_t mn[2];
   err->cls = GR_OK;
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
-  *rows = mn[p->plan->axis == 1 ? 0 : 1];
+  *rows = p->plan->both ? 1 : mn[p->plan->axis == 1 ? 0 : 1];
   return GR_OK;
 }
 
@@ -91,6 +91,7 @@ typedef struct job {
   const double **data;   /* the arguments as the kernel wants them */
   int64_t *ld;
   double *parts;         /* npart > 1: the states of all items */
+  double *totals;        /* both indices are reduced: one row's state per item */
   size_t scratch_bytes, state_bytes;
   atomic_llong next, done; /* items taken; columns times items finished */
   atomic_int stop;
@@ -109,7 +110,7 @@ static void cut(job *j) {
   int64_t least = most < tune.rows_min ? most : tune.rows_min;
   j->block = clamp(round_up(j->rows / tune.items, 16), least, most);
   j->nblock = (j->rows + j->block - 1) / j->block;
-  int64_t wanted = j->nblock < tune.items ? tune.items / j->nblock : 1, possible = j->cols / tune.columns_min;
+  int64_t wanted = j->nblock > 0 && j->nblock < tune.items ? tune.items / j->nblock : 1, possible = j->cols / tune.columns_min;
   j->npart = clamp(wanted, 1, possible > 1 ? possible : 1);
   j->part = round_up((j->cols + j->npart - 1) / j->npart, p->tile);
   j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;
@@ -143,6 +144,12 @@ static void finish(job *j, double *state, int64_t r0, int64_t r1) {
   for (int64_t r = r0; r < r1; r++) gr_red_finish(&j->plan->red, state + (r - r0), j->block, j->out, r, j->rows);
 }
 
+static void reduce_rows(const job *j, double *state, int64_t rows, double *total) {
+  const gr_reduction *red = &j->plan->red;
+  for (int64_t r = 1; r < rows; r++) gr_red_merge(red, state, j->block, state + r, j->block);
+  for (int e = 0; e < red->nstate; e++) total[e] = state[e * j->block];
+}
+
 static void run_item(job *j, int64_t item, double *own_state, void *scratch, bool caller) {
   int64_t block = item / j->npart, part = item % j->npart;
   int64_t r0 = block * j->block, r1 = clamp(r0 + j->block, 0, j->rows);
@@ -150,7 +157,11 @@ static void run_item(job *j, int64_t item, double *own_state, void *scratch, boo
   double *state = j->parts ? j->parts + (size_t)item * (j->state_bytes / sizeof(double)) : own_state;
   gr_red_init(&j->plan->red, state, j->block, j->block); /* the padding too */
   accumulate(j, state, r0, r1, c0, c1, scratch, caller);
-  if (!j->parts && !j->stop) finish(j, state, r0, r1);
+  if (j->stop) return;
+  if (j->totals)
+    reduce_rows(j, state, r1 - r0, j->totals + item * j->plan->red.nstate);
+  else if (!j->parts)
+    finish(j, state, r0, r1);
 }
 
 /* Takes items until there are none; the caller's thread then stays to look for interrupts until all are done. */
@@ -174,6 +185,14 @@ static void merge_parts(job *j) {
         gr_red_merge(&j->plan->red, first + r, j->block, first + (size_t)part * size + r, j->block);
     finish(j, first, r0, r1);
   }
+}
+
+/* The one row of a reduction over both indices; with no rows at all, the neutral element. */
+static void merge_totals(job *j, int64_t items) {
+  const gr_reduction *red = &j->plan->red;
+  if (items == 0) gr_red_init(red, j->totals, 1, 1);
+  for (int64_t k = 1; k < items; k++) gr_red_merge(red, j->totals, 1, j->totals + k * red->nstate, 1);
+  gr_red_finish(red, j->totals, 1, j->out, 0, 1);
 }
 
 static void run_threads(job *j, char *memory, int threads) {
@@ -203,13 +222,17 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->block * 8, 64);
   j->scratch_bytes = (size_t)round_up((int64_t)(j->kernel ? gr_scratch_bytes(j->plan, j->block) : gr_interp_bytes(j->plan)), 64);
   size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
-  size_t parts = j->npart > 1 ? (size_t)(j->nblock * j->npart) * j->state_bytes : 0;
-  char *memory = gr_aligned_alloc(own + parts);
-  if (!memory) return gr_fail(err, ERR_NoMemory, "scratch", (long long)(own + parts));
+  int64_t items = j->nblock * j->npart;
+  size_t totals = j->plan->both ? (size_t)(items + 1) * (size_t)j->plan->red.nstate * 8 : 0;
+  size_t parts = j->npart > 1 && !totals ? (size_t)items * j->state_bytes : 0;
+  char *memory = gr_aligned_alloc(own + parts + totals);
+  if (!memory) return gr_fail(err, ERR_NoMemory, "scratch", (long long)(own + parts + totals));
   if (parts) j->parts = (double *)(memory + own);
+  if (totals) j->totals = (double *)(memory + own + parts);
   j->polled = gr_now();
   run_threads(j, memory, threads);
   if (!j->stop && j->parts) merge_parts(j);
+  if (!j->stop && j->totals) merge_totals(j, items);
   if (!j->stop && j->opt->progress) j->opt->progress(1, j->opt->ctx);
   gr_aligned_free(memory);
   report->threads = threads;
@@ -269,7 +292,7 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
     j.data = (const double **)(j.ld + n_args);
   }
   for (int k = 0; k < n_args; k++) j.data[k] = args[k].data, j.ld[k] = args[k].stride;
-  if (j.rows > 0) run_job(&j, report, err);
+  if (j.rows > 0 || p->plan->both) run_job(&j, report, err);
   free(many);
   report->seconds_run = gr_now() - start;
   return err->cls;

@@ -87,6 +87,35 @@ static void axes_are_symmetric(void) {
   gr_program_free(q);
 }
 
+/* Reduced over both indices: the sum (or minimum, or log-sum-exp) of the rows' results; none of nothing. */
+static void both_indices(void) {
+  static const char *const names[] = {"Sum", "Min", "LogSumExp"};
+  static const int64_t sizes[][2] = {{700, 90}, {3, 50000}, {0, 5}, {5, 0}};
+  for (int which = 0; which < 3; which++)
+    for (int s = 0; s < 4; s++)
+      for (int backend = GR_CPU; backend <= GR_INTERPRETER; backend++) {
+        test t = problem(0, sizes[s][0], sizes[s][1], true);
+        t.reduction = names[which];
+        gr_array args[4];
+        gr_program *rows = program(&t, args);
+        t.axis = 2;
+        gr_program *all = program(&t, NULL);
+        result r = run_with(rows, args, GR_CPU, 1), a = run_with(all, args, (gr_backend)backend, 2);
+        double want = which == 1 ? INFINITY : which == 2 ? -INFINITY : 0;
+        for (int64_t k = 0; k < r.size; k++) {
+          double v = r.v[0][k];
+          want = which == 1 ? fmin(want, v) : which == 0 ? want + v : want == v ? v + (isinf(v) ? 0 : log(2)) : fmax(want, v) + log1p(exp(-fabs(want - v)));
+        }
+        check(a.size == 1 && (a.v[0][0] == want || fabs(a.v[0][0] - want) < 1e-11 * fabs(want)), "%s over both: %.17g, expected %.17g", names[which],
+              a.v[0][0], want);
+        free_result(&r);
+        free_result(&a);
+        free_args(rows, args);
+        gr_program_free(rows);
+        gr_program_free(all);
+      }
+}
+
 /* log sum exp(f + c) = c + log sum exp(f), far outside the range of exp. */
 static void logsumexp_shifts(void) {
   for (int f64 = 0; f64 < 2; f64++) {
@@ -234,6 +263,7 @@ int main(void) {
   threads_change_nothing();
   rows_are_independent();
   axes_are_symmetric();
+  both_indices();
   logsumexp_shifts();
   sums_stay_accurate();
   interrupts_stop();

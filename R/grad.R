@@ -1,0 +1,285 @@
+# genred_grad(): the operator of the gradient of an operator.
+#
+# The gradient of a sum is a sum of another formula.  That of a log-sum-exp or a softmax needs values of the operator
+# itself: it is a plan of steps, each an operator whose result is one more argument of the later ones, and a last sum.  The
+# gradient of such a plan is the chain rule over its steps.  Minima hand the gradient to the pair that was selected.
+
+#' Gradients of operators
+#'
+#' `genred_grad(op, "x")` makes the operator of the gradient of `op` with respect to its argument `x`: for
+#' \eqn{a = op(x, ...)} it computes \eqn{\sum_k e_k \, \partial a_k / \partial x}, the adjoint of the derivative applied to an
+#' incoming gradient `e` that has the shape of `a`.
+#'
+#' @section Result:
+#' The axis follows the variable: for a `Vi` the result has one row per i, for a `Vj` one per j, each with as many columns as the variable; for a
+#' `Pm(d)` it is a 1 x d matrix, summed over everything. With `e = 1` everywhere it is the gradient of `sum(op(...))`.
+#'
+#' Reductions: `"Sum"`, `"LogSumExp"` and `"SumSoftMaxWeight"` to any order (`genred_grad()` takes what it returns); `"Min"`,
+#' `"Max"` and `"KMin"` once: the gradient goes to the selected pairs.
+#'
+#' @param op An operator made by [Genred()] or by `genred_grad()`. A reduction must have been named by `reduction_op`, not in the string.
+#' @param variable The name of one of its arguments.
+#' @param incoming The name of the additional, last argument, the incoming gradient; `NULL`: `e_` and the name of the variable. See [args()].
+#' @return An operator: for a sum an object as [Genred()] makes it; else a function of class `"GenredGradient"` with the same
+#'   arguments and settings.
+#' @section Errors:
+#' `genred_error_argument` if there is no such argument, or the reduction has no gradient.
+#' @seealso [Genred()]; `Grad`, `Diff`, `Laplacian` and others inside formulas, in [genred_operations()].
+#' @export
+#' @examples
+#' op <- Genred("Exp(-SqDist(x,y)) * b", c("x = Vi(2)", "y = Vj(2)", "b = Vj(1)"), axis = 1, dtype = "float64")
+#' by_x <- genred_grad(op, "x")
+#' by_x
+#' x <- matrix(rnorm(10), 5)
+#' y <- matrix(rnorm(12), 6)
+#' by_x(x, y, rep(1, 6), rep(1, 5))
+#'
+#' # against a difference
+#' h <- 1e-6
+#' d <- matrix(0, 5, 2)
+#' d[3, 1] <- h
+#' (sum(op(x + d, y, rep(1, 6))) - sum(op(x - d, y, rep(1, 6)))) / (2 * h)
+genred_grad <- function(op, variable, incoming = NULL) {
+  call <- brief_call(sys.call(), "genred_grad")
+  if (!inherits(op, c("Genred", "GenredGradient"))) {
+    stop_genred("argument", "`op` must be an operator made by Genred() or genred_grad(); ", given_value(op), call = call)
+  }
+  given <- argument_names(op)
+  if (!is.character(variable) || length(variable) != 1L || !variable %in% given) {
+    stop_genred("argument", "`variable` must be one of the arguments ", quoted(given), "; ", given_value(variable), call = call)
+  }
+  if (is.null(incoming)) incoming <- fresh_name(paste0("e_", variable), given)
+  incoming <- read_string(incoming, "incoming", call)
+  if (incoming %in% given) stop_genred("argument", "there is an argument `", incoming, "` already", call = call)
+  gradient(op, variable, incoming, call)
+}
+
+fresh_name <- function(name, taken) utils::tail(make.unique(c(taken, name), sep = "_"), 1L)
+
+argument_names <- function(op) setdiff(names(formals(op)), call_settings)
+
+gradient <- function(op, variable, incoming, call) {
+  if (inherits(op, "GenredGradient")) return(gradient_of_plan(op, variable, incoming, call))
+  info <- operator_info(op)
+  if (!is.null(info$result$note)) {
+    stop_genred("argument", "the gradient needs the reduction as `reduction_op`, not in the formula", call = call)
+  }
+  rule <- gradient_rules[[info$result$reduction]]
+  if (is.null(rule)) stop_genred("argument", info$result$reduction, " has no gradient", call = call)
+  rule(op, info, variable, incoming, call)
+}
+
+# ---- shapes ----------------------------------------------------------------------------------------------------------
+
+row_category <- function(op) {
+  if (inherits(op, "GenredGradient")) return(environment(op)$.plan$row)
+  c("Vj", "Vi", "Pm")[operator_info(op)$result$axis + 1L]
+}
+
+declared <- function(info) paste0(info$args$name, " = ", info$args$category, "(", info$args$dim, ")")
+
+alias_of <- function(name, category, dim) paste0(name, " = ", category, "(", dim, ")")
+
+category_of <- function(info, variable) info$args$category[info$args$name == variable]
+
+dim_of <- function(info, variable) info$args$dim[info$args$name == variable]
+
+# ---- sums ------------------------------------------------------------------------------------------------------------
+
+# The sum of a formula that has the shape of the variable: over j for a Vi, over i for a Vj, over both for a Pm.
+sum_by <- function(op, formula, aliases, category, call) {
+  given <- given_arguments(operator_spec(op))
+  given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", c(Vi = 1, Vj = 0, Pm = 2)[[category]])
+  given["opt_arg"] <- given["formula2"] <- list(NULL)
+  new_operator(given, call)
+}
+
+gradient_of_sum <- function(op, info, variable, incoming, call) {
+  formula <- paste0("Grad(", operator_spec(op)$formula, ",", variable, ",", incoming, ")")
+  aliases <- c(declared(info), alias_of(incoming, row_category(op), info$result$dim))
+  sum_by(op, formula, aliases, category_of(info, variable), call)
+}
+
+# ---- exponentials: p = exp(f - L) -----------------------------------------------------------------------------------
+
+# L_k = log sum e^f w_k:  dL = sum p (w_k df + dw_k)
+gradient_of_logsumexp <- function(op, info, variable, incoming, call) {
+  spec <- operator_spec(op)
+  lse <- fresh_name("logsumexp", c(info$args$name, incoming))
+  p <- paste0("Exp((", spec$formula, ")-", lse, ")")
+  w <- spec$formula2
+  terms <- c(
+    paste0("Grad(", spec$formula, ",", variable, ",Sum(", incoming, "*", p, if (!is.null(w)) paste0("*(", w, ")"), "))"),
+    if (!is.null(w)) paste0("Grad(", w, ",", variable, ",", incoming, "*", p, ")")
+  )
+  row <- row_category(op)
+  aliases <- c(declared(info), alias_of(incoming, row, info$result$dim), alias_of(lse, row, info$result$dim))
+  last <- sum_by(op, paste(terms, collapse = "+"), aliases, category_of(info, variable), call)
+  plan_operator(c(info$args$name, incoming), list(list(name = lse, op = op)), list(last), variable, op)
+}
+
+# S = sum e^f w / sum e^f:  dS = sum p ((w - S) df + dw)
+gradient_of_softmax <- function(op, info, variable, incoming, call) {
+  spec <- operator_spec(op)
+  taken <- c(info$args$name, incoming)
+  lse <- fresh_name("logsumexp", taken)
+  mean <- fresh_name("softmax", taken)
+  p <- paste0("Exp((", spec$formula, ")-", lse, ")")
+  formula <- paste0("Grad(", spec$formula, ",", variable, ",", p, "*(", incoming, "|((", spec$formula2, ")-", mean, ")))+",
+                    "Grad(", spec$formula2, ",", variable, ",", p, "*", incoming, ")")
+  row <- row_category(op)
+  aliases <- c(declared(info), alias_of(c(incoming, lse, mean), row, c(info$result$dim, 1L, info$result$dim)))
+  last <- sum_by(op, formula, aliases, category_of(info, variable), call)
+  given <- given_arguments(spec)
+  given["reduction_op"] <- "LogSumExp"
+  given["formula2"] <- list(NULL)
+  stages <- list(list(name = lse, op = new_operator(given, call)), list(name = mean, op = op))
+  plan_operator(taken, stages, list(last), variable, op)
+}
+
+# ---- plans: steps, then a sum of operators ---------------------------------------------------------------------------
+
+# names: the arguments; stages: list(name, op), the result of op is the argument `name` of what follows; terms: operators,
+# added.  row: what indexes the result's rows.
+plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
+  plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
+  gradient_function(names, plan, quote(.run_plan(.plan, .values, .settings)))
+}
+
+gradient_function <- function(names, plan, run) {
+  args <- c(rep(list(quote(expr = )), length(names)), list("auto", -1, NULL))
+  names(args) <- c(names, call_settings)
+  body <- bquote({
+    .values <- .(as.call(c(quote(list), stats::setNames(lapply(names, as.name), names))))
+    .settings <- list(backend = backend, device_id = device_id, ranges = ranges)
+    .(run)
+  })
+  env <- new.env(parent = topenv())
+  env$.plan <- plan
+  structure(as.function(c(args, list(body)), envir = env), class = c("GenredGradient", "function"))
+}
+
+apply_operator <- function(op, values, settings) do.call(op, c(values[argument_names(op)], settings))
+
+.run_plan <- function(plan, values, settings) {
+  for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, settings)
+  Reduce(`+`, lapply(plan$terms, apply_operator, values, settings))
+}
+
+# The chain rule: the terms' own gradient; and for each step, from the last to the first, the gradient that its result
+# gets becomes the incoming gradient of the step.
+gradient_of_plan <- function(op, variable, incoming, call) {
+  plan <- environment(op)$.plan
+  if (is.null(plan$terms)) stop_genred("argument", "the gradient of a minimum or maximum has no gradient here", call = call)
+  names <- c(argument_names(op), incoming)
+  taken <- c(names, vapply(plan$stages, `[[`, "", "name"))
+  stages <- plan$stages
+  readers <- lapply(plan$terms, function(term) list(op = term, incoming = incoming))
+  terms <- list()
+  for (stage in rev(plan$stages)) {
+    received <- collect(readers, stage$name, call)
+    if (!length(received)) next
+    adjoint <- fresh_name(paste0("e_", stage$name), taken)
+    taken <- c(taken, adjoint)
+    stages <- c(stages, list(list(name = adjoint, op = added(received, taken))))
+    readers <- c(readers, list(list(op = stage$op, incoming = adjoint)))
+  }
+  terms <- collect(readers, variable, call)
+  plan_operator(names, stages, terms, variable, op)
+}
+
+# What every reader hands to the argument `name`.
+collect <- function(readers, name, call) {
+  readers <- Filter(function(r) name %in% argument_names(r$op), readers)
+  lapply(readers, function(r) gradient(r$op, name, r$incoming, call))
+}
+
+# Several operators as one that adds their results.
+added <- function(ops, names) {
+  if (length(ops) == 1L) return(ops[[1L]])
+  used <- unique(unlist(lapply(ops, argument_names)))
+  plan_operator(used, list(), ops, "", ops[[1L]])
+}
+
+# ---- minima: the selected pairs --------------------------------------------------------------------------------------
+
+# Every selected pair (row, component, neighbour) is a row of its own; the gradient is evaluated there with all
+# variables indexed by these rows, and added up by what the variable is indexed by.
+gradient_of_selection <- function(op, info, variable, incoming, call) {
+  spec <- operator_spec(op)
+  given <- given_arguments(spec)
+  given["reduction_op"] <- paste0("Arg", info$result$reduction)
+  index <- new_operator(given, call)
+  category <- ifelse(info$args$category == "Pm", "Pm", "Vi")
+  formula <- paste0("Grad(", spec$formula, ",", variable, ",", incoming, ")")
+  aliases <- c(alias_of(info$args$name, category, info$args$dim), alias_of(incoming, "Vi", info$result$dim))
+  given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", 1)
+  given["opt_arg"] <- list(NULL)
+  plan <- list(index = index, inner = new_operator(given, call), args = info$args, variable = variable, incoming = incoming,
+               dim = info$result$dim, kept = if (info$result$axis == 1L) "Vi" else "Vj", of = op,
+               row = category_of(info, variable))
+  gradient_function(c(info$args$name, incoming), plan, quote(.run_selection(.plan, .values, .settings)))
+}
+
+.run_selection <- function(plan, values, settings) {
+  index <- apply_operator(plan$index, values, settings)
+  rows <- nrow(index)
+  # index and e as rows x K x D; the gradient of a missing neighbour goes nowhere
+  e <- as.numeric(as.matrix(values[[plan$incoming]]))
+  if (length(e) != length(index)) {
+    stop_genred("argument", "argument `", plan$incoming, "` must have the shape of the result, ", paste(dim(index), collapse = " x "), call = NULL)
+  }
+  component <- rep(seq_len(plan$dim), each = length(index) / plan$dim)
+  row <- rep(seq_len(rows), length.out = length(index))
+  ok <- which(!is.na(index))
+  hot <- matrix(0, length(ok), plan$dim)
+  hot[cbind(seq_along(ok), component[ok])] <- e[ok]
+  at <- list(Vi = if (plan$kept == "Vi") row[ok] else index[ok], Vj = if (plan$kept == "Vj") row[ok] else index[ok])
+  size <- list(Vi = 1L, Vj = 1L)
+  for (k in seq_along(plan$args$name)) {
+    name <- plan$args$name[k]
+    category <- plan$args$category[k]
+    if (category == "Pm") next
+    x <- as.matrix(values[[name]])
+    size[[category]] <- nrow(x)
+    values[[name]] <- x[at[[category]], , drop = FALSE]
+  }
+  values[[plan$incoming]] <- hot
+  add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]])
+}
+
+# Rows of g added by the index `to` (NULL: all of them, for a Pm).
+add_up <- function(g, to, n) {
+  if (is.null(to)) return(matrix(colSums(g), 1L))
+  out <- matrix(0, n, ncol(g))
+  if (length(to)) {
+    sums <- rowsum(unname(g), to)
+    out[as.integer(rownames(sums)), ] <- sums
+  }
+  out
+}
+
+gradient_rules <- list(
+  Sum = gradient_of_sum, LogSumExp = gradient_of_logsumexp, LogSumExpWeight = gradient_of_logsumexp,
+  SumSoftMaxWeight = gradient_of_softmax, Min = gradient_of_selection, Max = gradient_of_selection,
+  KMin = gradient_of_selection
+)
+
+# ---- printing --------------------------------------------------------------------------------------------------------
+
+#' @export
+format.GenredGradient <- function(x, ...) {
+  plan <- environment(x)$.plan
+  paste0("gradient by ", plan$variable, " of (", format(plan$of), ")")
+}
+
+#' @export
+print.GenredGradient <- function(x, ...) {
+  plan <- environment(x)$.plan
+  cat("<Genred ", format(x), ">\n", sep = "")
+  cat("  arguments  ", paste(argument_names(x), collapse = ", "), "\n", sep = "")
+  cat("  result     ", switch(plan$row, Vi = "one row per i", Vj = "one row per j", Pm = "one row"), "\n", sep = "")
+  steps <- length(plan$stages) + length(plan$terms)
+  cat("  computed   ", if (steps) paste("in", counted(steps, "reduction")) else "at the selected pairs", "\n", sep = "")
+  invisible(x)
+}

@@ -1,0 +1,130 @@
+# Gradients of operators against differences and dense base R.
+
+aliases <- c("g = Pm(1)", "x = Vi(2)", "y = Vj(2)", "b = Vj(2)")
+values <- list(g = 0.7, x = points(7, 2), y = points(9, 2), b = points(9, 2, 5))
+
+# sum(e * op(...)) moved by h in every number of the argument `name`.
+numeric_gradient <- function(op, values, name, e, h = 1e-5) {
+  at <- function(v) sum(e * do.call(op, v))
+  x <- as.matrix(values[[name]])
+  out <- x
+  for (k in seq_along(x)) {
+    up <- down <- values
+    up[[name]][k] <- x[k] + h
+    down[[name]][k] <- x[k] - h
+    out[k] <- (at(up) - at(down)) / (2 * h)
+  }
+  if (is.matrix(values[[name]])) out else matrix(out, 1)
+}
+
+expect_gradient <- function(op, values, names, tolerance = 1e-7) {
+  result <- do.call(op, values)
+  e <- result
+  e[] <- sin(seq_along(result))
+  for (name in names) {
+    by <- genred_grad(op, name)
+    for (backend in backends()) {
+      got <- do.call(by, c(values, list(e), backend = backend))
+      expect_close(got, numeric_gradient(op, values, name, e), tolerance, info = name)
+    }
+  }
+}
+
+operators <- function(axis) {
+  make <- function(...) Genred(..., aliases = aliases, axis = axis, dtype = "float64")
+  list(
+    Sum = make("Exp(-g*SqDist(x,y))*b"),
+    LogSumExp = make("-g*SqDist(x,y)", reduction_op = "LogSumExp"),
+    LogSumExpWeight = make("-g*SqDist(x,y)", reduction_op = "LogSumExpWeight", formula2 = "Exp(b)*Square(x)"),
+    SumSoftMaxWeight = make("g*(x|y)", reduction_op = "SumSoftMaxWeight", formula2 = "b*Sin(x)"),
+    Min = make("g*(x-y)*(x-b)", reduction_op = "Min"),
+    Max = make("g*(x-y)*(x-b)", reduction_op = "Max"),
+    KMin = make("g*SqDist(x,y)+b[0]", reduction_op = "KMin", opt_arg = 3),
+    KMin2 = make("g*(x-y)*(x-b)", reduction_op = "KMin", opt_arg = 3)
+  )
+}
+
+for (axis in 0:1) local({
+  axis <- axis
+  ops <- operators(axis)
+  for (name in names(ops)) local({
+    op <- ops[[name]]
+    test_that(paste("gradient of", name, "over axis", axis), {
+      expect_gradient(op, values, c("g", "x", "y", "b"))
+    })
+  })
+})
+
+test_that("gradients of gradients", {
+  for (axis in 0:1) for (op in operators(axis)[c("Sum", "LogSumExp", "LogSumExpWeight", "SumSoftMaxWeight")]) {
+    by_x <- genred_grad(op, "x", "e")
+    more <- c(values, list(e = points(if (axis == 1) 7 else 9, ncol(do.call(op, values)), 3)))
+    expect_gradient(by_x, more, c("g", "x", "y", "e"), 1e-6)
+  }
+})
+
+test_that("reduction over both indices", {
+  op <- Genred("Exp(-g*SqDist(x,y))*b", aliases, axis = "ij", dtype = "float64")
+  rows <- Genred("Exp(-g*SqDist(x,y))*b", aliases, axis = 1, dtype = "float64")
+  expect_equal(dim(do.call(op, values)), c(1L, 2L))
+  expect_close(do.call(op, values), t(colSums(do.call(rows, values))), 1e-12)
+  expect_gradient(op, values, c("g", "x", "y", "b"))
+  expect_match(format(op), "a[1, 1:2] = sum_ij", fixed = TRUE)
+  expect_error(Genred("x", "x=Vi(1)", "ArgMin", axis = 2), class = "genred_error_argument")
+})
+
+# The kernels that statisticians use, with their derivative written by hand.
+test_that("value and gradient of kernels against dense base R, to 1e-12", {
+  x <- values$x; y <- values$y; b <- values$b[, 1]; e <- sin(1:7)
+  d2 <- sq_dist(x, y); r <- sqrt(d2)
+  # k(r) and k'(r) / r; the gradient by x_i is sum_j e_i b_j k'(r)/r (x_i - y_j)
+  kernels <- list(
+    gaussian = list("Exp(-SqDist(x,y))*b", exp(-d2), -2 * exp(-d2)),
+    laplace = list("Exp(-Norm2(x-y))*b", exp(-r), -exp(-r) / r),
+    cauchy = list("Inv(1+SqDist(x,y))*b", 1 / (1 + d2), -2 / (1 + d2)^2),
+    matern32 = list("(1+Sqrt(3)*Norm2(x-y))*Exp(-Sqrt(3)*Norm2(x-y))*b", (1 + sqrt(3) * r) * exp(-sqrt(3) * r), -3 * exp(-sqrt(3) * r)),
+    matern52 = list("(1+Sqrt(5)*Norm2(x-y)+5/3*SqDist(x,y))*Exp(-Sqrt(5)*Norm2(x-y))*b",
+                    (1 + sqrt(5) * r + 5 / 3 * d2) * exp(-sqrt(5) * r), -5 / 3 * (1 + sqrt(5) * r) * exp(-sqrt(5) * r)),
+    energy = list("-Norm2(x-y)*b", -r, -1 / r)
+  )
+  for (k in kernels) {
+    op <- Genred(k[[1]], c("x = Vi(2)", "y = Vj(2)", "b = Vj(1)"), axis = 1, dtype = "float64")
+    w <- sweep(k[[3]], 2, b, "*") * e
+    for (backend in backends()) {
+      expect_close(op(x, y, b, backend = backend), k[[2]] %*% b, 1e-12, info = k[[1]])
+      expect_close(genred_grad(op, "x")(x, y, b, e, backend = backend), rowSums(w) * x - w %*% y, 1e-12, info = k[[1]])
+    }
+  }
+})
+
+test_that("log-sum-exp of a cost and attention against dense base R, to 1e-12", {
+  x <- values$x; y <- values$y; b <- values$b
+  cost <- -sq_dist(x, y)
+  p <- exp(cost) / rowSums(exp(cost))
+  op <- Genred("-SqDist(x,y)", c("x = Vi(2)", "y = Vj(2)"), "LogSumExp", axis = 1, dtype = "float64")
+  att <- Genred("x|y", c("x = Vi(2)", "y = Vj(2)", "b = Vj(2)"), "SumSoftMaxWeight", axis = 1, dtype = "float64", formula2 = "b")
+  q <- exp(x %*% t(y)); q <- q / rowSums(q)
+  mean <- q %*% b
+  e <- points(7, 2, 11)
+  by_x <- t(sapply(1:7, function(i) colSums(q[i, ] * drop(sweep(b, 2, mean[i, ]) %*% e[i, ]) * y)))
+  for (backend in backends()) {
+    expect_close(op(x, y, backend = backend), cbind(log(rowSums(exp(cost)))), 1e-12)
+    expect_close(genred_grad(op, "x")(x, y, rep(1, 7), backend = backend), -2 * (x - p %*% y), 1e-12)
+    expect_close(att(x, y, b, backend = backend), mean, 1e-12)
+    expect_close(genred_grad(att, "x")(x, y, b, e, backend = backend), by_x, 1e-12)
+  }
+})
+
+test_that("gradients travel, print and refuse", {
+  op <- operators(1)$LogSumExp
+  by_x <- genred_grad(op, "x")
+  expect_identical(names(formals(by_x))[1:5], c("g", "x", "y", "b", "e_x"))
+  again <- unserialize(serialize(by_x, NULL))
+  expect_identical(do.call(again, c(values, list(rep(1, 7)))), do.call(by_x, c(values, list(rep(1, 7)))))
+  expect_output(print(by_x), "gradient by x of")
+  expect_error(genred_grad(op, "z"), class = "genred_error_argument")
+  expect_error(genred_grad(op, "x", "y"), class = "genred_error_argument")
+  expect_error(genred_grad(sum, "x"), class = "genred_error_argument")
+  expect_error(genred_grad(Genred("x", "x=Vi(1)", "ArgMin"), "x"), "no gradient", class = "genred_error_argument")
+  expect_error(genred_grad(genred_grad(operators(1)$Min, "x"), "x"), class = "genred_error_argument")
+})
