@@ -239,6 +239,81 @@ static void expsum_end(gr_emitter *e) {
   gr_close(e);
 }
 
+/* ---- Product ---- */
+
+static void product_one(gr_emitter *e, gr_idx k, const void *data) {
+  (void)data;
+  gr_line(&e->out, "product[%s] = v_set(1);", gr_idx_text(e, k));
+}
+
+static void product_begin(gr_emitter *e) {
+  array(e, "V", "product", formula_dim(e), formula_dim(e));
+  gr_each(e, formula_dim(e), product_one, NULL);
+}
+
+static void product_component(gr_emitter *e, gr_idx k, const void *data) {
+  (void)data;
+  gr_line(&e->out, "product[%s] *= %s;", gr_idx_text(e, k), root(e, k));
+}
+
+static void product_step(gr_emitter *e) { gr_each(e, formula_dim(e), product_component, NULL); }
+
+static void product_fold(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  (void)data;
+  gr_line(&e->out, "vd_store(AT(%s), vd_load(AT(%s)) * vd_of(product[%s]));", i, i, i);
+}
+
+static void product_end(gr_emitter *e) { gr_each(e, formula_dim(e), product_fold, NULL); }
+
+/* ---- Moments: in a tile, sums of f - c and of their squares, c the value at the tile's first column; at its end, as count,
+ * mean and squares, merged into the state as reduce.c does ---- */
+
+static void moments_zero(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  (void)data;
+  gr_line(&e->out, "sum[%s] = squares[%s] = first[%s] = v_set(0);", i, i, i);
+}
+
+static void moments_begin(gr_emitter *e) {
+  int n = formula_dim(e);
+  array(e, "V", "sum", n, n);
+  array(e, "V", "squares", n, n);
+  array(e, "V", "first", n, n);
+  gr_line(&e->out, "int seen = 0;");
+  gr_each(e, n, moments_zero, NULL);
+}
+
+static void moments_component(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  (void)data;
+  gr_line(&e->out, "{ const V f = %s; if (!seen) first[%s] = f;", root(e, k), i);
+  gr_line(&e->out, "  const V d = f - first[%s]; sum[%s] += d; squares[%s] += d * d; }", i, i, i);
+}
+
+static void moments_step(gr_emitter *e) {
+  gr_each(e, formula_dim(e), moments_component, NULL);
+  gr_line(&e->out, "seen = 1;");
+}
+
+static void moments_fold(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k), *mean = at(e, k, 1), *dev = at(e, k, 1 + formula_dim(e));
+  (void)data;
+  gr_open(e, "%s", "");
+  gr_line(&e->out, "const VD s = vd_of(sum[%s]), old = vd_load(AT(%s));", i, mean);
+  gr_line(&e->out, "const VD delta = vd_of(first[%s]) + s / vd_set(nc) - old;", i);
+  gr_line(&e->out, "vd_store(AT(%s), old + delta * (vd_set(nc) / n));", mean);
+  gr_line(&e->out, "vd_store(AT(%s), vd_load(AT(%s)) + vd_of(squares[%s]) - s * s / vd_set(nc) + delta * delta * (before * vd_set(nc) / n));",
+          dev, dev, i);
+  gr_close(e);
+}
+
+static void moments_end(gr_emitter *e) {
+  gr_line(&e->out, "const VD before = vd_load(AT(0)), n = before + vd_set(nc);");
+  gr_each(e, formula_dim(e), moments_fold, NULL);
+  gr_line(&e->out, "vd_store(AT(0), n);");
+}
+
 /* ---- dispatch ---- */
 
 static void nothing(gr_emitter *e) { (void)e; }
@@ -250,7 +325,9 @@ static const struct {
     [FAM_Total] = {total_begin, nothing, total_step, total_group, total_end},
     [FAM_Extremum] = {extremum_begin, nothing, extremum_step, nothing, extremum_end},
     [FAM_Top] = {top_begin, nothing, top_step, nothing, top_end},
-    [FAM_ExpSum] = {expsum_begin, expsum_group_begin, expsum_step, expsum_group, expsum_end}};
+    [FAM_ExpSum] = {expsum_begin, expsum_group_begin, expsum_step, expsum_group, expsum_end},
+    [FAM_Product] = {product_begin, nothing, product_step, nothing, product_end},
+    [FAM_Moments] = {moments_begin, nothing, moments_step, nothing, moments_end}};
 
 void gr_emit_red_begin(gr_emitter *e) {
   e->red_used = 0;

@@ -283,8 +283,8 @@ typedef enum gr_red {
       RED_COUNT
 } gr_red;
 
-typedef enum gr_family { FAM_Total, FAM_Extremum, FAM_Top, FAM_ExpSum, FAM_COUNT } gr_family;
-typedef enum gr_results { RES_V, RES_X, RES_VX, RES_R, RES_L, RES_Q } gr_results;
+typedef enum gr_family { FAM_Total, FAM_Extremum, FAM_Top, FAM_ExpSum, FAM_Product, FAM_Moments, FAM_COUNT } gr_family;
+typedef enum gr_results { RES_V, RES_X, RES_VX, RES_R, RES_L, RES_Q, RES_M, RES_B, RES_S } gr_results;
 typedef enum gr_need { NEED_N, NEED_O, NEED_Y } gr_need;
 
 typedef struct gr_redinfo {
@@ -325,9 +325,9 @@ void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows)
 void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf, const double *w,
                  int64_t sw, int64_t col);
 void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from, int64_t ld_from);
-/* Writes row m of the outputs (rows in all) from the state. */
+/* Writes row m of the outputs (rows in all) from the state, into which `count` pairs went. */
 void gr_red_finish(const gr_reduction *r, const double *state, int64_t ld, const gr_output *out, int64_t m,
-                   int64_t rows);
+                   int64_t rows, double count);
 
 /* ---- plan.c: what is computed when ------------------------------------------------------------------------------------ */
 

@@ -124,6 +124,7 @@ int gr_accumulators(const gr_plan *p) {
   switch (r->family) {
   case FAM_Total: return r->nstate * (p->acc64 && !p->f64 ? 2 : 1);
   case FAM_ExpSum: return r->nweight + (p->weight >= 0 && !p->late ? p->group * node(p, p->weight)->dim : 0);
+  case FAM_Moments: return 3 * r->dim;
   default: return r->nstate;
   }
 }

@@ -106,6 +106,12 @@ static gr_ref bind_weight(gr_program *p, const gr_redinfo *red, const gr_written
   return p->ast2 ? gr_bind(p->dag, &p->args, p->ast2) : -1;
 }
 
+/* f != 0 */
+static gr_ref truth(gr_program *p, gr_ref f) {
+  const gr_span at = p->dag->node[f].span;
+  return gr_mk(p->dag, &at, OP_NotEqual, (gr_ref[]){f, gr_mk_const(p->dag, &at, 0)}, 2, NULL, 0);
+}
+
 /* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plan.  Emission waits for the first need. */
 static void build(gr_program *p, void *data) {
   gr_ctx *c = &p->ctx;
@@ -120,6 +126,7 @@ static void build(gr_program *p, void *data) {
   int axis = choose_axis(p, &w);
   gr_plan draft = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
   draft.root = gr_bind(p->dag, &p->args, w.formula);
+  if (red == RED_Count || red == RED_Any || red == RED_All) draft.root = truth(p, draft.root);
   draft.weight = bind_weight(p, info, &w);
   gr_check_args(c, &p->args);
   int dim = p->dag->node[draft.root].dim;

@@ -5,8 +5,12 @@
  *              Extremum  the best value and where it is         state: D values [, D indices]
  *              Top       the K best, ascending by rank, stable  state: D*K values, D*K indices
  *              ExpSum    m = max f, s = sum of exp(f - m) w     state: m, then one s per weight component
+ *              Product   products                               state: D products
+ *              Moments   means and sums of squared deviations   state: the count, D means, D sums
  * direction  +1 the smallest is best, -1 the largest, 0 neither
- * results    V value, X index, VX both, R raw state, L m + log(s), Q s[1..]/s[0]
+ * results    V value, X index, VX both, R raw state, L m + log(s), Q s[1..]/s[0], M value over count, B value within 0 ... 1,
+ *            S sample variance
+ * Count, Any and All are taken of f != 0 (so that NaN counts as true).
  * weight     N none, O optional, Y required (formula2)
  * The state is doubles, one array per entry; an index there is exact, -1 where there is none. */
 #define GR_REDUCTIONS(RED)                                                                                             \
@@ -20,6 +24,15 @@
   RED(KMin, Top, 1, V, N, 1, "the K smallest values, ascending")                                                       \
   RED(ArgKMin, Top, 1, X, N, 1, "indices of the K smallest values")                                                    \
   RED(KMin_ArgKMin, Top, 1, VX, N, 1, "the K smallest values and their indices")                                       \
+  RED(KMax, Top, -1, V, N, 1, "the K largest values, descending")                                                      \
+  RED(ArgKMax, Top, -1, X, N, 1, "indices of the K largest values")                                                    \
+  RED(KMax_ArgKMax, Top, -1, VX, N, 1, "the K largest values and their indices")                                       \
+  RED(Mean, Total, 0, M, N, 0, "mean of f")                                                                            \
+  RED(Var, Moments, 0, S, N, 0, "sample variance of f (divided by the count less 1)")                                  \
+  RED(Prod, Product, 0, V, N, 0, "product of f")                                                                       \
+  RED(Count, Total, 0, V, N, 0, "number of pairs where f is not 0")                                                    \
+  RED(Any, Extremum, -1, B, N, 0, "1 if f is not 0 for any pair, else 0")                                              \
+  RED(All, Extremum, 1, B, N, 0, "1 if f is not 0 for all pairs, else 0")                                              \
   RED(Max_SumShiftExp, ExpSum, 0, R, O, 0, "m = max f and s = sum of exp(f - m)")                                      \
   RED(Max_SumShiftExpWeight, ExpSum, 0, R, Y, 0, "m = max f and s = sum of exp(f - m) w")                              \
   RED(LogSumExp, ExpSum, 0, L, O, 0, "log of the sum of exp(f) [w]")                                                   \
@@ -31,6 +44,7 @@
   SYN(MinArgMin, Min_ArgMin)                                                                                           \
   SYN(MaxArgMax, Max_ArgMax)                                                                                           \
   SYN(KMinArgKMin, KMin_ArgKMin)                                                                                       \
+  SYN(KMaxArgKMax, KMax_ArgKMax)                                                                                       \
   SYN(SoftMax, SumSoftMaxWeight)                                                                                       \
   SYN(MaxSumShiftExp, Max_SumShiftExp)                                                                                 \
   SYN(MaxSumShiftExpWeight, Max_SumShiftExpWeight)

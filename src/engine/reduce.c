@@ -178,10 +178,57 @@ static void expsum_merge(const gr_reduction *r, double *a, int64_t la, const dou
   for (int k = 1; k <= r->nweight; k++) a[k * la] = a[k * la] * keep + b[k * lb] * add;
 }
 
+/* ---- Product ---- */
+
+static void product_init(const gr_reduction *r, double *s, int64_t ld) {
+  for (int d = 0; d < r->dim; d++) s[d * ld] = 1;
+}
+
+static void product_step(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
+                         int64_t sw, int64_t col) {
+  (void)w, (void)sw, (void)col;
+  for (int d = 0; d < r->dim; d++) s[d * ld] *= f[d * sf];
+}
+
+static void product_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  for (int d = 0; d < r->dim; d++) a[d * la] *= b[d * lb];
+}
+
+/* ---- Moments: count, means, sums of squared deviations; merged as Chan, Golub and LeVeque (1983) ---- */
+
+static void moments_init(const gr_reduction *r, double *s, int64_t ld) {
+  for (int e = 0; e < r->nstate; e++) s[e * ld] = 0;
+}
+
+static void moments_step(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
+                         int64_t sw, int64_t col) {
+  (void)w, (void)sw, (void)col;
+  double n = ++s[0];
+  for (int d = 0; d < r->dim; d++) {
+    double *mean = &s[(1 + d) * ld], *squares = &s[(1 + r->dim + d) * ld], delta = f[d * sf] - *mean;
+    *mean += delta / n;
+    *squares += delta * (f[d * sf] - *mean);
+  }
+}
+
+static void moments_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  double na = a[0], nb = b[0], n = na + nb;
+  if (nb == 0) return;
+  a[0] = n;
+  for (int d = 0; d < r->dim; d++) {
+    double delta = b[(1 + d) * lb] - a[(1 + d) * la];
+    a[(1 + d) * la] += delta * (nb / n);
+    a[(1 + r->dim + d) * la] += b[(1 + r->dim + d) * lb] + delta * delta * (na * nb / n);
+  }
+}
+
 /* ---- results ---- */
 
-static double result(const gr_reduction *r, const double *s, int64_t ld, int d) {
+static double result(const gr_reduction *r, const double *s, int64_t ld, int d, double count) {
   switch (r->results) {
+  case RES_M: return total(r, s, ld, d) / count;
+  case RES_B: return s[d * ld] > 0; /* of nothing: Any is 0 (-Inf), All is 1 (Inf) */
+  case RES_S: return count > 1 ? s[(1 + r->dim + d) * ld] / (count - 1) : NAN;
   case RES_L: return s[0] + log(s[(d + 1) * ld]);
   case RES_Q: return s[(d + 2) * ld] / s[ld];
   default: return r->family == FAM_Total ? total(r, s, ld, d) : s[d * ld];
@@ -197,11 +244,12 @@ static void put(const gr_output *out, int64_t at, double x) {
 }
 
 /* Values and indices lie in the state as D*K entries each, k running first, as in the output. */
-void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, const gr_output *out, int64_t m, int64_t rows) {
+void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, const gr_output *out, int64_t m, int64_t rows,
+                   double count) {
   int n = r->out_dim * r->k;
   bool value = r->results != RES_X, index = r->results == RES_X || r->results == RES_VX;
   for (int e = 0; e < n; e++) {
-    if (value) put(&out[0], m + rows * e, result(r, s, ld, e));
+    if (value) put(&out[0], m + rows * e, result(r, s, ld, e, count));
     if (index) put(&out[value], m + rows * e, s[(n + e) * ld]);
   }
 }
@@ -215,13 +263,17 @@ static const struct {
 } families[FAM_COUNT] = {[FAM_Total] = {total_init, total_step, total_merge},
                          [FAM_Extremum] = {extremum_init, extremum_step, extremum_merge},
                          [FAM_Top] = {top_init, top_step, top_merge},
-                         [FAM_ExpSum] = {expsum_init, expsum_step, expsum_merge}};
+                         [FAM_ExpSum] = {expsum_init, expsum_step, expsum_merge},
+                         [FAM_Product] = {product_init, product_step, product_merge},
+                         [FAM_Moments] = {moments_init, moments_step, moments_merge}};
 
 static int state_size(const gr_reduction *r) {
   switch (r->family) {
   case FAM_Total: return r->kahan ? 2 * r->dim : r->dim;
   case FAM_Extremum: return r->index ? 2 * r->dim : r->dim;
   case FAM_Top: return 2 * r->dim * r->k;
+  case FAM_Product: return r->dim;
+  case FAM_Moments: return 1 + 2 * r->dim;
   default: return 1 + r->nweight;
   }
 }

@@ -1,0 +1,2 @@
+formula ComplexReal(x)
+alias x=Vi(3)

@@ -1,0 +1,2 @@
+formula Laplacian(x, x)
+alias x=Vi(3)

@@ -1,0 +1,3 @@
+formula TraceOperator(x*x*y, x)
+alias x=Vi(3)
+alias y=Vj(3)
