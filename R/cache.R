@@ -2,8 +2,19 @@
 
 default_cache_dir <- function() {
   if (nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))) return(session_cache_dir())
-  dir <- tools::R_user_dir("genred", "cache")
+  dir <- user_cache_dir()
   if (can_be_made(dir)) dir else session_cache_dir()
+}
+
+# tools::R_user_dir("genred", "cache"), without loading the namespace of tools, which takes longer than a reduction (a test
+# compares the two).
+user_cache_dir <- function() {
+  home <- normalizePath("~")
+  system <- if (.Platform$OS.type == "windows") file.path(Sys.getenv("LOCALAPPDATA"), "R", "cache")
+    else if (Sys.info()[["sysname"]] == "Darwin") file.path(home, "Library", "Caches", "org.R-project.R")
+    else file.path(home, ".cache")
+  set <- Filter(nzchar, c(Sys.getenv("R_USER_CACHE_DIR"), Sys.getenv("XDG_CACHE_HOME"), system))
+  file.path(set[1L], "R", "genred")
 }
 
 session_cache_dir <- function() file.path(tempdir(), "genred-cache")

@@ -28,12 +28,13 @@
 #' @param aliases A character vector or list of strings, `"name = Vi(dim)"`; `c(name = "Vi(dim)")` says the same.
 #' @param reduction_op One of `"Sum"`, `"Min"`, `"Max"`, `"ArgMin"`, `"ArgMax"`, `"Min_ArgMin"`, `"Max_ArgMax"`, `"KMin"`,
 #'   `"ArgKMin"`, `"KMin_ArgKMin"`, `"LogSumExp"`, `"LogSumExpWeight"`, `"SumSoftMaxWeight"` (also `"SoftMax"`),
-#'   `"Max_SumShiftExp"`, `"Max_SumShiftExpWeight"`.
+#'   `"Max_SumShiftExp"`, `"Max_SumShiftExpWeight"`, `"KMax"`, `"ArgKMax"`, `"KMax_ArgKMax"`, `"Mean"`, `"Var"` (divided by the count less
+#'   1), `"Prod"`, and of the condition that the formula is not 0, `"Count"`, `"Any"`, `"All"`.
 #' @param axis The index that is reduced: 0 or `"i"` (one row of the result per j), 1 or `"j"` (one row per i), 2 or `"ij"` (both:
 #'   one row).
 #' @param dtype Precision of the computation, `"float32"` or `"float64"`. The default is the option `genred.dtype`, then the
 #'   environment variable `GENRED_DTYPE`, then `"float32"`. The result is a matrix of doubles in any case.
-#' @param opt_arg The number K of `"KMin"` and its kin, between 1 and 1024.
+#' @param opt_arg The number K of `"KMin"`, `"KMax"` and their kin, between 1 and 1024.
 #' @param formula2 The weight of `"LogSumExp"` (optional), `"LogSumExpWeight"`, `"SumSoftMaxWeight"` and
 #'   `"Max_SumShiftExpWeight"`: a formula.
 #' @param dtype_acc Precision of the accumulators: `"auto"`, `"float32"` or `"float64"`.

@@ -14,8 +14,8 @@
 #' The axis follows the variable: for a `Vi` the result has one row per i, for a `Vj` one per j, each with as many columns as the variable; for a
 #' `Pm(d)` it is a 1 x d matrix, summed over everything. With `e = 1` everywhere it is the gradient of `sum(op(...))`.
 #'
-#' Reductions: `"Sum"`, `"LogSumExp"` and `"SumSoftMaxWeight"` to any order (`genred_grad()` takes what it returns); `"Min"`,
-#' `"Max"` and `"KMin"` once: the gradient goes to the selected pairs.
+#' Reductions: `"Sum"`, `"LogSumExp"`, `"SumSoftMaxWeight"`, `"Mean"`, `"Var"` and `"Prod"` (of values that are not 0) to any order
+#' (`genred_grad()` takes what it returns); `"Min"`, `"Max"`, `"KMin"` and `"KMax"` once: the gradient goes to the selected pairs.
 #'
 #' @param op An operator made by [Genred()] or by `genred_grad()`. A reduction must have been named by `reduction_op`, not in the string.
 #' @param variable The name of one of its arguments.
@@ -98,6 +98,35 @@ gradient_of_sum <- function(op, info, variable, incoming, call) {
   formula <- paste0("Grad(", operator_spec(op)$formula, ",", variable, ",", incoming, ")")
   aliases <- c(declared(info), alias_of(incoming, row_category(op), info$result$dim))
   sum_by(op, formula, aliases, category_of(info, variable), call)
+}
+
+# ---- means, variances, products: the same with values of the operator in the formula ------------------------------------------
+
+# The number of pairs that go into each result, as an operator with the same arguments.
+counting <- function(op, info, call) {
+  given <- given_arguments(operator_spec(op))
+  given[c("formula", "reduction_op")] <- list("1", "Sum")
+  given["opt_arg"] <- given["formula2"] <- list(NULL)
+  new_operator(given, call)
+}
+
+# Grad(F, v, e * factor), where the factor may use n, the count, and a, the result of the reduction `of`.
+gradient_with <- function(factor, of = NULL) {
+  function(op, info, variable, incoming, call) {
+    spec <- operator_spec(op)
+    taken <- c(info$args$name, incoming)
+    n <- fresh_name("count", taken)
+    a <- fresh_name("value", taken)
+    factor <- gsub("{n}", n, gsub("{a}", a, gsub("{F}", paste0("(", spec$formula, ")"), factor, fixed = TRUE), fixed = TRUE), fixed = TRUE)
+    formula <- paste0("Grad(", spec$formula, ",", variable, ",", incoming, "*", factor, ")")
+    row <- row_category(op)
+    aliases <- c(declared(info), alias_of(c(incoming, n, a), row, c(info$result$dim, 1L, info$result$dim)))
+    given <- given_arguments(spec)
+    given["reduction_op"] <- of %or% info$result$reduction
+    stages <- list(list(name = n, op = counting(op, info, call)), list(name = a, op = new_operator(given, call)))
+    last <- sum_by(op, formula, aliases, category_of(info, variable), call)
+    plan_operator(taken, stages, list(last), variable, op)
+  }
 }
 
 # ---- exponentials: p = exp(f - L) -----------------------------------------------------------------------------------
@@ -262,7 +291,8 @@ add_up <- function(g, to, n) {
 gradient_rules <- list(
   Sum = gradient_of_sum, LogSumExp = gradient_of_logsumexp, LogSumExpWeight = gradient_of_logsumexp,
   SumSoftMaxWeight = gradient_of_softmax, Min = gradient_of_selection, Max = gradient_of_selection,
-  KMin = gradient_of_selection
+  KMin = gradient_of_selection, KMax = gradient_of_selection, Mean = gradient_with("Inv({n})"),
+  Var = gradient_with("2*({F}-{a})/({n}-1)", of = "Mean"), Prod = gradient_with("{a}/{F}")
 )
 
 # ---- printing --------------------------------------------------------------------------------------------------------

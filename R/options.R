@@ -49,6 +49,14 @@ setting_flag <- function(name) {
 # Called from C once per session, at the first need.
 .defaults <- function() .Call(.ffi_defaults, r_compiler(), default_cache_dir(), tempdir())
 
+# Sys.which() starts a process; this does not.
+on_path <- function(program) {
+  if (grepl("/", program, fixed = TRUE)) return(file.exists(program))
+  ends <- if (.Platform$OS.type == "windows") c(".exe", "") else ""
+  dirs <- strsplit(Sys.getenv("PATH"), .Platform$path.sep, fixed = TRUE)[[1L]]
+  any(file.exists(file.path(rep(dirs, each = length(ends)), paste0(program, ends))))
+}
+
 # The C compiler that R was built with, if this machine has it.
 r_compiler <- function() {
   file <- file.path(R.home("etc"), .Platform$r_arch, "Makeconf")
@@ -57,6 +65,6 @@ r_compiler <- function() {
   if (!length(line)) return(NULL)
   cc <- trimws(sub("^CC *=", "", line[1L]))
   words <- strsplit(cc, "[[:space:]]+")[[1L]]
-  usable <- nzchar(cc) && !grepl("$(", cc, fixed = TRUE) && nzchar(Sys.which(words[1L]))
+  usable <- nzchar(cc) && !grepl("$(", cc, fixed = TRUE) && on_path(words[1L])
   if (usable) cc
 }

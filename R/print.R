@@ -51,6 +51,8 @@ reduction_forms <- c(
   Sum = "sum_{_} {F}", Min = "min_{_} {F}", Max = "max_{_} {F}", ArgMin = "argmin_{_} {F}", ArgMax = "argmax_{_} {F}",
   Min_ArgMin = "(min, argmin)_{_} {F}", Max_ArgMax = "(max, argmax)_{_} {F}", KMin = "min{K}_{_} {F}",
   ArgKMin = "argmin{K}_{_} {F}", KMin_ArgKMin = "(min{K}, argmin{K})_{_} {F}",
+  KMax = "max{K}_{_} {F}", ArgKMax = "argmax{K}_{_} {F}", KMax_ArgKMax = "(max{K}, argmax{K})_{_} {F}", Mean = "mean_{_} {F}",
+  Var = "var_{_} {F}", Prod = "prod_{_} {F}", Count = "count_{_} {F}", Any = "any_{_} {F}", All = "all_{_} {F}",
   LogSumExp = "log sum_{_} exp({F})", LogSumExpWeight = "log sum_{_} exp({F}) * ({W})",
   SumSoftMaxWeight = "sum_{_} exp({F}) * ({W}) / sum_{_} exp({F})",
   Max_SumShiftExp = "(m = max_{_} {F}, sum_{_} exp({F} - m))",

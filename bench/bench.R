@@ -1,6 +1,6 @@
 # genred beside its peers and a hand-written kernel, all timed in one run.
 #
-#   Rscript bench/bench.R [--quick]
+#   Rscript bench/bench.R [--quick]      (sh bench/run.sh builds, installs and makes the peers first)
 #
 # A time is the median of `repeats` calls after a warm-up; the sides take turns within each repeat, so that what else the
 # machine does hits all of them.  Compilation is not in these times (see latency.R); conversion to float32 is, for genred
@@ -98,25 +98,25 @@ side_limit <- function(r, data) {
   calls <- lapply(tiles, limit_call, r = r, data = data)
   calls <- calls[!vapply(calls, is.null, NA)]
   if (!length(calls)) return("failed")
-  for (call in calls) call()
-  best <- which.min(vapply(calls, function(call) min(seconds(call()), seconds(call())), 0))
-  list(result = matrix(calls[[best]]()), time = function() seconds(calls[[best]]()))
+  best <- calls[[which.min(vapply(calls, function(call) min(replicate(3, call()$seconds)), 0))]]
+  list(result = matrix(best()$out), time = function() best()$seconds)
 }
 
 limit_call <- function(tile, r, data) {
   name <- sprintf("limit_%d_%s_%d_%d", r$d, r$dtype, tile[1L], tile[2L])
   so <- file.path(tempdir(), paste0(name, .Platform$dynlib.ext))
-  flags <- c("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-w", "-shared",
-             "-fPIC", sprintf(c("-DD=%d", "-DF64=%d", "-DRV=%d", "-DCV=%d"), as.integer(c(r$d, r$dtype == "float64", tile))))
+  flags <- c("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-w",
+             "-shared", "-fPIC", sprintf(c("-DD=%d", "-DF64=%d", "-DRV=%d", "-DCV=%d"), as.integer(c(r$d, r$dtype == "float64", tile))))
   if (!file.exists(so)) {
     source <- file.path(root, "limit", "gaussian.c")
     if (system2("gcc", c(flags, shQuote(source), "-o", shQuote(so)), stdout = FALSE, stderr = FALSE) != 0) return(NULL)
     dyn.load(so)
   }
-  function() .C("limit", data$x, data$y, data$b, 1, as.integer(r$n), as.integer(r$n), out = double(r$n), PACKAGE = name)$out
+  n <- as.integer(r$n)
+  function() .C("limit", data$x, data$y, data$b, 1, n, n, out = double(n), seconds = 0, PACKAGE = name)
 }
 
-# ---- the Python side: requests through a pipe, answers through a fifo -----------------------------------------------------
+# ---- the Python side: requests through a pipe, answers through a fifo ------------------------------------------------
 
 peers_start <- function(threads) {
   python <- file.path(root, "venv", "bin", "python")
@@ -124,8 +124,8 @@ peers_start <- function(threads) {
   answers <- tempfile("answers")
   system2("mkfifo", shQuote(answers))
   variables <- paste0(c("OMP", "OPENBLAS", "MKL"), "_NUM_THREADS=", threads)
-  command <- paste("env", paste(variables, collapse = " "), shQuote(python), shQuote(file.path(root, "peers.py")), shQuote(answers),
-                   ">", shQuote(file.path(tempdir(), "peers.log")), "2>&1")
+  files <- shQuote(c(python, file.path(root, "peers.py"), answers, file.path(tempdir(), "peers.log")))
+  command <- paste("env", paste(variables, collapse = " "), files[1L], files[2L], files[3L], ">", files[4L], "2>&1")
   to <- pipe(command, "w")
   list(to = to, from = fifo(answers, "r", blocking = TRUE))
 }
@@ -153,7 +153,7 @@ sides_python <- function(peers, r, data) {
   sides
 }
 
-# ---- one row ---------------------------------------------------------------------------------------------------------------
+# ---- one row -----------------------------------------------------------------------------------------------------------
 
 # The sides of a row, as list(time = ns per pair, error =), or why there is none.
 measure <- function(r, peers) {
@@ -184,8 +184,7 @@ cells <- function(r, sides) {
   ratio <- function(s) cell(sides[[s]], function(x) sub("\\.$", "", number(x$time / own)))
   error <- function(s) cell(sides[[s]], function(x) short(x$error))
   what <- paste0(r$work, if (r$e > 1) paste0(", ", r$e, " signals"))
-  c(work = what, dtype = r$dtype, M = format(r$n, scientific = FALSE), N = format(r$n, scientific = FALSE), D = r$d, thr = r$threads,
-    `pairs/s` = sprintf("%.2e", 1e9 / own), genred = time("genred"), PyKeOps = time("keops"), NumPy = time("numpy"),
+  c(work = what, dtype = r$dtype, M = r$n, N = r$n, D = r$d, thr = r$threads, `pairs/s` = sprintf("%.2e", 1e9 / own), genred = time("genred"), PyKeOps = time("keops"), NumPy = time("numpy"),
     `base R` = time("base"), limit = time("limit"), `PyKeOps ` = ratio("keops"), `NumPy ` = ratio("numpy"),
     `limit ` = ratio("limit"), `genred ` = error("genred"), `PyKeOps  ` = error("keops"), `NumPy  ` = error("numpy"),
     `limit  ` = error("limit"))
@@ -204,8 +203,8 @@ head_lines <- function(names) {
   cat(strrep("-", sum(abs(widths))), "\n", sep = "")
 }
 
-cat("genred ", format(packageVersion("genred")), ", median of ", repeats, ", sides in turn; error: largest in 50 rows, against float64\n\n",
-    sep = "")
+cat("genred ", format(packageVersion("genred")), ", median of ", repeats, ", sides in turn; ",
+    "error: largest in 50 rows, against float64\n\n", sep = "")
 first <- TRUE
 for (threads in unique(cases$threads)) {
   peers <- peers_start(threads)
@@ -218,5 +217,5 @@ for (threads in unique(cases$threads)) {
   }
   peers_stop(peers)
 }
-cat("\nPyKeOps as installed; NumPy: dense, ", 256, " rows at a time, BLAS; base R: dense, 100 rows, doubles, its own BLAS;\n",
+cat("\nPyKeOps as installed; NumPy: dense, 256 rows at a time, BLAS; base R: dense, 100 rows, doubles, R's BLAS;\n",
     "limit: bench/limit/gaussian.c, the best of four tiles. A ratio above 1 means that genred is faster.\n", sep = "")

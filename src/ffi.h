@@ -101,6 +101,7 @@ SEXP ffi_threads(void);
 SEXP ffi_cgroup(SEXP root, SEXP self);
 SEXP ffi_compiler(SEXP cc);
 SEXP ffi_engine(void);
+SEXP ffi_operations(void);
 SEXP ffi_cache(SEXP dir);
 SEXP ffi_cache_clear(SEXP dir);
 

@@ -41,3 +41,18 @@ SEXP ffi_cache_clear(SEXP dir) {
   if (gr_cache_clear(text_of(dir), &files, &err) != GR_OK) return ffi_fail(&err);
   return Rf_ScalarReal((double)files);
 }
+
+/* The operation table: a list of character vectors. */
+SEXP ffi_operations(void) {
+  const char *names[] = {"name", "arguments", "dimension", "meaning", "kind", "derivative", ""};
+  int n = gr_operation_count();
+  SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
+  for (int c = 0; c < 6; c++) SET_VECTOR_ELT(out, c, Rf_allocVector(STRSXP, n));
+  for (int k = 0; k < n; k++) {
+    gr_operation row = gr_operation_row(k);
+    const char *text[] = {row.name, row.arguments, row.dimension, row.meaning, row.kind, row.derivative};
+    for (int c = 0; c < 6; c++) SET_STRING_ELT(VECTOR_ELT(out, c), k, text[c] ? Rf_mkChar(text[c]) : NA_STRING);
+  }
+  UNPROTECT(1);
+  return out;
+}

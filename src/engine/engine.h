@@ -156,6 +156,16 @@ gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error
 gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err);
 int gr_kernels_loaded(void);
 
+/* The operation table as text. */
+typedef struct gr_operation {
+  const char *name, *kind, *dimension, *meaning;
+  const char *derivative; /* rules in the formula language (of a rewrite, what it is rewritten into), or NULL */
+  char arguments[80];
+} gr_operation;
+
+int gr_operation_count(void);
+gr_operation gr_operation_row(int k); /* from 0; the texts are static */
+
 #ifdef __cplusplus
 }
 #endif

@@ -140,7 +140,19 @@ static gr_ref fold_constants(gr_dag *g, const gr_node *n) {
   return gr_mk_const(g, &n->span, gr_ops[n->op].reference(v[0], v[1], v[2], n->nint ? n->ints[0] : 0));
 }
 
+/* An element-wise operation on scalars, of which some are repeated, is done once and repeated. */
+static gr_ref fold_repeated(gr_dag *g, const gr_node *n) {
+  gr_ref scalar[GR_MAX_KIDS];
+  if (gr_ops[n->op].kind != KIND_EW || n->dim == 1) return -1;
+  for (int k = 0; k < n->nkid; k++) {
+    if (kid(g, n, k)->op != OP_SumT && kid(g, n, k)->dim > 1) return -1;
+    scalar[k] = kid(g, n, k)->op == OP_SumT ? kid(g, n, k)->kid[0] : n->kid[k];
+  }
+  return mk_int(g, n, OP_SumT, gr_mk(g, &n->span, n->op, scalar, n->nkid, n->ints, n->nint), n->dim);
+}
+
 gr_ref gr_fold(gr_dag *g, const gr_node *n) {
   gr_ref r = fold_constants(g, n);
+  if (r < 0) r = fold_repeated(g, n);
   return r < 0 && rules[n->op] ? rules[n->op](g, n) : r;
 }

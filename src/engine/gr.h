@@ -159,6 +159,7 @@ typedef struct gr_opinfo {
   const char *name;
   gr_kind kind;
   const char *signature;
+  const char *dimension; /* of the result, as text */
   int arity; /* element-wise: number of arguments */
   int cost, flags;
   const char *emitted; /* element-wise: C; macro: text */

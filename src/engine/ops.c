@@ -1,6 +1,7 @@
 /* ops.c: the operation table made from ops.h, look-up by name, and the dimension rules of the loop operations. */
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "gr.h"
@@ -125,13 +126,13 @@ static int dim_SoftDTW_SqDist(const gr_dag *g, const gr_node *n) {
 enum { VIEW = FLAG_VIEW, ONCE = FLAG_ONCE, LINEAR = FLAG_LINEAR, BILINEAR = FLAG_BILINEAR };
 static const char *const ew_signature[] = {"", "e", "ee", "eee"};
 
-#define LEAF(name) [OP_##name] = {#name, KIND_LEAF, "", 0, 0, 0, NULL, 0, 0, NULL, "", NULL, NULL},
+#define LEAF(name) [OP_##name] = {#name, KIND_LEAF, "", "", 0, 0, 0, NULL, 0, 0, NULL, "", NULL, NULL},
 #define EW(name, arity, cost, emitted, reference, lo, hi, derivative, meaning)                                                     \
-  [OP_##name] = {#name, KIND_EW, NULL, arity, cost, 0, emitted, lo, hi, derivative, meaning, ref_##name, NULL},
-#define LOOP(name, signature, flags, derivative, meaning)                                                                          \
-  [OP_##name] = {#name, KIND_LOOP, signature, 0, 1, flags, NULL, 0, 0, derivative, meaning, NULL, dim_##name},
-#define MACRO(name, signature, text, meaning)                                                                          \
-  [OP_##name] = {#name, KIND_MACRO, signature, 0, 0, 0, text, 0, 0, NULL, meaning, NULL, NULL},
+  [OP_##name] = {#name, KIND_EW, NULL, "equal, or 1", arity, cost, 0, emitted, lo, hi, derivative, meaning, ref_##name, NULL},
+#define LOOP(name, signature, dimension, flags, derivative, meaning)                                                                          \
+  [OP_##name] = {#name, KIND_LOOP, signature, dimension, 0, 1, flags, NULL, 0, 0, derivative, meaning, NULL, dim_##name},
+#define MACRO(name, signature, dimension, text, meaning)                                                                          \
+  [OP_##name] = {#name, KIND_MACRO, signature, dimension, 0, 0, 0, text, 0, 0, NULL, meaning, NULL, NULL},
 const gr_opinfo gr_ops[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)};
 #undef LEAF
 #undef EW
@@ -163,4 +164,39 @@ int gr_op_find(const char *name) {
   for (int k = 0; k < OP_COUNT; k++)
     if (lower_case_of(name, names[k])) return k;
   return -1;
+}
+
+/* ---- the table as text, for documentation ---- */
+
+/* "f, g, n": expressions f g h (or v, a variable), integers n m, lists. */
+static void arguments_text(const char *sig, char *out, size_t size) {
+  static const char *const e[] = {"f", "g", "h"}, *const i[] = {"n", "m"};
+  static const char *const l[] = {"shape of f", "shape of g", "axes of f", "axes of g", "permutation"};
+  int ne = 0, ni = 0, nl = 0;
+  bool optional = false;
+  *out = 0;
+  for (; *sig; sig++) {
+    size_t n = strlen(out);
+    if (*sig == '?') {
+      optional = true;
+      continue;
+    }
+    const char *arg = *sig == '*' ? "..." : *sig == 'e' ? e[ne++] : *sig == 'v' ? (ne++, "v") : *sig == 'i' ? i[ni++] : l[nl++];
+    snprintf(out + n, size - n, "%s%s%s%s", n ? ", " : "", optional ? "[" : "", arg, optional ? "]" : "");
+  }
+}
+
+enum { FIRST_PUBLIC = OP_Zero };
+
+int gr_operation_count(void) { return OP_COUNT - FIRST_PUBLIC; }
+
+gr_operation gr_operation_row(int k) {
+  static const char *const kinds[] = {"constant", "element-wise", "loop", "rewrite"};
+  gr_op op = (gr_op)(k + FIRST_PUBLIC);
+  const gr_opinfo *x = &gr_ops[op];
+  gr_operation row = {.name = x->name, .kind = kinds[x->kind], .dimension = x->dimension, .meaning = x->meaning};
+  row.derivative = x->derivative ? x->derivative : x->kind == KIND_MACRO ? x->emitted : NULL;
+  arguments_text(op == OP_Zero ? "i" : op == OP_PowInt ? "ei" : gr_op_signature(op), row.arguments, sizeof row.arguments);
+  if (op == OP_Zero) row.dimension = "n", row.meaning = "vector of n zeros";
+  return row;
 }

@@ -12,11 +12,11 @@
  *     lo, hi     where tests draw the arguments
  *     derivative what each argument gets of the incoming gradient e, in our own language: f g h are the arguments, o is the
  *                result, n the integer parameter, m = n - 1; broadcasting is handled once, in diff.c
- * LOOP(name, signature, flags, derivative, meaning) dim_NAME (ops.c), ev_NAME (interp_loops.c), emit_NAME (emit_loops.c)
+ * LOOP(name, signature, dimension, flags, derivative, meaning) dim_NAME (ops.c), ev_NAME (interp_loops.c), emit_NAME (emit_loops.c)
  *     flags      VIEW: only renames components;  ONCE: reads each component of its argument once, in order;
  *                LINEAR, BILINEAR: in all arguments together, in each of two
  *     derivative as above; d and c are the dimensions of f and g, n and m the integers; NULL: a function in diff.c
- * MACRO(name, signature, text, meaning)             rewritten by the binder into the text, in our own language
+ * MACRO(name, signature, dimension, text, meaning)            rewritten by the binder into the text, in our own language
  *
  * Signature: one letter per argument: e expression, v variable, i integer, l list of integers; after ? optional; * repeats the
  * last. In the text of a macro the expressions are called f g h, the integers n m, the dimensions of f and g d c; where the text is NULL, bind.c has the
@@ -96,71 +96,71 @@
      "0; 0", "1 where f <= g, else 0")
 
 #define GR_OPS_LOOP(LOOP)                                                                                              \
-  LOOP(Sum, "e", ONCE | LINEAR, "SumT(e,d)", "sum of the components")                                                  \
-  LOOP(Max, "e", ONCE, "e*OneHot(ArgMax(f),d)", "largest component; NaN is never chosen")                              \
-  LOOP(Min, "e", ONCE, "e*OneHot(ArgMin(f),d)", "smallest component; NaN is never chosen")                             \
-  LOOP(ArgMax, "e", ONCE, "0", "position, from 0, of the largest component")                                           \
-  LOOP(ArgMin, "e", ONCE, "0", "position, from 0, of the smallest component")                                          \
-  LOOP(SumT, "ei", VIEW | LINEAR, "Sum(e)", "the scalar f repeated n times")                                           \
-  LOOP(Elem, "ei", VIEW | LINEAR, "ElemT(e,d,n)", "component n of f, from 0")                                          \
-  LOOP(Extract, "eii", VIEW | LINEAR, "ExtractT(e,n,d)", "the m components of f from n on")                            \
-  LOOP(ElemT, "eii", LINEAR, "Elem(e,m)", "vector of length n with the scalar f at position m, else 0")                \
-  LOOP(ExtractT, "eii", LINEAR, "Extract(e,n,d)", "vector of length m with f from position n on, else 0")              \
-  LOOP(Concat, "ee*", ONCE | LINEAR, "Extract(e,0,d); Extract(e,d,c)", "the components of f, then those of g, ...")    \
-  LOOP(OneHot, "ei", 0, "0", "vector of length n with 1 at position round(f), else 0")                                 \
-  LOOP(ComplexReal, "e", VIEW | LINEAR, "Real2Complex(e)", "real parts of a complex vector (re, im, re, im, ...)")  \
-  LOOP(ComplexImag, "e", VIEW | LINEAR, "Imag2Complex(e)", "imaginary parts of a complex vector")                   \
-  LOOP(Complex, "ee", LINEAR, "ComplexReal(e); ComplexImag(e)", "complex vector of real parts f and imaginary parts g") \
-  LOOP(TensorDot, "eellll?l", BILINEAR, NULL, "contraction of the tensors f and g, of the given shapes, along the given axes") \
-  LOOP(SoftDTW_SqDist, "eee", 0, NULL, "soft dynamic time warping of the series f and g, squared distance, smoothing h")
+  LOOP(Sum, "e", "1", ONCE | LINEAR, "SumT(e,d)", "sum of the components")                                             \
+  LOOP(Max, "e", "1", ONCE, "e*OneHot(ArgMax(f),d)", "largest component; NaN is never chosen")                         \
+  LOOP(Min, "e", "1", ONCE, "e*OneHot(ArgMin(f),d)", "smallest component; NaN is never chosen")                        \
+  LOOP(ArgMax, "e", "1", ONCE, "0", "position, from 0, of the largest component")                                      \
+  LOOP(ArgMin, "e", "1", ONCE, "0", "position, from 0, of the smallest component")                                     \
+  LOOP(SumT, "ei", "n", VIEW | LINEAR, "Sum(e)", "the scalar f repeated n times")                                      \
+  LOOP(Elem, "ei", "1", VIEW | LINEAR, "ElemT(e,d,n)", "component n of f, from 0")                                     \
+  LOOP(Extract, "eii", "m", VIEW | LINEAR, "ExtractT(e,n,d)", "the m components of f from n on")                       \
+  LOOP(ElemT, "eii", "n", LINEAR, "Elem(e,m)", "vector of length n with the scalar f at position m, else 0")           \
+  LOOP(ExtractT, "eii", "m", LINEAR, "Extract(e,n,d)", "vector of length m with f from position n on, else 0")         \
+  LOOP(Concat, "ee*", "dim(f) + dim(g) + ...", ONCE | LINEAR, "Extract(e,0,d); Extract(e,d,c)", "the components of f, then those of g, ...") \
+  LOOP(OneHot, "ei", "n", 0, "0", "vector of length n with 1 at position round(f), else 0")                            \
+  LOOP(ComplexReal, "e", "dim(f) / 2", VIEW | LINEAR, "Real2Complex(e)", "real parts of a complex vector (re, im, re, im, ...)") \
+  LOOP(ComplexImag, "e", "dim(f) / 2", VIEW | LINEAR, "Imag2Complex(e)", "imaginary parts of a complex vector")        \
+  LOOP(Complex, "ee", "2 dim(f)", LINEAR, "ComplexReal(e); ComplexImag(e)", "complex vector of real parts f and imaginary parts g") \
+  LOOP(TensorDot, "eellll?l", "product of the axes kept", BILINEAR, NULL, "contraction of the tensors f and g, of the given shapes, along the given axes") \
+  LOOP(SoftDTW_SqDist, "eee", "1", 0, NULL, "soft dynamic time warping of the series f and g, squared distance, smoothing h")
 
 #define GR_OPS_MACRO(MACRO)                                                                                            \
-  MACRO(Pow, "ei", "f**n", "f^n, n an integer constant")                                                               \
-  MACRO(Scalprod, "ee", "Sum(f*g)", "scalar product; also written f|g")                                                \
-  MACRO(SqNorm2, "e", "Sum(Square(f))", "squared Euclidean norm")                                                      \
-  MACRO(Norm2, "e", "Sqrt(Sum(Square(f)))", "Euclidean norm")                                                          \
-  MACRO(Normalize, "e", "f*Rsqrt(Sum(Square(f)))", "f over its Euclidean norm, and 0 at 0")                            \
-  MACRO(SinXDivXDiff, "e",                                                                                             \
+  MACRO(Pow, "ei", "dim(f)", "f**n", "f^n, n an integer constant")                                                     \
+  MACRO(Scalprod, "ee", "1", "Sum(f*g)", "scalar product; also written f|g")                                           \
+  MACRO(SqNorm2, "e", "1", "Sum(Square(f))", "squared Euclidean norm")                                                 \
+  MACRO(Norm2, "e", "1", "Sqrt(Sum(Square(f)))", "Euclidean norm")                                                     \
+  MACRO(Normalize, "e", "dim(f)", "f*Rsqrt(Sum(Square(f)))", "f over its Euclidean norm, and 0 at 0")                  \
+  MACRO(SinXDivXDiff, "e", "dim(f)",                                                                                   \
         "IfElse(Abs(f)-0.5,(Cos(f)-SinXDivX(f))/(f+Equal(f,0)),f*(-1/3+Square(f)*(1/30+Square(f)*(-1/840+"             \
         "Square(f)*(1/45360+Square(f)*(-1/3991680+Square(f)/518918400))))))",                                          \
         "derivative of SinXDivX, by its series up to 0.5")                                                             \
-  MACRO(SqDist, "ee", "Sum(Square(f-g))", "squared Euclidean distance")                                                \
-  MACRO(SqNormIso, "ee", "f*Sum(Square(g))", "f |g|^2, f a scalar")                                                    \
-  MACRO(SqNormDiag, "ee", "Sum(f*Square(g))", "sum of f[k] g[k]^2")                                                    \
-  MACRO(SymSqNorm, "ee", "Sum(g*MatVecMult(f,g))", "g' F g, f the matrix F, row-major")                                \
-  MACRO(MatVecMult, "ee", NULL, "matrix f (row-major, dim(g) columns) times vector g")                                 \
-  MACRO(VecMatMult, "ee", NULL, "vector f times matrix g (row-major, dim(f) rows)")                                    \
-  MACRO(TensorProd, "ee", NULL, "outer product, row-major: f[k] g[l]")                                                 \
-  MACRO(Kron, "eell", NULL, "Kronecker product of the tensors f and g, of the given shapes")                           \
-  MACRO(WeightedSqNorm, "ee", NULL, "SqNormIso, SqNormDiag or SymSqNorm by the dimension of f: 1, d or d*d")           \
-  MACRO(WeightedSqDist, "eee", "WeightedSqNorm(f,g-h)", "WeightedSqNorm(f, g - h)")                                    \
-  MACRO(Mod, "eee", "f-g*Floor((f-h)/g)", "f modulo g with offset h: f - g floor((f - h) / g)")                        \
-  MACRO(Round, "ei", NULL, "f rounded to n decimals, halves away from zero")                                           \
-  MACRO(ClampInt, "eii", "Clamp(f,n,m)", "f limited to [n, m]")                                                        \
-  MACRO(IntCst, "i", "n", "the constant n")                                                                            \
-  MACRO(IntInv, "i", "1/n", "the constant 1/n")                                                                        \
-  MACRO(RatCst, "ii", "n/m", "the constant n/m")                                                                       \
-  MACRO(BSpline, "eei", NULL, "the B-splines of degree n on the knots f, at the scalar g")                             \
-  MACRO(Real2Complex, "e", "Complex(f,Zero(d))", "f as a complex vector")                                              \
-  MACRO(Imag2Complex, "e", "Complex(Zero(d),f)", "i f")                                                                \
-  MACRO(Conj, "e", "Complex(ComplexReal(f),-ComplexImag(f))", "complex conjugate")                                     \
-  MACRO(ComplexSquareAbs, "e", "Square(ComplexReal(f))+Square(ComplexImag(f))", "squared absolute values")             \
-  MACRO(ComplexAbs, "e", "Sqrt(ComplexSquareAbs(f))", "absolute values")                                               \
-  MACRO(ComplexAngle, "e", "Atan2(ComplexImag(f),ComplexReal(f))", "arguments, between -pi and pi")                    \
-  MACRO(ComplexExp1j, "e", "Complex(Cos(f),Sin(f))", "exp(i f), f real")                                               \
-  MACRO(ComplexExp, "e", "ComplexRealScal(Exp(ComplexReal(f)),ComplexExp1j(ComplexImag(f)))", "exponential")           \
-  MACRO(ComplexAdd, "ee", "Complex(ComplexReal(f)+ComplexReal(g),ComplexImag(f)+ComplexImag(g))", "f + g")             \
-  MACRO(ComplexSubtract, "ee", "Complex(ComplexReal(f)-ComplexReal(g),ComplexImag(f)-ComplexImag(g))", "f - g")        \
-  MACRO(ComplexMult, "ee", "Complex(ComplexReal(f)*ComplexReal(g)-ComplexImag(f)*ComplexImag(g),ComplexReal(f)*ComplexImag(g)+ComplexImag(f)*ComplexReal(g))", "f g") \
-  MACRO(ComplexDivide, "ee", "ComplexRealScal(Inv(ComplexSquareAbs(g)),ComplexMult(f,Conj(g)))", "f / g")              \
-  MACRO(ComplexRealScal, "ee", "Complex(f*ComplexReal(g),f*ComplexImag(g))", "f g, f real")                            \
-  MACRO(ComplexScal, "ee", "ComplexMult(f,g)", "f g, f a complex scalar")                                              \
-  MACRO(ComplexSum, "e", "Complex(Sum(ComplexReal(f)),Sum(ComplexImag(f)))", "sum of the complex components")          \
-  MACRO(ComplexSumT, "ei", NULL, "the complex scalar f repeated: n numbers re, im, re, ...")                           \
-  MACRO(Grad, "eve", NULL, "adjoint of the derivative of f by the variable g, applied to h (of the dimension of f)")   \
-  MACRO(Diff, "eve", NULL, "derivative of f by the variable g in the direction h (of the dimension of g)")             \
-  MACRO(GradMatrix, "ev", NULL, "Jacobian of f by the variable g, row-major: dim(f) x dim(g)")                         \
-  MACRO(Divergence, "ev", NULL, "sum over k of d f[k] / d g[k]; f and the variable g of equal dimension")              \
-  MACRO(Laplacian, "ev", NULL, "Divergence of the gradient of the scalar f by the variable g")                         \
-  MACRO(TraceOperator, "ev?e", NULL, "trace of f, linear in the variable g, times h or weighted by h")                 \
-  MACRO(AdjointOperator, "eve", NULL, "adjoint of f, linear in the variable g, applied to h")
+  MACRO(SqDist, "ee", "1", "Sum(Square(f-g))", "squared Euclidean distance")                                           \
+  MACRO(SqNormIso, "ee", "1", "f*Sum(Square(g))", "f |g|^2, f a scalar")                                               \
+  MACRO(SqNormDiag, "ee", "1", "Sum(f*Square(g))", "sum of f[k] g[k]^2")                                               \
+  MACRO(SymSqNorm, "ee", "1", "Sum(g*MatVecMult(f,g))", "g' F g, f the matrix F, row-major")                           \
+  MACRO(MatVecMult, "ee", "dim(f) / dim(g)", NULL, "matrix f (row-major, dim(g) columns) times vector g")              \
+  MACRO(VecMatMult, "ee", "dim(g) / dim(f)", NULL, "vector f times matrix g (row-major, dim(f) rows)")                 \
+  MACRO(TensorProd, "ee", "dim(f) dim(g)", NULL, "outer product, row-major: f[k] g[l]")                                \
+  MACRO(Kron, "eell", "dim(f) dim(g)", NULL, "Kronecker product of the tensors f and g, of the given shapes")          \
+  MACRO(WeightedSqNorm, "ee", "1", NULL, "SqNormIso, SqNormDiag or SymSqNorm by the dimension of f: 1, d or d*d")      \
+  MACRO(WeightedSqDist, "eee", "1", "WeightedSqNorm(f,g-h)", "WeightedSqNorm(f, g - h)")                               \
+  MACRO(Mod, "eee", "equal, or 1", "f-g*Floor((f-h)/g)", "f modulo g with offset h: f - g floor((f - h) / g)")         \
+  MACRO(Round, "ei", "dim(f)", NULL, "f rounded to n decimals, halves away from zero")                                 \
+  MACRO(ClampInt, "eii", "dim(f)", "Clamp(f,n,m)", "f limited to [n, m]")                                              \
+  MACRO(IntCst, "i", "1", "n", "the constant n")                                                                       \
+  MACRO(IntInv, "i", "1", "1/n", "the constant 1/n")                                                                   \
+  MACRO(RatCst, "ii", "1", "n/m", "the constant n/m")                                                                  \
+  MACRO(BSpline, "eei", "dim(f) - n - 1", NULL, "the B-splines of degree n on the knots f, at the scalar g")           \
+  MACRO(Real2Complex, "e", "2 dim(f)", "Complex(f,Zero(d))", "f as a complex vector")                                  \
+  MACRO(Imag2Complex, "e", "2 dim(f)", "Complex(Zero(d),f)", "i f")                                                    \
+  MACRO(Conj, "e", "dim(f)", "Complex(ComplexReal(f),-ComplexImag(f))", "complex conjugate")                           \
+  MACRO(ComplexSquareAbs, "e", "dim(f) / 2", "Square(ComplexReal(f))+Square(ComplexImag(f))", "squared absolute values") \
+  MACRO(ComplexAbs, "e", "dim(f) / 2", "Sqrt(ComplexSquareAbs(f))", "absolute values")                                 \
+  MACRO(ComplexAngle, "e", "dim(f) / 2", "Atan2(ComplexImag(f),ComplexReal(f))", "arguments, between -pi and pi")      \
+  MACRO(ComplexExp1j, "e", "2 dim(f)", "Complex(Cos(f),Sin(f))", "exp(i f), f real")                                   \
+  MACRO(ComplexExp, "e", "dim(f)", "ComplexRealScal(Exp(ComplexReal(f)),ComplexExp1j(ComplexImag(f)))", "exponential") \
+  MACRO(ComplexAdd, "ee", "equal, or 2", "Complex(ComplexReal(f)+ComplexReal(g),ComplexImag(f)+ComplexImag(g))", "f + g") \
+  MACRO(ComplexSubtract, "ee", "equal, or 2", "Complex(ComplexReal(f)-ComplexReal(g),ComplexImag(f)-ComplexImag(g))", "f - g") \
+  MACRO(ComplexMult, "ee", "equal, or 2", "Complex(ComplexReal(f)*ComplexReal(g)-ComplexImag(f)*ComplexImag(g),ComplexReal(f)*ComplexImag(g)+ComplexImag(f)*ComplexReal(g))", "f g") \
+  MACRO(ComplexDivide, "ee", "equal, or 2", "ComplexRealScal(Inv(ComplexSquareAbs(g)),ComplexMult(f,Conj(g)))", "f / g") \
+  MACRO(ComplexRealScal, "ee", "dim(g)", "Complex(f*ComplexReal(g),f*ComplexImag(g))", "f g, f real")                  \
+  MACRO(ComplexScal, "ee", "dim(g)", "ComplexMult(f,g)", "f g, f a complex scalar")                                    \
+  MACRO(ComplexSum, "e", "2", "Complex(Sum(ComplexReal(f)),Sum(ComplexImag(f)))", "sum of the complex components")     \
+  MACRO(ComplexSumT, "ei", "n", NULL, "the complex scalar f repeated: n numbers re, im, re, ...")                      \
+  MACRO(Grad, "eve", "dim(v)", NULL, "adjoint of the derivative of f by the variable g, applied to h (of the dimension of f)") \
+  MACRO(Diff, "eve", "dim(f)", NULL, "derivative of f by the variable g in the direction h (of the dimension of g)")   \
+  MACRO(GradMatrix, "ev", "dim(f) dim(v)", NULL, "Jacobian of f by the variable g, row-major: dim(f) x dim(g)")        \
+  MACRO(Divergence, "ev", "1", NULL, "sum over k of d f[k] / d g[k]; f and the variable g of equal dimension")         \
+  MACRO(Laplacian, "ev", "1", NULL, "Divergence of the gradient of the scalar f by the variable g")                    \
+  MACRO(TraceOperator, "ev?e", "1", NULL, "trace of f, linear in the variable g, times h or weighted by h")            \
+  MACRO(AdjointOperator, "eve", "dim(v)", NULL, "adjoint of f, linear in the variable g, applied to h")

@@ -19,10 +19,11 @@ static const struct {
   double kernel_second; /* the same, kernel */
   double chunk;         /* seconds between looks for an interrupt */
   double poll;          /* seconds between calls of `interrupted` and `progress` */
-  int64_t rows_min, rows_max, items, columns_min;
+  int64_t rows_min, rows_max, items; /* of a block of rows; blocks aimed at */
+  int64_t columns_min, parts;        /* of a part of the columns; items aimed at where blocks are few */
   int64_t cache;        /* bytes of packed rows, or of state, per block */
 } tune = {.tiny = 2e6, .serial = 2e7, .interp_second = 1e8, .kernel_second = 4e9, .chunk = 0.01, .poll = 0.05,
-          .rows_min = 64, .rows_max = 512, .items = 64, .columns_min = 4096, .cache = 2 << 20};
+          .rows_min = 128, .rows_max = 512, .items = 16, .parts = 64, .columns_min = 4096, .cache = 2 << 20};
 
 /* ---- arguments ---- */
 
@@ -110,7 +111,7 @@ static void cut(job *j) {
   int64_t least = most < tune.rows_min ? most : tune.rows_min;
   j->block = clamp(round_up(j->rows / tune.items, 16), least, most);
   j->nblock = (j->rows + j->block - 1) / j->block;
-  int64_t wanted = j->nblock > 0 && j->nblock < tune.items ? tune.items / j->nblock : 1, possible = j->cols / tune.columns_min;
+  int64_t wanted = j->nblock > 0 && j->nblock < tune.parts ? tune.parts / j->nblock : 1, possible = j->cols / tune.columns_min;
   j->npart = clamp(wanted, 1, possible > 1 ? possible : 1);
   j->part = round_up((j->cols + j->npart - 1) / j->npart, p->tile);
   j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;

@@ -39,6 +39,10 @@ operators <- function(axis) {
     SumSoftMaxWeight = make("g*(x|y)", reduction_op = "SumSoftMaxWeight", formula2 = "b*Sin(x)"),
     Min = make("g*(x-y)*(x-b)", reduction_op = "Min"),
     Max = make("g*(x-y)*(x-b)", reduction_op = "Max"),
+    Mean = make("Exp(-g*SqDist(x,y))*b", reduction_op = "Mean"),
+    Var = make("Exp(-g*SqDist(x,y))*b", reduction_op = "Var"),
+    Prod = make("1+0.3*Exp(-g*SqDist(x,y))*b", reduction_op = "Prod"),
+    KMax = make("g*SqDist(x,y)+b[0]", reduction_op = "KMax", opt_arg = 3),
     KMin = make("g*SqDist(x,y)+b[0]", reduction_op = "KMin", opt_arg = 3),
     KMin2 = make("g*(x-y)*(x-b)", reduction_op = "KMin", opt_arg = 3)
   )
@@ -56,7 +60,7 @@ for (axis in 0:1) local({
 })
 
 test_that("gradients of gradients", {
-  for (axis in 0:1) for (op in operators(axis)[c("Sum", "LogSumExp", "LogSumExpWeight", "SumSoftMaxWeight")]) {
+  for (axis in 0:1) for (op in operators(axis)[c("Sum", "Mean", "Var", "Prod", "LogSumExp", "LogSumExpWeight", "SumSoftMaxWeight")]) {
     by_x <- genred_grad(op, "x", "e")
     more <- c(values, list(e = points(if (axis == 1) 7 else 9, ncol(do.call(op, values)), 3)))
     expect_gradient(by_x, more, c("g", "x", "y", "e"), 1e-6)

@@ -92,3 +92,10 @@ test_that("an option of the wrong kind is named", {
   }
   with_options(list(genred.threads = 0), expect_equal(op(1, 2)[1], 2))
 })
+
+test_that("the cache folder is that of R", {
+  expect_identical(genred:::user_cache_dir(), tools::R_user_dir("genred", "cache"))
+  with_env(c(R_USER_CACHE_DIR = "/somewhere"), {
+    expect_identical(genred:::user_cache_dir(), tools::R_user_dir("genred", "cache"))
+  })
+})

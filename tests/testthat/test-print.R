@@ -23,7 +23,7 @@ test_that("every reduction has its line", {
   expect_identical(line("SoftMax", axis = 1, formula2 = "Y"), "a[i] = sum_j exp(X * Y) * (Y) / sum_j exp(X * Y)")
   all <- names(genred:::reduction_forms)
   for (name in all) {
-    text <- line(name, axis = 1, opt_arg = if (grepl("KMin", name)) 2, formula2 = if (grepl("Weight", name)) "Y")
+    text <- line(name, axis = 1, opt_arg = if (grepl("KMin|KMax", name)) 2, formula2 = if (grepl("Weight", name)) "Y")
     expect_no_match(text, "[{}]")
   }
 })

@@ -1,25 +1,31 @@
 typedef long long int64;
 enum { NROW = 164, NCOL = 100, TILE = 16, G = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
+#define GR_APART static __attribute__((noinline, unused))
 GR_FN V v_square(V a) { return a * a; }
 
 /* One component of nr rows, into vectors that lie NROW vectors apart; the last is padded with copies. */
-GR_FN void take_rows(const double *x, int nr, T *to) {
-  for (int m = 0; m < nr; m += GR_L, to += (long)NROW * GR_L)
-    for (int l = 0; l < GR_L; l++) to[l] = (T)x[m + l < nr ? m + l : nr - 1];
+GR_APART void take_rows(const double *x, int nr, T *to) {
+  int m = 0;
+  for (; m + GR_L <= nr; m += GR_L, to += (long)NROW * GR_L) v_store(to, v_of(vd_load(x + m)));
+  if (m == nr) return;
+  VD last = vd_set(x[nr - 1]);
+  for (int l = 0; m + l < nr; l++) last[l] = x[m + l];
+  v_store(to, v_of(last));
 }
 
 /* One component of nc columns, padded to whole vectors and groups with copies of the last. */
-GR_FN void take_columns(const double *x, int nc, T *to) {
-  for (int c = 0; c < nc; c++) to[c] = (T)x[c];
-  for (int c = nc; c % 16; c++) to[c] = to[nc - 1];
+GR_APART void take_columns(const double *x, int nc, T *to) {
+  int c = 0;
+  for (; c + GR_L <= nc; c += GR_L) v_store(to + c, v_of(vd_load(x + c)));
+  for (; c < nc; c++) to[c] = (T)x[c];
+  for (; c % 16; c++) to[c] = to[nc - 1];
 }
 
 /* dim components of nc columns: from staged to packed in groups. */
-GR_FN void pack_columns(const T *from, int nc, int dim, T *to) {
+GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
   for (int c = 0; c < nc; c += G, to += (long)NCOL * G)
-    for (int k = 0; k < dim; k++)
-      for (int q = 0; q < G; q++) to[k * G + q] = from[k * TILE + c + q];
+    for (int k = 0; k < dim; k++) __builtin_memcpy(to + k * G, from + k * TILE + c, G * sizeof(T));
 }
 
 /* Parameters, and what depends on them only. */

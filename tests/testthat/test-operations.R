@@ -1,0 +1,33 @@
+test_that("the operation table is a data frame and a help page shows all of it", {
+  ops <- genred_operations()
+  expect_s3_class(ops, "data.frame")
+  expect_named(ops, c("name", "arguments", "dimension", "meaning", "kind", "derivative"))
+  expect_false(anyDuplicated(ops$name) > 0)
+  expect_true(all(nzchar(ops$meaning) & nzchar(ops$dimension)))
+  rd <- utils::capture.output(tools::Rd2txt(utils:::.getHelpFile(help("genred_operations", package = "genred")), fragment = FALSE))
+  text <- paste(gsub("_\b", "", rd), collapse = " ")
+  for (name in ops$name) expect_true(grepl(paste0(name, "("), text, fixed = TRUE), info = name)
+})
+
+test_that("the reductions that KeOps does not have, against base R", {
+  x <- points(5, 1); y <- points(8, 1)
+  d <- outer(drop(x), drop(y), "-")
+  make <- function(red, f = "x-y", ...) Genred(f, c("x = Vi(1)", "y = Vj(1)"), red, axis = 1, dtype = "float64", ...)
+  for (backend in backends()) {
+    expect_close(make("Mean")(x, y, backend = backend), cbind(rowMeans(d)), 1e-13)
+    expect_close(make("Var")(x, y, backend = backend), cbind(apply(d, 1, var)), 1e-13)
+    expect_close(make("Prod")(x, y, backend = backend), cbind(apply(d, 1, prod)), 1e-13)
+    expect_identical(make("Count", "x<y")(x, y, backend = backend), cbind(as.numeric(rowSums(d < 0))))
+    expect_identical(make("Any", "y>x+1")(x, y, backend = backend), cbind(as.numeric(rowSums(d < -1) > 0)))
+    expect_identical(make("All", "y<x+1")(x, y, backend = backend), cbind(as.numeric(rowSums(d <= -1) == 0)))
+    expect_close(make("KMax", opt_arg = 3)(x, y, backend = backend), t(apply(d, 1, sort, decreasing = TRUE))[, 1:3], 1e-15)
+    expect_identical(make("ArgKMax", opt_arg = 3)(x, y, backend = backend), t(apply(d, 1, order, decreasing = TRUE))[, 1:3])
+    none <- points(0, 1)
+    expect_identical(make("Count")(x, none, backend = backend), matrix(0, 5, 1))
+    expect_identical(make("Any")(x, none, backend = backend), matrix(0, 5, 1))
+    expect_identical(make("All")(x, none, backend = backend), matrix(1, 5, 1))
+    expect_identical(make("Prod")(x, none, backend = backend), matrix(1, 5, 1))
+    expect_true(all(is.nan(make("Mean")(x, none, backend = backend))))
+    expect_true(all(is.nan(make("Var")(x, y[1, , drop = FALSE], backend = backend))))
+  }
+})
