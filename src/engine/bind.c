@@ -388,6 +388,21 @@ static gr_ref rewrite_BSpline(binder *b, const gr_ast *a, const actuals *x) {
   return y.expr[2];
 }
 
+/* Recurrence up to f + 10, then the asymptotic series; by reflection below 0.5.  An expression like others, so that it has
+ * derivatives of any order (Abramowitz and Stegun 6.4.6, .7, .12). */
+static gr_ref rewrite_Trigamma(binder *b, const gr_ast *a, const actuals *x) {
+  actuals y = {.nexpr = 2};
+  y.expr[0] = bind_text(b, a, "IfElse(f-0.5,f,1-f)", x);
+  y.expr[1] = bind_text(b, a, "Inv(Square(f+10))", &y);
+  actuals z = {.expr = {y.expr[0], y.expr[1]}, .nexpr = 2};
+  z.expr[1] = bind_text(b, a,
+                        "Inv(Square(f))+Inv(Square(f+1))+Inv(Square(f+2))+Inv(Square(f+3))+Inv(Square(f+4))+Inv(Square(f+5))"
+                        "+Inv(Square(f+6))+Inv(Square(f+7))+Inv(Square(f+8))+Inv(Square(f+9))+Inv(f+10)+g/2"
+                        "+g*Inv(f+10)*(1/6-g*(1/30-g*(1/42-g*(1/30-g*(5/66-g*(691/2730-g*7/6))))))", &z);
+  y = (actuals){.expr = {x->expr[0], z.expr[1]}, .nexpr = 2};
+  return bind_text(b, a, "IfElse(f-0.5,g,9.869604401089358/Square(Sin(3.141592653589793*f))-g)", &y);
+}
+
 /* An odd number of components ends with a real part. */
 static gr_ref rewrite_ComplexSumT(binder *b, const gr_ast *a, const actuals *x) {
   actuals y = *x;
@@ -490,6 +505,7 @@ static rewrite *const rewrites[OP_COUNT] = {[OP_MatVecMult] = rewrite_MatVecMult
                                             [OP_Round] = rewrite_Round,
                                             [OP_BSpline] = rewrite_BSpline,
                                             [OP_ComplexSumT] = rewrite_ComplexSumT,
+                                            [OP_Trigamma] = rewrite_Trigamma,
                                             [OP_Grad] = rewrite_Grad,
                                             [OP_Diff] = rewrite_Diff,
                                             [OP_GradMatrix] = rewrite_GradMatrix,

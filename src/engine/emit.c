@@ -436,7 +436,13 @@ static const struct {
             {"log", {OP_Log, OP_Powf, OP_XLogX, OP_SoftDTW_SqDist}},
             {"sin", {OP_Sin, OP_Cos, OP_SinXDivX}},
             {"asin", {OP_Asin, OP_Acos}},
-            {"atan", {OP_Atan, OP_Atan2}}};
+            {"atan", {OP_Atan, OP_Atan2}},
+            {"tan", {OP_Tan}},
+            {"hyp", {OP_Tanh, OP_Sinh, OP_Cosh, OP_Expm1}},
+            {"log1p", {OP_Log1p, OP_Softplus}},
+            {"sigmoid", {OP_Sigmoid}},
+            {"erf", {OP_Erf, OP_Erfc}},
+            {"gamma", {OP_Lgamma, OP_Digamma}}};
 
 static bool op_used(const gr_emitter *e, gr_op op) {
   for (gr_ref r = 0; r < e->p->dag->n; r++)

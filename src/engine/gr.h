@@ -175,6 +175,8 @@ int gr_op_find(const char *name); /* by exact name, or by its lower-case spellin
 const char *gr_op_signature(gr_op op);
 const char *const *gr_op_names(void); /* OP_COUNT of them */
 double ref_powi(double a, int n);
+double ref_softplus(double a);
+double ref_digamma(double a);
 
 /* A TensorDot in normal form: integers nkeep, ncont, then per axis (kept ones in the order of the result, then contracted
  * ones) its size and its strides in the result, in f and in g. */

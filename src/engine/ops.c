@@ -7,6 +7,18 @@
 #include "gr.h"
 
 double ref_powi(double a, int n) { return pow(a, n); }
+double ref_softplus(double a) { return a > 0 ? a + log1p(exp(-a)) : log1p(exp(a)); }
+
+/* By recurrence up to 10, then the asymptotic series; by reflection below 0 (Abramowitz and Stegun 6.3.5, .7, .18). */
+double ref_digamma(double a) {
+  const double pi = 3.14159265358979323846;
+  if (a <= 0) return a == floor(a) ? NAN : ref_digamma(1 - a) - pi / tan(pi * (a - floor(a)));
+  double sum = 0;
+  for (; a < 10; a++) sum -= 1 / a;
+  double z = 1 / (a * a);
+  return sum + log(a) - 0.5 / a -
+         z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12))))));
+}
 
 /* ---- reference functions of the element-wise operations ---- */
 

@@ -82,6 +82,40 @@
      "0", "largest integer not above f")                                                                               \
   EW(RoundAway, 1, 3, "v_round(@a)", round(a), -9, 9,                                                                  \
      "0", "nearest integer, halves away from zero")                                                                    \
+  EW(Tan, 1, 20, "v_tan(@a)", tan(a), -1.3, 1.3,                                                                       \
+     "e*(1+Square(o))", "tangent")                                                                                     \
+  EW(Tanh, 1, 24, "v_tanh(@a)", tanh(a), -4, 4,                                                                        \
+     "e*(1-Square(o))", "hyperbolic tangent")                                                                          \
+  EW(Sinh, 1, 24, "v_sinh(@a)", sinh(a), -3, 3,                                                                        \
+     "e*Cosh(f)", "hyperbolic sine")                                                                                   \
+  EW(Cosh, 1, 24, "v_cosh(@a)", cosh(a), -3, 3,                                                                        \
+     "e*Sinh(f)", "hyperbolic cosine")                                                                                 \
+  EW(Sigmoid, 1, 22, "v_sigmoid(@a)", 1 / (1 + exp(-a)), -20, 20,                                                      \
+     "e*o*Sigmoid(-f)", "1 / (1 + exp(-f))")                                                                           \
+  EW(Softplus, 1, 40, "v_softplus(@a)", ref_softplus(a), -20, 20,                                                      \
+     "e*Sigmoid(f)", "log(1 + exp(f))")                                                                                \
+  EW(Log1p, 1, 20, "v_log1p(@a)", log1p(a), 0, 4,                                                                      \
+     "e/(1+f)", "log(1 + f)")                                                                                          \
+  EW(Expm1, 1, 20, "v_expm1(@a)", expm1(a), -4, 4,                                                                     \
+     "e*(o+1)", "exp(f) - 1")                                                                                          \
+  EW(Erf, 1, 30, "v_erf(@a)", erf(a), -3, 3,                                                                           \
+     "1.1283791670955126*e*Exp(-Square(f))", "error function")                                                         \
+  EW(Erfc, 1, 34, "v_erfc(@a)", erfc(a), -3, 3,                                                                        \
+     "-1.1283791670955126*e*Exp(-Square(f))", "1 less the error function")                                             \
+  EW(Lgamma, 1, 80, "v_lgamma(@a)", lgamma(a), 0.1, 9,                                                                 \
+     "e*Digamma(f)", "logarithm of the absolute value of the gamma function")                                          \
+  EW(Digamma, 1, 80, "v_digamma(@a)", ref_digamma(a), 0.1, 9,                                                          \
+     "e*Trigamma(f)", "derivative of Lgamma")                                                                          \
+  EW(Ceil, 1, 1, "v_ceil(@a)", ceil(a), -9, 9,                                                                         \
+     "0", "smallest integer not below f")                                                                              \
+  EW(Hypot, 2, 14, "v_hypot(@a, @b)", hypot(a, b), -2, 2,                                                              \
+     "e*f/(o+Equal(o,0)); e*g/(o+Equal(o,0))", "sqrt(f^2 + g^2) without overflow")                                     \
+  EW(And, 2, 3, "v_bool((VI)(@a != 0) & (VI)(@b != 0))", a != 0 && b != 0, -2, 2,                                      \
+     "0; 0", "1 where neither f nor g is 0, else 0")                                                                   \
+  EW(Or, 2, 3, "v_bool((VI)(@a != 0) | (VI)(@b != 0))", a != 0 || b != 0, -2, 2,                                       \
+     "0; 0", "1 where f or g is not 0, else 0")                                                                        \
+  EW(Not, 1, 2, "v_bool(@a == 0)", a == 0, -2, 2,                                                                      \
+     "0", "1 where f is 0, else 0")                                                                                    \
   EW(Clamp, 3, 2, "v_clamp(@a, @b, @c)", a<b ? b : a> c ? c : a, -2, 2,                                                \
      "IfElse(f-g,IfElse(h-f,e,0),0); IfElse(f-g,0,e); IfElse(f-g,IfElse(h-f,0,e),0)", "f limited to [g, h]")           \
   EW(IfElse, 3, 2, "v_ifelse(@a, @b, @c)", a >= 0 ? b : c, -2, 2,                                                      \
@@ -140,6 +174,7 @@
   MACRO(IntCst, "i", "1", "n", "the constant n")                                                                       \
   MACRO(IntInv, "i", "1", "1/n", "the constant 1/n")                                                                   \
   MACRO(RatCst, "ii", "1", "n/m", "the constant n/m")                                                                  \
+  MACRO(Trigamma, "e", "equal, or 1", NULL, "derivative of Digamma")                                                   \
   MACRO(BSpline, "eei", "dim(f) - n - 1", NULL, "the B-splines of degree n on the knots f, at the scalar g")           \
   MACRO(Real2Complex, "e", "2 dim(f)", "Complex(f,Zero(d))", "f as a complex vector")                                  \
   MACRO(Imag2Complex, "e", "2 dim(f)", "Complex(Zero(d),f)", "i f")                                                    \

@@ -6,15 +6,32 @@
  *             GR_F64       1: T is double, else float
  *             GR_VBYTES    bytes of V: 16, 32 or 64; if not given, the widest the target has
  *             GR_LEAN      leaves out the groups not asked for by GR_USE_exp, GR_USE_log (log, xlogx), GR_USE_sin (sin,
- *                          cos, sinxdivx), GR_USE_asin (asin, acos), GR_USE_atan (atan, atan2)
+ *                          cos, sinxdivx), GR_USE_tan, GR_USE_asin (asin, acos), GR_USE_atan (atan, atan2), GR_USE_hyp
+ *                          (sinh, cosh, tanh, expm1), GR_USE_log1p (log1p, softplus), GR_USE_sigmoid, GR_USE_erf (erf,
+ *                          erfc), GR_USE_gamma (lgamma, digamma); a group brings those it needs
  * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions; errors are at most
- *           4 units in the last place, mostly below 2; with or without contraction of a*b+c to an FMA.
- *           Nothing has external linkage, and libm is called only for lanes of v_sin and v_cos above GR_TRIG_MAX (and,
+ *           4 units in the last place, mostly below 2; with or without contraction of a*b+c to an FMA.  Exceptions:
+ *           v_lgamma and v_digamma of negative arguments, see there; results whose exp is flushed to 0, see v_exp.
+ *           Nothing has external linkage, and libm is called only for lanes of v_sin, v_cos, v_tan above GR_TRIG_MAX (and,
  *           unoptimized or where the target has no such instruction, by v_sqrt and v_floor).
  * Method    argument reduction after Cody and Waite (constants in pieces so short that their multiples are exact), then
  *           polynomials made for this file: least squares on Chebyshev nodes with Lawson's reweighting, in 260 bits,
  *           one coefficient rounded at a time and the others fitted again.  Each is given with its largest error
  *           relative to the function. */
+
+#ifdef GR_USE_gamma
+#define GR_USE_log 1
+#define GR_USE_sin 1
+#endif
+#ifdef GR_USE_tan
+#define GR_USE_sin 1
+#endif
+#ifdef GR_USE_log1p
+#define GR_USE_log 1
+#endif
+#if defined(GR_USE_log1p) || defined(GR_USE_hyp) || defined(GR_USE_sigmoid) || defined(GR_USE_erf)
+#define GR_USE_exp 1
+#endif
 
 #if GR_F64
 typedef double T;
@@ -191,6 +208,8 @@ GR_FN V v_floor(V a) {
 #endif
 }
 
+GR_FN V v_ceil(V a) { return -v_floor(-a); }
+
 GR_FN V v_round(V a) { /* the fraction is exact, so 0.49999997 is below one half */
   V b = v_abs(a), n = v_floor(b);
   return gr_signed(n + v_bool(b - n >= GR_K(0.5f, 0.5)), a);
@@ -202,6 +221,17 @@ GR_FN V v_relu(V a) { return v_max(v_set(0), a); }
 GR_FN V v_clamp(V a, V lo, V hi) { return v_sel(a < lo, lo, v_min(hi, a)); }
 GR_FN V v_ifelse(V a, V b, V c) { return v_sel(a >= 0, b, c); }
 GR_FN V v_rsqrt(V a) { return v_sel(a == 0, v_set(0), 1 / v_sqrt(a)); }
+
+/* sqrt(a^2 + b^2): far from 1 both are scaled so that their squares are normal numbers.  Inf beats NaN. */
+GR_FN V v_hypot(V a, V b) {
+  const T up = GR_K(0x1p100f, 0x1p700), down = GR_K(0x1p-66f, 0x1p-520);
+  a = v_abs(a), b = v_abs(b);
+  V m = v_max(a, b);
+  VI large = m > GR_K(0x1p62f, 0x1p510), small = m < GR_K(0x1p-50f, 0x1p-450);
+  V s = v_sel(large, v_set(down), v_sel(small, v_set(up), v_set(1))), x = a * s, y = b * s;
+  V h = v_sqrt(x * x + y * y) * v_sel(large, v_set(1 / down), v_sel(small, v_set(1 / up), v_set(1)));
+  return v_sel((VI)(a == GR_INF) | (VI)(b == GR_INF), v_set(GR_INF), h);
+}
 
 /* a^n by squaring; n is a constant, so only the products remain. */
 GR_FN V v_powi(V a, int n) {
@@ -227,42 +257,96 @@ _Pragma("GCC unroll 32")
 /* ---- exp --------------------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_exp)
-/* a = n ln2 + r and exp(a) = 2 exp(r) * 2^(n-1): the factor 2 makes 2^(n-1) a normal number up to the overflow.
- * Limits beyond which the result is Inf or 0 anyway keep n in range; NaN passes them.  The exponent field of 2^(n-1) is
- * the low bits of z, and 0 at the lower limit: results below 2^-125.5 (float), 2^-1021.5 (double) are 0, which
- * also avoids the slow arithmetic with subnormal numbers.  2 exp(r) = 2 + 2r + r^2 q(r), to 2^-28 and 2^-57. */
-GR_FN V v_exp(V a) {
-  const T near = GR_NEAR + (GR_BIAS - 1);
-  a = v_min(v_set(GR_K(89, 710)), v_max(v_set(GR_K(-87.5f, -708.5)), a));
-  V z = a * GR_K(0x1.715476p0f, 0x1.71547652b82fep0) + near, n = z - near;
-  V r = a - n * GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1);
-  r = r - n * GR_K(0x1.7f7d1cp-20f, 0x1.3de6af278ece6p-42);
+/* a - lo = n ln2 + r with n = z - near: returns r. */
+GR_FN V gr_exp_reduce(V a, V lo, T near, V *z) {
+  *z = (a - lo) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0) + near;
+  V n = *z - near, r = a - n * GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1);
+  return (r - lo) - n * GR_K(0x1.7f7d1cp-20f, 0x1.3de6af278ece6p-42);
+}
+
+/* q where 2 exp(r) = 2 + 2r + r^2 q, to 2^-28 and 2^-57. */
+GR_FN V gr_exp_tail(V r) {
 #if GR_F64
   V x = r * r; /* even and odd powers apart: half as long a chain as Horner's */
   V even = GR_P3(x, 0x1.6c16c1847d148p-9, 0x1.a0199949bacap-15, 0x1.28ae142281a7p-21);
   V odd = GR_P3(x, 0x1.a01a01398ac66p-12, 0x1.71df04f2ded97p-18, 0x1.adb0e935b2e56p-25);
-  V q = GR_P3(x, 0x1.000000000000ap0, 0x1.55555555506abp-4, even) +
-        r * GR_P3(x, 0x1.5555555555507p-2, 0x1.1111111124be4p-6, odd);
+  return GR_P3(x, 0x1.000000000000ap0, 0x1.55555555506abp-4, even) +
+         r * GR_P3(x, 0x1.5555555555507p-2, 0x1.1111111124be4p-6, odd);
 #else
-  V q = GR_P3(r, 0x1.fffffcp-1f, 0x1.555492p-2f, GR_P3(r, 0x1.5558bp-4f, 0x1.12398cp-6f, 0x1.6a4d18p-9f));
+  return GR_P3(r, 0x1.fffffcp-1f, 0x1.555492p-2f, GR_P3(r, 0x1.5558bp-4f, 0x1.12398cp-6f, 0x1.6a4d18p-9f));
 #endif
-  return (2 + r * (2 + r * q)) * (V)((VI)z << GR_MANT);
+}
+
+/* exp(a - lo), or for half = 1 and a >= 0 its half, which overflows later.
+ * exp = 2 exp(r) * 2^(n-1): the factor 2 makes 2^(n-1) a normal number up to the overflow.  Limits beyond which the
+ * result is Inf or 0 anyway keep n in range; NaN passes them.  The exponent field of 2^(n-1) is the low bits of z, and 0
+ * at the lower limit: results below 2^-125.5 (float), 2^-1021.5 (double) are 0, which also avoids the slow arithmetic
+ * with subnormal numbers. */
+GR_FN V gr_exp(V a, V lo, int half) {
+  a = v_min(v_set(half ? GR_K(89.7f, 710.6) : GR_K(89, 710)), v_max(v_set(GR_K(-87.5f, -708.5)), a));
+  V z, r = gr_exp_reduce(a, lo, GR_NEAR + (GR_BIAS - 1 - half), &z);
+  return (2 + r * (2 + r * gr_exp_tail(r))) * (V)((VI)z << GR_MANT);
+}
+
+GR_FN V v_exp(V a) { return gr_exp(a, v_set(0), 0); }
+#endif
+
+#if !defined(GR_LEAN) || defined(GR_USE_sigmoid)
+GR_FN V v_sigmoid(V a) { return 1 / (1 + v_exp(-a)); }
+#endif
+
+/* ---- sinh, cosh, tanh, expm1 ------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_hyp)
+/* As v_exp, with s = 2^(n-1) and t = 1/s: 2 exp(r) - 2 has no constant term to lose the others in. */
+GR_FN V gr_expm1(V a) {
+  a = v_min(v_set(GR_K(89, 710)), v_max(v_set(GR_K(-20, -40)), a));
+  V z, r = gr_exp_reduce(a, v_set(0), GR_NEAR + (GR_BIAS - 1), &z);
+  GR_VN s = (GR_VN)z << GR_MANT, t = ((GR_TU)(2 * GR_BIAS) << GR_MANT) - s;
+  return ((2 - (V)t) + (2 * r + r * r * gr_exp_tail(r))) * (V)s;
+}
+
+GR_FN V v_expm1(V a) { return v_sel(a == 0, a, gr_expm1(a)); } /* keeps -0.0 */
+
+GR_FN V v_tanh(V a) { /* 1 from the limit on */
+  V t = gr_expm1(v_min(v_set(GR_K(20, 40)), 2 * v_abs(a)));
+  return gr_signed(t / (2 + t), a);
+}
+
+/* Below 1 a series, to 2^-31 and 2^-61; above, e = exp(|a|) / 2 and 1 / (4 e). */
+GR_FN V v_sinh(V a) {
+  V b = v_abs(a), e = gr_exp(b, v_set(0), 1), z = b * b;
+#if GR_F64
+  V p = GR_P3(z, 0x1.ae6470e70c6b6p-26, 0x1.61168859988d1p-33, 0x1.b5ecc96c90fe5p-41);
+  p = GR_P4(z, z * z, 0x1.5555555555556p-3, 0x1.111111111101ap-7, 0x1.a01a01a038032p-13,
+            (0x1.71de3a3a1005ep-19 + z * p));
+#else
+  V p = GR_P4(z, z * z, 0x1.555556p-3f, 0x1.1110e2p-7f, 0x1.a0214p-13f, 0x1.75acbp-19f);
+#endif
+  return gr_signed(v_sel(b < 1, b + b * z * p, e - GR_K(0.25f, 0.25) / e), a);
+}
+
+GR_FN V v_cosh(V a) {
+  V e = gr_exp(v_abs(a), v_set(0), 1);
+  return e + GR_K(0.25f, 0.25) / e;
 }
 #endif
 
 /* ---- log --------------------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_log)
-/* a = 2^k (1+f) with 1+f in [sqrt(1/2), sqrt(2)), s = f/(2+f): log(1+f) = 2 atanh(s) = 2s + s R(s^2), and 2s is
- * f - f^2/2 + s f^2/2, where the largest term is exact.  R to 2^-30 and 2^-59. */
-GR_FN V v_log(V a) {
+/* a = 2^k (1+f) with 1+f in [sqrt(1/2), sqrt(2)), for a normal and positive: returns f. */
+GR_FN V gr_log_reduce(V a, V *k) {
   const TI root = GR_K(0x3f3504f3, 0x3fe6a09e667f3bcdLL); /* bits of sqrt(1/2) */
   const T up = GR_K(0x1p23f, 0x1p52);
-  VI low = a < GR_K(0x1p-126f, 0x1p-1022); /* subnormal: scaled up */
-  VI t = (VI)((GR_VN)v_sel(low, a * up, a) + (((GR_TU)GR_BIAS << GR_MANT) - (GR_TU)root)); /* wraps for NaN */
-  V k = (V)((VI)((GR_VN)t >> GR_MANT) | (VI)v_set(up)) - (up + GR_BIAS); /* exponent to T by way of the bits */
-  k -= (V)(low & (VI)v_set(GR_MANT));
-  V f = (V)((t & (((TI)1 << GR_MANT) - 1)) + root) - 1;
+  VI t = (VI)((GR_VN)a + (((GR_TU)GR_BIAS << GR_MANT) - (GR_TU)root)); /* wraps for NaN */
+  *k = (V)((VI)((GR_VN)t >> GR_MANT) | (VI)v_set(up)) - (up + GR_BIAS); /* exponent to T by way of the bits */
+  return (V)((t & (((TI)1 << GR_MANT) - 1)) + root) - 1;
+}
+
+/* k ln2 + log(1+f).  With s = f/(2+f), log(1+f) = 2 atanh(s) = 2s + s R(s^2), and 2s is f - f^2/2 + s f^2/2, where the
+ * largest term is exact.  R to 2^-30 and 2^-59. */
+GR_FN V gr_log_sum(V k, V f) {
   V s = f / (2 + f), h = GR_K(0.5f, 0.5) * f * f, z = s * s;
 #if GR_F64
   V z2 = z * z;
@@ -272,7 +356,13 @@ GR_FN V v_log(V a) {
   V R = z * ((0x1.31e1f2p-2f * z + 0x1.995ecep-2f) * z + 0x1.55557ap-1f);
 #endif
   const T ln2_hi = GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1), ln2_lo = GR_K(0x1.7f7d1cp-20f, 0x1.3de6af278ece6p-42);
-  V y = k * ln2_hi - ((h - (s * (h + R) + k * ln2_lo)) - f);
+  return k * ln2_hi - ((h - (s * (h + R) + k * ln2_lo)) - f);
+}
+
+GR_FN V v_log(V a) {
+  VI low = a < GR_K(0x1p-126f, 0x1p-1022); /* subnormal: scaled up */
+  V k, f = gr_log_reduce(v_sel(low, a * GR_K(0x1p23f, 0x1p52), a), &k);
+  V y = gr_log_sum(k - (V)(low & (VI)v_set(GR_MANT)), f);
   V edge = v_sel(a == 0, v_set(-GR_INF), v_sel(a < 0, v_set(GR_NAN), a)); /* Inf and NaN stay */
   return v_sel((VI)(a > 0) & (VI)(a < GR_INF), y, edge);
 }
@@ -280,19 +370,36 @@ GR_FN V v_log(V a) {
 GR_FN V v_xlogx(V a) { return v_sel(a == 0, v_set(0), a * v_log(a)); }
 #endif
 
-/* ---- sin, cos ---------------------------------------------------------------------------------------------------- */
+#if !defined(GR_LEAN) || defined(GR_USE_log1p)
+/* log(u) for u = 1+a as rounded, plus the c/u that the rounding lost; where k = 0, f is a itself. */
+GR_FN V v_log1p(V a) {
+  V u = 1 + a, c = a - (u - 1), k, f = gr_log_reduce(u, &k);
+  VI near = k == 0;
+  V y = gr_log_sum(k, v_sel(near, a, f)) + v_sel(near, v_set(0), c / u);
+  V edge = v_sel(u == 0, v_set(-GR_INF), v_sel(u < 0, v_set(GR_NAN), a)); /* -0.0, Inf and NaN stay */
+  return v_sel((VI)(u > 0) & (VI)(u < GR_INF) & (VI)(a != 0), y, edge);
+}
+
+GR_FN V v_softplus(V a) { return v_max(v_set(0), a) + v_log1p(v_exp(-v_abs(a))); }
+#endif
+
+/* ---- sin, cos, tan ----------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_sin)
 #define GR_TRIG_MAX GR_K(0x1p11f, 0x1p20) /* up to here n below has so few bits that n times a piece of pi/2 is exact */
 
-static __attribute__((noinline, cold, unused)) void gr_trig_large(T *y, const T *a, int cosine) {
+enum { GR_SIN, GR_COS, GR_TAN };
+
+static __attribute__((noinline, cold, unused)) void gr_trig_large(T *y, const T *a, int fn) {
   for (int l = 0; l < GR_L; l++)
     if (a[l] > GR_TRIG_MAX)
-      y[l] = cosine ? GR_K(__builtin_cosf, __builtin_cos)(a[l]) : GR_K(__builtin_sinf, __builtin_sin)(a[l]);
+      y[l] = fn == GR_COS   ? GR_K(__builtin_cosf, __builtin_cos)(a[l])
+             : fn == GR_SIN ? GR_K(__builtin_sinf, __builtin_sin)(a[l])
+                            : GR_K(__builtin_tanf, __builtin_tan)(a[l]);
 }
 
-/* sin(a) or cos(a) for a >= 0 (or NaN).  a = n pi/2 + r; sin(r) to 2^-28 and 2^-58, cos(r) to 2^-33 and 2^-63. */
-GR_FN V gr_trig(V a, int cosine) {
+/* fn(a) for a >= 0 (or NaN).  a = n pi/2 + r; sin(r) to 2^-28 and 2^-58, cos(r) to 2^-33 and 2^-63. */
+GR_FN V gr_trig(V a, int fn) {
   V z = a * GR_K(0x1.45f306p-1f, 0x1.45f306dc9c883p-1) + GR_NEAR, n = z - GR_NEAR;
   V r = a - n * GR_K(0x1.921p0f, 0x1.921fb544p0);
   r = r - n * GR_K(0x1.f6ap-13f, 0x1.0b4611a6p-34);
@@ -311,16 +418,23 @@ GR_FN V gr_trig(V a, int cosine) {
 #endif
   s = r + r * x * s;
   c = (1 - GR_K(0.5f, 0.5) * x) + x * x * c;
-  VI quadrant = (VI)z + (TI)cosine;
-  V y = v_sel(-(quadrant & 1), c, s);
-  y = (V)((VI)y ^ ((quadrant & 2) << (GR_TBYTES * 8 - 2)));
-  if (__builtin_expect(vi_any(a > GR_TRIG_MAX), 0)) gr_trig_large((T *)&y, (const T *)&a, cosine);
+  VI quadrant = (VI)z + (TI)(fn == GR_COS), odd = -(quadrant & 1);
+  V y = v_sel(odd, c, s);
+  if (fn == GR_TAN)
+    y = gr_signed(y, (V)(odd & GR_SIGN)) / v_sel(odd, s, c);
+  else
+    y = (V)((VI)y ^ ((quadrant & 2) << (GR_TBYTES * 8 - 2)));
+  if (__builtin_expect(vi_any(a > GR_TRIG_MAX), 0)) gr_trig_large((T *)&y, (const T *)&a, fn);
   return y;
 }
 
-GR_FN V v_sin(V a) { return gr_signed(gr_trig(v_abs(a), 0), a); }
-GR_FN V v_cos(V a) { return gr_trig(v_abs(a), 1); }
-GR_FN V v_sinxdivx(V a) { return v_sel(a == 0, v_set(1), gr_trig(v_abs(a), 0) / v_abs(a)); }
+GR_FN V v_sin(V a) { return gr_signed(gr_trig(v_abs(a), GR_SIN), a); }
+GR_FN V v_cos(V a) { return gr_trig(v_abs(a), GR_COS); }
+GR_FN V v_sinxdivx(V a) { return v_sel(a == 0, v_set(1), gr_trig(v_abs(a), GR_SIN) / v_abs(a)); }
+#endif
+
+#if !defined(GR_LEAN) || defined(GR_USE_tan)
+GR_FN V v_tan(V a) { return gr_signed(gr_trig(v_abs(a), GR_TAN), a); }
 #endif
 
 /* ---- asin, acos -------------------------------------------------------------------------------------------------- */
@@ -391,5 +505,189 @@ GR_FN V v_atan2(V y, V x) {
   p = v_sel(steep, GR_PI_2 - (p - GR_PI_2_LO), p);
   p = v_sel((VI)x < 0, 2 * GR_PI_2 - (p - 2 * GR_PI_2_LO), p); /* the bits of -0.0 are negative, too */
   return gr_signed(p, y);
+}
+#endif
+
+/* ---- erf, erfc --------------------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_erf)
+/* erf(a) for |a| <= 1/2, to 2^-29 and 2^-55. */
+GR_FN V gr_erf_near(V a) {
+  V z = a * a, z2 = z * z;
+#if GR_F64
+  V p = GR_P4(z, z2, 0x1.565bcb3147f41p-8, -0x1.c02d182e9de58p-11, 0x1.f9853e2a9b0fdp-14, -0x1.f178c51d5ad19p-17);
+  p = GR_P4(z, z2, 0x1.06eba8214db68p-3, -0x1.812746b03796ap-2, 0x1.ce2f21a037876p-4, -0x1.b82ce30c1ae9bp-6) +
+      z2 * z2 * (p + z2 * z2 * 0x1.85c0fcdd1da5p-20);
+#else
+  V p = GR_P4(z, z2, 0x1.06eba8p-3f, -0x1.812734p-2f, 0x1.ce255p-4f, -0x1.b66ab6p-6f) + z2 * z2 * 0x1.356342p-8f;
+#endif
+  return a + a * p;
+}
+
+/* erfc(b) for b >= 1/2: exp(-b^2) times erfc(b) exp(b^2) = P(t) q with q = 1/(b+K), t = (b-K) q, P to 2^-29 and 2^-56.
+ * h is b in so few bits that h^2 is exact, and the rest of b^2 goes to exp apart.  What the sums b+K and P = c + t p lose
+ * to rounding is added at the end.  From the limit on it is 0. */
+GR_FN V gr_erfc_far(V b) {
+  b = v_min(v_set(GR_K(11, 28)), b);
+  V h = (V)((VI)b & ~GR_K(0xfff, 0x7ffffffLL)), e = gr_exp(-h * h, (b - h) * (b + h), 0);
+  const T K = GR_K(2.3125f, 2.25), c = GR_K(0x1.0b3444p0f, 0x1.0a3667d87642cp0);
+  V s = b + K, s_lo = v_sel(b > K, K - (s - b), b - (s - K));
+  V q = 1 / s, t = (b - K) * q, t2 = t * t, t4 = t2 * t2;
+#if GR_F64
+  V p = GR_P4(t, t2, -0x1.3aa29eb268421p-21, 0x1.47873432d174cp-23, 0x1.c3af666e1e0b7p-23, -0x1.5f1d31661edeap-32) + t4 * -0x1.2a0707c0483e7p-25;
+  p = GR_P4(t, t2, 0x1.c208d91cf2907p-18, 0x1.78cd5bc9cd002p-18, 0x1.4f5c56d23bec4p-22, -0x1.572637f6af1bfp-20) + t4 * p;
+  p = GR_P4(t, t2, 0x1.2b98731e575ap-12, 0x1.8c741f674e653p-16, -0x1.ace2fdabff5c6p-15, -0x1.0fa949092eb15p-16) + t4 * p;
+  p = GR_P4(t, t2, 0x1.7e081eac5a6c3p-7, -0x1.a1e7d0c6686ffp-11, -0x1.acc7d826cff47p-10, 0x1.529a77050d558p-14) + t4 * p;
+  p = GR_P4(t, t2, -0x1.8100c5b8f7575p-1, 0x1.7c6f13976e831p-2, -0x1.9e8ecc61795a5p-4, -0x1.d94a10bfec105p-9) + t4 * p;
+#else
+  V p = GR_P4(t, t2, 0x1.803b42p-7f, -0x1.f88798p-10f, -0x1.8733bap-10f, 0x1.18bfbep-12f) + t4 * 0x1.d07444p-13f;
+  p = GR_P4(t, t2, -0x1.8845bp-1f, 0x1.927984p-2f, -0x1.e5229cp-4f, 0x1.a3d1eap-9f) + t4 * p;
+#endif
+  V P = c + t * p, P_lo = t * p - (P - c);
+  return e * q * P + e * q * (P_lo - P * s_lo * q);
+}
+
+GR_FN V v_erf(V a) {
+  V b = v_abs(a);
+  return gr_signed(v_sel(b < GR_K(0.5f, 0.5), gr_erf_near(b), 1 - gr_erfc_far(b)), a);
+}
+
+GR_FN V v_erfc(V a) {
+  V b = v_abs(a), y = gr_erfc_far(b);
+  return v_sel(b < GR_K(0.5f, 0.5), 1 - gr_erf_near(a), v_sel(a < 0, 2 - y, y));
+}
+#endif
+
+/* ---- lgamma, digamma --------------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_gamma)
+/* While u >= top, at most so many times: u = u-1, the factor u goes to p and the term 1/u to the sum n/p. */
+GR_FN void gr_descend(T top, int times, V *u, V *p, V *n) {
+  for (int i = 0; i < times; i++) {
+    VI m = *u >= top;
+    V d = v_sel(m, *u - 1, *u);
+    *n = v_sel(m, *n * d + *p, *n);
+    *p = v_sel(m, *p * d, *p);
+    *u = d;
+  }
+}
+
+/* a - m for the integer m nearest to a: exact. */
+GR_FN V gr_fraction(V a) { return a - v_round(a); }
+
+/* lgamma(2+t) / t for t in [-3/4, 1/4], to 2^-26 and 2^-56. */
+GR_FN V gr_lgamma_poly(V t) {
+  V t2 = t * t, t4 = t2 * t2;
+#if GR_F64
+  V p = GR_P4(t, t2, 0x1.9521ee21eb631p-19, 0x1.3b0dc341d3d61p-18, 0x1.89116cefeecf7p-19, 0x1.02ab7d594cceap-20);
+  p = GR_P4(t, t2, -0x1.3f04aa4501cc8p-17, 0x1.1257eaf2cfeddp-18, -0x1.285c63ccbf8c9p-19, 0x1.1f327eedc325p-19) + t4 * p;
+  p = GR_P4(t, t2, -0x1.d3fd895b1e0dap-13, 0x1.a127e7bbaeb74p-14, -0x1.78cb9cbe548eap-15, 0x1.584e8fa1bdd33p-16) + t4 * p;
+  p = GR_P4(t, t2, -0x1.e404fc21c3cabp-8, 0x1.7add6eb075007p-9, -0x1.38ac5bf7c780dp-10, 0x1.0b36ae2405ad6p-11) + t4 * p;
+  p = GR_P4(t, t2, 0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa7p-2, -0x1.13e001a557591p-4, 0x1.51322ac7d74c1p-6) + t4 * p;
+#else
+  V p = GR_P4(t, t2, -0x1.e4e78p-8f, 0x1.74dc7cp-9f, -0x1.2c29fcp-10f, 0x1.e893dcp-11f) + t4 * GR_P2(t, 0x1.021cc6p-11f, 0x1.21f1b4p-11f);
+  p = GR_P4(t, t2, 0x1.b0ee6p-2f, 0x1.4a34ccp-2f, -0x1.13df6p-4f, 0x1.513712p-6f) + t4 * p;
+#endif
+  return p;
+}
+
+/* lgamma(a) for a >= -1/2.  From 8 on Stirling's series, to 2^-33 and 2^-63 of the result; below, a = 2 + t after the
+ * recurrence in the direction in which nothing cancels, around 1 as lgamma(1 + a) - log(a).  One logarithm for all. */
+GR_FN V gr_lgamma(V a) {
+  VI low = a < GR_K(0.25f, 0.25), one = a < GR_K(1.25f, 1.25), far = a >= 8;
+  V u = a, p = v_set(1), n = v_set(0);
+  gr_descend(GR_K(2.25f, 2.25), 6, &u, &p, &n);
+  V l = v_log(v_sel(low, v_abs(a + a * a), v_sel(one | far, a, p)));
+  V t = v_sel(low, a, v_sel(one, a - 1, u - 2)), near = t * gr_lgamma_poly(t) + v_sel(one, -l, l);
+  V v = 1 / a, w = v * v;
+#if GR_F64
+  V w2 = w * w;
+  V s = GR_P4(w, w2, 0x1.5555555555517p-4, -0x1.6c16c169f9d42p-9, 0x1.a019f4df4ea06p-11, -0x1.380a69935d2f8p-11) +
+        w2 * w2 * GR_P2(w, 0x1.b5f6b4b89724cp-11, -0x1.a5f644f5c2551p-10);
+#else
+  V s = GR_P2(w, 0x1.55553cp-4f, -0x1.69bcb6p-9f);
+#endif
+  return v_sel(far, (a - GR_K(0.5f, 0.5)) * (l - 1) + (GR_K(0x1.acfe3ap-2f, 0x1.acfe390c97d69p-2) + v * s), near);
+}
+
+/* For lanes of a below -1/2: log(pi / |a sin(pi a)|) - lgamma(-a). */
+static __attribute__((noinline, cold, unused)) void gr_lgamma_negative(V *y, const V *a) {
+  V b = -*a, f = gr_fraction(b), s = v_sin(2 * GR_PI_2 * v_abs(f));
+  V r = -v_log(b * s * GR_K(0x1.45f306p-2f, 0x1.45f306dc9c883p-2)) - gr_lgamma(b);
+  r = v_sel((VI)(f == 0) | (VI)(b == GR_INF), v_set(GR_INF), r);
+  *y = v_sel(b > GR_K(0.5f, 0.5), r, *y);
+}
+
+/* log|gamma(a)|, Inf at the poles.  Below -2 it has zeros, where two terms cancel: the error there is at most 4 units
+ * in the last place of lgamma(|a|) or 1, whichever is larger. */
+GR_FN V v_lgamma(V a) {
+  V y = gr_lgamma(a);
+  if (__builtin_expect(vi_any(a < GR_K(-0.5f, -0.5)), 0)) gr_lgamma_negative(&y, &a);
+  return y;
+}
+
+/* digamma(c+t) / (c+t-z) for c+t in [1, 17/8), where z = 1.46... is the zero and c that of v_digamma; to 2^-28, 2^-55. */
+GR_FN V gr_digamma_poly(V t) {
+  V t2 = t * t, t4 = t2 * t2;
+#if GR_F64
+  V p = GR_P4(t, t2, 0x1.f25c034b4e43dp-16, -0x1.f55f0b6ac8375p-18, 0x1.8483a7389b6ebp-15, -0x1.2e6762de6b8fp-15);
+  p = GR_P4(t, t2, 0x1.4ae7e788d6dc8p-12, -0x1.9d9096c1d0bf8p-13, 0x1.25f355c0b915ap-13, -0x1.9ac99d8855e18p-14) + t4 * p;
+  p = GR_P4(t, t2, 0x1.fc81fe99e854cp-10, -0x1.43a74a2c64f4cp-10, 0x1.9c800e4f27729p-11, -0x1.072e9bfe49b59p-11) + t4 * p;
+  p = GR_P4(t, t2, 0x1.84f64bb7c7329p-7, -0x1.edf79b087b601p-8, 0x1.3a0545e75c869p-8, -0x1.8f878ff991a0bp-9) + t4 * p;
+  p = GR_P4(t, t2, 0x1.370ef577757b4p-4, -0x1.82c22bb8d467ep-5, 0x1.e5d02e5c75aecp-6, -0x1.32df1eb0973c5p-6) + t4 * p;
+  p = GR_P4(t, t2, 0x1.d8460bd8ada82p-1, -0x1.9148486460a18p-2, 0x1.b1e0e8203ee26p-3, -0x1.fde7ee9df93fcp-4) + t4 * p;
+#else
+  V p = GR_P4(t, t2, 0x1.7758dp-7f, -0x1.df54dep-8f, 0x1.f1443p-8f, -0x1.3e1728p-8f);
+  p = GR_P4(t, t2, 0x1.3ead84p-4f, -0x1.8e4b66p-5f, 0x1.f98adp-6f, -0x1.40e522p-6f) + t4 * p;
+  p = GR_P4(t, t2, 0x1.d9d908p-1f, -0x1.94b20ep-2f, 0x1.b7e978p-3f, -0x1.03df7ap-3f) + t4 * p;
+#endif
+  return p;
+}
+
+/* digamma(a) for a > 0.  From 5 on log(a) - 1/(2a) - 1/(12 a^2) + ..., to 2^-34 and 2^-60; below, the recurrence brings
+ * a to [1, 17/8), and its terms are the fraction n/p. */
+GR_FN V gr_digamma(V a) {
+  VI low = a < 1, far = a >= 5;
+  V u = v_sel(low, a + 1, a), p = v_sel(low, a, v_set(1)), n = v_sel(low, v_set(-1), v_set(0));
+  gr_descend(GR_K(2.125f, 2.125), 3, &u, &p, &n);
+  V v = v_sel(far, v_set(1), n) / v_sel(far, a, p), w = v * v;
+#if GR_F64
+  V w2 = w * w;
+  V s = GR_P4(w, w2, 0x1.efa16a447661bp-8, -0x1.4feeee8f65cbcp-6, 0x1.1231fb978530cp-4, -0x1.4c428e55d2b2ap-3);
+  s = GR_P4(w, w2, 0x1.5555555555379p-4, -0x1.1111110e578dap-7, 0x1.04103b5b36c2ep-8, -0x1.110e25f0a225dp-8) + w2 * w2 * s;
+#else
+  V s = GR_P3(w, 0x1.555548p-4f, -0x1.10d592p-7f, 0x1.e0ad22p-9f);
+#endif
+  V d = (u - GR_K(0x1.762d86p0f, 0x1.762d86356be3fp0)) - GR_K(0x1.ab5f2p-27f, 0x1.b86a722197829p-54);
+  V near = d * gr_digamma_poly(u - GR_K(1.5625f, 1.5703125)) + v;
+  return v_sel(far, v_log(a) - (GR_K(0.5f, 0.5) * v + w * s), near);
+}
+
+/* pi / tan(pi f) for |f| <= 1/2, where it is 1/f - f p(f^2): to 2^-30 and 2^-56 of 1. */
+GR_FN V gr_pi_cot(V f) {
+  V z = f * f, z2 = z * z, z4 = z2 * z2;
+#if GR_F64
+  V p = GR_P4(z, z2, 0x1.036747cfff1abp1, 0x1.cc52cd0d6e2e3p0, 0x1.8cfa75436505ap1, -0x1.1f75979f0e3a7p1) + z4 * GR_P3(z, 0x1.a3ef03b2acc9ep3, -0x1.03d437f46ca01p4, 0x1.13f14d2f3d1a9p4);
+  p = GR_P4(z, z2, 0x1.0041305081751p1, 0x1.000fdd7a06bd1p1, 0x1.000997cec2c18p1, 0x1.ff5cd7d150bfp0) + z4 * p;
+  p = GR_P4(z, z2, 0x1.a51a6625307d4p1, 0x1.151322ac7d5d9p1, 0x1.0470984c274f9p1, 0x1.010b36a4dde4p1) + z4 * p;
+#else
+  V p = GR_P4(z, z2, 0x1.eaf69p0f, 0x1.4de714p1f, -0x1.915c1ap-2f, 0x1.9f55e4p2f);
+  p = GR_P4(z, z2, 0x1.a51a66p1f, 0x1.151346p1f, 0x1.046858p1f, 0x1.01dd7ep1f) + z4 * p;
+#endif
+  return 1 / f - f * p;
+}
+
+/* For negative lanes of a: digamma(1 - a) - pi / tan(pi a). */
+static __attribute__((noinline, cold, unused)) void gr_digamma_negative(V *y, const V *a) {
+  V f = gr_fraction(*a), r = gr_digamma(1 - *a) - gr_pi_cot(f);
+  *y = v_sel(*a < 0, v_sel(f == 0, v_set(GR_NAN), r), *y);
+}
+
+/* NaN at the poles, 0 among them, and at -Inf.  Below 0 it has zeros, where two terms cancel: the error there is at most
+ * 4 units in the last place of the largest of digamma(1 - a), pi / tan(pi a) and 1. */
+GR_FN V v_digamma(V a) {
+  V y = gr_digamma(a);
+  if (__builtin_expect(vi_any(a < 0), 0)) gr_digamma_negative(&y, &a);
+  return v_sel(a == 0, v_set(GR_NAN), y);
 }
 #endif

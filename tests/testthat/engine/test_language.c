@@ -130,6 +130,8 @@ static const test loops[] = {
     {.formula = "ComplexReal(x*y)-ComplexImag(y)", .aliases = {"x=Vi(24)", "y=Vj(24)"}},
     {.formula = "ComplexSumT(ComplexSum(x*y),5)", .aliases = {"x=Vi(24)", "y=Vj(24)"}},
     {.formula = "Real2Complex(x*y)+Imag2Complex(x-y)+Complex(x,y)", .aliases = {"x=Vi(3)", "y=Vj(3)"}},
+    {.formula = "Trigamma(Abs(x*y)+0.2)+Trigamma(x-0.3)*0.01", .aliases = {"x=Vi(3)", "y=Vj(3)"}},
+    {.formula = "And(Round(x,0),y<0)+2*Or(Round(x,0),y<0)+4*Not(Round(x,0))+8*Ceil(x*y)", .aliases = {"x=Vi(3)", "y=Vj(3)"}},
     {.formula = "SinXDivXDiff(x*y)", .aliases = {"x=Vi(3)", "y=Vj(3)"}},
     {.formula = "Grad(Exp(-SqDist(x,y)),x,x[0])", .aliases = {"x=Vi(13)", "y=Vj(13)"}, .lo = -0.3, .hi = 0.3},
     {.formula = "Diff(Exp(-SqDist(x,y)),x,y)", .aliases = {"x=Vi(13)", "y=Vj(13)"}, .lo = -0.3, .hi = 0.3},

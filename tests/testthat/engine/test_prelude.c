@@ -63,13 +63,15 @@ static int same(T a, T b) { return (isnan(a) && isnan(b)) || (a == b && !signbit
 
 static int exponent(R x) { return x == 0 ? -30000 : REF(ilogb)(x); }
 
-/* The distance of got from ref in units in the last place of T; huge where it is wrong in kind. */
-static double ulps(T got, R ref) {
+/* The distance of got from ref in units in the last place of T at ref, or at size if that is larger; huge where got is
+ * wrong in kind. */
+static double ulps(T got, R ref, R size) {
   const R top = REF(ldexp)(1, GR_BIAS + 1); /* stands for a result that overflows */
   T want = (T)ref;
   if (isnan(want) || isnan(got) || isinf(ref) || (want == 0 && got == 0)) return same(got, want) ? 0 : 1e30;
   R g = isinf(got) ? REF(copysign)(top, got) : got, r = REF(fabs)(ref) > top ? REF(copysign)(top, ref) : ref;
-  int e = exponent(r) < 1 - GR_BIAS ? 1 - GR_BIAS : exponent(r);
+  int e = exponent(REF(fmax)(REF(fabs)(r), size));
+  if (e < 1 - GR_BIAS) e = 1 - GR_BIAS;
   return (double)(REF(fabs)(g - r) / REF(ldexp)(1, e - GR_MANT));
 }
 
@@ -90,6 +92,11 @@ static const T special[] = {
     /* exp: overflow, smallest normal result, the limits of the argument */
     GR_K(88.72283f, 709.782712893384), GR_K(88.72284f, 709.7827128933841), GR_K(-87.33654f, -708.3964185322641),
     GR_K(-87.5f, -708.5), GR_K(89, 710), GR_K(-103.9f, -745.1),
+    /* sinh, cosh: overflow */
+    GR_K(89.415985f, 710.4758600739439), GR_K(89.41599f, 710.475860073944), GR_K(-89.415985f, -710.4758600739439),
+    /* expm1, log1p, erf, gamma at their corners and zeros */
+    -EPS, -1 + EPS / 2, -1 - EPS, 2 - EPS, 2 + 2 * EPS, GR_K(0.125f, 0.125), -1.5f, -2.5f, GR_K(-0.50000006f, -0.5000000000000001),
+    8 - 4 * EPS, 8, 17, -7, 26, -26, GR_K(1.4616321f, 1.4616321449683622), GR_K(-2.4570248f, -2.4570247382208006),
     /* sin: multiples of pi/4, and where the reduction changes */
     (T)M_PI, -(T)M_PI, (T)M_PI_2, (T)M_PI_4, 2048, GR_K(2048.0002f, 2049), 1048576, GR_K(1048577, 1048576.0000000001)};
 enum { SPECIALS = sizeof special / sizeof *special + 4 };
@@ -100,17 +107,19 @@ static T special_at(int k) { /* the others, and NaN with a payload (R's NA) */
 
 /* ---- functions of one argument ----------------------------------------------------------------------------------- */
 
+/* clang-format off */
 #define EACH_V(name, f)                                                     \
   static __attribute__((noinline)) void name(T *y, const T *x) {            \
     for (int i = 0; i < BLOCK; i += GR_L) v_store(y + i, f(v_load(x + i))); \
   }
 #define UNARY(f) EACH_V(do_##f, v_##f)
-UNARY(exp)
-UNARY(log)
-UNARY(xlogx) UNARY(sin) UNARY(cos) UNARY(sinxdivx) UNARY(asin) UNARY(acos) UNARY(atan) UNARY(sqrt) UNARY(rsqrt)
-    UNARY(abs) UNARY(floor) UNARY(round) UNARY(sign) UNARY(step) UNARY(relu)
+UNARY(exp) UNARY(log) UNARY(xlogx) UNARY(sin) UNARY(cos) UNARY(sinxdivx) UNARY(asin) UNARY(acos) UNARY(atan)
+UNARY(sqrt) UNARY(rsqrt) UNARY(abs) UNARY(floor) UNARY(ceil) UNARY(round) UNARY(sign) UNARY(step) UNARY(relu)
+UNARY(tan) UNARY(sinh) UNARY(cosh) UNARY(tanh) UNARY(expm1) UNARY(log1p) UNARY(sigmoid) UNARY(softplus)
+UNARY(erf) UNARY(erfc) UNARY(lgamma) UNARY(digamma)
+/* clang-format on */
 
-        static R ref_exp(R x) {
+static R ref_exp(R x) {
   R y = REF(exp)(x);
   return y < REF(ldexp)(1, 1 - GR_BIAS) * (R)1.4142 ? 0 : y; /* flushed, see v_exp */
 }
@@ -120,32 +129,81 @@ static R ref_rsqrt(R x) { return x == 0 ? 0 : 1 / REF(sqrt)(x); }
 static R ref_sign(R x) { return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x; }
 static R ref_step(R x) { return x >= 0 ? 1 : x < 0 ? 0 : x; }
 static R ref_relu(R x) { return x < 0 ? 0 : x; }
+static R ref_sigmoid(R x) { return 1 / (1 + REF(exp)(-x)); }
+static R ref_softplus(R x) { return isnan(x) ? x : REF(fmax)(x, 0) + REF(log1p)(REF(exp)(-REF(fabs)(x))); }
+
+static R ref_digamma(R x) {
+  static const long double zero = 1.461632144968362341280917L, taylor[] = {0.967672245447621170427L, -0.442763168983592106093L, 0.258499760955651010624L, -0.163942705442406527504L, 0.107824050691262365757L, -0.0721995612564547109261L, 0.0488042881641431072251L, -0.0331611264748473592923L, 0.0225976482322181046596L, -0.0154247659049489591388L};
+  R y = 0, w;
+  if (x <= 0 && x == REF(floor)(x)) return NAN;
+  if (fabsl(x - zero) < 0x1p-7L) {
+    long double d = x - zero + 1.8257096315963484e-20L, sum = 0;
+    for (int k = sizeof taylor / sizeof *taylor; k--;) sum = (sum + taylor[k]) * d;
+    return (R)sum;
+  }
+  if (x < 0) {
+    const R pi = (R)3.1415926535897932384626L;
+    y = -pi / REF(tan)(pi * (x - REF(round)(x)));
+    x = 1 - x;
+  }
+  for (; x < 30; x++) y -= 1 / x;
+  w = 1 / (x * x);
+  return y + REF(log)(x) - 1 / (2 * x) -
+         w * (1 / (R)12 - w * (1 / (R)120 - w * (1 / (R)252 - w * (1 / (R)240 - w * (1 / (R)132 - w * 691 / 32760)))));
+}
+
+/* What v_lgamma and v_digamma promise on the negative axis. */
+static R size_lgamma(R x) { return x < -2 ? REF(fmax)(1, REF(lgamma)(-x)) : 0; }
+static R size_digamma(R x) {
+  if (!(x < 0)) return 0;
+  R one = ref_digamma(1 - x), other = ref_digamma(x) - one;
+  return REF(fmax)(1, REF(fmax)(one, REF(fabs)(other)));
+}
 
 typedef struct unary {
   const char *name;
   void (*f)(T *, const T *);
   R (*ref)(R);
   double most; /* units in the last place */
-  T lo, hi;    /* where half of the random arguments are */
+  T lo, hi;    /* where half of the random arguments are, some of them in the 16th of it */
+  int flushed; /* results whose exp is flushed may be 0, see v_exp */
+  R (*size)(R);
 } unary;
 
-static const unary unaries[] = {{"exp", do_exp, ref_exp, 1.5, GR_K(-88, -709), GR_K(89, 710)},
-                                {"log", do_log, REF(log), 2, GR_K(0.25f, 0.25), 4},
-                                {"xlogx", do_xlogx, ref_xlogx, 3, 0, 4},
-                                {"sin", do_sin, REF(sin), 2.5, -30, 30},
-                                {"cos", do_cos, REF(cos), 2.5, -30, 30},
-                                {"sinxdivx", do_sinxdivx, ref_sinxdivx, 3, -30, 30},
-                                {"asin", do_asin, REF(asin), 3, -1, 1},
-                                {"acos", do_acos, REF(acos), 3, -1, 1},
-                                {"atan", do_atan, REF(atan), 3, -4, 4},
-                                {"sqrt", do_sqrt, REF(sqrt), 0.5, 0, 4},
-                                {"rsqrt", do_rsqrt, ref_rsqrt, 1.5, 0, 4},
-                                {"abs", do_abs, REF(fabs), 0, -4, 4},
-                                {"floor", do_floor, REF(floor), 0, -9, 9},
-                                {"round", do_round, REF(round), 0, -9, 9},
-                                {"sign", do_sign, ref_sign, 0, -1, 1},
-                                {"step", do_step, ref_step, 0, -1, 1},
-                                {"relu", do_relu, ref_relu, 0, -1, 1}};
+#define ENTRY(f, ref, most, lo, hi) {#f, do_##f, ref, most, lo, hi, 0, NULL}
+#define FLUSHED(f, ref, most, lo, hi) {#f, do_##f, ref, most, lo, hi, 1, NULL}
+#define SIZED(f, ref, most, lo, hi) {#f, do_##f, ref, most, lo, hi, 0, size_##f}
+static const unary unaries[] = {
+    ENTRY(exp, ref_exp, 1.5, GR_K(-88, -709), GR_K(89, 710)),
+    ENTRY(log, REF(log), 2, GR_K(0.25f, 0.25), 4),
+    ENTRY(xlogx, ref_xlogx, 3, 0, 4),
+    ENTRY(sin, REF(sin), 2.5, -30, 30),
+    ENTRY(cos, REF(cos), 2.5, -30, 30),
+    ENTRY(sinxdivx, ref_sinxdivx, 3, -30, 30),
+    ENTRY(asin, REF(asin), 3, -1, 1),
+    ENTRY(acos, REF(acos), 3, -1, 1),
+    ENTRY(atan, REF(atan), 3, -4, 4),
+    ENTRY(sqrt, REF(sqrt), 0.5, 0, 4),
+    ENTRY(rsqrt, ref_rsqrt, 1.5, 0, 4),
+    ENTRY(abs, REF(fabs), 0, -4, 4),
+    ENTRY(floor, REF(floor), 0, -9, 9),
+    ENTRY(ceil, REF(ceil), 0, -9, 9),
+    ENTRY(round, REF(round), 0, -9, 9),
+    ENTRY(sign, ref_sign, 0, -1, 1),
+    ENTRY(step, ref_step, 0, -1, 1),
+    ENTRY(relu, ref_relu, 0, -1, 1),
+    ENTRY(tan, REF(tan), 4, -30, 30),
+    ENTRY(sinh, REF(sinh), 4, GR_K(-90, -711), GR_K(90, 711)),
+    ENTRY(cosh, REF(cosh), 4, GR_K(-90, -711), GR_K(90, 711)),
+    ENTRY(tanh, REF(tanh), 4, GR_K(-10, -20), GR_K(10, 20)),
+    ENTRY(expm1, REF(expm1), 4, GR_K(-18, -38), GR_K(90, 711)),
+    ENTRY(log1p, REF(log1p), 4, -1, 4),
+    FLUSHED(sigmoid, ref_sigmoid, 4, GR_K(-88, -710), GR_K(20, 40)),
+    FLUSHED(softplus, ref_softplus, 4, GR_K(-88, -710), GR_K(20, 40)),
+    ENTRY(erf, REF(erf), 4, -4, 6),
+    FLUSHED(erfc, REF(erfc), 4, -6, GR_K(11, 28)),
+    SIZED(lgamma, REF(lgamma), 4, -12, 24),
+    SIZED(digamma, ref_digamma, 4, -12, 24)};
 
 typedef struct worst {
   double ulps;
@@ -153,8 +211,8 @@ typedef struct worst {
   R ref;
 } worst;
 
-static void note(worst *w, T x, T x2, T got, R ref) {
-  double u = ulps(got, ref);
+static void note(worst *w, T x, T x2, T got, R ref, R size) {
+  double u = ulps(got, ref, size);
   if (u > w->ulps) *w = (worst){u, x, x2, got, ref};
 }
 
@@ -175,7 +233,7 @@ static int fill(T *x, const unary *u, unsigned long long *at) {
       T near = (T)((long double)(rnd() % GR_K(1310, 667600)) * 1.5707963267948966192313216916L);
       x[i] = rnd() % 2 ? near : GR_K(nextafterf, nextafter)(near, rnd() % 2 ? 1e30f : 0);
     } else if (kind < 8) {
-      x[i] = uniform(u->lo, u->hi);
+      x[i] = uniform(u->lo, u->hi) / (kind < 5 ? 16 : 1);
     } else {
       x[i] = from_bits(sizeof(U) == 4 ? (U)*at : (U)rnd());
       *at += stride;
@@ -192,7 +250,11 @@ static void test_unary(const unary *u) {
   do {
     more = fill(x, u, &at);
     u->f(y, x);
-    for (int i = 0; i < BLOCK; i++) note(&w, x[i], 0, y[i], u->ref(x[i]));
+    for (int i = 0; i < BLOCK; i++) {
+      R ref = u->ref(x[i]);
+      if (u->flushed && y[i] == 0 && REF(fabs)(ref) < T_MIN * (R)1.4143) ref = 0;
+      note(&w, x[i], 0, y[i], ref, u->size ? u->size(x[i]) : 0);
+    }
   } while (more);
   report(u->name, &w, u->most);
 }
@@ -210,6 +272,7 @@ typedef struct many {
   static V m_##name(V a, V b, V c) { return (void)a, (void)b, (void)c, vector; } \
   static R r_##name(R a, R b, R c) { return (void)a, (void)b, (void)c, reference; }
 MANY(atan2, v_atan2(a, b), REF(atan2)(a, b))
+MANY(hypot, v_hypot(a, b), REF(hypot)(a, b))
 MANY(min, v_min(a, b), a < b ? a : b)
 MANY(max, v_max(a, b), a > b ? a : b)
 MANY(clamp, v_clamp(a, b, c), a<b ? b : a> c ? c : a)
@@ -225,11 +288,11 @@ MANY(powi7, v_powi(a, 7), REF(pow)(a, 7))
 MANY(powi_1, v_powi(a, -1), 1 / a)
 
 static const many manies[] = {
-    {"atan2", m_atan2, r_atan2, 3}, {"min", m_min, r_min, 0},           {"max", m_max, r_max, 0},
-    {"clamp", m_clamp, r_clamp, 0}, {"ifelse", m_ifelse, r_ifelse, 0},  {"sel", m_sel, r_sel, 0},
-    {"bool", m_bool, r_bool, 0},    {"sel_by", m_sel_by, r_sel_by, 0},  {"powi0", m_powi0, r_powi0, 0},
-    {"powi1", m_powi1, r_powi1, 0}, {"powi2", m_powi2, r_powi2, 0.5},   {"powi3", m_powi3, r_powi3, 2},
-    {"powi7", m_powi7, r_powi7, 6}, {"powi-1", m_powi_1, r_powi_1, 0.5}};
+    {"atan2", m_atan2, r_atan2, 3}, {"hypot", m_hypot, r_hypot, 2},    {"min", m_min, r_min, 0},
+    {"max", m_max, r_max, 0},       {"clamp", m_clamp, r_clamp, 0},    {"ifelse", m_ifelse, r_ifelse, 0},
+    {"sel", m_sel, r_sel, 0},       {"bool", m_bool, r_bool, 0},       {"sel_by", m_sel_by, r_sel_by, 0},
+    {"powi0", m_powi0, r_powi0, 0}, {"powi1", m_powi1, r_powi1, 0},    {"powi2", m_powi2, r_powi2, 0.5},
+    {"powi3", m_powi3, r_powi3, 2}, {"powi7", m_powi7, r_powi7, 6},    {"powi-1", m_powi_1, r_powi_1, 0.5}};
 
 static T draw(void) {
   int kind = rnd() % 4;
@@ -242,7 +305,7 @@ static void test_many(const many *m) {
     V a, b, c, y;
     for (int l = 0; l < GR_L; l++) a[l] = draw(), b[l] = rnd() % 8 ? draw() : a[l], c[l] = draw();
     y = m->f(a, b, c);
-    for (int l = 0; l < GR_L; l++) note(&w, a[l], b[l], y[l], m->ref(a[l], b[l], c[l]));
+    for (int l = 0; l < GR_L; l++) note(&w, a[l], b[l], y[l], m->ref(a[l], b[l], c[l]), 0);
   }
   report(m->name, &w, m->most);
 }
