@@ -225,11 +225,20 @@ static int distance(const char *s, const char *t) {
   return row[n % 3][m];
 }
 
+/* `known` begins with `name`, whatever the case. */
+static bool begins(const char *known, const char *name) {
+  while (*name && tolower((unsigned char)*known) == tolower((unsigned char)*name)) known++, name++;
+  return !*name;
+}
+
+/* The nearest by edit distance, else the first that the name is the beginning of. */
 const char *gr_nearest(gr_arena *a, const char *name, const char *const *known, int n) {
   int best = 1 + (int)strlen(name) / 3, at = -1;
   for (int k = 0; k < n; k++) {
     int d = distance(name, known[k]);
     if (d <= best && (at < 0 || d < best)) best = d, at = k;
   }
+  for (int k = 0; at < 0 && strlen(name) > 2 && k < n; k++)
+    if (begins(known[k], name)) at = k;
   return at < 0 ? NULL : gr_format(a, "Did you mean `%s`?", known[at]);
 }

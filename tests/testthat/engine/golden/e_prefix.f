@@ -1,0 +1,3 @@
+formula MatVec(x,y)
+alias x=Vi(2)
+alias y=Vj(2)
