@@ -27,7 +27,8 @@
 #' @seealso [Genred()]; `Grad`, `Diff`, `Laplacian` and others inside formulas, in [genred_operations()].
 #' @export
 #' @examples
-#' op <- Genred("Exp(-SqDist(x,y)) * b", c("x = Vi(2)", "y = Vj(2)", "b = Vj(1)"), axis = 1, dtype = "float64")
+#' op <- Genred("Exp(-SqDist(x,y)) * b", c("x = Vi(2)", "y = Vj(2)", "b = Vj(1)"), axis = 1,
+#'              dtype = "float64")
 #' by_x <- genred_grad(op, "x")
 #' by_x
 #' x <- matrix(rnorm(10), 5)

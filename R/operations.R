@@ -29,7 +29,7 @@ genred_operations <- function() {
 # The table in the language of help pages; run when the documentation is made.
 operations_section <- function() {
   ops <- genred_operations()
-  escape <- function(x) gsub("([%{}])", "\\\\\\1", x)
+  escape <- function(x) gsub("([][%{}])", "\\\\\\1", x) # for markdown and for Rd
   rows <- paste0("\\code{", escape(ops$name), "(", escape(ops$arguments), ")} \\tab ", escape(ops$dimension), " \\tab ", escape(ops$meaning), " \\cr")
   c("@section Table:", "\\tabular{lll}{", "operation \\tab dimension \\tab meaning \\cr", rows, "}")
 }

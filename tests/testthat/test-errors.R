@@ -69,7 +69,7 @@ test_that("aliases are checked", {
 
 test_that("settings of Genred() are checked", {
   bad <- list(
-    reduction_op = list(1, NA_character_, c("Sum", "Min")), axis = list(2, "k", NA, -1, 0:1), dtype = list("float16", 32, NA),
+    reduction_op = list(1, NA_character_, c("Sum", "Min")), axis = list(3, "k", NA, -1, 0:1), dtype = list("float16", 32, NA),
     opt_arg = list("a", 1.5, NA, 1:2, Inf), formula2 = list(1, NA_character_), dtype_acc = list("x", 1),
     use_double_acc = list(NA, 1, "yes"), sum_scheme = list("fast", 1)
   )
