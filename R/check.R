@@ -31,7 +31,7 @@ check_shape <- function(x, variable, refuse) {
   nd <- length(dim(x))
   if (nd > 2L) refuse("batches are not available in this version")
   if (variable$category == "Pm") {
-    if (nd == 2L && !any(dim(x) == 1L)) refuse()
+    if (nd == 2L && !any(dim(x) == 1L)) refuse("c(x) makes a vector of a symmetric matrix, c(t(x)) of any: the language reads matrices by row")
     if (length(x) != variable$dim) refuse()
   } else if (nd == 2L) {
     if (ncol(x) != variable$dim) refuse()

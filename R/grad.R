@@ -12,7 +12,8 @@
 #'
 #' @section Result:
 #' The axis follows the variable: for a `Vi` the result has one row per i, for a `Vj` one per j, each with as many columns as the variable; for a
-#' `Pm(d)` it is a 1 x d matrix, summed over everything. With `e = 1` everywhere it is the gradient of `sum(op(...))`.
+#' `Pm(d)` it is a 1 x d matrix, summed over everything. The incoming gradient of an operator with `axis = "ij"` is a vector, one number per
+#' component. With `e = 1` everywhere it is the gradient of `sum(op(...))`.
 #'
 #' Reductions: `"Sum"`, `"LogSumExp"`, `"SumSoftMaxWeight"`, `"Mean"`, `"Var"` and `"Prod"` (of values that are not 0) to any order
 #' (`genred_grad()` takes what it returns); `"Min"`, `"Max"`, `"KMin"` and `"KMax"` once: the gradient goes to the selected pairs.
@@ -132,14 +133,15 @@ gradient_with <- function(factor, of = NULL) {
 
 # ---- exponentials: p = exp(f - L) -----------------------------------------------------------------------------------
 
-# L_k = log sum e^f w_k:  dL = sum p (w_k df + dw_k)
+# L_k = log sum e^f w_k:  dL = sum p (w_k df + dw_k).  Where all weights are 0, p may overflow, and p w_k is 0.
 gradient_of_logsumexp <- function(op, info, variable, incoming, call) {
   spec <- operator_spec(op)
   lse <- fresh_name("logsumexp", c(info$args$name, incoming))
   p <- paste0("Exp((", spec$formula, ")-", lse, ")")
   w <- spec$formula2
   terms <- c(
-    paste0("Grad(", spec$formula, ",", variable, ",Sum(", incoming, "*", p, if (!is.null(w)) paste0("*(", w, ")"), "))"),
+    paste0("Grad(", spec$formula, ",", variable, ",Sum(", incoming, "*",
+           if (is.null(w)) p else paste0("IfElse(-Sum(Abs(", w, ")),0,", p, "*(", w, "))"), "))"),
     if (!is.null(w)) paste0("Grad(", w, ",", variable, ",", incoming, "*", p, ")")
   )
   row <- row_category(op)

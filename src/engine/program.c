@@ -1,6 +1,7 @@
 /* program.c: a program's life up to its plan: the pipeline from top to bottom is gr_program_new.
  *
  * A program is one arena.  Compiler stages throw; the throw lands in protected(), the only setjmp. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,13 @@ static gr_ref truth(gr_program *p, gr_ref f) {
   return gr_mk(p->dag, &at, OP_NotEqual, (gr_ref[]){f, gr_mk_const(p->dag, &at, 0)}, 2, NULL, 0);
 }
 
+/* f where some weight is not 0, else -Inf: a pair without weight must not set the maximum that the others are measured by. */
+static gr_ref weighted_only(gr_program *p, gr_ref f, gr_ref w) {
+  const gr_span at = p->dag->node[f].span;
+  const gr_scope s = {.expr = {f, w}, .at = at, .e = gr_mk_const(p->dag, &at, -INFINITY)};
+  return gr_bind_text(p->dag, &s, "IfElse(-Sum(Abs(g)),e,f)");
+}
+
 /* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plan.  Emission waits for the first need. */
 static void build(gr_program *p, void *data) {
   gr_ctx *c = &p->ctx;
@@ -130,6 +138,8 @@ static void build(gr_program *p, void *data) {
   draft.weight = bind_weight(p, info, &w);
   gr_check_args(c, &p->args);
   int dim = p->dag->node[draft.root].dim;
+  if (info->family == FAM_ExpSum && draft.weight >= 0 && info->results != RES_Q && dim == 1)
+    draft.root = weighted_only(p, draft.root, draft.weight);
   if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[draft.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
   choose_sums(p, &draft, info->family, info->name);
   gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);

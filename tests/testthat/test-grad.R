@@ -132,3 +132,13 @@ test_that("gradients travel, print and refuse", {
   expect_error(genred_grad(Genred("x", "x=Vi(1)", "ArgMin"), "x"), "no gradient", class = "genred_error_argument")
   expect_error(genred_grad(genred_grad(operators(1)$Min, "x"), "x"), class = "genred_error_argument")
 })
+
+test_that("a pair of weight 0 does not set the maximum of a log-sum-exp", {
+  loo <- Genred("-SqDist(X,Y)/(2*Square(H))", c("H = Pm(1)", "X = Vi(1)", "Y = Vj(1)", "I = Vi(1)", "J = Vj(1)"),
+                "LogSumExp", formula2 = "I != J", axis = 1, dtype = "float64")
+  by_h <- genred_grad(loo, "H")
+  for (backend in backends()) {
+    expect_equal(loo(.001, c(0, 1), c(0, 1), 1:2, 1:2, backend = backend), matrix(-5e5, 2, 1))
+    expect_equal(by_h(.001, c(0, 1), c(0, 1), 1:2, 1:2, c(1, 1), backend = backend), matrix(2e9, 1, 1))
+  }
+})
