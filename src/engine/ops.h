@@ -7,7 +7,8 @@
  * EW(name, arity, cost, emitted, reference, lo, hi, derivative, meaning)
  *     element-wise with broadcasting of dimension 1; everything is in the row.
  *     cost       in units of one multiplication, for scheduling
- *     emitted    C of a kernel: @a @b @c are vectors (prelude.h), @n the integer parameter
+ *     emitted    C of a kernel: @a @b @c are vectors (prelude.h), @n the integer parameter; accurate to 4 units in the last
+ *                place over the whole domain unless the meaning says otherwise (test_prelude.c)
  *     reference  C of the interpreter: a b c are double, n is int
  *     lo, hi     where tests draw the arguments
  *     derivative what each argument gets of the incoming gradient e, in our own language: f g h are the arguments, o is the
@@ -103,9 +104,9 @@
   EW(Erfc, 1, 34, "v_erfc(@a)", erfc(a), -3, 3,                                                                        \
      "-1.1283791670955126*e*Exp(-Square(f))", "1 less the error function")                                             \
   EW(Lgamma, 1, 80, "v_lgamma(@a)", lgamma(a), 0.1, 9,                                                                 \
-     "e*Digamma(f)", "logarithm of the absolute value of the gamma function")                                          \
+     "e*Digamma(f)", "log of the absolute gamma function; below -2 to 4 ulp of max(Lgamma(-f), 1)")                    \
   EW(Digamma, 1, 80, "v_digamma(@a)", ref_digamma(a), 0.1, 9,                                                          \
-     "e*Trigamma(f)", "derivative of Lgamma")                                                                          \
+     "e*Trigamma(f)", "derivative of Lgamma; below 0 to 5 ulp of max(Digamma(1 - f), 1)")                              \
   EW(Ceil, 1, 1, "v_ceil(@a)", ceil(a), -9, 9,                                                                         \
      "0", "smallest integer not below f")                                                                              \
   EW(Hypot, 2, 14, "v_hypot(@a, @b)", hypot(a, b), -2, 2,                                                              \

@@ -11,13 +11,13 @@
  *                          erfc), GR_USE_gamma (lgamma, digamma); a group brings those it needs
  * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions; errors are at most
  *           4 units in the last place, mostly below 2; with or without contraction of a*b+c to an FMA.  Exceptions:
- *           v_lgamma and v_digamma of negative arguments, see there; results whose exp is flushed to 0, see v_exp.
- *           Nothing has external linkage, and libm is called only for lanes of v_sin, v_cos, v_tan above GR_TRIG_MAX (and,
- *           unoptimized or where the target has no such instruction, by v_sqrt and v_floor).
+ *           v_lgamma and v_digamma of negative arguments, see there; results whose exp is flushed to 0, see gr_exp.
+ *           Nothing has external linkage, and libm is called only for lanes of v_sin, v_cos and v_tan above GR_TRIG_MAX
+ *           (and, unoptimized or where the target has no such instruction, by v_sqrt and v_floor).
  * Method    argument reduction after Cody and Waite (constants in pieces so short that their multiples are exact), then
  *           polynomials made for this file: least squares on Chebyshev nodes with Lawson's reweighting, in 260 bits,
- *           one coefficient rounded at a time and the others fitted again.  Each is given with its largest error
- *           relative to the function. */
+ *           one coefficient rounded at a time and the others fitted again (for erf, lgamma and digamma: Remez's
+ *           exchange, then the same rounding).  Each is given with its largest error relative to the function. */
 
 #ifdef GR_USE_gamma
 #define GR_USE_log 1
@@ -253,6 +253,7 @@ _Pragma("GCC unroll 32")
 #define GR_P2(x, a, b) ((a) + (x) * (b))
 #define GR_P3(x, a, b, c) ((a) + (x) * ((b) + (x) * (c)))
 #define GR_P4(x, x2, a, b, c, d) (GR_P2(x, a, b) + (x2)*GR_P2(x, c, d))
+#define GR_P5(x, x2, x4, a, b, c, d, p) (GR_P4(x, x2, a, b, c, d) + (x4) * (p))
 
 /* ---- exp --------------------------------------------------------------------------------------------------------- */
 
@@ -279,8 +280,8 @@ GR_FN V gr_exp_tail(V r) {
 
 /* exp(a - lo), or for half = 1 and a >= 0 its half, which overflows later.
  * exp = 2 exp(r) * 2^(n-1): the factor 2 makes 2^(n-1) a normal number up to the overflow.  Limits beyond which the
- * result is Inf or 0 anyway keep n in range; NaN passes them.  The exponent field of 2^(n-1) is the low bits of z, and 0
- * at the lower limit: results below 2^-125.5 (float), 2^-1021.5 (double) are 0, which also avoids the slow arithmetic
+ * result is Inf or 0 anyway keep n in range; NaN passes them.  The exponent field of 2^(n-1) is the low bits of z, and
+ * 0 at the lower limit: results below 2^-125.5 (float), 2^-1021.5 (double) are 0, which also avoids the slow arithmetic
  * with subnormal numbers. */
 GR_FN V gr_exp(V a, V lo, int half) {
   a = v_min(v_set(half ? GR_K(89.7f, 710.6) : GR_K(89, 710)), v_max(v_set(GR_K(-87.5f, -708.5)), a));
@@ -371,16 +372,22 @@ GR_FN V v_xlogx(V a) { return v_sel(a == 0, v_set(0), a * v_log(a)); }
 #endif
 
 #if !defined(GR_LEAN) || defined(GR_USE_log1p)
-/* log(u) for u = 1+a as rounded, plus the c/u that the rounding lost; where k = 0, f is a itself. */
-GR_FN V v_log1p(V a) {
-  V u = 1 + a, c = a - (u - 1), k, f = gr_log_reduce(u, &k);
+/* For a > -1 log(u), where u is 1+a rounded, plus the c/u that the rounding lost; where k = 0, f is a itself. */
+GR_FN V gr_log1p(V a, V u) {
+  V c = a - (u - 1), k, f = gr_log_reduce(u, &k);
   VI near = k == 0;
-  V y = gr_log_sum(k, v_sel(near, a, f)) + v_sel(near, v_set(0), c / u);
-  V edge = v_sel(u == 0, v_set(-GR_INF), v_sel(u < 0, v_set(GR_NAN), a)); /* -0.0, Inf and NaN stay */
-  return v_sel((VI)(u > 0) & (VI)(u < GR_INF) & (VI)(a != 0), y, edge);
+  return gr_log_sum(k, v_sel(near, a, f)) + v_sel(near, v_set(0), c / u);
 }
 
-GR_FN V v_softplus(V a) { return v_max(v_set(0), a) + v_log1p(v_exp(-v_abs(a))); }
+GR_FN V v_log1p(V a) {
+  V u = 1 + a, edge = v_sel(u == 0, v_set(-GR_INF), v_sel(u < 0, v_set(GR_NAN), a)); /* -0.0, Inf and NaN stay */
+  return v_sel((VI)(u > 0) & (VI)(u < GR_INF) & (VI)(a != 0), gr_log1p(a, u), edge);
+}
+
+GR_FN V v_softplus(V a) {
+  V e = v_exp(-v_abs(a));
+  return v_max(v_set(0), a) + gr_log1p(e, 1 + e);
+}
 #endif
 
 /* ---- sin, cos, tan ----------------------------------------------------------------------------------------------- */
@@ -511,22 +518,23 @@ GR_FN V v_atan2(V y, V x) {
 /* ---- erf, erfc --------------------------------------------------------------------------------------------------- */
 
 #if !defined(GR_LEAN) || defined(GR_USE_erf)
-/* erf(a) for |a| <= 1/2, to 2^-29 and 2^-55. */
+/* erf(a) for |a| <= 5/8, to 2^-30 and 2^-56. */
 GR_FN V gr_erf_near(V a) {
-  V z = a * a, z2 = z * z;
+  V z = a * a, z2 = z * z, z4 = z2 * z2;
 #if GR_F64
-  V p = GR_P4(z, z2, 0x1.565bcb3147f41p-8, -0x1.c02d182e9de58p-11, 0x1.f9853e2a9b0fdp-14, -0x1.f178c51d5ad19p-17);
-  p = GR_P4(z, z2, 0x1.06eba8214db68p-3, -0x1.812746b03796ap-2, 0x1.ce2f21a037876p-4, -0x1.b82ce30c1ae9bp-6) +
-      z2 * z2 * (p + z2 * z2 * 0x1.85c0fcdd1da5p-20);
+  V p = GR_P5(z, z2, z4, 0x1.565bccbd8604p-8, -0x1.c02d9e7145725p-11, 0x1.f99f8f8165ddep-14, -0x1.f471977856578p-17,
+              GR_P2(z, 0x1.b3a0b9463baf8p-20, -0x1.244a8ecac37edp-23));
+  p = GR_P5(z, z2, z4, 0x1.06eba8214db68p-3, -0x1.812746b0379abp-2, 0x1.ce2f21a03f4c6p-4, -0x1.b82ce3111e23ep-6, p);
 #else
-  V p = GR_P4(z, z2, 0x1.06eba8p-3f, -0x1.812734p-2f, 0x1.ce255p-4f, -0x1.b66ab6p-6f) + z2 * z2 * 0x1.356342p-8f;
+  V p = GR_P5(z, z2, z4, 0x1.06eba8p-3f, -0x1.812742p-2f, 0x1.ce2d8ep-4f, -0x1.b7f29ap-6f,
+              GR_P2(z, 0x1.524464p-8f, -0x1.78e2f6p-11f));
 #endif
   return a + a * p;
 }
 
-/* erfc(b) for b >= 1/2: exp(-b^2) times erfc(b) exp(b^2) = P(t) q with q = 1/(b+K), t = (b-K) q, P to 2^-29 and 2^-56.
- * h is b in so few bits that h^2 is exact, and the rest of b^2 goes to exp apart.  What the sums b+K and P = c + t p lose
- * to rounding is added at the end.  From the limit on it is 0. */
+/* erfc(b) for b >= 5/8: exp(-b^2) times erfc(b) exp(b^2) = P(t) q with q = 1/(b+K), t = (b-K) q, P to 2^-29 and 2^-56.
+ * h is b in so few bits that h^2 is exact, and the rest of b^2 goes to exp apart.  What the sums b+K and P = c + t p
+ * lose to rounding is added at the end.  From the limit on it is 0. */
 GR_FN V gr_erfc_far(V b) {
   b = v_min(v_set(GR_K(11, 28)), b);
   V h = (V)((VI)b & ~GR_K(0xfff, 0x7ffffffLL)), e = gr_exp(-h * h, (b - h) * (b + h), 0);
@@ -534,14 +542,15 @@ GR_FN V gr_erfc_far(V b) {
   V s = b + K, s_lo = v_sel(b > K, K - (s - b), b - (s - K));
   V q = 1 / s, t = (b - K) * q, t2 = t * t, t4 = t2 * t2;
 #if GR_F64
-  V p = GR_P4(t, t2, -0x1.3aa29eb268421p-21, 0x1.47873432d174cp-23, 0x1.c3af666e1e0b7p-23, -0x1.5f1d31661edeap-32) + t4 * -0x1.2a0707c0483e7p-25;
-  p = GR_P4(t, t2, 0x1.c208d91cf2907p-18, 0x1.78cd5bc9cd002p-18, 0x1.4f5c56d23bec4p-22, -0x1.572637f6af1bfp-20) + t4 * p;
-  p = GR_P4(t, t2, 0x1.2b98731e575ap-12, 0x1.8c741f674e653p-16, -0x1.ace2fdabff5c6p-15, -0x1.0fa949092eb15p-16) + t4 * p;
-  p = GR_P4(t, t2, 0x1.7e081eac5a6c3p-7, -0x1.a1e7d0c6686ffp-11, -0x1.acc7d826cff47p-10, 0x1.529a77050d558p-14) + t4 * p;
-  p = GR_P4(t, t2, -0x1.8100c5b8f7575p-1, 0x1.7c6f13976e831p-2, -0x1.9e8ecc61795a5p-4, -0x1.d94a10bfec105p-9) + t4 * p;
+  V p = GR_P5(t, t2, t4, -0x1.3aa29eb268421p-21, 0x1.47873432d174cp-23, 0x1.c3af666e1e0b7p-23, -0x1.5f1d31661edeap-32,
+              -0x1.2a0707c0483e7p-25);
+  p = GR_P5(t, t2, t4, 0x1.c208d91cf2907p-18, 0x1.78cd5bc9cd002p-18, 0x1.4f5c56d23bec4p-22, -0x1.572637f6af1bfp-20, p);
+  p = GR_P5(t, t2, t4, 0x1.2b98731e575ap-12, 0x1.8c741f674e653p-16, -0x1.ace2fdabff5c6p-15, -0x1.0fa949092eb15p-16, p);
+  p = GR_P5(t, t2, t4, 0x1.7e081eac5a6c3p-7, -0x1.a1e7d0c6686ffp-11, -0x1.acc7d826cff47p-10, 0x1.529a77050d558p-14, p);
+  p = GR_P5(t, t2, t4, -0x1.8100c5b8f7575p-1, 0x1.7c6f13976e831p-2, -0x1.9e8ecc61795a5p-4, -0x1.d94a10bfec105p-9, p);
 #else
-  V p = GR_P4(t, t2, 0x1.803b42p-7f, -0x1.f88798p-10f, -0x1.8733bap-10f, 0x1.18bfbep-12f) + t4 * 0x1.d07444p-13f;
-  p = GR_P4(t, t2, -0x1.8845bp-1f, 0x1.927984p-2f, -0x1.e5229cp-4f, 0x1.a3d1eap-9f) + t4 * p;
+  V p = GR_P5(t, t2, t4, 0x1.803b42p-7f, -0x1.f88798p-10f, -0x1.8733bap-10f, 0x1.18bfbep-12f, 0x1.d07444p-13f);
+  p = GR_P5(t, t2, t4, -0x1.8845bp-1f, 0x1.927984p-2f, -0x1.e5229cp-4f, 0x1.a3d1eap-9f, p);
 #endif
   V P = c + t * p, P_lo = t * p - (P - c);
   return e * q * P + e * q * (P_lo - P * s_lo * q);
@@ -549,12 +558,12 @@ GR_FN V gr_erfc_far(V b) {
 
 GR_FN V v_erf(V a) {
   V b = v_abs(a);
-  return gr_signed(v_sel(b < GR_K(0.5f, 0.5), gr_erf_near(b), 1 - gr_erfc_far(b)), a);
+  return gr_signed(v_sel(b < GR_K(0.625f, 0.625), gr_erf_near(b), 1 - gr_erfc_far(b)), a);
 }
 
 GR_FN V v_erfc(V a) {
   V b = v_abs(a), y = gr_erfc_far(b);
-  return v_sel(b < GR_K(0.5f, 0.5), 1 - gr_erf_near(a), v_sel(a < 0, 2 - y, y));
+  return v_sel(b < GR_K(0.625f, 0.625), 1 - gr_erf_near(a), v_sel(a < 0, 2 - y, y));
 }
 #endif
 
@@ -580,13 +589,14 @@ GR_FN V gr_lgamma_poly(V t) {
   V t2 = t * t, t4 = t2 * t2;
 #if GR_F64
   V p = GR_P4(t, t2, 0x1.9521ee21eb631p-19, 0x1.3b0dc341d3d61p-18, 0x1.89116cefeecf7p-19, 0x1.02ab7d594cceap-20);
-  p = GR_P4(t, t2, -0x1.3f04aa4501cc8p-17, 0x1.1257eaf2cfeddp-18, -0x1.285c63ccbf8c9p-19, 0x1.1f327eedc325p-19) + t4 * p;
-  p = GR_P4(t, t2, -0x1.d3fd895b1e0dap-13, 0x1.a127e7bbaeb74p-14, -0x1.78cb9cbe548eap-15, 0x1.584e8fa1bdd33p-16) + t4 * p;
-  p = GR_P4(t, t2, -0x1.e404fc21c3cabp-8, 0x1.7add6eb075007p-9, -0x1.38ac5bf7c780dp-10, 0x1.0b36ae2405ad6p-11) + t4 * p;
-  p = GR_P4(t, t2, 0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa7p-2, -0x1.13e001a557591p-4, 0x1.51322ac7d74c1p-6) + t4 * p;
+  p = GR_P5(t, t2, t4, -0x1.3f04aa4501cc8p-17, 0x1.1257eaf2cfeddp-18, -0x1.285c63ccbf8c9p-19, 0x1.1f327eedc325p-19, p);
+  p = GR_P5(t, t2, t4, -0x1.d3fd895b1e0dap-13, 0x1.a127e7bbaeb74p-14, -0x1.78cb9cbe548eap-15, 0x1.584e8fa1bdd33p-16, p);
+  p = GR_P5(t, t2, t4, -0x1.e404fc21c3cabp-8, 0x1.7add6eb075007p-9, -0x1.38ac5bf7c780dp-10, 0x1.0b36ae2405ad6p-11, p);
+  p = GR_P5(t, t2, t4, 0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa7p-2, -0x1.13e001a557591p-4, 0x1.51322ac7d74c1p-6, p);
 #else
-  V p = GR_P4(t, t2, -0x1.e4e78p-8f, 0x1.74dc7cp-9f, -0x1.2c29fcp-10f, 0x1.e893dcp-11f) + t4 * GR_P2(t, 0x1.021cc6p-11f, 0x1.21f1b4p-11f);
-  p = GR_P4(t, t2, 0x1.b0ee6p-2f, 0x1.4a34ccp-2f, -0x1.13df6p-4f, 0x1.513712p-6f) + t4 * p;
+  V p = GR_P5(t, t2, t4, -0x1.e4e78p-8f, 0x1.74dc7cp-9f, -0x1.2c29fcp-10f, 0x1.e893dcp-11f,
+              GR_P2(t, 0x1.021cc6p-11f, 0x1.21f1b4p-11f));
+  p = GR_P5(t, t2, t4, 0x1.b0ee6p-2f, 0x1.4a34ccp-2f, -0x1.13df6p-4f, 0x1.513712p-6f, p);
 #endif
   return p;
 }
@@ -602,8 +612,8 @@ GR_FN V gr_lgamma(V a) {
   V v = 1 / a, w = v * v;
 #if GR_F64
   V w2 = w * w;
-  V s = GR_P4(w, w2, 0x1.5555555555517p-4, -0x1.6c16c169f9d42p-9, 0x1.a019f4df4ea06p-11, -0x1.380a69935d2f8p-11) +
-        w2 * w2 * GR_P2(w, 0x1.b5f6b4b89724cp-11, -0x1.a5f644f5c2551p-10);
+  V s = GR_P5(w, w2, w2 * w2, 0x1.5555555555517p-4, -0x1.6c16c169f9d42p-9, 0x1.a019f4df4ea06p-11,
+              -0x1.380a69935d2f8p-11, GR_P2(w, 0x1.b5f6b4b89724cp-11, -0x1.a5f644f5c2551p-10));
 #else
   V s = GR_P2(w, 0x1.55553cp-4f, -0x1.69bcb6p-9f);
 #endif
@@ -626,20 +636,21 @@ GR_FN V v_lgamma(V a) {
   return y;
 }
 
-/* digamma(c+t) / (c+t-z) for c+t in [1, 17/8), where z = 1.46... is the zero and c that of v_digamma; to 2^-28, 2^-55. */
+/* digamma(c+t) / (c+t-z) for c+t in [1, 17/8), where z = 1.46... is the zero, to 2^-28 and 2^-55.  The c of v_digamma
+ * are those whose first coefficients are nearly representable. */
 GR_FN V gr_digamma_poly(V t) {
   V t2 = t * t, t4 = t2 * t2;
 #if GR_F64
   V p = GR_P4(t, t2, 0x1.f25c034b4e43dp-16, -0x1.f55f0b6ac8375p-18, 0x1.8483a7389b6ebp-15, -0x1.2e6762de6b8fp-15);
-  p = GR_P4(t, t2, 0x1.4ae7e788d6dc8p-12, -0x1.9d9096c1d0bf8p-13, 0x1.25f355c0b915ap-13, -0x1.9ac99d8855e18p-14) + t4 * p;
-  p = GR_P4(t, t2, 0x1.fc81fe99e854cp-10, -0x1.43a74a2c64f4cp-10, 0x1.9c800e4f27729p-11, -0x1.072e9bfe49b59p-11) + t4 * p;
-  p = GR_P4(t, t2, 0x1.84f64bb7c7329p-7, -0x1.edf79b087b601p-8, 0x1.3a0545e75c869p-8, -0x1.8f878ff991a0bp-9) + t4 * p;
-  p = GR_P4(t, t2, 0x1.370ef577757b4p-4, -0x1.82c22bb8d467ep-5, 0x1.e5d02e5c75aecp-6, -0x1.32df1eb0973c5p-6) + t4 * p;
-  p = GR_P4(t, t2, 0x1.d8460bd8ada82p-1, -0x1.9148486460a18p-2, 0x1.b1e0e8203ee26p-3, -0x1.fde7ee9df93fcp-4) + t4 * p;
+  p = GR_P5(t, t2, t4, 0x1.4ae7e788d6dc8p-12, -0x1.9d9096c1d0bf8p-13, 0x1.25f355c0b915ap-13, -0x1.9ac99d8855e18p-14, p);
+  p = GR_P5(t, t2, t4, 0x1.fc81fe99e854cp-10, -0x1.43a74a2c64f4cp-10, 0x1.9c800e4f27729p-11, -0x1.072e9bfe49b59p-11, p);
+  p = GR_P5(t, t2, t4, 0x1.84f64bb7c7329p-7, -0x1.edf79b087b601p-8, 0x1.3a0545e75c869p-8, -0x1.8f878ff991a0bp-9, p);
+  p = GR_P5(t, t2, t4, 0x1.370ef577757b4p-4, -0x1.82c22bb8d467ep-5, 0x1.e5d02e5c75aecp-6, -0x1.32df1eb0973c5p-6, p);
+  p = GR_P5(t, t2, t4, 0x1.d8460bd8ada82p-1, -0x1.9148486460a18p-2, 0x1.b1e0e8203ee26p-3, -0x1.fde7ee9df93fcp-4, p);
 #else
   V p = GR_P4(t, t2, 0x1.7758dp-7f, -0x1.df54dep-8f, 0x1.f1443p-8f, -0x1.3e1728p-8f);
-  p = GR_P4(t, t2, 0x1.3ead84p-4f, -0x1.8e4b66p-5f, 0x1.f98adp-6f, -0x1.40e522p-6f) + t4 * p;
-  p = GR_P4(t, t2, 0x1.d9d908p-1f, -0x1.94b20ep-2f, 0x1.b7e978p-3f, -0x1.03df7ap-3f) + t4 * p;
+  p = GR_P5(t, t2, t4, 0x1.3ead84p-4f, -0x1.8e4b66p-5f, 0x1.f98adp-6f, -0x1.40e522p-6f, p);
+  p = GR_P5(t, t2, t4, 0x1.d9d908p-1f, -0x1.94b20ep-2f, 0x1.b7e978p-3f, -0x1.03df7ap-3f, p);
 #endif
   return p;
 }
@@ -654,7 +665,8 @@ GR_FN V gr_digamma(V a) {
 #if GR_F64
   V w2 = w * w;
   V s = GR_P4(w, w2, 0x1.efa16a447661bp-8, -0x1.4feeee8f65cbcp-6, 0x1.1231fb978530cp-4, -0x1.4c428e55d2b2ap-3);
-  s = GR_P4(w, w2, 0x1.5555555555379p-4, -0x1.1111110e578dap-7, 0x1.04103b5b36c2ep-8, -0x1.110e25f0a225dp-8) + w2 * w2 * s;
+  s = GR_P5(w, w2, w2 * w2, 0x1.5555555555379p-4, -0x1.1111110e578dap-7, 0x1.04103b5b36c2ep-8, -0x1.110e25f0a225dp-8,
+            s);
 #else
   V s = GR_P3(w, 0x1.555548p-4f, -0x1.10d592p-7f, 0x1.e0ad22p-9f);
 #endif
@@ -667,12 +679,13 @@ GR_FN V gr_digamma(V a) {
 GR_FN V gr_pi_cot(V f) {
   V z = f * f, z2 = z * z, z4 = z2 * z2;
 #if GR_F64
-  V p = GR_P4(z, z2, 0x1.036747cfff1abp1, 0x1.cc52cd0d6e2e3p0, 0x1.8cfa75436505ap1, -0x1.1f75979f0e3a7p1) + z4 * GR_P3(z, 0x1.a3ef03b2acc9ep3, -0x1.03d437f46ca01p4, 0x1.13f14d2f3d1a9p4);
-  p = GR_P4(z, z2, 0x1.0041305081751p1, 0x1.000fdd7a06bd1p1, 0x1.000997cec2c18p1, 0x1.ff5cd7d150bfp0) + z4 * p;
-  p = GR_P4(z, z2, 0x1.a51a6625307d4p1, 0x1.151322ac7d5d9p1, 0x1.0470984c274f9p1, 0x1.010b36a4dde4p1) + z4 * p;
+  V p = GR_P5(z, z2, z4, 0x1.036747cfff1abp1, 0x1.cc52cd0d6e2e3p0, 0x1.8cfa75436505ap1, -0x1.1f75979f0e3a7p1,
+              GR_P3(z, 0x1.a3ef03b2acc9ep3, -0x1.03d437f46ca01p4, 0x1.13f14d2f3d1a9p4));
+  p = GR_P5(z, z2, z4, 0x1.0041305081751p1, 0x1.000fdd7a06bd1p1, 0x1.000997cec2c18p1, 0x1.ff5cd7d150bfp0, p);
+  p = GR_P5(z, z2, z4, 0x1.a51a6625307d4p1, 0x1.151322ac7d5d9p1, 0x1.0470984c274f9p1, 0x1.010b36a4dde4p1, p);
 #else
   V p = GR_P4(z, z2, 0x1.eaf69p0f, 0x1.4de714p1f, -0x1.915c1ap-2f, 0x1.9f55e4p2f);
-  p = GR_P4(z, z2, 0x1.a51a66p1f, 0x1.151346p1f, 0x1.046858p1f, 0x1.01dd7ep1f) + z4 * p;
+  p = GR_P5(z, z2, z4, 0x1.a51a66p1f, 0x1.151346p1f, 0x1.046858p1f, 0x1.01dd7ep1f, p);
 #endif
   return 1 / f - f * p;
 }
@@ -683,8 +696,8 @@ static __attribute__((noinline, cold, unused)) void gr_digamma_negative(V *y, co
   *y = v_sel(*a < 0, v_sel(f == 0, v_set(GR_NAN), r), *y);
 }
 
-/* NaN at the poles, 0 among them, and at -Inf.  Below 0 it has zeros, where two terms cancel: the error there is at most
- * 4 units in the last place of the largest of digamma(1 - a), pi / tan(pi a) and 1. */
+/* NaN at the poles, 0 among them, and at -Inf.  Below 0 it has zeros, where two terms cancel: the error there is at
+ * most 5 units in the last place of the largest of digamma(1 - a), pi / tan(pi a) and 1. */
 GR_FN V v_digamma(V a) {
   V y = gr_digamma(a);
   if (__builtin_expect(vi_any(a < 0), 0)) gr_digamma_negative(&y, &a);
