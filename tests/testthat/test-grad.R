@@ -142,3 +142,19 @@ test_that("a pair of weight 0 does not set the maximum of a log-sum-exp", {
     expect_equal(by_h(.001, c(0, 1), c(0, 1), 1:2, 1:2, c(1, 1), backend = backend), matrix(2e9, 1, 1))
   }
 })
+
+test_that("laws of gradients: blocks add up, i and j are alike", {
+  op <- Genred("Exp(-SqDist(x,y))*b", c("x = Vi(2)", "y = Vj(2)", "b = Vj(1)"), axis = 1, dtype = "float64")
+  by_x <- genred_grad(op, "x")
+  x <- values$x; y <- values$y; b <- values$b[, 1]; e <- sin(1:7)
+  blocks <- list(1:4, 5:9)
+  parts <- lapply(blocks, function(k) by_x(x, y[k, ], b[k], e))
+  expect_close(Reduce(`+`, parts), by_x(x, y, b, e), 1e-13)
+
+  # the kernel is symmetric: sum_ij e_i k(x_i, y_j) b_j by x, and the same sum with the roles of the two sides exchanged
+  by_y <- genred_grad(op, "y")
+  expect_close(by_x(x, y, b, e), by_y(y, x, e, b), 1e-13)
+  # and at x = y with equal weights both gradients are equal
+  w <- rep(1, 7)
+  expect_close(by_x(x, x, w, w), by_y(x, x, w, w), 1e-13)
+})

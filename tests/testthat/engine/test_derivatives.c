@@ -245,7 +245,7 @@ static void kernels(void) {
 /* The gradient costs at most four times its value (in the plan's count of operations). */
 static void gradients_are_cheap(void) {
   static const char *const F[] = {"Exp(-SqDist(x,y))*b", "Exp(-Norm2(x-y))*b", "Inv(1+SqDist(x,y))*b", "(1+Norm2(x-y))*Exp(-Norm2(x-y))*b",
-                                  "(1+Norm2(x-y)+Square(Norm2(x-y))/3)*Exp(-Norm2(x-y))*b", "-Norm2(x-y)*b"};
+                                  "(1+Norm2(x-y)+Square(Norm2(x-y))/3)*Exp(-Norm2(x-y))*b", "-Norm2(x-y)*b", "-SqDist(x,y)/b", "x|y"};
   for (size_t k = 0; k < sizeof F / sizeof *F; k++) {
     char grad[300];
     snprintf(grad, sizeof grad, "Grad(%s,x,e)", F[k]);
