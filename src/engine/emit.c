@@ -6,6 +6,7 @@
  *   S[k*TILE + c]           staged columns: as loaded, and what depends on one column only, lanes over columns
  *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: what pairs read
  *   W                       arrays too large for the stack
+ * With by_columns, lanes are columns: pairs read S, rows are broadcast, and nothing is packed into C.
  */
 #include <ctype.h>
 #include <math.h>
@@ -85,13 +86,23 @@ static const char *constant(gr_emitter *e, double x) {
   return gr_format(e->c->arena, "v_set((T)%s)", s);
 }
 
+/* Lanes are columns: rows are broadcast, staged columns loaded. */
+static const char *from_buffer_by_columns(gr_emitter *e, gr_level level, const char *t) {
+  gr_arena *a = e->c->arena;
+  if (level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
+  if (level == LEVEL_ROW) return gr_format(a, "v_set(Rv[%s * GR_L])", t);
+  return e->p->group == 1 ? gr_format(a, "v_load(C + %s * TILE + c)", t)
+                          : gr_format(a, "v_load(C + %s * TILE + c + %s * GR_L)", t, e->col);
+}
+
 /* Component k of a node of a lower level, read from its buffer. */
 static const char *from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
   gr_arena *a = e->c->arena;
-  bool staged = pl->level == LEVEL_COL && e->at == LEVEL_COL;
+  bool staged = pl->level == LEVEL_COL && (e->at == LEVEL_COL || e->p->by_columns);
   k.off += pl->level == LEVEL_COL && !staged ? pl->packed : pl->buffer;
   const char *t = gr_idx_text(e, k);
+  if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, pl->level, t);
   switch (pl->level) {
   case LEVEL_PARAM: return gr_format(a, "v_set(P[%s])", t);
   case LEVEL_ROW: return gr_format(a, "v_load(Rv + %s * GR_L)", t);
@@ -277,6 +288,7 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
 }
 
 static void pack_columns(gr_emitter *e) {
+  if (e->p->by_columns) return;
   for (gr_ref r = 0; r < e->p->dag->n; r++)
     if (e->p->place[r].packed >= 0)
       gr_line(&e->out, "pack_columns(S + %d * TILE, nc, %d, C + %d * G);", e->p->place[r].buffer, node(e, r)->dim,
@@ -372,9 +384,14 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
 }
 
 static void emit_group(gr_emitter *e) {
-  gr_open(e, "for (int c = 0; c < nc; c += G)");
-  gr_line(&e->out, "const T *Cg = C + (long)c * NCOL;");
-  gr_line(&e->out, "const int nq = nc - c < G ? nc - c : G; (void)Cg;");
+  if (e->p->by_columns) {
+    gr_open(e, "for (int c = 0; c < nc; c += G * GR_L)");
+    gr_line(&e->out, "const int nq = nc - c < G * GR_L ? (nc - c) / GR_L : G;");
+  } else {
+    gr_open(e, "for (int c = 0; c < nc; c += G)");
+    gr_line(&e->out, "const T *Cg = C + (long)c * NCOL;");
+    gr_line(&e->out, "const int nq = nc - c < G ? nc - c : G; (void)Cg;");
+  }
   for (gr_ref r = 0; r < e->p->dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
     if (pl->live && pl->contract)
@@ -396,8 +413,8 @@ static void emit_group(gr_emitter *e) {
 }
 
 static void emit_single(gr_emitter *e) {
-  gr_open(e, "for (int c = 0; c < nc; c++)");
-  gr_line(&e->out, "const T *Cg = C + (long)c * NCOL; (void)Cg;");
+  gr_open(e, e->p->by_columns ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
+  if (!e->p->by_columns) gr_line(&e->out, "const T *Cg = C + (long)c * NCOL; (void)Cg;");
   e->locals = true;
   declare_locals(e, LEVEL_COL);
   compute_level(e);
@@ -413,8 +430,16 @@ static void emit_pairs(gr_emitter *e) {
           "static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");
   gr_line(&e->out, "(void)P, (void)R, (void)C, (void)W, (void)b;");
   declare_locals(e, LEVEL_PARAM);
-  gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
-  gr_line(&e->out, "const T *Rv = R + (long)r * NROW; (void)Rv;");
+  if (e->p->by_columns) {
+    gr_line(&e->out, "VI lane = vi_set(0);");
+    gr_line(&e->out, "for (int l = 0; l < GR_L; l++) lane[l] = l;");
+    gr_line(&e->out, "(void)lane;");
+    gr_open(e, "for (int r = 0; r < nr; r++)");
+    gr_line(&e->out, "const T *Rv = R + (long)(r / GR_L) * NROW * GR_L + r %% GR_L; (void)Rv;");
+  } else {
+    gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
+    gr_line(&e->out, "const T *Rv = R + (long)r * NROW; (void)Rv;");
+  }
   declare_locals(e, LEVEL_ROW);
   gr_emit_red_begin(e);
   if (e->p->group > 1)
@@ -478,7 +503,7 @@ static void emit_entry(gr_emitter *e) {
   gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
   gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, "pairs(P, R, C, W, state, ld_state, nr, b, nc);");
+  gr_line(&e->out, e->p->by_columns ? "pairs(P, R, S, W, state, ld_state, nr, b, nc);" : "pairs(P, R, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_close(e);
 }
@@ -492,7 +517,10 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   gr_put(&e.out, "\n");
   gr_line(&e.out, "typedef long long int64;");
   gr_line(&e.out, "enum { NROW = %d, NCOL = %d, TILE = %d, G = %d };", p->nrow, p->ncol, p->tile, p->group);
-  gr_line(&e.out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
+  if (p->by_columns)
+    gr_line(&e.out, "#define AT(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */");
+  else
+    gr_line(&e.out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
   for (const char *const *line = support; *line; line++) gr_line(&e.out, "%s", *line);
   void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, emit_pairs, emit_entry};
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
@@ -506,5 +534,6 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
   size_t t = p->f64 ? 8 : 4, n = (size_t)(p->nparam + 15) / 16 * 16 + (size_t)rows * (size_t)p->nrow;
   n += (size_t)p->tile * (size_t)(p->nstage + p->ncol);
+  n += GR_LANES_MAX * 8; /* by columns, a last group that is not full is read (not used) past the stage */
   return n * t + (size_t)p->nwork * 64 + 64;
 }

@@ -12,7 +12,14 @@ static void array(gr_emitter *e, const char *type, const char *name, int n, int 
 }
 
 static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
-static const char *column(const gr_emitter *e) { return e->p->group > 1 ? "(TI)(b + c + q)" : "(TI)(b + c)"; }
+
+/* The indices of the columns in the lanes. */
+static const char *column(const gr_emitter *e) {
+  static const char *const text[] = {"vi_set((TI)(b + c))", "vi_set((TI)(b + c + q))", "(vi_set((TI)(b + c)) + lane)",
+                                     "(vi_set((TI)(b + c + q * GR_L)) + lane)"};
+  return text[2 * e->p->by_columns + (e->p->group > 1)];
+}
+
 static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
 
 /* ---- Total ---- */
@@ -115,7 +122,7 @@ static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
     return;
   }
   gr_line(&e->out, "{ const V f = %s; const VI m = (f %s best[%s]) | ((at[%s] < 0) & (f == f));", f, compare(e), i, i);
-  gr_line(&e->out, "  best[%s] = v_sel(m, f, best[%s]); at[%s] = vi_sel(m, vi_set(%s), at[%s]); }", i, i, i, column(e), i);
+  gr_line(&e->out, "  best[%s] = v_sel(m, f, best[%s]); at[%s] = vi_sel(m, %s, at[%s]); }", i, i, i, column(e), i);
 }
 
 static void extremum_step(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_component, NULL); }
@@ -147,7 +154,7 @@ static void top_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "V *const v = best + %s * %d;", gr_idx_text(e, k), K);
   gr_line(&e->out, "VI *const w = at + %s * %d;", gr_idx_text(e, k), K);
   gr_open(e, "if (vi_any((f %s v[%d]) | ((w[%d] < 0) & (f == f))))", cmp, K - 1, K - 1);
-  gr_line(&e->out, "VI i = vi_set(%s), shift = vi_set(0);", column(e));
+  gr_line(&e->out, "VI i = %s, shift = vi_set(0);", column(e));
   gr_open(e, "for (int s = 0; s < %d; s++)", K);
   gr_line(&e->out, "const V vs = v[s];");
   gr_line(&e->out, "const VI ws = w[s];");
@@ -301,15 +308,15 @@ static void moments_fold(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   gr_open(e, "%s", "");
   gr_line(&e->out, "const VD s = vd_of(sum[%s]), old = vd_load(AT(%s));", i, mean);
-  gr_line(&e->out, "const VD delta = vd_of(first[%s]) + s / vd_set(nc) - old;", i);
-  gr_line(&e->out, "vd_store(AT(%s), old + delta * (vd_set(nc) / n));", mean);
-  gr_line(&e->out, "vd_store(AT(%s), vd_load(AT(%s)) + vd_of(squares[%s]) - s * s / vd_set(nc) + delta * delta * (before * vd_set(nc) / n));",
+  gr_line(&e->out, "const VD delta = vd_of(first[%s]) + s / count - old;", i);
+  gr_line(&e->out, "vd_store(AT(%s), old + delta * (count / n));", mean);
+  gr_line(&e->out, "vd_store(AT(%s), vd_load(AT(%s)) + vd_of(squares[%s]) - s * s / count + delta * delta * (before * count / n));",
           dev, dev, i);
   gr_close(e);
 }
 
 static void moments_end(gr_emitter *e) {
-  gr_line(&e->out, "const VD before = vd_load(AT(0)), n = before + vd_set(nc);");
+  gr_line(&e->out, "const VD count = vd_set(%s), before = vd_load(AT(0)), n = before + count;", e->p->by_columns ? "nc / GR_L" : "nc");
   gr_each(e, formula_dim(e), moments_fold, NULL);
   gr_line(&e->out, "vd_store(AT(0), n);");
 }

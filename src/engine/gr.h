@@ -370,6 +370,7 @@ typedef struct gr_plan {
   int red_work; /* where the accumulators lie in it, or -1: on the stack */
   int tile;   /* columns staged and packed together: a multiple of 16 */
   int group;  /* columns computed together in contractions and wide accumulations; 1: none */
+  bool by_columns; /* lanes run over columns, for few rows; each lane then has a state of its own */
   bool late;  /* components of a wide sum, or the weights of exponentials, are computed in the accumulation loop */
   double cost; /* of a pair, in multiplications */
 } gr_plan;
@@ -379,6 +380,7 @@ enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64 };
  * local variables; above, they lie in the workspace. */
 
 gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
+gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
 int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs */
 void gr_print_plan(gr_str *b, const gr_plan *p);
@@ -428,7 +430,8 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);
 
 /* Rows r0 <= r < r1 over columns c0 <= c < c1.  arg[k] is component 0 of row 0, ld[k] the stride between components.
  * state is nstate arrays of ld_state doubles (ld_state a multiple of 16 and at least r1 - r0 rounded up to 16), entry 0 belonging to
- * row r0; it is read and written.  scratch: 64-byte aligned, see gr_scratch_bytes. */
+ * row r0; it is read and written.  scratch: 64-byte aligned, see gr_scratch_bytes.
+ * A kernel by columns takes a multiple of 16 columns, and the state of row r, lane l is entry 16 (r - r0) + l. */
 typedef void gr_kernel_fn(const double *const *arg, const int64_t *ld, double *state, int64_t ld_state, int64_t r0,
                           int64_t r1, int64_t c0, int64_t c1, void *scratch);
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows); /* rows a multiple of 16 */
@@ -504,12 +507,12 @@ struct gr_program {
   gr_args args;
   gr_ast *ast, *ast2; /* ast2: NULL without a weight */
   gr_dag *dag;
-  gr_plan *plan;
+  gr_plan *plan, *few; /* few: by columns */
   const char *note;
-  const char *text;     /* emitted C, made at the first need */
-  gr_kernel_fn *kernel; /* found at the first need */
+  gr_kernel_fn *kernel[2]; /* of plan and of few, found at the first need */
 };
 
-gr_class gr_program_text(gr_program *p, const char **text, gr_error *err);
+/* The text of the kernel for many or for few rows; lives as long as the program. */
+gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err);
 
 #endif

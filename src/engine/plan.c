@@ -221,6 +221,15 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft) {
   return p;
 }
 
+gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p) {
+  enum { TILE_LEAST = 128 }; /* a group is whole vectors of columns here */
+  gr_plan *few = gr_alloc(c->arena, sizeof *few);
+  *few = *p;
+  few->by_columns = true;
+  if (few->tile < TILE_LEAST) few->tile = TILE_LEAST;
+  return few;
+}
+
 /* ---- printing ---- */
 
 static void print_level(gr_str *b, const gr_plan *p, gr_level level) {

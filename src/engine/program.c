@@ -145,6 +145,7 @@ static void build(gr_program *p, void *data) {
   gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);
   if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
   p->plan = gr_plan_new(c, &draft);
+  p->few = gr_plan_by_columns(c, p->plan);
 }
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
@@ -203,15 +204,20 @@ static const char *title(gr_program *p) {
   return b.s;
 }
 
+typedef struct text_data {
+  bool few;
+  const char *text;
+} text_data;
+
 static void make_text(gr_program *p, void *data) {
-  (void)data;
-  p->text = gr_emit_c(&p->ctx, p->plan, title(p));
+  text_data *d = data;
+  d->text = gr_emit_c(&p->ctx, d->few ? p->few : p->plan, title(p));
 }
 
-gr_class gr_program_text(gr_program *p, const char **text, gr_error *err) {
-  if (!p->text && protected(p, err, make_text, NULL) != GR_OK) return err->cls;
-  *text = p->text;
-  return GR_OK;
+gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err) {
+  text_data d = {.few = few};
+  if (protected(p, err, make_text, &d) == GR_OK) *text = d.text;
+  return err->cls;
 }
 
 static void dump_tokens(gr_program *p, gr_str *b) {

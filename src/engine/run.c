@@ -21,9 +21,10 @@ static const struct {
   double poll;          /* seconds between calls of `interrupted` and `progress` */
   int64_t rows_min, rows_max, items; /* of a block of rows; blocks aimed at */
   int64_t columns_min, parts;        /* of a part of the columns; items aimed at where blocks are few */
+  int64_t few;                       /* rows up to which lanes run over columns */
   int64_t cache;        /* bytes of packed rows, or of state, per block */
 } tune = {.tiny = 2e6, .serial = 2e7, .interp_second = 1e8, .kernel_second = 4e9, .chunk = 0.01, .poll = 0.05,
-          .rows_min = 128, .rows_max = 512, .items = 16, .parts = 64, .columns_min = 4096, .cache = 2 << 20};
+          .rows_min = 128, .rows_max = 512, .items = 16, .parts = 64, .few = 3, .columns_min = 4096, .cache = 2 << 20};
 
 /* ---- arguments ---- */
 
@@ -79,6 +80,8 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
 
 /* ---- one run ---- */
 
+enum { LANES = GR_LANES_MAX }; /* states per row where lanes run over columns */
+
 typedef struct job {
   const gr_plan *plan;
   const gr_array *args;
@@ -89,8 +92,9 @@ typedef struct job {
   int64_t block, nblock; /* rows per block */
   int64_t part, npart;   /* columns per part */
   int64_t chunk;         /* columns per call of the kernel */
+  int64_t ld;            /* of the states: rows of a block, times the lanes where each has its own */
   const double **data;   /* the arguments as the kernel wants them */
-  int64_t *ld;
+  int64_t *stride;
   double *parts;         /* npart > 1: the states of all items */
   double *totals;        /* both indices are reduced: one row's state per item */
   size_t scratch_bytes, state_bytes;
@@ -115,6 +119,7 @@ static void cut(job *j) {
   j->npart = clamp(wanted, 1, possible > 1 ? possible : 1);
   j->part = round_up((j->cols + j->npart - 1) / j->npart, p->tile);
   j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;
+  j->ld = p->by_columns ? j->block * LANES : j->block;
   double speed = j->kernel ? tune.kernel_second : tune.interp_second;
   j->chunk = round_up(1 + (int64_t)(tune.chunk * speed / p->cost / (double)j->block), p->tile);
 }
@@ -133,22 +138,36 @@ static void accumulate(job *j, double *state, int64_t r0, int64_t r1, int64_t c0
   for (int64_t c = c0; c < c1 && !j->stop; c += j->chunk) {
     int64_t end = c + j->chunk < c1 ? c + j->chunk : c1;
     if (j->kernel)
-      j->kernel(j->data, j->ld, state, j->block, r0, r1, c, end, scratch);
+      j->kernel(j->data, j->stride, state, j->ld, r0, r1, c, end, scratch);
     else
-      gr_interp(j->plan, j->args, state, j->block, r0, r1, c, end, scratch);
+      gr_interp(j->plan, j->args, state, j->ld, r0, r1, c, end, scratch);
     j->done += end - c;
     if (caller) poll(j, false);
   }
 }
 
+/* The states of the lanes of every row are merged into one; the columns that fill no vector are left to the interpreter. */
+static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1, int64_t c0, int64_t c1, void *scratch,
+                                  bool caller) {
+  const gr_reduction *red = &j->plan->red;
+  int64_t whole = c0 + (c1 - c0) / LANES * LANES;
+  accumulate(j, state, r0, r1, c0, whole, scratch, caller);
+  for (int64_t r = 0; r < r1 - r0; r++) {
+    for (int64_t l = 1; l < LANES; l++) gr_red_merge(red, state + r * LANES, j->ld, state + r * LANES + l, j->ld);
+    for (int e = 0; e < red->nstate; e++) state[e * j->ld + r] = state[e * j->ld + r * LANES];
+  }
+  gr_interp(j->plan, j->args, state, j->ld, r0, r1, whole, c1, scratch);
+  j->done += c1 - whole;
+}
+
 static void finish(job *j, double *state, int64_t r0, int64_t r1) {
-  for (int64_t r = r0; r < r1; r++) gr_red_finish(&j->plan->red, state + (r - r0), j->block, j->out, r, j->rows, (double)j->cols);
+  for (int64_t r = r0; r < r1; r++) gr_red_finish(&j->plan->red, state + (r - r0), j->ld, j->out, r, j->rows, (double)j->cols);
 }
 
 static void reduce_rows(const job *j, double *state, int64_t rows, double *total) {
   const gr_reduction *red = &j->plan->red;
-  for (int64_t r = 1; r < rows; r++) gr_red_merge(red, state, j->block, state + r, j->block);
-  for (int e = 0; e < red->nstate; e++) total[e] = state[e * j->block];
+  for (int64_t r = 1; r < rows; r++) gr_red_merge(red, state, j->ld, state + r, j->ld);
+  for (int e = 0; e < red->nstate; e++) total[e] = state[e * j->ld];
 }
 
 static void run_item(job *j, int64_t item, double *own_state, void *scratch, bool caller) {
@@ -156,8 +175,11 @@ static void run_item(job *j, int64_t item, double *own_state, void *scratch, boo
   int64_t r0 = block * j->block, r1 = clamp(r0 + j->block, 0, j->rows);
   int64_t c0 = part * j->part, c1 = clamp(c0 + j->part, 0, j->cols);
   double *state = j->parts ? j->parts + (size_t)item * (j->state_bytes / sizeof(double)) : own_state;
-  gr_red_init(&j->plan->red, state, j->block, j->block); /* the padding too */
-  accumulate(j, state, r0, r1, c0, c1, scratch, caller);
+  gr_red_init(&j->plan->red, state, j->ld, j->ld); /* the padding too */
+  if (j->plan->by_columns)
+    accumulate_by_columns(j, state, r0, r1, c0, c1, scratch, caller);
+  else
+    accumulate(j, state, r0, r1, c0, c1, scratch, caller);
   if (j->stop) return;
   if (j->totals)
     reduce_rows(j, state, r1 - r0, j->totals + item * j->plan->red.nstate);
@@ -183,7 +205,7 @@ static void merge_parts(job *j) {
     int64_t r0 = b * j->block, r1 = clamp(r0 + j->block, 0, j->rows);
     for (int64_t part = 1; part < j->npart; part++)
       for (int64_t r = 0; r < r1 - r0; r++)
-        gr_red_merge(&j->plan->red, first + r, j->block, first + (size_t)part * size + r, j->block);
+        gr_red_merge(&j->plan->red, first + r, j->ld, first + (size_t)part * size + r, j->ld);
     finish(j, first, r0, r1);
   }
 }
@@ -220,8 +242,10 @@ static int thread_count(const job *j) {
 static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   cut(j);
   int threads = thread_count(j);
-  j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->block * 8, 64);
-  j->scratch_bytes = (size_t)round_up((int64_t)(j->kernel ? gr_scratch_bytes(j->plan, j->block) : gr_interp_bytes(j->plan)), 64);
+  j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->ld * 8, 64);
+  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : 0, interp = gr_interp_bytes(j->plan);
+  if (!j->kernel || (j->plan->by_columns && interp > scratch)) scratch = interp;
+  j->scratch_bytes = (size_t)round_up((int64_t)scratch, 64);
   size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
   int64_t items = j->nblock * j->npart;
   size_t totals = j->plan->both ? (size_t)(items + 1) * (size_t)j->plan->red.nstate * 8 : 0;
@@ -242,29 +266,29 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
 
 /* ---- backends ---- */
 
-static gr_class find_kernel(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
+static gr_class find_kernel(gr_program *p, bool few, const gr_options *opt, gr_report *report, gr_error *err) {
   const char *text;
-  if (p->kernel) {
+  if (p->kernel[few]) {
     report->origin = GR_FROM_MEMORY;
     return GR_OK;
   }
-  if (gr_program_text(p, &text, err) != GR_OK) return err->cls;
-  return gr_kernel_get(text, opt, &p->kernel, report, err);
+  if (gr_program_text(p, few, &text, err) != GR_OK) return err->cls;
+  return gr_kernel_get(text, opt, &p->kernel[few], report, err);
 }
 
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
   *report = (gr_report){.backend = GR_CPU, .threads = 1};
   err->cls = GR_OK;
-  return find_kernel(p, opt, report, err);
+  return find_kernel(p, false, opt, report, err);
 }
 
 /* "auto" interprets tiny work, and everything when there is no working compiler or no room for its files (the note says
  * so). */
-static gr_class choose_backend(gr_program *p, double work, const gr_options *opt, gr_report *report, gr_error *err) {
+static gr_class choose_backend(gr_program *p, bool few, double work, const gr_options *opt, gr_report *report, gr_error *err) {
   *report = (gr_report){.backend = GR_INTERPRETER, .threads = 1};
   if (opt->backend == GR_INTERPRETER || work == 0 || (opt->backend == GR_AUTO && work <= tune.tiny)) return GR_OK;
   report->backend = GR_CPU;
-  if (find_kernel(p, opt, report, err) == GR_OK || opt->backend == GR_CPU) return err->cls;
+  if (find_kernel(p, few, opt, report, err) == GR_OK || opt->backend == GR_CPU) return err->cls;
   if (err->cls != GR_COMPILER && err->cls != GR_MEMORY) return err->cls;
   report->backend = GR_INTERPRETER;
   report->origin = GR_NO_KERNEL;
@@ -275,24 +299,26 @@ static gr_class choose_backend(gr_program *p, double work, const gr_options *opt
 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
                         gr_report *report, gr_error *err) {
-  int64_t mn[2], ld_few[16];
+  int64_t mn[2], stride_few[16];
   const double *data_few[16];
   err->cls = GR_OK;
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
-  job j = {.plan = p->plan, .args = args, .out = out, .opt = opt, .data = data_few, .ld = ld_few};
+  job j = {.plan = p->plan, .args = args, .out = out, .opt = opt, .data = data_few, .stride = stride_few};
   j.rows = mn[p->plan->axis == 1 ? 0 : 1];
   j.cols = mn[p->plan->axis == 1 ? 1 : 0];
-  if (choose_backend(p, p->plan->cost * (double)j.rows * (double)j.cols, opt, report, err) != GR_OK) return err->cls;
-  if (report->backend == GR_CPU) j.kernel = p->kernel;
+  bool few = j.rows > 0 && j.rows <= tune.few && j.cols >= tune.columns_min;
+  if (choose_backend(p, few, p->plan->cost * (double)j.rows * (double)j.cols, opt, report, err) != GR_OK) return err->cls;
+  if (report->backend == GR_CPU) j.kernel = p->kernel[few];
+  if (j.kernel && few) j.plan = p->few;
   double start = gr_now();
   void *many = NULL;
   if (n_args > 16) {
-    many = malloc((size_t)n_args * (sizeof *j.data + sizeof *j.ld));
+    many = malloc((size_t)n_args * (sizeof *j.data + sizeof *j.stride));
     if (!many) return gr_fail(err, ERR_NoMemory, "arguments", (long long)n_args);
-    j.ld = many;
-    j.data = (const double **)(j.ld + n_args);
+    j.stride = many;
+    j.data = (const double **)(j.stride + n_args);
   }
-  for (int k = 0; k < n_args; k++) j.data[k] = args[k].data, j.ld[k] = args[k].stride;
+  for (int k = 0; k < n_args; k++) j.data[k] = args[k].data, j.stride[k] = args[k].stride;
   if (j.rows > 0 || p->plan->both) run_job(&j, report, err);
   free(many);
   report->seconds_run = gr_now() - start;

@@ -219,6 +219,30 @@ static void reductions(bool f64) {
   }
 }
 
+/* Few rows and many columns: lanes run over columns, in every family, with contractions and wide sums, and a ragged end. */
+static void few_rows(bool f64) {
+  static const test few[] = {
+      {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)"}},
+      {.formula = "Exp(-SqDist(x,y))*(b*x[0]-p)", .aliases = {"x=Vi(12)", "y=Vj(12)", "b=Vj(20)", "p=Pm(20)"}, .lo = -0.5, .hi = 0.5},
+      {.formula = "Sin(y)*Cos(x)", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .scheme = "direct_sum"},
+      {.formula = "Sin(y)*Cos(x)", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .scheme = "kahan_scheme"},
+      {.formula = "Sin(y)*Cos(x)", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .acc = "float64"},
+      {.formula = "Round(4*x,0)-Round(40*y,0)", .aliases = {"x=Vi(2)", "y=Vj(2)"}, .reduction = "Max_ArgMax"},
+      {.formula = "Round(4*x,0)-Round(40*y,0)", .aliases = {"x=Vi(2)", "y=Vj(2)"}, .reduction = "KMin_ArgKMin", .k = 5},
+      {.formula = "Round(8*SqDist(x,y),0)", .aliases = {"x=Vi(12)", "y=Vj(12)"}, .reduction = "ArgMin", .lo = -0.5, .hi = 0.5},
+      {.formula = "-SqDist(x,y)", .aliases = {"x=Vi(12)", "y=Vj(12)"}, .reduction = "LogSumExp", .lo = -0.5, .hi = 0.5},
+      {.formula = "x|y", .formula2 = "b", .aliases = {"x=Vi(12)", "y=Vj(12)", "b=Vj(20)"}, .reduction = "SumSoftMaxWeight", .lo = 0, .hi = 0.5},
+      {.formula = "x*y", .aliases = {"x=Vi(2)", "y=Vj(2)"}, .reduction = "Var"},
+      {.formula = "1+0.0001*x*y", .aliases = {"x=Vi(2)", "y=Vj(2)"}, .reduction = "Prod"},
+      {.formula = "y", .aliases = {"y=Vj(2)"}, .reduction = "Mean", .lo = 0, .hi = 1}};
+  for (size_t k = 0; k < sizeof few / sizeof *few; k++)
+    for (int m = 1; m < 4; m += 2) {
+      test t = few[k];
+      t.axis = 1, t.f64 = f64, t.m = m, t.n = 4096 + 1000 * m + 7;
+      both(&t, f64 ? 1e-12 : 1e-4); /* a product of thousands of rounded factors */
+    }
+}
+
 static void sums(void) {
   static const char *const schemes[] = {"block_sum", "direct_sum", "kahan_scheme"}, *const accs[] = {"auto", "float64"};
   for (int s = 0; s < 3; s++)
@@ -237,6 +261,7 @@ int main(void) {
     element_wise(f64);
     loop_operations(f64);
     reductions(f64);
+    few_rows(f64);
   }
   sums();
   return report();
