@@ -26,6 +26,7 @@ END
 command pandoc pandoc
 command qpdf qpdf
 command tidy tidy
+command g++ g++
 sanitizer address gcc
 r codetools r-cran-codetools
 END
