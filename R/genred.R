@@ -210,7 +210,7 @@ call_settings <- c("backend", "device_id", "ranges")
 
 # The names that operator_body() uses; an alias of the same name would hide them.
 body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent", ".plan", ".values", ".settings",
-                ".run_plan", ".run_selection")
+                ".run_plan", ".run_selection", ".need_arguments")
 
 check_argument_names <- function(names, call) {
   clash <- intersect(names, c(call_settings, body_names))

@@ -182,6 +182,7 @@ gradient_function <- function(names, plan, run) {
   args <- c(rep(list(quote(expr = )), length(names)), list("auto", -1, NULL))
   names(args) <- c(names, call_settings)
   body <- bquote({
+    .need_arguments(.(names))
     .values <- .(as.call(c(quote(list), stats::setNames(lapply(names, as.name), names))))
     .settings <- list(backend = backend, device_id = device_id, ranges = ranges)
     .(run)
@@ -191,11 +192,28 @@ gradient_function <- function(names, plan, run) {
   structure(as.function(c(args, list(body)), envir = env), class = c("GenredGradient", "function"))
 }
 
+# Called in the frame of a gradient operator: all its arguments must be there.
+.need_arguments <- function(names) {
+  frame <- parent.frame()
+  gone <- Filter(function(name) eval(call(".absent", as.name(name)), frame), names)
+  if (length(gone)) stop_genred("argument", "argument `", gone[1L], "` is missing", call = brief_call(sys.call(-1L)))
+}
+
+# Errors of the steps show the call that the user made.
+as_called <- function(code, call) {
+  tryCatch(code, genred_error = function(e) {
+    e$call <- call
+    stop(e)
+  })
+}
+
 apply_operator <- function(op, values, settings) do.call(op, c(values[argument_names(op)], settings))
 
 .run_plan <- function(plan, values, settings) {
-  for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, settings)
-  Reduce(`+`, lapply(plan$terms, apply_operator, values, settings))
+  as_called(call = brief_call(sys.call(-1L)), {
+    for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, settings)
+    Reduce(`+`, lapply(plan$terms, apply_operator, values, settings))
+  })
 }
 
 # The chain rule: the terms' own gradient; and for each step, from the last to the first, the gradient that its result
@@ -254,13 +272,24 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
 }
 
 .run_selection <- function(plan, values, settings) {
+  as_called(selected_gradient(plan, values, settings), brief_call(sys.call(-1L)))
+}
+
+# The incoming gradient as numbers, rows x K x D like the index of what was selected.
+selected_incoming <- function(x, name, index) {
+  e <- if (is.data.frame(x)) as.matrix(x) else x
+  if (is.object(e) || !(is.numeric(e) || is.logical(e)) || length(e) != length(index)) {
+    stop_genred("argument", "argument `", name, "` must be numeric and have the shape of the result, ",
+                paste(dim(index), collapse = " x "), "; ", given_value(x))
+  }
+  as.numeric(e)
+}
+
+selected_gradient <- function(plan, values, settings) {
   index <- apply_operator(plan$index, values, settings)
   rows <- nrow(index)
-  # index and e as rows x K x D; the gradient of a missing neighbour goes nowhere
-  e <- as.numeric(as.matrix(values[[plan$incoming]]))
-  if (length(e) != length(index)) {
-    stop_genred("argument", "argument `", plan$incoming, "` must have the shape of the result, ", paste(dim(index), collapse = " x "), call = NULL)
-  }
+  # the gradient of a missing neighbour goes nowhere
+  e <- selected_incoming(values[[plan$incoming]], plan$incoming, index)
   component <- rep(seq_len(plan$dim), each = length(index) / plan$dim)
   row <- rep(seq_len(rows), length.out = length(index))
   ok <- which(!is.na(index))

@@ -85,7 +85,8 @@ static const char soft_cell[] =
     "-o*Log(Exp((IfElse(f-g,IfElse(g-h,h,g),IfElse(f-h,h,f))-f)/o)"
     "+Exp((IfElse(f-g,IfElse(g-h,h,g),IfElse(f-h,h,f))-g)/o)+Exp((IfElse(f-g,IfElse(g-h,h,g),IfElse(f-h,h,f))-h)/o))";
 
-/* SoftDTW written out in simple operations on stand-ins for its arguments, to be differentiated; for short series. */
+/* SoftDTW written out in simple operations on stand-ins for its arguments, to be differentiated.  The text grows with the table: series of 12 take
+ * seconds to compile, and beyond about 25 the limit of nodes is reached. */
 static gr_ref expand_SoftDTW(const sweep *s, gr_ref x, gr_ref y, gr_ref gamma) {
   int n = node(s, x)->dim, m = node(s, y)->dim;
   gr_ref *row = gr_alloc(s->g->ctx->arena, (size_t)n * sizeof *row);
