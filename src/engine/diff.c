@@ -79,14 +79,33 @@ static gr_ref adjoint_TensorDot(const sweep *s, gr_ref r, int k, gr_ref e) {
   return gr_mk(s->g, &s->at, OP_TensorDot, (gr_ref[]){e, n->kid[1 - k]}, 2, ints, 2 + 4 * total);
 }
 
-/* One cell of the table of dynamic time warping, from its three neighbours f g h; e is the cost, o the smoothing. */
+/* ---- soft dynamic time warping: the gradient is a loop of its own (SoftDTW_Grad); the derivative of that is written out ---- */
+
+static gr_ref extract(const sweep *s, gr_ref f, int start, int n) {
+  return gr_mk(s->g, &s->at, OP_Extract, &f, 1, (int[]){start, n}, 2);
+}
+
+/* Where the part of argument k starts in the gradient by all of them. */
+static int part_start(const sweep *s, gr_ref r, int k) {
+  int start = 0;
+  for (int i = 0; i < k; i++) start += node(s, node(s, r)->kid[i])->dim;
+  return start;
+}
+
+static gr_ref adjoint_SoftDTW(const sweep *s, gr_ref r, int k, gr_ref e) {
+  gr_node n = *node(s, r);
+  gr_ref all = gr_mk(s->g, &s->at, OP_SoftDTW_Grad, n.kid, 3, NULL, 0);
+  return mk2(s, OP_Mult, e, extract(s, all, part_start(s, r, k), node(s, n.kid[k])->dim));
+}
+
+/* One cell of the table, from its three neighbours f g h; e is the cost, o the smoothing. */
 static const char soft_cell[] =
     "e+IfElse(f-g,IfElse(g-h,h,g),IfElse(f-h,h,f))"
     "-o*Log(Exp((IfElse(f-g,IfElse(g-h,h,g),IfElse(f-h,h,f))-f)/o)"
     "+Exp((IfElse(f-g,IfElse(g-h,h,g),IfElse(f-h,h,f))-g)/o)+Exp((IfElse(f-g,IfElse(g-h,h,g),IfElse(f-h,h,f))-h)/o))";
 
-/* SoftDTW written out in simple operations on stand-ins for its arguments, to be differentiated.  The text grows with the table: series of 12 take
- * seconds to compile, and beyond about 25 the limit of nodes is reached. */
+/* SoftDTW in simple operations, which can be differentiated to any order.  The text grows with the table: its second
+ * derivatives take seconds to compile from series of 8 on, and the limit of nodes is soon reached. */
 static gr_ref expand_SoftDTW(const sweep *s, gr_ref x, gr_ref y, gr_ref gamma) {
   int n = node(s, x)->dim, m = node(s, y)->dim;
   gr_ref *row = gr_alloc(s->g->ctx->arena, (size_t)n * sizeof *row);
@@ -108,15 +127,19 @@ static gr_ref expand_SoftDTW(const sweep *s, gr_ref x, gr_ref y, gr_ref gamma) {
   return row[n - 1];
 }
 
-/* The arguments may depend on each other: stand-ins, variables that exist in no program, keep them apart. */
-static gr_ref adjoint_SoftDTW(const sweep *s, gr_ref r, int k, gr_ref e) {
-  gr_ref real[3], fake[4];
-  memcpy(real, node(s, r)->kid, sizeof real);
-  for (int i = 0; i < 3; i++) fake[i] = gr_mk_var(s->g, &s->at, -1 - i - 4 * r, GR_PM, node(s, real[i])->dim);
-  gr_ref whole = expand_SoftDTW(s, fake[0], fake[1], fake[2]);
-  fake[3] = gr_mk_var(s->g, &s->at, -4 - 4 * r, GR_PM, 1);
-  gr_ref grad = gr_grad(s->g, &s->at, whole, fake[k], fake[3]);
-  return gr_replace(s->g, grad, 4, fake, (gr_ref[]){real[0], real[1], real[2], e});
+/* The gradient of (e | SoftDTW_Grad) by argument k.  The arguments may depend on each other: stand-ins, variables that exist in
+ * no program, keep them apart; e stands for itself, since nothing is differentiated by a part of it. */
+static gr_ref adjoint_SoftDTW_Grad(const sweep *s, gr_ref r, int k, gr_ref e) {
+  gr_ref real[4], fake[4], slope = -1;
+  memcpy(real, node(s, r)->kid, 3 * sizeof *real);
+  real[3] = e;
+  for (int i = 0; i < 4; i++) fake[i] = gr_mk_var(s->g, &s->at, -1 - i - 4 * r, GR_PM, node(s, real[i])->dim);
+  gr_ref whole = expand_SoftDTW(s, fake[0], fake[1], fake[2]), one = gr_mk_const(s->g, &s->at, 1);
+  for (int i = 0; i < 3; i++) {
+    gr_ref part = extract(s, fake[3], part_start(s, r, i), node(s, real[i])->dim);
+    slope = add(s, slope, mk1(s, OP_Sum, mk2(s, OP_Mult, part, gr_grad(s->g, &s->at, whole, fake[i], one))));
+  }
+  return gr_replace(s->g, gr_grad(s->g, &s->at, slope, fake[k], one), 4, fake, real);
 }
 
 /* What argument k of node r gets when the node's adjoint is e, before broadcasting; -1: nothing. */
@@ -124,6 +147,7 @@ static gr_ref adjoint(const sweep *s, gr_ref r, int k, gr_ref e) {
   switch (node(s, r)->op) {
   case OP_TensorDot: return adjoint_TensorDot(s, r, k, e);
   case OP_SoftDTW_SqDist: return adjoint_SoftDTW(s, r, k, e);
+  case OP_SoftDTW_Grad: return adjoint_SoftDTW_Grad(s, r, k, e);
   default: return apply_rule(s, r, k, e);
   }
 }
@@ -189,8 +213,24 @@ static gr_ref tangent_by_rules(const sweep *s, gr_ref r) {
   return sum;
 }
 
+/* The derivative of a gradient is symmetric: what the arguments together do to the result is what the reverse rule gives them,
+ * one after the other, for the incoming gradient made of their tangents. */
+static gr_ref tangent_symmetric(const sweep *s, gr_ref r) {
+  gr_ref u = -1, t = -1;
+  for (int k = 0; k < node(s, r)->nkid; k++) {
+    gr_ref part = tangent_or_zero(s, node(s, r)->kid[k]);
+    u = u < 0 ? part : mk2(s, OP_Concat, u, part);
+  }
+  for (int k = 0; k < node(s, r)->nkid; k++) {
+    gr_ref part = adjoint(s, r, k, u);
+    t = t < 0 ? part : mk2(s, OP_Concat, t, part);
+  }
+  return t;
+}
+
 static gr_ref tangent(const sweep *s, gr_ref r) {
   int flags = gr_ops[node(s, r)->op].flags;
+  if (node(s, r)->op == OP_SoftDTW_Grad) return tangent_symmetric(s, r);
   if (flags & FLAG_LINEAR) return tangent_linear(s, r);
   return flags & FLAG_BILINEAR ? tangent_bilinear(s, r) : tangent_by_rules(s, r);
 }

@@ -457,8 +457,8 @@ static void emit_pairs(gr_emitter *e) {
 static const struct {
   const char *group;
   gr_op op[4];
-} uses[] = {{"exp", {OP_Exp, OP_Powf, OP_SoftDTW_SqDist}},
-            {"log", {OP_Log, OP_Powf, OP_XLogX, OP_SoftDTW_SqDist}},
+} uses[] = {{"exp", {OP_Exp, OP_Powf}},
+            {"log", {OP_Log, OP_Powf, OP_XLogX}},
             {"sin", {OP_Sin, OP_Cos, OP_SinXDivX}},
             {"asin", {OP_Asin, OP_Acos}},
             {"atan", {OP_Atan, OP_Atan2}},
@@ -467,7 +467,8 @@ static const struct {
             {"log1p", {OP_Log1p, OP_Softplus}},
             {"sigmoid", {OP_Sigmoid}},
             {"erf", {OP_Erf, OP_Erfc}},
-            {"gamma", {OP_Lgamma, OP_Digamma}}};
+            {"gamma", {OP_Lgamma, OP_Digamma}},
+            {"softmin", {OP_SoftDTW_SqDist, OP_SoftDTW_Grad}}};
 
 static bool op_used(const gr_emitter *e, gr_op op) {
   for (gr_ref r = 0; r < e->p->dag->n; r++)

@@ -165,13 +165,40 @@ static void emit_SoftDTW_SqDist(gr_emitter *e, gr_ref r) {
   gr_line(&e->out, "V before = %s[0];", w);
   gr_line(&e->out, "%s[0] += d0 * d0;", w);
   gr_open(e, "for (int k = 1; k < %d; k++)", n);
-  gr_line(&e->out, "const V d = %s - %s, left = %s[k], up = %s[k - 1], least = v_min(v_min(before, left), up);", xk, yl, w, w);
-  gr_line(&e->out, "const V s = v_exp((least - before) / %s) + v_exp((least - left) / %s) + v_exp((least - up) / %s);", g, g, g);
+  gr_line(&e->out, "const V d = %s - %s, left = %s[k], s = v_softmin(before, left, %s[k - 1], %s);", xk, yl, w, w, g);
   gr_line(&e->out, "before = left;");
-  gr_line(&e->out, "%s[k] = d * d + least - %s * v_log(s);", w, g);
+  gr_line(&e->out, "%s[k] = d * d + s;", w);
   gr_close(e);
   gr_close(e);
   gr_line(&e->out, "const V %s = %s[%d];", gr_node_name(e, r), w, n - 1);
+}
+
+/* The same table, kept whole, and back through it: interp_loops.c has the method in plain words. */
+static void emit_SoftDTW_Grad(gr_emitter *e, gr_ref r) {
+  int n = dim(e, node(e, r)->kid[0]), m = dim(e, node(e, r)->kid[1]);
+  const char *name = gr_node_name(e, r), *x = kid(e, r, 0, at("k")), *y = kid(e, r, 1, at("l")), *g = kid(e, r, 2, fixed(0));
+  gr_declare(e, "V", name, gr_storage(e->p->dag, r), e->p->place[r].work);
+  gr_open(e, "%s", "");
+  gr_line(&e->out, "enum { n = %d, m = %d };", n, m);
+  gr_line(&e->out, "V *const dx = %s, *const dy = dx + n, *const dg = dy + m, *const E = dg + 1, *const table = E + n;", name);
+  gr_open(e, "for (int l = 0; l < m; l++) for (int k = 0; k < n; k++)");
+  gr_line(&e->out, "V *const R = table + l * n + k;");
+  gr_line(&e->out, "const V d = %s - %s, s = l && k ? v_softmin(R[-n - 1], R[-n], R[-1], %s) : k ? R[-1] : l ? R[-n] : v_set(0);", x, y, g);
+  gr_line(&e->out, "R[0] = d * d + s;");
+  gr_close(e);
+  gr_line(&e->out, "for (int k = 0; k < n + m + 1 + n; k++) dx[k] = v_set(k == n + m + n);");
+  gr_open(e, "for (int l = m - 1; l >= 0; l--)");
+  gr_line(&e->out, "V corner = v_set(0);");
+  gr_open(e, "for (int k = n - 1; k >= 0; k--)");
+  gr_line(&e->out, "const V t = E[k], d = 2 * t * (%s - %s), *const R = table + l * n + k;", x, y);
+  gr_line(&e->out, "V w[3] = {v_set(0), l ? t : v_set(0), l ? v_set(0) : t};");
+  gr_line(&e->out, "if (l && k) dg[0] += t * v_softmin_back(R[-n - 1], R[-n], R[-1], %s, t, w);", g);
+  gr_line(&e->out, "dx[k] += d, dy[l] -= d;");
+  gr_line(&e->out, "E[k] = w[1] + corner, corner = w[0];");
+  gr_line(&e->out, "if (k) E[k - 1] += w[2];");
+  gr_close(e);
+  gr_close(e);
+  gr_close(e);
 }
 
 /* ---- dispatch; views have no storage and never come here ---- */

@@ -109,6 +109,44 @@ static void ev_SoftDTW_SqDist(const eval *e, int l) {
   *out(e, 0, l) = *out(e, n - 1, l);
 }
 
+/* The derivatives of the soft minimum of r[]: by r[k] in w[k], by gamma returned. */
+static double soft_min_back(const double r[3], double gamma, double w[3]) {
+  double least = fmin(fmin(r[0], r[1]), r[2]), s = 0, mean = 0;
+  for (int k = 0; k < 3; k++) s += w[k] = exp((least - r[k]) / gamma);
+  for (int k = 0; k < 3; k++) mean += (w[k] /= s) * ((r[k] - least) / gamma);
+  return -log(s) - mean;
+}
+
+/* Back through the table, a cell hands its share of the gradient on to its three neighbours (Cuturi and Blondel 2017, algorithm 2).
+ * The storage has the result, one column E of shares (while it is read it turns into the column before), and the table R by columns. */
+static void ev_SoftDTW_Grad(const eval *e, int l) {
+  int n = e->kid[0]->dim, m = e->kid[1]->dim, E = n + m + 1, R = E + n;
+  double gamma = in(e, 2, 0, l);
+  for (int k = 0; k < R; k++) *out(e, k, l) = k == R - 1;
+  for (int j = 0; j < m; j++)
+    for (int i = 0; i < n; i++) {
+      int at = R + j * n + i;
+      double d = square(in(e, 0, i, l) - in(e, 1, j, l));
+      *out(e, at, l) = d + (i && j ? soft_min(*out(e, at - n - 1, l), *out(e, at - n, l), *out(e, at - 1, l), gamma)
+                            : i    ? *out(e, at - 1, l)
+                            : j    ? *out(e, at - n, l)
+                                   : 0);
+    }
+  for (int j = m - 1; j >= 0; j--) {
+    double corner = 0; /* what cell (i + 1, j) gives to (i, j - 1) */
+    for (int i = n - 1; i >= 0; i--) {
+      int at = R + j * n + i;
+      double w[3] = {0, j > 0, j == 0}, t = *out(e, E + i, l), d = 2 * t * (in(e, 0, i, l) - in(e, 1, j, l));
+      *out(e, i, l) += d;
+      *out(e, n + j, l) -= d;
+      if (i && j) *out(e, n + m, l) += t * soft_min_back((double[]){*out(e, at - n - 1, l), *out(e, at - n, l), *out(e, at - 1, l)}, gamma, w);
+      *out(e, E + i, l) = t * w[1] + corner;
+      corner = t * w[0];
+      if (i) *out(e, E + i - 1, l) += t * w[2];
+    }
+  }
+}
+
 /* ---- dispatch; a view only moves the pointer ---- */
 
 typedef void loop_op(const eval *e, int l);

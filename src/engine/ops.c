@@ -133,6 +133,15 @@ static int dim_SoftDTW_SqDist(const gr_dag *g, const gr_node *n) {
   return 1;
 }
 
+/* The whole table of n x m cells is stored, see gr_storage. */
+static int dim_SoftDTW_Grad(const gr_dag *g, const gr_node *n) {
+  int rows = kid_dim(g, n, 0), columns = kid_dim(g, n, 1);
+  need_scalar(g, n, 2);
+  if ((rows + 2LL) * (columns + 1LL) > GR_MAX_DIM)
+    bad(g, n, gr_format(g->ctx->arena, "a gradient through %d x %d cells is too large: their number is limited to %d", rows, columns, GR_MAX_DIM));
+  return rows + columns + 1;
+}
+
 /* ---- the table ---- */
 
 enum { VIEW = FLAG_VIEW, ONCE = FLAG_ONCE, LINEAR = FLAG_LINEAR, BILINEAR = FLAG_BILINEAR };

@@ -147,7 +147,8 @@
   LOOP(ComplexImag, "e", "dim(f) / 2", VIEW | LINEAR, "Imag2Complex(e)", "imaginary parts of a complex vector")        \
   LOOP(Complex, "ee", "2 dim(f)", LINEAR, "ComplexReal(e); ComplexImag(e)", "complex vector of real parts f and imaginary parts g") \
   LOOP(TensorDot, "eellll?l", "product of the axes kept", BILINEAR, NULL, "contraction of the tensors f and g, of the given shapes, along the given axes") \
-  LOOP(SoftDTW_SqDist, "eee", "1", 0, NULL, "soft dynamic time warping of f and g, squared distance, smoothing h; gradient for short series")
+  LOOP(SoftDTW_SqDist, "eee", "1", 0, NULL, "soft dynamic time warping of f and g, squared distance, smoothing h")       \
+  LOOP(SoftDTW_Grad, "eee", "dim(f) + dim(g) + 1", 0, NULL, "gradient of SoftDTW_SqDist by f, g and h, one after the other; its own derivative for short series only")
 
 #define GR_OPS_MACRO(MACRO)                                                                                            \
   MACRO(Pow, "ei", "dim(f)", "f**n", "f^n, n an integer constant")                                                     \

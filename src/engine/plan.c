@@ -115,7 +115,9 @@ static int reserve(gr_plan *p, int vectors) {
 
 int gr_storage(const gr_dag *g, gr_ref r) {
   const gr_node *n = &g->node[r];
-  if (n->op == OP_SoftDTW_SqDist) return g->node[n->kid[0]].dim;
+  int d = n->nkid ? g->node[n->kid[0]].dim : 0;
+  if (n->op == OP_SoftDTW_SqDist) return d;
+  if (n->op == OP_SoftDTW_Grad) return n->dim + d + d * g->node[n->kid[1]].dim;
   return n->dim;
 }
 
@@ -187,6 +189,11 @@ static int tile_size(const gr_plan *p) {
   return n < 16 ? 16 : n > TILE_MAX ? TILE_MAX : n;
 }
 
+/* A cell takes three exponentials and a logarithm; for the gradient once more on the way back. */
+static double warping_cost(const gr_plan *p, const gr_node *n) {
+  return (n->op == OP_SoftDTW_Grad ? 130.0 : 60.0) * node(p, n->kid[0])->dim * node(p, n->kid[1])->dim;
+}
+
 static double pair_cost(const gr_plan *p) {
   double cost = p->red.dim * p->red.k + (p->red.family == FAM_ExpSum ? 30 + p->red.nweight : 0);
   for (gr_ref r = 0; r < p->dag->n; r++) {
@@ -196,8 +203,7 @@ static double pair_cost(const gr_plan *p) {
     if (gr_ops[n->op].kind == KIND_LOOP && n->nkid && node(p, n->kid[0])->dim > dim) dim = node(p, n->kid[0])->dim;
     if (n->op == OP_TensorDot)
       for (int k = 0; k < n->ints[1]; k++) dim *= gr_axes(n->ints)[n->ints[0] + k].size;
-    if (n->op == OP_SoftDTW_SqDist) dim = 60.0 * node(p, n->kid[0])->dim * node(p, n->kid[1])->dim;
-    cost += dim * gr_ops[n->op].cost;
+    cost += n->op == OP_SoftDTW_SqDist || n->op == OP_SoftDTW_Grad ? warping_cost(p, n) : dim * gr_ops[n->op].cost;
   }
   return cost;
 }

@@ -8,7 +8,7 @@
  *             GR_LEAN      leaves out the groups not asked for by GR_USE_exp, GR_USE_log (log, xlogx), GR_USE_sin (sin,
  *                          cos, sinxdivx), GR_USE_tan, GR_USE_asin (asin, acos), GR_USE_atan (atan, atan2), GR_USE_hyp
  *                          (sinh, cosh, tanh, expm1), GR_USE_log1p (log1p, softplus), GR_USE_sigmoid, GR_USE_erf (erf,
- *                          erfc), GR_USE_gamma (lgamma, digamma); a group brings those it needs
+ *                          erfc), GR_USE_gamma (lgamma, digamma), GR_USE_softmin; a group brings those it needs
  * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions; errors are at most
  *           4 units in the last place, mostly below 2; with or without contraction of a*b+c to an FMA.  Exceptions:
  *           v_lgamma and v_digamma of negative arguments, see there; results whose exp is flushed to 0, see gr_exp.
@@ -26,10 +26,11 @@
 #ifdef GR_USE_tan
 #define GR_USE_sin 1
 #endif
-#ifdef GR_USE_log1p
+#if defined(GR_USE_log1p) || defined(GR_USE_softmin)
 #define GR_USE_log 1
 #endif
-#if defined(GR_USE_log1p) || defined(GR_USE_hyp) || defined(GR_USE_sigmoid) || defined(GR_USE_erf)
+#if defined(GR_USE_log1p) || defined(GR_USE_hyp) || defined(GR_USE_sigmoid) || defined(GR_USE_erf) || \
+    defined(GR_USE_softmin)
 #define GR_USE_exp 1
 #endif
 
@@ -702,5 +703,23 @@ GR_FN V v_digamma(V a) {
   V y = gr_digamma(a);
   if (__builtin_expect(vi_any(a < 0), 0)) gr_digamma_negative(&y, &a);
   return v_sel(a == 0, v_set(GR_NAN), y);
+}
+#endif
+
+/* ---- the soft minimum -g log(sum exp(-a/g)) of three, for dynamic time warping ----------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_softmin)
+GR_FN V v_softmin(V a, V b, V c, V g) {
+  V least = v_min(v_min(a, b), c);
+  return least - g * v_log(v_exp((least - a) / g) + v_exp((least - b) / g) + v_exp((least - c) / g));
+}
+
+/* Its derivatives: by a, b and c times t go to w[0 ... 2], that by g is returned. */
+GR_FN V v_softmin_back(V a, V b, V c, V g, V t, V *w) {
+  V least = v_min(v_min(a, b), c), x = (least - a) / g, y = (least - b) / g, z = (least - c) / g;
+  V p = v_exp(x), q = v_exp(y), r = v_exp(z), s = p + q + r;
+  t = t / s;
+  w[0] = t * p, w[1] = t * q, w[2] = t * r;
+  return (p * x + q * y + r * z) / s - v_log(s);
 }
 #endif

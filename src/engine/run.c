@@ -112,6 +112,7 @@ static void cut(job *j) {
   int64_t row_bytes = p->nrow * (p->f64 ? 8 : 4), state_bytes = p->red.nstate * 8;
   int64_t widest = row_bytes > state_bytes ? row_bytes : state_bytes;
   int64_t most = clamp(tune.cache / (widest > 0 ? widest : 1) / 16 * 16, 16, tune.rows_max);
+  most = clamp((int64_t)(tune.chunk * tune.kernel_second / p->cost) / 16 * 16, 16, most);
   int64_t least = most < tune.rows_min ? most : tune.rows_min;
   j->block = clamp(round_up(j->rows / tune.items, 16), least, most);
   j->nblock = (j->rows + j->block - 1) / j->block;
@@ -121,7 +122,8 @@ static void cut(job *j) {
   j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;
   j->ld = p->by_columns ? j->block * LANES : j->block;
   double speed = j->kernel ? tune.kernel_second : tune.interp_second;
-  j->chunk = round_up(1 + (int64_t)(tune.chunk * speed / p->cost / (double)j->block), p->tile);
+  j->chunk = 1 + (int64_t)(tune.chunk * speed / p->cost / (double)j->block);
+  if (j->chunk >= p->tile || p->by_columns) j->chunk = round_up(j->chunk, p->tile); /* else pairs are so dear that tiles do not matter */
 }
 
 static void poll(job *j, bool now) {

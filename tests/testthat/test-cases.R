@@ -75,4 +75,16 @@ test_that("SoftDTW_SqDist is soft dynamic time warping", {
     (op(x + d, y, 1.3) - op(x - d, y, 1.3)) / (2 * h)
   })
   for (backend in backends()) expect_close(grad(x, y, 1.3, e, backend = backend), numeric * drop(e), 1e-8)
+
+  # a long series, by the smoothing too: the table is larger than what a kernel keeps on its stack
+  long <- c("X = Vi(40)", "Y = Vj(35)", "G = Pm(1)")
+  op <- Genred("SoftDTW_SqDist(X,Y,G)", long, axis = 1, dtype = "float64")
+  x <- points(3, 40); y <- points(4, 35)
+  for (backend in backends()) {
+    by_g <- Genred("Grad(SoftDTW_SqDist(X,Y,G),G,1)", long, axis = 1, dtype = "float64")
+    expect_close(by_g(x, y, 1.3, backend = backend), (op(x, y, 1.3 + h) - op(x, y, 1.3 - h)) / (2 * h), 1e-7)
+    by_y <- Genred("Grad(SoftDTW_SqDist(X,Y,G),Y,1)", long, axis = 0, dtype = "float64")
+    d <- matrix(sin(1:140), 4)
+    expect_close(sum(by_y(x, y, 1.3, backend = backend) * d), sum(op(x, y + h * d, 1.3) - op(x, y - h * d, 1.3)) / (2 * h), 1e-7)
+  }
 })

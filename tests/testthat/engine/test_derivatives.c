@@ -165,6 +165,8 @@ static const struct {
     {"TensorDot(X,Y,[2,3,4],[3,5],[1],[0],[2,0,1])", {24, 15, 1, 0}, -1, 1, 1}, {"TensorDot(X,X*Y,[2,3],[2,3],[0,1],[0,1])", {6, 6, 1, 0}, -1, 1, 1},
     {"MatVecMult(X,Y)", {6, 3, 1, 0}, -1, 1, 1}, {"VecMatMult(X,Y)", {3, 6, 1, 0}, -1, 1, 1}, {"TensorProd(X,Y)", {3, 2, 1, 0}, -1, 1, 1},
     {"Kron(X,Y,[3,2],[2,2])", {6, 4, 1, 0}, -1, 1, 1}, {"SoftDTW_SqDist(X,Y,Z)", {3, 4, 1, 0}, 0.5, 1.5, 10}, {"SoftDTW_SqDist(X,Sin(X*Y),Z)", {3, 3, 1, 0}, 0.5, 1.5, 10},
+    {"SoftDTW_SqDist(X,Y,Z)", {12, 9, 1, 0}, 0.5, 1.5, 10}, {"SoftDTW_SqDist(X,Y,Z)", {1, 4, 1, 0}, 0.5, 1.5, 10}, {"SoftDTW_SqDist(X,Y,Z)", {3, 1, 1, 0}, 0.5, 1.5, 10},
+    {"SoftDTW_Grad(X,Y,Z)", {3, 2, 1, 0}, 0.5, 1.5, 10}, {"SoftDTW_Grad(X,X*Y,Z)", {2, 2, 1, 0}, 0.5, 1.5, 10},
     {"Pow(X,4)", {3, 1, 1, 0}, -1, 1, 1}, {"X**Y", {3, 3, 1, 0}, 0.5, 2, 1}, {"Scalprod(X,Y)", {3, 3, 1, 0}, -1, 1, 1}, {"SqNorm2(X-Y)", {3, 3, 1, 0}, -1, 1, 1},
     {"Norm2(X-Y)", {3, 3, 1, 0}, -1, 1, 1}, {"Normalize(X-Y)", {3, 3, 1, 0}, -1, 1, 1}, {"SqDist(X,Y)", {3, 3, 1, 0}, -1, 1, 1}, {"SqDist(X,Y)", {1, 3, 1, 0}, -1, 1, 1},
     {"SqNormIso(X,Y)", {1, 3, 1, 0}, -1, 1, 1}, {"SqNormDiag(X,Y)", {3, 3, 1, 0}, -1, 1, 1}, {"SymSqNorm(X,Y)", {9, 3, 1, 0}, -1, 1, 1},
@@ -184,7 +186,7 @@ static const struct {
 
 static void other_operations(void) {
   for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
-    bool nested = strstr(others[k].F, "x,") != NULL || strstr(others[k].F, "SoftDTW") != NULL;
+    bool nested = strstr(others[k].F, "x,") != NULL || strstr(others[k].F, "SoftDTW_Grad") != NULL || others[k].s.dx > 10;
     every_argument(others[k].F, others[k].s, others[k].lo, others[k].hi, others[k].slack, !nested);
   }
 }
@@ -234,7 +236,6 @@ static void kernels(void) {
   for (size_t k = 0; k < sizeof F / sizeof *F; k++)
     for (int wide = 0; wide < 2; wide++) {
       char formula[300];
-      if (k == 6 && wide) continue;
       snprintf(formula, sizeof formula, k == 4 ? "Grad(%s,x,p*SumT(1,%d))" : k == 5 ? "Grad(%s,x,k[0:5])" : "Grad(%s,x,p)", F[k], wide ? 10 : 2);
       test t = {.formula = formula, .aliases = {wide ? "x=Vi(20)" : "x=Vi(4)", wide ? "y=Vj(20)" : "y=Vj(4)", "b=Vj(1)", "p=Pm(1)", "k=Pm(9)"},
                 .axis = 1, .f64 = true, .m = 19, .n = 70, .lo = -0.5, .hi = 0.5};
