@@ -3,10 +3,13 @@
  * The text is a pure function of the plan.  Lanes of a vector V are rows.  Buffers, in the working precision T:
  *   P[k]                    parameters                        (P, R, S, C and W lie one after the other in scratch)
  *   R[(v*NROW + k)*GR_L+l]  row v*GR_L + l
- *   S[k*TILE + c]           staged columns: as loaded, and what depends on one column only, lanes over columns
- *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: what pairs read
- *   W                       arrays too large for the stack
- * With by_columns, lanes are columns: pairs read S, rows are broadcast, and nothing is packed into C.
+ *   S[k*LD + c]             staged columns: as loaded, and what depends on one column only
+ *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over their components
+ *   W                       what is kept for each column of a tile, and arrays too large for the stack
+ * With by_columns, lanes are columns: rows are broadcast, and nothing is packed into C.
+ *
+ * Contractions and wide sums are functions of their own, called before and after the loop over a tile's columns: so the
+ * compiler gives them all registers.  Both fill a register tile, ROWS vectors of rows by COLS columns or components.
  */
 #include <ctype.h>
 #include <math.h>
@@ -90,25 +93,25 @@ static const char *constant(gr_emitter *e, double x) {
 static const char *from_buffer_by_columns(gr_emitter *e, gr_level level, const char *t) {
   gr_arena *a = e->c->arena;
   if (level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
-  if (level == LEVEL_ROW) return gr_format(a, "v_set(Rv[%s * GR_L])", t);
-  return e->p->group == 1 ? gr_format(a, "v_load(C + %s * TILE + c)", t)
-                          : gr_format(a, "v_load(C + %s * TILE + c + %s * GR_L)", t, e->col);
+  if (level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
+  return e->col < 0 || e->late ? gr_format(a, "v_load(S + %s * LD + c)", t)
+                               : gr_format(a, "v_load(S + %s * LD + c + %d * GR_L)", t, e->col);
 }
 
 /* Component k of a node of a lower level, read from its buffer. */
 static const char *from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
   gr_arena *a = e->c->arena;
-  bool staged = pl->level == LEVEL_COL && (e->at == LEVEL_COL || e->p->by_columns);
-  k.off += pl->level == LEVEL_COL && !staged ? pl->packed : pl->buffer;
+  bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late && !e->p->by_columns;
+  k.off += packed ? pl->packed : pl->buffer;
   const char *t = gr_idx_text(e, k);
   if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, pl->level, t);
   switch (pl->level) {
   case LEVEL_PARAM: return gr_format(a, "v_set(P[%s])", t);
-  case LEVEL_ROW: return gr_format(a, "v_load(Rv + %s * GR_L)", t);
+  case LEVEL_ROW: return e->row < 0 ? gr_format(a, "v_load(Rv + %s * GR_L)", t) : gr_format(a, "v_load(R%d + %s * GR_L)", e->row, t);
   default:
-    if (staged) return gr_format(a, "v_load(S + %s * TILE + c)", t);
-    return e->p->group == 1 ? gr_format(a, "v_set(Cg[%s])", t) : gr_format(a, "v_set(Cg[%s * G + %s])", t, e->col);
+    if (packed) return e->col <= 0 ? gr_format(a, "v_set(Cg[%s * G])", t) : gr_format(a, "v_set(Cg[%s * G + %d])", t, e->col);
+    return gr_format(a, e->at == LEVEL_COL ? "v_load(S + %s * LD + c)" : "v_set(S[%s * LD + c])", t);
   }
 }
 
@@ -144,8 +147,8 @@ static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
   const char *name = gr_node_name(e, r);
   if (node(e, r)->dim > 1) return gr_format(e->c->arena, "%s[%s]", name, gr_idx_text(e, k));
-  if (e->late && pl->level == LEVEL_PAIR) return gr_format(e->c->arena, "%sg[%s]", name, e->col);
-  return name;
+  if (!e->late || pl->level != LEVEL_PAIR) return name;
+  return gr_format(e->c->arena, e->row > 0 ? "%st[apart + %s]" : "%st[%s]", name, gr_at_column(e));
 }
 
 /* Where part 0 or 1 of complex number k lies. */
@@ -176,6 +179,11 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   return from_storage(e, r, k);
 }
 
+const char *gr_at_column(const gr_emitter *e) { return e->p->by_columns ? "c / GR_L" : "c"; }
+
+/* Where the second vector of rows begins in what is kept for each column of a tile. */
+static const char *of_row(const gr_emitter *e) { return e->p->rows_at_once > 1 ? "v * TILE + " : ""; }
+
 /* ---- statements: one stored node ---- */
 
 static void store_component(gr_emitter *e, gr_idx k, const void *data) {
@@ -200,11 +208,12 @@ static void compute_level(gr_emitter *e) {
   for (gr_ref r = 0; r < e->p->dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
     if (!pl->live || pl->level != e->at || pl->inlined || node(e, r)->op == OP_Var) continue;
+    const char *name = gr_node_name(e, r);
     if (pl->contract)
-      gr_line(&e->out, "const V %s = %sg[q];", gr_node_name(e, r), gr_node_name(e, r));
+      gr_line(&e->out, "const V %s = %st[%s%s];", name, name, of_row(e), gr_at_column(e));
     else
       compute(e, r);
-    if (pl->saved && !pl->contract) gr_line(&e->out, "%sg[q] = %s;", gr_node_name(e, r), gr_node_name(e, r));
+    if (pl->saved && !pl->contract) gr_line(&e->out, "%st[%s%s] = %s;", name, of_row(e), gr_at_column(e), name);
   }
 }
 
@@ -223,7 +232,7 @@ static const char *destination(gr_emitter *e, gr_ref r, gr_idx k) {
   switch (e->at) {
   case LEVEL_PARAM: return gr_format(e->c->arena, "P[%s] =", t);
   case LEVEL_ROW: return gr_format(e->c->arena, "v_store(Rv + %s * GR_L,", t);
-  default: return gr_format(e->c->arena, "v_store(S + %s * TILE + c,", t);
+  default: return gr_format(e->c->arena, "v_store(S + %s * LD + c,", t);
   }
 }
 
@@ -261,9 +270,8 @@ static void emit_params(gr_emitter *e) {
 }
 
 static void load_row(gr_emitter *e, gr_ref r, int arg) {
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) /* %s */", node(e, r)->dim, e->p->args->arg[arg].name);
-  const char *to = gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer});
-  gr_line(&e->out, "  take_rows(arg[%d] + r0 + k * ld[%d], nr, R + %s * GR_L);", arg, arg, to);
+  gr_line(&e->out, "take_rows(arg[%d] + r0, ld[%d], %d, nr, R + %d * GR_L); /* %s */", arg, arg, node(e, r)->dim, e->p->place[r].buffer,
+          e->p->args->arg[arg].name);
 }
 
 static void emit_rows(gr_emitter *e) {
@@ -282,17 +290,21 @@ static void emit_rows(gr_emitter *e) {
 }
 
 static void load_column(gr_emitter *e, gr_ref r, int arg) {
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) /* %s */", node(e, r)->dim, e->p->args->arg[arg].name);
-  const char *to = gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer});
-  gr_line(&e->out, "  take_columns(arg[%d] + b + k * ld[%d], nc, S + %s * TILE);", arg, arg, to);
+  const gr_place *pl = &e->p->place[r];
+  const char *name = e->p->args->arg[arg].name;
+  int dim = node(e, r)->dim;
+  if (pl->staged)
+    gr_line(&e->out, "take_columns(arg[%d] + b, ld[%d], %d, nc, S + %d * LD); /* %s */", arg, arg, dim, pl->buffer, name);
+  else
+    gr_line(&e->out, "take_packed(arg[%d] + b, ld[%d], %d, nc, C + %d * G); /* %s */", arg, arg, dim, pl->packed, name);
 }
 
 static void pack_columns(gr_emitter *e) {
-  if (e->p->by_columns) return;
-  for (gr_ref r = 0; r < e->p->dag->n; r++)
-    if (e->p->place[r].packed >= 0)
-      gr_line(&e->out, "pack_columns(S + %d * TILE, nc, %d, C + %d * G);", e->p->place[r].buffer, node(e, r)->dim,
-              e->p->place[r].packed);
+  for (gr_ref r = 0; r < e->p->dag->n; r++) {
+    const gr_place *pl = &e->p->place[r];
+    if (pl->packed >= 0 && pl->staged)
+      gr_line(&e->out, "pack_columns(S + %d * LD, nc, %d, C + %d * G);", pl->buffer, node(e, r)->dim, pl->packed);
+  }
 }
 
 /* How buffers are filled: the same in every kernel.  Not inlined and with explicit vectors, because a compiler would
@@ -301,28 +313,58 @@ static const char *const support[] = {
     "#define GR_APART static __attribute__((noinline, unused))",
     "GR_FN V v_square(V a) { return a * a; }",
     "",
-    "/* One component of nr rows, into vectors that lie NROW vectors apart; the last is padded with copies. */",
-    "GR_APART void take_rows(const double *x, int nr, T *to) {",
-    "  int m = 0;",
-    "  for (; m + GR_L <= nr; m += GR_L, to += (long)NROW * GR_L) v_store(to, v_of(vd_load(x + m)));",
-    "  if (m == nr) return;",
-    "  VD last = vd_set(x[nr - 1]);",
-    "  for (int l = 0; m + l < nr; l++) last[l] = x[m + l];",
-    "  v_store(to, v_of(last));",
+    "/* dim components, ld apart, of nr rows: vectors of rows lie NROW vectors apart; the last is padded with copies.  Components are often in",
+    " * pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */",
+    "GR_APART void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {",
+    "  for (int k = 0; k < dim; k++, x += ld, to += GR_L) {",
+    "    const double *ahead = k + 4 < dim ? x + 4 * ld : x;",
+    "    T *next = to;",
+    "    int m = 0;",
+    "    for (; m + GR_L <= nr; m += GR_L, next += (long)NROW * GR_L) {",
+    "      __builtin_prefetch(ahead + m);",
+    "      v_store(next, v_of(vd_load(x + m)));",
+    "    }",
+    "    if (m == nr) continue;",
+    "    VD last = vd_set(x[nr - 1]);",
+    "    for (int l = 0; m + l < nr; l++) last[l] = x[m + l];",
+    "    v_store(next, v_of(last));",
+    "  }",
     "}",
     "",
-    "/* One component of nc columns, padded to whole vectors and groups with copies of the last. */",
-    "GR_APART void take_columns(const double *x, int nc, T *to) {",
-    "  int c = 0;",
-    "  for (; c + GR_L <= nc; c += GR_L) v_store(to + c, v_of(vd_load(x + c)));",
-    "  for (; c < nc; c++) to[c] = (T)x[c];",
-    "  for (; c % 16; c++) to[c] = to[nc - 1];",
+    "/* dim components of nc columns, padded to whole vectors and groups with copies of the last. */",
+    "GR_APART void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {",
+    "  for (int k = 0; k < dim; k++, x += ld, to += LD) {",
+    "    const double *ahead = k + 4 < dim ? x + 4 * ld : x;",
+    "    int c = 0;",
+    "    for (; c + GR_L <= nc; c += GR_L) {",
+    "      __builtin_prefetch(ahead + c);",
+    "      v_store(to + c, v_of(vd_load(x + c)));",
+    "    }",
+    "    for (; c < nc; c++) to[c] = (T)x[c];",
+    "    for (; c % 16; c++) to[c] = to[nc - 1];",
+    "  }",
     "}",
     "",
-    "/* dim components of nc columns: from staged to packed in groups. */",
+    "/* The same in groups; the last is padded with copies. */",
+    "GR_APART void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {",
+    "  for (int k = 0; k < dim; k++, x += ld, to += G) {",
+    "    const double *ahead = k + 4 < dim ? x + 4 * ld : x;",
+    "    T *next = to;",
+    "    int c = 0;",
+    "    for (; c + G <= nc; c += G, next += (long)NCOL * G) {",
+    "      __builtin_prefetch(ahead + c);",
+    "      for (int q = 0; q < G; q++) next[q] = (T)x[c + q];",
+    "    }",
+    "    for (int q = 0; c < nc && q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];",
+    "  }",
+    "}",
+    "",
+    "/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */",
     "GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {",
-    "  for (int c = 0; c < nc; c += G, to += (long)NCOL * G)",
-    "    for (int k = 0; k < dim; k++) __builtin_memcpy(to + k * G, from + k * TILE + c, G * sizeof(T));",
+    "  for (int b = 0; b < dim; b += 16)",
+    "    for (int c = 0; c < nc; c += G)",
+    "      for (int k = b; k < b + 16 && k < dim; k++)",
+    "        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));",
     "}",
     NULL};
 
@@ -341,7 +383,7 @@ static void emit_columns(gr_emitter *e) {
   gr_close(e);
 }
 
-/* ---- pairs ---- */
+/* ---- names for what pairs read often ---- */
 
 static void local_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_ref r = *(const gr_ref *)data;
@@ -353,8 +395,7 @@ static void declare_locals(gr_emitter *e, gr_level level) {
   for (gr_ref r = 0; r < e->p->dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
     const gr_node *n = node(e, r);
-    bool read = level == LEVEL_COL ? pl->packed >= 0 : pl->buffer >= 0;
-    if (pl->level != level || !read || n->dim > GR_UNROLL) continue;
+    if (pl->level != level || !pl->read || n->dim > GR_UNROLL) continue;
     if (n->dim == 1) {
       gr_line(&e->out, "const V %s = %s;", gr_node_name(e, r), from_buffer(e, r, (gr_idx){NULL, 0}));
     } else {
@@ -364,90 +405,206 @@ static void declare_locals(gr_emitter *e, gr_level level) {
   }
 }
 
-/* Sums over coordinates for the columns of a group at once: one load of the row's vector serves them all. */
+/* ---- register tiles: contractions before the pairs, wide sums after them ---- */
+
+enum { K_BLOCK = 256 }; /* components of a contraction whose rows stay in the first-level cache */
+
+typedef const char *tile_term(gr_emitter *e, const void *data, int row, int col);
+
+/* a00 a01 ...: what `start` is for each, or 0. */
+static void declare_tile(gr_emitter *e, int rows, int cols, const char *start) {
+  gr_str s = {.arena = e->c->arena};
+  for (int v = 0; v < rows; v++)
+    for (int q = 0; q < cols; q++) {
+      gr_putf(&s, "%sa%d%d = ", s.n ? ", " : "V ", v, q);
+      gr_putf(&s, *start ? "b ? to[%s%s + %d] : v_set(0)" : "v_set(0)", v ? "TILE + " : "", start, q);
+    }
+  gr_line(&e->out, "%s;", s.s);
+}
+
+static void add_to_tile(gr_emitter *e, int rows, int cols, tile_term *term, const void *data) {
+  for (int q = 0; q < cols; q++)
+    for (int v = 0; v < rows; v++) gr_line(&e->out, "a%d%d += %s;", v, q, term(e, data, v, q));
+}
+
+static const char *contraction_term(gr_emitter *e, const void *data, int row, int col) {
+  e->row = row, e->col = col;
+  const char *s = gr_value(e, *(const gr_ref *)data, (gr_idx){"k", 0});
+  e->row = e->col = -1;
+  return s;
+}
+
+/* Sums over coordinates, for all columns of a tile. */
 static void emit_contraction(gr_emitter *e, gr_ref r) {
   gr_ref kid = node(e, r)->kid[0];
-  const char *name = gr_node_name(e, r);
-  gr_str zero = {.arena = e->c->arena};
-  for (int q = 0; q < e->p->group; q++) gr_putf(&zero, "%sa%d = v_set(0)", q ? ", " : "", q);
-  gr_line(&e->out, "V %sg[G];", name);
-  gr_open(e, "/* %s */", name);
-  gr_line(&e->out, "V %s;", zero.s);
-  gr_open(e, "for (int k = 0; k < %d; k++)", node(e, kid)->dim);
-  for (int q = 0; q < e->p->group; q++) {
-    e->col = gr_format(e->c->arena, "%d", q);
-    gr_line(&e->out, "a%d += %s;", q, gr_value(e, kid, (gr_idx){"k", 0}));
-  }
+  int dim = node(e, kid)->dim, rows = e->p->rows_at_once, cols = e->p->cols_at_once;
+  bool few = e->p->by_columns, blocks = dim > K_BLOCK;
+  const char *at = gr_at_column(e);
+  gr_line(&e->out, few ? "/* One row with a tile of columns. */" : "/* Two vectors of rows with a tile of columns. */");
+  gr_open(e, "GR_APART void sum_%s(const T *P, const T *R0, const T *R1, const T *%s, int nc, V *to)", gr_node_name(e, r), few ? "S" : "C");
+  gr_line(&e->out, "(void)P, (void)R1;");
+  if (blocks) gr_open(e, "for (int b = 0; b < %d; b += %d)", dim, K_BLOCK);
+  gr_open(e, few ? "for (int c = 0; c < nc; c += G * GR_L)" : "for (int c = 0; c < nc; c += G)");
+  if (!few) gr_line(&e->out, "const T *Cg = C + (long)c * NCOL;");
+  declare_tile(e, rows, cols, blocks ? at : "");
+  if (blocks) gr_line(&e->out, "const int end = b + %d < %d ? b + %d : %d;", K_BLOCK, dim, K_BLOCK, dim);
+  gr_line(&e->out, "#pragma GCC unroll 2");
+  gr_open(e, "for (int k = %s; k < %s; k++)", blocks ? "b" : "0", blocks ? "end" : gr_format(e->c->arena, "%d", dim));
+  add_to_tile(e, rows, cols, contraction_term, &kid);
   gr_close(e);
-  for (int q = 0; q < e->p->group; q++) gr_line(&e->out, "%sg[%d] = a%d;", name, q, q);
+  for (int v = 0; v < rows; v++)
+    for (int q = 0; q < cols; q++) gr_line(&e->out, "to[%s%s + %d] = a%d%d;", v ? "TILE + " : "", at, q, v, q);
+  if (blocks) gr_close(e);
   gr_close(e);
+  gr_close(e);
+  gr_put(&e->out, "\n");
 }
 
-static void emit_group(gr_emitter *e) {
-  if (e->p->by_columns) {
-    gr_open(e, "for (int c = 0; c < nc; c += G * GR_L)");
-    gr_line(&e->out, "const int nq = nc - c < G * GR_L ? (nc - c) / GR_L : G;");
-  } else {
-    gr_open(e, "for (int c = 0; c < nc; c += G)");
-    gr_line(&e->out, "const T *Cg = C + (long)c * NCOL;");
-    gr_line(&e->out, "const int nq = nc - c < G ? nc - c : G; (void)Cg;");
-  }
-  for (gr_ref r = 0; r < e->p->dag->n; r++) {
-    const gr_place *pl = &e->p->place[r];
-    if (pl->live && pl->contract)
-      emit_contraction(e, r);
-    else if (pl->saved)
-      gr_line(&e->out, "V %sg[G];", gr_node_name(e, r));
-  }
-  gr_emit_red_group_begin(e);
-  e->col = "q";
-  gr_open(e, "for (int q = 0; q < nq; q++)");
-  e->locals = true;
-  declare_locals(e, LEVEL_COL);
-  compute_level(e);
-  gr_emit_red_step(e);
-  e->locals = false;
-  gr_close(e);
-  gr_emit_red_group(e);
-  gr_close(e);
+typedef struct wide_data {
+  const gr_wide *wide;
+  const char *k; /* of the first component of the tile */
+} wide_data;
+
+static const char *wide_term(gr_emitter *e, const void *data, int row, int col) {
+  const wide_data *d = data;
+  e->row = row, e->late = true;
+  const char *s = gr_value(e, d->wide->term, (gr_idx){d->k, col});
+  e->row = -1, e->late = false;
+  return d->wide->factor ? gr_format(e->c->arena, row ? "%s[apart + %s] * %s" : "%s[%s] * %s", d->wide->factor, gr_at_column(e), s) : s;
 }
 
-static void emit_single(gr_emitter *e) {
+/* `cols` components from k on. */
+static void emit_wide_tile(gr_emitter *e, const gr_wide *w, int cols, const char *k) {
+  declare_tile(e, e->p->rows_at_once, cols, "");
   gr_open(e, e->p->by_columns ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
-  if (!e->p->by_columns) gr_line(&e->out, "const T *Cg = C + (long)c * NCOL; (void)Cg;");
+  add_to_tile(e, e->p->rows_at_once, cols, wide_term, &(wide_data){w, k});
+  gr_close(e);
+  for (int v = 0; v < e->p->rows_at_once; v++)
+    for (int q = 0; q < cols; q++) gr_line(&e->out, "to[%s + %d] = a%d%d;", k, q + v * w->apart, v, q);
+}
+
+/* Names of what is kept for each column of a tile. */
+static void name_kept(gr_emitter *e, bool all) {
+  for (gr_ref r = 0; r < e->p->dag->n; r++)
+    if (e->p->place[r].slot >= 0 && (all || e->p->place[r].saved))
+      gr_line(&e->out, "V *const %st = W + %d;", gr_node_name(e, r), e->p->place[r].slot);
+}
+
+/* The components of a wide sum, summed over the columns of a tile. */
+static void emit_wide_sums(gr_emitter *e) {
+  gr_wide w = gr_emit_red_wide(e);
+  int cols = 4, whole = w.n / cols * cols;
+  gr_line(&e->out, "/* The components of the sum, for the columns of a tile. */");
+  gr_open(e, "GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart)");
+  gr_line(&e->out, "(void)P, (void)R0, (void)R1, (void)S, (void)apart;");
+  name_kept(e, false);
+  if (w.factor) gr_line(&e->out, "const V *const %s = W + %d;", w.factor, e->p->kept);
+  gr_line(&e->out, "V *const to = W + %d;", w.to);
+  if (whole) {
+    gr_open(e, "for (int k = 0; k < %d; k += %d)", whole, cols);
+    emit_wide_tile(e, &w, cols, "k");
+    gr_close(e);
+  }
+  if (w.n > whole) {
+    gr_open(e, "%s", "");
+    gr_line(&e->out, "enum { k = %d };", whole);
+    emit_wide_tile(e, &w, w.n - whole, "k");
+    gr_close(e);
+  }
+  gr_close(e);
+  gr_put(&e->out, "\n");
+}
+
+/* ---- pairs ---- */
+
+/* Columns one after the other (by columns: a vector of them). */
+static void emit_columns_loop(gr_emitter *e) {
+  gr_open(e, e->p->by_columns ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
+  if (e->p->ncol && !e->p->by_columns)
+    gr_line(&e->out, e->p->cols_at_once > 1 ? "const T *Cg = C + (long)(c / G) * (NCOL * G) + c %% G; (void)Cg;" : "const T *Cg = C + (long)c * NCOL; (void)Cg;");
   e->locals = true;
   declare_locals(e, LEVEL_COL);
   compute_level(e);
   gr_emit_red_step(e);
   e->locals = false;
+  gr_close(e);
+}
+
+/* One row, or vector of rows: its place in the buffers and its state. */
+static void emit_row(gr_emitter *e) {
+  if (e->p->by_columns)
+    gr_line(&e->out, "const T *Rv = R + (long)(r / GR_L) * NROW * GR_L + r %% GR_L; (void)Rv;");
+  else
+    gr_line(&e->out, "const T *Rv = R + (long)r * NROW; (void)Rv;");
+}
+
+static void open_rows(gr_emitter *e) {
+  if (e->p->by_columns)
+    gr_open(e, "for (int r = 0; r < nr; r++)");
+  else if (e->p->rows_at_once == 1)
+    gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
+  else
+    gr_open(e, "for (int v = 0, r = t; v < nv; v++, r += GR_L)");
+}
+
+static void call_contractions(gr_emitter *e) {
+  for (gr_ref r = 0; r < e->p->dag->n; r++)
+    if (e->p->place[r].contract)
+      gr_line(&e->out, "sum_%s(P, R0, R1, %s, nc, %st);", gr_node_name(e, r), e->p->by_columns ? "S" : "C", gr_node_name(e, r));
+}
+
+/* Vectors of rows two by two: contractions, then the pairs of each, then wide sums. */
+static void open_register_tile(gr_emitter *e) {
+  if (e->p->by_columns) {
+    gr_open(e, "for (int r = 0; r < nr; r++)");
+    gr_line(&e->out, "const T *R0 = R + (long)(r / GR_L) * NROW * GR_L + r %% GR_L, *R1 = R0; (void)R1;");
+  } else {
+    gr_open(e, "for (int t = 0; t < nr; t += 2 * GR_L)");
+    gr_line(&e->out, "const int nv = nr - t > GR_L ? 2 : 1;");
+    gr_line(&e->out, "const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;");
+  }
+  call_contractions(e);
+}
+
+static void emit_pairs_loop(gr_emitter *e) {
+  bool tiled = e->p->cols_at_once > 1, inner = tiled && !e->p->by_columns;
+  if (tiled) open_register_tile(e);
+  if (!tiled || inner) open_rows(e);
+  emit_row(e);
+  declare_locals(e, LEVEL_ROW);
+  gr_emit_red_declare(e);
+  gr_emit_red_begin(e);
+  emit_columns_loop(e);
+  gr_emit_red_tile(e);
+  if (e->p->late) {
+    if (inner) gr_close(e);
+    gr_line(&e->out, "wide_sums(P, R0, R1, S, W, nc, %s);", inner ? "nv == 2 ? TILE : 0" : "0");
+    if (inner) {
+      open_rows(e);
+      gr_emit_red_declare(e);
+    }
+  }
+  gr_emit_red_end(e);
+  if (inner) gr_close(e);
   gr_close(e);
 }
 
 static void emit_pairs(gr_emitter *e) {
   e->at = LEVEL_PAIR;
+  for (gr_ref r = 0; r < e->p->dag->n; r++)
+    if (e->p->place[r].contract) emit_contraction(e, r);
+  if (e->p->late) emit_wide_sums(e);
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
-  gr_open(e,
-          "static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");
-  gr_line(&e->out, "(void)P, (void)R, (void)C, (void)W, (void)b;");
+  gr_open(e, "static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");
+  gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
+  name_kept(e, true);
   declare_locals(e, LEVEL_PARAM);
   if (e->p->by_columns) {
     gr_line(&e->out, "VI lane = vi_set(0);");
     gr_line(&e->out, "for (int l = 0; l < GR_L; l++) lane[l] = l;");
     gr_line(&e->out, "(void)lane;");
-    gr_open(e, "for (int r = 0; r < nr; r++)");
-    gr_line(&e->out, "const T *Rv = R + (long)(r / GR_L) * NROW * GR_L + r %% GR_L; (void)Rv;");
-  } else {
-    gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
-    gr_line(&e->out, "const T *Rv = R + (long)r * NROW; (void)Rv;");
   }
-  declare_locals(e, LEVEL_ROW);
-  gr_emit_red_begin(e);
-  if (e->p->group > 1)
-    emit_group(e);
-  else
-    emit_single(e);
-  gr_emit_red_end(e);
-  gr_close(e);
+  emit_pairs_loop(e);
   gr_close(e);
 }
 
@@ -496,7 +653,7 @@ static void emit_entry(gr_emitter *e) {
   gr_open(e, "GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
              "int64 c0, int64 c1, void *scratch)");
   gr_line(&e->out, "const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;");
-  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (long)padded * NROW, *C = S + TILE * %d;", (e->p->nparam + 15) / 16 * 16,
+  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (long)padded * NROW, *C = S + LD * %d;", (e->p->nparam + 15) / 16 * 16,
           e->p->nstage);
   gr_line(&e->out, "V *W = (V *)(C + TILE * NCOL);");
   gr_line(&e->out, "parameters(arg, ld, P, W);");
@@ -504,20 +661,20 @@ static void emit_entry(gr_emitter *e) {
   gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
   gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, e->p->by_columns ? "pairs(P, R, S, W, state, ld_state, nr, b, nc);" : "pairs(P, R, C, W, state, ld_state, nr, b, nc);");
+  gr_line(&e->out, "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_close(e);
 }
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
-  gr_emitter e = {.c = c, .out = {.arena = c->arena}, .p = p, .col = "0"};
+  gr_emitter e = {.c = c, .out = {.arena = c->arena}, .p = p, .row = -1, .col = -1};
   emit_title(&e, title);
   if (p->f64) gr_line(&e.out, "#define GR_F64 1");
   emit_uses(&e);
   for (const char *const *line = gr_prelude; *line; line++) gr_put(&e.out, *line);
   gr_put(&e.out, "\n");
   gr_line(&e.out, "typedef long long int64;");
-  gr_line(&e.out, "enum { NROW = %d, NCOL = %d, TILE = %d, G = %d };", p->nrow, p->ncol, p->tile, p->group);
+  gr_line(&e.out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d };", p->nrow, p->ncol, p->tile, GR_PAD, p->cols_at_once);
   if (p->by_columns)
     gr_line(&e.out, "#define AT(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */");
   else
@@ -534,7 +691,7 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
 /* Must agree with emit_entry. */
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
   size_t t = p->f64 ? 8 : 4, n = (size_t)(p->nparam + 15) / 16 * 16 + (size_t)rows * (size_t)p->nrow;
-  n += (size_t)p->tile * (size_t)(p->nstage + p->ncol);
+  n += (size_t)(p->tile + GR_PAD) * (size_t)p->nstage + (size_t)p->tile * (size_t)p->ncol;
   n += GR_LANES_MAX * 8; /* by columns, a last group that is not full is read (not used) past the stage */
   return n * t + (size_t)p->nwork * 64 + 64;
 }

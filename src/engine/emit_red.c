@@ -11,14 +11,15 @@ static void array(gr_emitter *e, const char *type, const char *name, int n, int 
   e->red_used += size;
 }
 
+/* An array in the workspace with one part for each vector of rows of a register tile. */
+static void array_of_rows(gr_emitter *e, const char *name, int work, const char *n) {
+  gr_line(&e->out, e->p->rows_at_once > 1 ? "V *const %s = W + %d + v * %s;" : "V *const %s = W + %d;", name, work, n);
+}
+
 static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
 
 /* The indices of the columns in the lanes. */
-static const char *column(const gr_emitter *e) {
-  static const char *const text[] = {"vi_set((TI)(b + c))", "vi_set((TI)(b + c + q))", "(vi_set((TI)(b + c)) + lane)",
-                                     "(vi_set((TI)(b + c + q * GR_L)) + lane)"};
-  return text[2 * e->p->by_columns + (e->p->group > 1)];
-}
+static const char *column(const gr_emitter *e) { return e->p->by_columns ? "(vi_set((TI)(b + c)) + lane)" : "vi_set((TI)(b + c))"; }
 
 static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
 
@@ -40,12 +41,19 @@ static void total_zero(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "lost[%s] = %s;", i, b.s);
 }
 
-static void total_begin(gr_emitter *e) {
+static void total_declare(gr_emitter *e) {
   const char *type = e->p->acc64 ? "VD" : "V";
   int n = formula_dim(e), size = n * (e->p->acc64 && !e->p->f64 ? 2 : 1);
+  if (e->p->late) {
+    array_of_rows(e, "sum", e->p->red_work, gr_format(e->c->arena, "%d", n));
+    return;
+  }
   array(e, type, "sum", n, size);
   if (e->p->scheme == SUM_KAHAN) array(e, type, "lost", n, size);
-  gr_each(e, n, total_zero, NULL);
+}
+
+static void total_begin(gr_emitter *e) {
+  if (!e->p->late) gr_each(e, formula_dim(e), total_zero, NULL);
 }
 
 static void total_component(gr_emitter *e, gr_idx k, const void *data) {
@@ -63,26 +71,8 @@ static void total_step(gr_emitter *e) {
   if (!e->p->late) gr_each(e, formula_dim(e), total_component, NULL);
 }
 
-/* Adds a column's term to `a` for all columns of the group; the full group has a constant length. */
-static void group_sum(gr_emitter *e, const char *term) {
-  gr_line(&e->out, "if (nq == G)");
-  gr_line(&e->out, "  for (int q = 0; q < G; q++) a += %s;", term);
-  gr_line(&e->out, "else");
-  gr_line(&e->out, "  for (int q = 0; q < nq; q++) a += %s;", term);
-}
-
-static void total_late(gr_emitter *e, gr_idx k, const void *data) {
-  (void)data;
-  gr_line(&e->out, "V a = sum[%s];", gr_idx_text(e, k));
-  group_sum(e, root(e, k));
-  gr_line(&e->out, "sum[%s] = a;", gr_idx_text(e, k));
-}
-
-static void total_group(gr_emitter *e) {
-  if (!e->p->late) return;
-  e->late = true;
-  gr_each(e, formula_dim(e), total_late, NULL);
-  e->late = false;
+static gr_wide total_wide(const gr_emitter *e) {
+  return (gr_wide){.term = e->p->root, .n = formula_dim(e), .to = e->p->red_work, .apart = formula_dim(e)};
 }
 
 static void total_fold(gr_emitter *e, gr_idx k, const void *data) {
@@ -108,11 +98,12 @@ static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
   if (e->p->red.index) gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
 }
 
-static void extremum_begin(gr_emitter *e) {
+static void extremum_declare(gr_emitter *e) {
   array(e, "V", "best", formula_dim(e), formula_dim(e));
   if (e->p->red.index) array(e, "VI", "at", formula_dim(e), formula_dim(e));
-  gr_each(e, formula_dim(e), extremum_load, NULL);
 }
+
+static void extremum_begin(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_load, NULL); }
 
 static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k), *f = root(e, k);
@@ -138,10 +129,14 @@ static void extremum_end(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_st
 
 /* ---- Top: sorted lists; a column that beats the worst in any lane is inserted in all lanes that it beats ---- */
 
-static void top_begin(gr_emitter *e) {
+static void top_declare(gr_emitter *e) {
   int n = formula_dim(e) * e->p->red.k;
   array(e, "V", "best", n, n);
   array(e, "VI", "at", n, n);
+}
+
+static void top_begin(gr_emitter *e) {
+  int n = formula_dim(e) * e->p->red.k;
   gr_line(&e->out, "for (int s = 0; s < %d; s++) best[s] = v_of(vd_load(AT(s))), at[s] = int_of_vd(vd_load(AT(s + %d)));", n, n);
 }
 
@@ -173,73 +168,62 @@ static void top_end(gr_emitter *e) {
   gr_line(&e->out, "for (int s = 0; s < %d; s++) vd_store(AT(s), vd_of(best[s])), vd_store(AT(s + %d), vd_of_int(at[s]));", n, n);
 }
 
-/* ---- ExpSum: the maximum of a group is found first, so that a pair costs one exponential and sums are rescaled once
- * per group.  `base` is the maximum made finite enough to subtract: -Inf becomes 0, and Inf - Inf is taken as 0. ---- */
-
-static void expsum_begin(gr_emitter *e) {
-  array(e, "V", "sum", e->p->red.nweight, e->p->red.nweight);
-  gr_line(&e->out, "V top = v_set((T)-__builtin_inf());");
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) sum[k] = v_set(0);", e->p->red.nweight);
-}
+/* ---- ExpSum: the maximum over a tile is found first, so that a pair costs one exponential and sums are rescaled once
+ * per tile.  `base` is the maximum made finite enough to subtract: -Inf becomes 0, and Inf - Inf is taken as 0. ---- */
 
 static int weight_dim(const gr_emitter *e) { return e->p->weight < 0 ? 0 : e->p->dag->node[e->p->weight].dim; }
 static bool weights_kept(const gr_emitter *e) { return e->p->weight >= 0 && !e->p->late; }
 
-static void expsum_group_begin(gr_emitter *e) {
-  gr_line(&e->out, "V fg[G];");
-  if (!weights_kept(e)) return;
-  int used = e->red_used, n = weight_dim(e);
-  array(e, "V", "wg", e->p->group * n, e->p->group * n);
-  e->red_used = used;
+static void expsum_declare(gr_emitter *e) {
+  array_of_rows(e, "term", e->p->kept, "TILE");
+  array_of_rows(e, "sum", e->p->red_work, gr_format(e->c->arena, "%d", e->p->red.nweight));
+  array_of_rows(e, "top", e->p->red_work + e->p->rows_at_once * e->p->red.nweight, "1");
+  if (weights_kept(e)) gr_line(&e->out, "V *const weight = W + %d + TILE * %d;", e->p->kept, e->p->rows_at_once);
 }
+
+static void expsum_begin(gr_emitter *e) { gr_line(&e->out, "V m = v_set((T)-__builtin_inf());"); }
 
 static void keep_weight(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
-  gr_line(&e->out, "wg[%s * G + q] = %s;", gr_idx_text(e, k), gr_value(e, e->p->weight, k));
+  gr_line(&e->out, "weight[%s * TILE + %s] = %s;", gr_idx_text(e, k), gr_at_column(e), gr_value(e, e->p->weight, k));
 }
 
 static void expsum_step(gr_emitter *e) {
-  gr_line(&e->out, "fg[q] = %s;", root(e, (gr_idx){NULL, 0}));
+  const char *c = gr_at_column(e);
+  gr_line(&e->out, "term[%s] = %s;", c, root(e, (gr_idx){NULL, 0}));
+  gr_line(&e->out, "m = v_max(term[%s], m);", c);
   if (weights_kept(e)) gr_each(e, weight_dim(e), keep_weight, NULL);
 }
 
-static void expsum_sum(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = at(e, k, e->p->red.lead), *w;
+static void expsum_weighted(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
-  w = e->p->late ? gr_value(e, e->p->weight, k) : gr_format(e->c->arena, "wg[%s * G + q]", gr_idx_text(e, k));
   gr_open(e, "%s", "");
-  gr_line(&e->out, "V a = sum[%s] * keep;", i);
-  group_sum(e, gr_format(e->c->arena, "fg[q] * %s", w));
-  gr_line(&e->out, "sum[%s] = a;", i);
+  gr_line(&e->out, "V a = v_set(0);");
+  gr_line(&e->out, "for (int c = 0; c < n; c++) a += term[c] * weight[%s * TILE + c];", gr_idx_text(e, k));
+  gr_line(&e->out, "sum[%s] = a;", at(e, k, e->p->red.lead));
   gr_close(e);
 }
 
-static void expsum_group(gr_emitter *e) {
-  gr_line(&e->out, "V m = top;");
-  gr_line(&e->out, "for (int q = 0; q < nq; q++) m = v_max(fg[q], m);");
+static void expsum_tile(gr_emitter *e) {
+  gr_line(&e->out, e->p->by_columns ? "const int n = nc / GR_L;" : "const int n = nc;");
   gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
-  gr_line(&e->out, "const V keep = v_exp(v_sel(top == base, v_set(0), top - base));");
-  gr_line(&e->out, "for (int q = 0; q < nq; q++) fg[q] = v_exp(v_sel(fg[q] == base, v_set(0), fg[q] - base));");
-  gr_line(&e->out, "top = m;");
-  e->late = true;
-  e->col = "q";
-  if (e->p->red.lead || e->p->weight < 0) {
-    gr_open(e, "%s", "");
-    gr_line(&e->out, "V a = sum[0] * keep;");
-    group_sum(e, "fg[q]");
-    gr_line(&e->out, "sum[0] = a;");
-    gr_close(e);
-  }
-  gr_each(e, weight_dim(e), expsum_sum, NULL);
-  e->late = false;
+  gr_line(&e->out, "top[0] = m;");
+  gr_line(&e->out, "m = v_set(0);");
+  gr_line(&e->out, "for (int c = 0; c < n; c++) m += term[c] = v_exp(v_sel(term[c] == base, v_set(0), term[c] - base));");
+  if (e->p->red.lead || e->p->weight < 0) gr_line(&e->out, "sum[0] = m;");
+  if (weights_kept(e)) gr_each(e, weight_dim(e), expsum_weighted, NULL);
+}
+
+static gr_wide expsum_wide(const gr_emitter *e) {
+  return (gr_wide){e->p->weight, "term", weight_dim(e), e->p->red_work + e->p->red.lead, e->p->red.nweight};
 }
 
 static void expsum_end(gr_emitter *e) {
   gr_open(e, "%s", "");
-  gr_line(&e->out, "const V old = v_of(vd_load(AT(0))), m = v_max(top, old);");
+  gr_line(&e->out, "const V old = v_of(vd_load(AT(0))), m = v_max(top[0], old);");
   gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
   gr_line(&e->out, "const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));");
-  gr_line(&e->out, "const VD add = vd_of(v_exp(v_sel(top == base, v_set(0), top - base)));");
+  gr_line(&e->out, "const VD add = vd_of(v_exp(v_sel(top[0] == base, v_set(0), top[0] - base)));");
   gr_line(&e->out, "vd_store(AT(0), vd_of(m));");
   gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]) * add);",
           e->p->red.nweight);
@@ -253,10 +237,8 @@ static void product_one(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "product[%s] = v_set(1);", gr_idx_text(e, k));
 }
 
-static void product_begin(gr_emitter *e) {
-  array(e, "V", "product", formula_dim(e), formula_dim(e));
-  gr_each(e, formula_dim(e), product_one, NULL);
-}
+static void product_declare(gr_emitter *e) { array(e, "V", "product", formula_dim(e), formula_dim(e)); }
+static void product_begin(gr_emitter *e) { gr_each(e, formula_dim(e), product_one, NULL); }
 
 static void product_component(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
@@ -282,13 +264,16 @@ static void moments_zero(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "sum[%s] = squares[%s] = first[%s] = v_set(0);", i, i, i);
 }
 
-static void moments_begin(gr_emitter *e) {
+static void moments_declare(gr_emitter *e) {
   int n = formula_dim(e);
   array(e, "V", "sum", n, n);
   array(e, "V", "squares", n, n);
   array(e, "V", "first", n, n);
+}
+
+static void moments_begin(gr_emitter *e) {
   gr_line(&e->out, "int seen = 0;");
-  gr_each(e, n, moments_zero, NULL);
+  gr_each(e, formula_dim(e), moments_zero, NULL);
 }
 
 static void moments_component(gr_emitter *e, gr_idx k, const void *data) {
@@ -326,21 +311,23 @@ static void moments_end(gr_emitter *e) {
 static void nothing(gr_emitter *e) { (void)e; }
 
 static const struct {
-  void (*begin)(gr_emitter *), (*group_begin)(gr_emitter *), (*step)(gr_emitter *), (*group)(gr_emitter *),
-      (*end)(gr_emitter *);
+  void (*declare)(gr_emitter *), (*begin)(gr_emitter *), (*step)(gr_emitter *), (*tile)(gr_emitter *), (*end)(gr_emitter *);
 } families[FAM_COUNT] = {
-    [FAM_Total] = {total_begin, nothing, total_step, total_group, total_end},
-    [FAM_Extremum] = {extremum_begin, nothing, extremum_step, nothing, extremum_end},
-    [FAM_Top] = {top_begin, nothing, top_step, nothing, top_end},
-    [FAM_ExpSum] = {expsum_begin, expsum_group_begin, expsum_step, expsum_group, expsum_end},
-    [FAM_Product] = {product_begin, nothing, product_step, nothing, product_end},
-    [FAM_Moments] = {moments_begin, nothing, moments_step, nothing, moments_end}};
+    [FAM_Total] = {total_declare, total_begin, total_step, nothing, total_end},
+    [FAM_Extremum] = {extremum_declare, extremum_begin, extremum_step, nothing, extremum_end},
+    [FAM_Top] = {top_declare, top_begin, top_step, nothing, top_end},
+    [FAM_ExpSum] = {expsum_declare, expsum_begin, expsum_step, expsum_tile, expsum_end},
+    [FAM_Product] = {product_declare, product_begin, product_step, nothing, product_end},
+    [FAM_Moments] = {moments_declare, moments_begin, moments_step, nothing, moments_end}};
 
-void gr_emit_red_begin(gr_emitter *e) {
+void gr_emit_red_declare(gr_emitter *e) {
   e->red_used = 0;
-  families[e->p->red.family].begin(e);
+  families[e->p->red.family].declare(e);
 }
-void gr_emit_red_group_begin(gr_emitter *e) { families[e->p->red.family].group_begin(e); }
+void gr_emit_red_begin(gr_emitter *e) { families[e->p->red.family].begin(e); }
 void gr_emit_red_step(gr_emitter *e) { families[e->p->red.family].step(e); }
-void gr_emit_red_group(gr_emitter *e) { families[e->p->red.family].group(e); }
+void gr_emit_red_tile(gr_emitter *e) { families[e->p->red.family].tile(e); }
 void gr_emit_red_end(gr_emitter *e) { families[e->p->red.family].end(e); }
+
+/* Only these two have wide sums. */
+gr_wide gr_emit_red_wide(gr_emitter *e) { return e->p->red.family == FAM_ExpSum ? expsum_wide(e) : total_wide(e); }

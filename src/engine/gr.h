@@ -344,12 +344,15 @@ typedef struct gr_place {
   bool live;
   gr_level level;
   bool inlined;  /* no storage of its own: constants, views, what is cheap or used once; expanded where it is used */
-  bool contract; /* a Sum over coordinates of lower levels' values: computed for a group of columns at once */
-  bool saved;    /* a pair-level scalar that the accumulation loop reads: kept for each column of the group */
+  bool contract; /* a Sum over coordinates of lower levels' values: computed for a whole tile of columns by a loop of its own */
+  bool saved;    /* a pair-level scalar that the loop over wide sums reads: kept for each column of the tile */
   int uses;      /* by nodes of its own level */
+  bool read;     /* by a deeper level */
+  bool staged;   /* columns: lies in the buffer of staged columns */
   int buffer;    /* offset in its level's buffer (columns: the staged one), or -1 */
-  int packed;    /* columns: offset in the packed buffer that pairs read, or -1 */
+  int packed;    /* wide columns that are read along their components: offset in the packed buffer, or -1 */
   int work;      /* offset in the workspace, in vectors, or -1: on the stack */
+  int slot;      /* contract, saved: offset in the workspace of its values for a tile of columns */
 } gr_place;
 
 typedef struct gr_plan {
@@ -368,21 +371,24 @@ typedef struct gr_plan {
   int nparam, nrow, nstage, ncol; /* components of the buffers; columns are staged, then packed */
   int nwork;  /* vectors of workspace */
   int red_work; /* where the accumulators lie in it, or -1: on the stack */
+  int kept;   /* where what the reduction keeps for each column of a tile lies in it */
   int tile;   /* columns staged and packed together: a multiple of 16 */
-  int group;  /* columns computed together in contractions and wide accumulations; 1: none */
+  int rows_at_once, cols_at_once; /* the register tile of contractions and wide sums: vectors of rows, columns; 1 x 1 without these */
   bool by_columns; /* lanes run over columns, for few rows; each lane then has a state of its own */
-  bool late;  /* components of a wide sum, or the weights of exponentials, are computed in the accumulation loop */
+  bool late;  /* components of a wide sum, or the weights of exponentials, are computed by a loop of their own after the tile */
   double cost; /* of a pair, in multiplications */
 } gr_plan;
 
-enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64 };
-/* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Arrays up to GR_ON_STACK vectors are
- * local variables; above, they lie in the workspace. */
+enum { GR_UNROLL = 8, GR_CONTRACT = 5, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_PAD = 16 };
+/* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Sums over coordinates are loops of their own from
+ * GR_CONTRACT on.  Arrays up to GR_ON_STACK vectors are
+ * local variables; above, they lie in the workspace.  GR_PAD numbers between arrays whose size is a power of 2: else they
+ * compete for the same lines of the cache. */
 
 gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
-int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs */
+int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs, but for those of a tile */
 void gr_print_plan(gr_str *b, const gr_plan *p);
 
 /* ---- emit.c, emit_loops.c, emit_red.c: plan to C ------------------------------------------------------------------------ */
@@ -397,8 +403,8 @@ typedef struct gr_emitter {
   const gr_plan *p;
   gr_level at;     /* level whose nodes are being computed */
   bool locals;     /* small lower-level vectors have local names */
-  bool late;       /* after the loop over a group: pair-level scalars are read from the group's arrays */
-  const char *col; /* which column of the group: "q", "3" */
+  bool late;       /* in the loop over wide sums: pair-level scalars are read from what was kept of the tile */
+  int row, col;    /* which of the register tile; -1: there is none */
   int red_used;    /* vectors of the accumulators' workspace that are taken */
 } gr_emitter;
 
@@ -420,11 +426,20 @@ void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fills the node's storage */
 
 /* emit_red.c: the reduction inside a tile, for the lanes of one vector of rows */
-void gr_emit_red_begin(gr_emitter *e); /* before the columns: declares accumulators */
-void gr_emit_red_group_begin(gr_emitter *e); /* before the columns of a group */
+void gr_emit_red_declare(gr_emitter *e); /* names the accumulators */
+void gr_emit_red_begin(gr_emitter *e); /* before the columns */
 void gr_emit_red_step(gr_emitter *e);  /* for one column */
-void gr_emit_red_group(gr_emitter *e); /* after the columns of a group */
-void gr_emit_red_end(gr_emitter *e);   /* after the columns: into the state */
+void gr_emit_red_tile(gr_emitter *e);  /* after the columns */
+/* The wide sum of the plan: its term for a component, how many there are, and where in the workspace the sums go (for
+ * the second vector of rows, how much further). */
+typedef struct gr_wide {
+  gr_ref term;
+  const char *factor; /* of each term, for a tile's column; NULL: 1 */
+  int n, to, apart;
+} gr_wide;
+gr_wide gr_emit_red_wide(gr_emitter *e);
+void gr_emit_red_end(gr_emitter *e);   /* after the wide sums: into the state */
+const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);
 

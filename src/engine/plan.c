@@ -6,9 +6,9 @@
  * read once (or are as cheap to recompute as to load): they are expanded into the loop that reads them.
  *
  * A Sum over coordinates whose terms come from lower levels only (squared distances, scalar products, weighted norms,
- * any element-wise expression in x_d, y_d, p_d) is a contraction: it is computed for `group` columns at once, so that
- * each loaded vector of rows is used `group` times.  The same group serves wide sums: the accumulator of each component
- * is loaded once per group. */
+ * any element-wise expression in x_d, y_d, p_d) is a contraction: a loop of its own computes it for all columns of a
+ * tile before the pairs, in a register tile of rows and columns as a matrix product does.  Wide sums (many signals,
+ * weights of exponentials) are the same after the pairs: a register tile of rows and components, summed over columns. */
 #include <string.h>
 
 #include "gr.h"
@@ -42,7 +42,7 @@ static void read_kid(gr_plan *p, gr_level reader, gr_ref kid, bool once, bool *i
     if (!once) indexed[kid] = true;
   } else {
     pl->buffer = 0; /* wanted; numbered later */
-    if (pl->level == LEVEL_COL) pl->packed = 0;
+    pl->read = true;
   }
 }
 
@@ -86,31 +86,36 @@ enum { INLINE_DEPTH = 16 };
 static bool wants_inline(const gr_plan *p, gr_ref r, const bool *indexed, int *depths) {
   const gr_node *n = node(p, r);
   if (is_free(n)) return true;
-  if (gr_ops[n->op].kind != KIND_EW || n->dim <= GR_UNROLL || indexed[r]) return false;
+  if (gr_ops[n->op].kind != KIND_EW || n->dim < GR_CONTRACT || indexed[r]) return false;
   depths[r] = depth(p, depths, r);
-  return (p->place[r].uses <= 1 && depths[r] <= INLINE_DEPTH) || cheap(p, n);
+  return (p->place[r].uses <= 1 && depths[r] <= INLINE_DEPTH) || (n->dim > GR_UNROLL && cheap(p, n));
+}
+
+static int place_in(int *width, int dim) {
+  *width += dim;
+  return *width - dim;
 }
 
 static void place_buffers(gr_plan *p) {
+  p->nparam = p->nrow = p->nstage = p->ncol = 0;
   for (gr_ref r = 0; r < p->dag->n; r++) {
     gr_place *pl = &p->place[r];
     int dim = node(p, r)->dim;
     if (!pl->live || is_free(node(p, r)) || pl->level == LEVEL_PAIR) continue;
     if (node(p, r)->op == OP_Var) pl->buffer = 0;
-    if (pl->buffer < 0) continue;
-    int *width = pl->level == LEVEL_PARAM ? &p->nparam : pl->level == LEVEL_ROW ? &p->nrow : &p->nstage;
-    pl->buffer = *width;
-    *width += dim;
-    if (pl->packed < 0) continue;
-    pl->packed = p->ncol;
-    p->ncol += dim;
+    if (pl->packed >= 0) pl->packed = place_in(&p->ncol, dim);
+    if (pl->buffer < 0 || (pl->level == LEVEL_COL && !pl->staged)) continue;
+    pl->buffer = place_in(pl->level == LEVEL_PARAM ? &p->nparam : pl->level == LEVEL_ROW ? &p->nrow : &p->nstage, dim);
   }
 }
 
-static int reserve(gr_plan *p, int vectors) {
-  if (vectors <= GR_ON_STACK) return -1;
+static int workspace(gr_plan *p, int vectors) {
   p->nwork += vectors;
   return p->nwork - vectors;
+}
+
+static int reserve(gr_plan *p, int vectors) {
+  return vectors <= GR_ON_STACK ? -1 : workspace(p, vectors);
 }
 
 int gr_storage(const gr_dag *g, gr_ref r) {
@@ -125,20 +130,32 @@ int gr_accumulators(const gr_plan *p) {
   const gr_reduction *r = &p->red;
   switch (r->family) {
   case FAM_Total: return r->nstate * (p->acc64 && !p->f64 ? 2 : 1);
-  case FAM_ExpSum: return r->nweight + (p->weight >= 0 && !p->late ? p->group * node(p, p->weight)->dim : 0);
+  case FAM_ExpSum: return 1 + r->nweight;
   case FAM_Moments: return 3 * r->dim;
   default: return r->nstate;
   }
 }
 
-static void place_workspace(gr_plan *p) {
-  for (gr_ref r = 0; r < p->dag->n; r++)
-    if (p->place[r].live && !p->place[r].inlined && node(p, r)->op != OP_Var)
-      p->place[r].work = reserve(p, gr_storage(p->dag, r));
-  p->red_work = reserve(p, gr_accumulators(p));
+/* What is kept for each column of a tile besides contractions: exponentials, and weights that cannot be computed late. */
+static int kept_vectors(const gr_plan *p) {
+  if (p->red.family != FAM_ExpSum) return 0;
+  return p->rows_at_once + (p->weight >= 0 && !p->late ? node(p, p->weight)->dim : 0);
 }
 
-/* ---- the group of columns ---- */
+static void place_workspace(gr_plan *p) {
+  p->nwork = 0;
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    gr_place *pl = &p->place[r];
+    if (!pl->live) continue;
+    if (!pl->inlined && node(p, r)->op != OP_Var && !pl->contract) pl->work = reserve(p, gr_storage(p->dag, r));
+    if (pl->contract || pl->saved) pl->slot = workspace(p, p->tile * p->rows_at_once);
+  }
+  bool shared = p->late || p->red.family == FAM_ExpSum; /* by functions */
+  p->kept = workspace(p, p->tile * kept_vectors(p));
+  p->red_work = shared ? workspace(p, gr_accumulators(p) * p->rows_at_once) : reserve(p, gr_accumulators(p));
+}
+
+/* ---- contractions and wide sums ---- */
 
 /* The leaves of the expression that is expanded at r: all of lower levels, or (scalars_too) pair-level scalars as well. */
 static bool leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too) {
@@ -155,6 +172,7 @@ static bool leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too) {
 /* Pair-level scalars that the accumulation loop reads are kept for each column of the group. */
 static void save_leaves(gr_plan *p, gr_ref r) {
   r = behind_views(p, r);
+  p->place[r].staged = true; /* these sums run over columns, component by component */
   if (p->place[r].level < LEVEL_PAIR || is_free(node(p, r))) return;
   if (!p->place[r].inlined) {
     p->place[r].saved = true;
@@ -169,23 +187,50 @@ static void find_contractions(gr_plan *p) {
     gr_place *pl = &p->place[r];
     if (!pl->live || pl->level != LEVEL_PAIR || node(p, r)->op != OP_Sum) continue;
     gr_ref kid = node(p, r)->kid[0];
-    pl->contract = node(p, kid)->dim > GR_UNROLL && leaves_fit(p, kid, false);
+    pl->contract = node(p, kid)->dim >= GR_CONTRACT && leaves_fit(p, kid, false);
     any |= pl->contract;
   }
   bool expsum = p->red.family == FAM_ExpSum, sum = p->red.family == FAM_Total && p->scheme == SUM_BLOCK && !p->acc64;
-  if (expsum && p->weight >= 0)
-    p->late = leaves_fit(p, p->weight, true);
-  else
-    p->late = sum && node(p, p->root)->dim > GR_UNROLL && leaves_fit(p, p->root, true);
-  if (p->late) save_leaves(p, expsum ? p->weight : p->root);
-  p->group = any || p->late || expsum ? 8 : 1;
+  gr_ref wide = expsum ? p->weight : p->root;
+  p->late = (expsum || sum) && wide >= 0 && node(p, wide)->dim > (expsum ? 0 : GR_UNROLL) && leaves_fit(p, wide, true);
+  if (p->late) save_leaves(p, wide);
+  p->rows_at_once = any || p->late ? 2 : 1;
+  p->cols_at_once = any || p->late ? 4 : 1;
 }
 
-enum { TILE_MAX = 256, TILE_BYTES = 24 * 1024 };
+/* Columns with more than `least` components that the expression at r reads are packed. */
+static void pack_leaves(gr_plan *p, gr_ref r, int least) {
+  r = behind_views(p, r);
+  const gr_node *n = node(p, r);
+  gr_place *pl = &p->place[r];
+  if (pl->level == LEVEL_COL && n->dim > least) pl->packed = 0;
+  if (pl->level != LEVEL_PAIR || !pl->inlined) return;
+  for (int k = 0; k < n->nkid; k++) pack_leaves(p, n->kid[k], least);
+}
 
-/* A tile of columns should stay in the first-level cache. */
+/* Loops over components read columns best where these lie one after the other; a register tile takes all from there. */
+static void find_packed(gr_plan *p) {
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    const gr_place *pl = &p->place[r];
+    if (!pl->live || pl->level != LEVEL_PAIR || pl->inlined) continue;
+    for (int k = 0; k < node(p, r)->nkid; k++) pack_leaves(p, node(p, r)->kid[k], pl->contract ? 0 : GR_UNROLL);
+  }
+  if (!p->late || p->weight >= 0) pack_leaves(p, p->root, GR_UNROLL);
+  if (!p->late && p->weight >= 0) pack_leaves(p, p->weight, GR_UNROLL);
+  for (gr_ref r = 0; r < p->dag->n; r++) { /* wide variables go there directly when nothing else reads them */
+    gr_place *pl = &p->place[r];
+    pl->staged |= pl->packed < 0 || pl->uses > 0 || node(p, r)->op != OP_Var || node(p, r)->dim <= GR_UNROLL;
+  }
+}
+
+enum { TILE_MAX = 256, TILE_BYTES = 24 * 1024, WIDE_BYTES = 256 * 1024, KEPT_VECTORS = 1024 };
+
+/* A tile of columns should stay in the first-level cache; in the second, where register tiles use it often. */
 static int tile_size(const gr_plan *p) {
-  int bytes = (p->f64 ? 8 : 4) * (p->ncol > 0 ? p->ncol : 1), n = TILE_BYTES / bytes / 16 * 16;
+  int width = p->nstage > p->ncol ? p->nstage : p->ncol, bytes = (p->f64 ? 8 : 4) * (width > 0 ? width : 1);
+  int n = (p->rows_at_once > 1 ? WIDE_BYTES : TILE_BYTES) / bytes, kept = kept_vectors(p);
+  if (kept && n > KEPT_VECTORS / kept) n = KEPT_VECTORS / kept;
+  n = n / 16 * 16;
   return n < 16 ? 16 : n > TILE_MAX ? TILE_MAX : n;
 }
 
@@ -215,24 +260,33 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft) {
   p->place = gr_alloc(c->arena, (size_t)n * sizeof *p->place);
   bool *live = gr_live(p->dag, p->root, p->weight, c->arena), *indexed = gr_alloc(c->arena, (size_t)n + 1);
   for (gr_ref r = 0; r < n; r++)
-    p->place[r] = (gr_place){.live = live[r], .level = level_of(p, node(p, r)->cats), .buffer = -1, .packed = -1, .work = -1};
+    p->place[r] = (gr_place){.live = live[r], .level = level_of(p, node(p, r)->cats), .buffer = -1, .packed = -1, .work = -1, .slot = -1};
   int *depths = gr_alloc(c->arena, ((size_t)n + 1) * sizeof *depths);
   count_uses(p, indexed);
   for (gr_ref r = 0; r < n; r++) p->place[r].inlined = wants_inline(p, r, indexed, depths);
-  place_buffers(p);
   find_contractions(p);
-  place_workspace(p);
+  find_packed(p);
+  place_buffers(p);
   p->tile = tile_size(p);
+  place_workspace(p);
   p->cost = pair_cost(p);
   return p;
 }
 
+/* A register tile is one row and 8 vectors of columns. */
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p) {
-  enum { TILE_LEAST = 128 }; /* a group is whole vectors of columns here */
+  enum { COLUMNS = 8, TILE_LEAST = COLUMNS * GR_LANES_MAX };
   gr_plan *few = gr_alloc(c->arena, sizeof *few);
   *few = *p;
+  few->place = gr_alloc(c->arena, (size_t)p->dag->n * sizeof *few->place);
+  memcpy(few->place, p->place, (size_t)p->dag->n * sizeof *few->place);
+  for (gr_ref r = 0; r < p->dag->n; r++) few->place[r].packed = -1, few->place[r].staged = true;
+  place_buffers(few);
   few->by_columns = true;
-  if (few->tile < TILE_LEAST) few->tile = TILE_LEAST;
+  few->rows_at_once = 1;
+  if (p->rows_at_once > 1) few->cols_at_once = COLUMNS;
+  few->tile = (p->tile + TILE_LEAST - 1) / TILE_LEAST * TILE_LEAST;
+  place_workspace(few);
   return few;
 }
 
@@ -263,6 +317,6 @@ void gr_print_plan(gr_str *b, const gr_plan *p) {
   if (p->weight >= 0) gr_putf(b, " with weight %%%d", p->weight);
   gr_putf(b, " by %s: %d numbers of state per row, sums %s%s\n", gr_reds[p->red.red].name, p->red.nstate,
           scheme[p->scheme], p->acc64 ? " in double" : "");
-  gr_putf(b, "%s, tiles of %d columns, groups of %d%s, cost %g\n", p->f64 ? "float64" : "float32", p->tile, p->group,
-          p->late ? ", wide sums in groups" : "", p->cost);
+  gr_putf(b, "%s, tiles of %d columns, registers of %d x %d%s, cost %g\n", p->f64 ? "float64" : "float32", p->tile, p->rows_at_once,
+          p->cols_at_once, p->late ? ", wide sums apart" : "", p->cost);
 }

@@ -4,6 +4,7 @@
  * on the shapes only, so that the result does not depend on the number of threads.  A work item is one block of rows
  * against one part of the columns; it is computed in chunks of a few milliseconds, between which the calling thread looks for an
  * interrupt and reports progress.  Each thread has its own scratch; an item's state lives until it is finished. */
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,14 @@ static const struct {
   double kernel_second; /* the same, kernel */
   double chunk;         /* seconds between looks for an interrupt */
   double poll;          /* seconds between calls of `interrupted` and `progress` */
-  int64_t rows_min, rows_max, items; /* of a block of rows; blocks aimed at */
-  int64_t columns_min, parts;        /* of a part of the columns; items aimed at where blocks are few */
-  int64_t few;                       /* rows up to which lanes run over columns */
+  double item;          /* cost * pairs of a work item, of which there are at most so many: */
+  int64_t items;
+  int64_t rows_min, rows_max;        /* of a block of rows, where there are enough */
+  int64_t columns_min; double part;  /* of a part of the columns: so many, and so much cost per row */
+  int64_t few, few_columns;          /* lanes run over columns: rows at most, columns at least */
   int64_t cache;        /* bytes of packed rows, or of state, per block */
-} tune = {.tiny = 2e6, .serial = 2e7, .interp_second = 1e8, .kernel_second = 4e9, .chunk = 0.01, .poll = 0.05,
-          .rows_min = 128, .rows_max = 512, .items = 16, .parts = 64, .few = 3, .columns_min = 4096, .cache = 2 << 20};
+} tune = {.tiny = 2e6, .serial = 2e7, .interp_second = 1e8, .kernel_second = 5e10, .chunk = 0.02, .poll = 0.05, .item = 1e7, .items = 256,
+          .rows_min = 256, .rows_max = 512, .columns_min = 512, .part = 1e5, .few = 3, .few_columns = 4096, .cache = 2 << 20};
 
 /* ---- arguments ---- */
 
@@ -106,22 +109,28 @@ typedef struct job {
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static int64_t clamp(int64_t n, int64_t lo, int64_t hi) { return n < lo ? lo : n > hi ? hi : n; }
 
-/* Blocks of rows that fit the cache, and enough items to share; depends on shapes and plan only. */
+/* The columns of a part: enough that packing rows and merging states do not show. */
+static int64_t columns_least(const gr_plan *p) {
+  return (int64_t)fmax(fmax(tune.part / p->cost, 8.0 * p->red.nstate), (double)tune.columns_min);
+}
+
+/* Blocks of rows that fit the cache; columns are packed again for every block, so that these are large.  Where that gives
+ * too few items to share, columns are cut too, then blocks made smaller.  Depends on shapes and plan only. */
 static void cut(job *j) {
   const gr_plan *p = j->plan;
+  double speed = j->kernel ? tune.kernel_second : tune.interp_second;
   int64_t row_bytes = p->nrow * (p->f64 ? 8 : 4), state_bytes = p->red.nstate * 8;
   int64_t widest = row_bytes > state_bytes ? row_bytes : state_bytes;
   int64_t most = clamp(tune.cache / (widest > 0 ? widest : 1) / 16 * 16, 16, tune.rows_max);
-  most = clamp((int64_t)(tune.chunk * tune.kernel_second / p->cost) / 16 * 16, 16, most);
-  int64_t least = most < tune.rows_min ? most : tune.rows_min;
-  j->block = clamp(round_up(j->rows / tune.items, 16), least, most);
+  most = clamp((int64_t)(tune.chunk * speed / p->cost) / 16 * 16, 16, most);
+  int64_t items = (int64_t)fmin(1 + p->cost * (double)j->rows * (double)j->cols / tune.item, (double)tune.items);
+  int64_t nblock = (j->rows + most - 1) / most;
+  j->npart = clamp(nblock > 0 ? (items + nblock - 1) / nblock : 1, 1, clamp(j->cols / columns_least(p), 1, items));
+  j->block = clamp(round_up(j->rows * j->npart / items, 16), most < tune.rows_min ? most : tune.rows_min, most);
   j->nblock = (j->rows + j->block - 1) / j->block;
-  int64_t wanted = j->nblock > 0 && j->nblock < tune.parts ? tune.parts / j->nblock : 1, possible = j->cols / tune.columns_min;
-  j->npart = clamp(wanted, 1, possible > 1 ? possible : 1);
   j->part = round_up((j->cols + j->npart - 1) / j->npart, p->tile);
   j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;
-  j->ld = p->by_columns ? j->block * LANES : j->block;
-  double speed = j->kernel ? tune.kernel_second : tune.interp_second;
+  j->ld = (p->by_columns ? j->block * LANES : j->block) + GR_PAD;
   j->chunk = 1 + (int64_t)(tune.chunk * speed / p->cost / (double)j->block);
   if (j->chunk >= p->tile || p->by_columns) j->chunk = round_up(j->chunk, p->tile); /* else pairs are so dear that tiles do not matter */
 }
@@ -308,7 +317,7 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
   job j = {.plan = p->plan, .args = args, .out = out, .opt = opt, .data = data_few, .stride = stride_few};
   j.rows = mn[p->plan->axis == 1 ? 0 : 1];
   j.cols = mn[p->plan->axis == 1 ? 1 : 0];
-  bool few = j.rows > 0 && j.rows <= tune.few && j.cols >= tune.columns_min;
+  bool few = j.rows > 0 && j.rows <= tune.few && j.cols >= tune.few_columns;
   if (choose_backend(p, few, p->plan->cost * (double)j.rows * (double)j.cols, opt, report, err) != GR_OK) return err->cls;
   if (report->backend == GR_CPU) j.kernel = p->kernel[few];
   if (j.kernel && few) j.plan = p->few;

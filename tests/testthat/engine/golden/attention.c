@@ -1,5 +1,5 @@
 typedef long long int64;
-enum { NROW = 64, NCOL = 128, TILE = 48, G = 8 };
+enum { NROW = 64, NCOL = 64, TILE = 256, G = 4 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 GR_FN V v_square(V a) { return a * a; }
@@ -22,10 +22,12 @@ GR_APART void take_columns(const double *x, int nc, T *to) {
   for (; c % 16; c++) to[c] = to[nc - 1];
 }
 
-/* dim components of nc columns: from staged to packed in groups. */
+/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
 GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
-  for (int c = 0; c < nc; c += G, to += (long)NCOL * G)
-    for (int k = 0; k < dim; k++) __builtin_memcpy(to + k * G, from + k * TILE + c, G * sizeof(T));
+  for (int b = 0; b < dim; b += 16)
+    for (int c = 0; c < nc; c += G)
+      for (int k = b; k < b + 16 && k < dim; k++)
+        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * TILE + c, G * sizeof(T));
 }
 
 /* Parameters, and what depends on them only. */
@@ -48,79 +50,103 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
   for (int k = 0; k < 64; k++) /* b */
     take_columns(arg[2] + b + k * ld[2], nc, S + (k + 64) * TILE);
   pack_columns(S + 0 * TILE, nc, 64, C + 0 * G);
-  pack_columns(S + 64 * TILE, nc, 64, C + 64 * G);
+}
+
+/* Two vectors of rows with a tile of columns. */
+GR_APART void sum_sum3(const T *P, const T *R0, const T *R1, const T *C, int nc, V *to) {
+  (void)P, (void)R1;
+  for (int c = 0; c < nc; c += G) {
+    const T *Cg = C + (long)c * NCOL;
+    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    for (int k = 0; k < 64; k++) {
+      a00 += (v_load(R0 + k * GR_L) * v_set(Cg[k * G]));
+      a10 += (v_load(R1 + k * GR_L) * v_set(Cg[k * G]));
+      a01 += (v_load(R0 + k * GR_L) * v_set(Cg[k * G + 1]));
+      a11 += (v_load(R1 + k * GR_L) * v_set(Cg[k * G + 1]));
+      a02 += (v_load(R0 + k * GR_L) * v_set(Cg[k * G + 2]));
+      a12 += (v_load(R1 + k * GR_L) * v_set(Cg[k * G + 2]));
+      a03 += (v_load(R0 + k * GR_L) * v_set(Cg[k * G + 3]));
+      a13 += (v_load(R1 + k * GR_L) * v_set(Cg[k * G + 3]));
+    }
+    to[c + 0] = a00;
+    to[c + 1] = a01;
+    to[c + 2] = a02;
+    to[c + 3] = a03;
+    to[TILE + c + 0] = a10;
+    to[TILE + c + 1] = a11;
+    to[TILE + c + 2] = a12;
+    to[TILE + c + 3] = a13;
+  }
+}
+
+/* The components of the sum, for the columns of a tile. */
+GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart) {
+  (void)P, (void)R0, (void)R1, (void)S, (void)apart;
+  const V *const term = W + 512;
+  V *const to = W + 1025;
+  for (int k = 0; k < 64; k += 4) {
+    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    for (int c = 0; c < nc; c++) {
+      a00 += term[c] * v_set(S[(k + 64) * TILE + c]);
+      a10 += term[apart + c] * v_set(S[(k + 64) * TILE + c]);
+      a01 += term[c] * v_set(S[(k + 65) * TILE + c]);
+      a11 += term[apart + c] * v_set(S[(k + 65) * TILE + c]);
+      a02 += term[c] * v_set(S[(k + 66) * TILE + c]);
+      a12 += term[apart + c] * v_set(S[(k + 66) * TILE + c]);
+      a03 += term[c] * v_set(S[(k + 67) * TILE + c]);
+      a13 += term[apart + c] * v_set(S[(k + 67) * TILE + c]);
+    }
+    to[k + 0] = a00;
+    to[k + 1] = a01;
+    to[k + 2] = a02;
+    to[k + 3] = a03;
+    to[k + 65] = a10;
+    to[k + 66] = a11;
+    to[k + 67] = a12;
+    to[k + 68] = a13;
+  }
 }
 
 /* All rows against columns b ... b + nc. */
-static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
-  (void)P, (void)R, (void)C, (void)W, (void)b;
-  for (int r = 0; r < nr; r += GR_L) {
-    const T *Rv = R + (long)r * NROW; (void)Rv;
-    V *const sum = (V *)(W + 0);
-    V top = v_set((T)-__builtin_inf());
-    for (int k = 0; k < 65; k++) sum[k] = v_set(0);
-    for (int c = 0; c < nc; c += G) {
-      const T *Cg = C + (long)c * NCOL;
-      const int nq = nc - c < G ? nc - c : G; (void)Cg;
-      V sum3g[G];
-      /* sum3 */ {
-        V a0 = v_set(0), a1 = v_set(0), a2 = v_set(0), a3 = v_set(0), a4 = v_set(0), a5 = v_set(0), a6 = v_set(0), a7 = v_set(0);
-        for (int k = 0; k < 64; k++) {
-          a0 += (v_load(Rv + k * GR_L) * v_set(Cg[k * G + 0]));
-          a1 += (v_load(Rv + k * GR_L) * v_set(Cg[k * G + 1]));
-          a2 += (v_load(Rv + k * GR_L) * v_set(Cg[k * G + 2]));
-          a3 += (v_load(Rv + k * GR_L) * v_set(Cg[k * G + 3]));
-          a4 += (v_load(Rv + k * GR_L) * v_set(Cg[k * G + 4]));
-          a5 += (v_load(Rv + k * GR_L) * v_set(Cg[k * G + 5]));
-          a6 += (v_load(Rv + k * GR_L) * v_set(Cg[k * G + 6]));
-          a7 += (v_load(Rv + k * GR_L) * v_set(Cg[k * G + 7]));
-        }
-        sum3g[0] = a0;
-        sum3g[1] = a1;
-        sum3g[2] = a2;
-        sum3g[3] = a3;
-        sum3g[4] = a4;
-        sum3g[5] = a5;
-        sum3g[6] = a6;
-        sum3g[7] = a7;
+static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
+  (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
+  V *const sum3t = W + 0;
+  for (int t = 0; t < nr; t += 2 * GR_L) {
+    const int nv = nr - t > GR_L ? 2 : 1;
+    const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;
+    sum_sum3(P, R0, R1, C, nc, sum3t);
+    for (int v = 0, r = t; v < nv; v++, r += GR_L) {
+      const T *Rv = R + (long)r * NROW; (void)Rv;
+      V *const term = W + 512 + v * TILE;
+      V *const sum = W + 1024 + v * 65;
+      V *const top = W + 1154 + v * 1;
+      V m = v_set((T)-__builtin_inf());
+      for (int c = 0; c < nc; c++) {
+        const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
+        const V sum3 = sum3t[v * TILE + c];
+        term[c] = sum3;
+        m = v_max(term[c], m);
       }
-      V fg[G];
-      for (int q = 0; q < nq; q++) {
-        const V sum3 = sum3g[q];
-        fg[q] = sum3;
-      }
-      V m = top;
-      for (int q = 0; q < nq; q++) m = v_max(fg[q], m);
+      const int n = nc;
       const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);
-      const V keep = v_exp(v_sel(top == base, v_set(0), top - base));
-      for (int q = 0; q < nq; q++) fg[q] = v_exp(v_sel(fg[q] == base, v_set(0), fg[q] - base));
-      top = m;
-      {
-        V a = sum[0] * keep;
-        if (nq == G)
-          for (int q = 0; q < G; q++) a += fg[q];
-        else
-          for (int q = 0; q < nq; q++) a += fg[q];
-        sum[0] = a;
-      }
-      for (int k = 0; k < 64; k++) {
-        {
-          V a = sum[(k + 1)] * keep;
-          if (nq == G)
-            for (int q = 0; q < G; q++) a += fg[q] * v_set(Cg[(k + 64) * G + q]);
-          else
-            for (int q = 0; q < nq; q++) a += fg[q] * v_set(Cg[(k + 64) * G + q]);
-          sum[(k + 1)] = a;
-        }
-      }
+      top[0] = m;
+      m = v_set(0);
+      for (int c = 0; c < n; c++) m += term[c] = v_exp(v_sel(term[c] == base, v_set(0), term[c] - base));
+      sum[0] = m;
     }
-    {
-      const V old = v_of(vd_load(AT(0))), m = v_max(top, old);
-      const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);
-      const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));
-      const VD add = vd_of(v_exp(v_sel(top == base, v_set(0), top - base)));
-      vd_store(AT(0), vd_of(m));
-      for (int k = 0; k < 65; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]) * add);
+    wide_sums(P, R0, R1, S, W, nc, nv == 2 ? TILE : 0);
+    for (int v = 0, r = t; v < nv; v++, r += GR_L) {
+      V *const term = W + 512 + v * TILE;
+      V *const sum = W + 1024 + v * 65;
+      V *const top = W + 1154 + v * 1;
+      {
+        const V old = v_of(vd_load(AT(0))), m = v_max(top[0], old);
+        const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);
+        const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));
+        const VD add = vd_of(v_exp(v_sel(top[0] == base, v_set(0), top[0] - base)));
+        vd_store(AT(0), vd_of(m));
+        for (int k = 0; k < 65; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]) * add);
+      }
     }
   }
 }
@@ -134,6 +160,6 @@ GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *stat
   for (int64 b = c0; b < c1; b += TILE) {
     const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
     columns(arg, ld, b, nc, P, S, C, W);
-    pairs(P, R, C, W, state, ld_state, nr, b, nc);
+    pairs(P, R, S, C, W, state, ld_state, nr, b, nc);
   }
 }

@@ -1,5 +1,5 @@
 typedef long long int64;
-enum { NROW = 3, NCOL = 5, TILE = 256, G = 1 };
+enum { NROW = 3, NCOL = 0, TILE = 256, G = 1 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 GR_FN V v_square(V a) { return a * a; }
@@ -22,10 +22,12 @@ GR_APART void take_columns(const double *x, int nc, T *to) {
   for (; c % 16; c++) to[c] = to[nc - 1];
 }
 
-/* dim components of nc columns: from staged to packed in groups. */
+/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
 GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
-  for (int c = 0; c < nc; c += G, to += (long)NCOL * G)
-    for (int k = 0; k < dim; k++) __builtin_memcpy(to + k * G, from + k * TILE + c, G * sizeof(T));
+  for (int b = 0; b < dim; b += 16)
+    for (int c = 0; c < nc; c += G)
+      for (int k = b; k < b + 16 && k < dim; k++)
+        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * TILE + c, G * sizeof(T));
 }
 
 /* Parameters, and what depends on them only. */
@@ -50,14 +52,11 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
     take_columns(arg[2] + b + k * ld[2], nc, S + k * TILE);
   for (int k = 0; k < 2; k++) /* B */
     take_columns(arg[3] + b + k * ld[3], nc, S + (k + 3) * TILE);
-  pack_columns(S + 0 * TILE, nc, 3, C + 0 * G);
-  pack_columns(S + 3 * TILE, nc, 2, C + 3 * G);
 }
 
 /* All rows against columns b ... b + nc. */
-static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
-  (void)P, (void)R, (void)C, (void)W, (void)b;
-  const V G_p = v_set(P[0]);
+static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
+  (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
   const V minus1 = v_set(P[1]);
   for (int r = 0; r < nr; r += GR_L) {
     const T *Rv = R + (long)r * NROW; (void)Rv;
@@ -69,14 +68,13 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
     sum[0] = v_set(0);
     sum[1] = v_set(0);
     for (int c = 0; c < nc; c++) {
-      const T *Cg = C + (long)c * NCOL; (void)Cg;
       V Y_j[3];
-      Y_j[0] = v_set(Cg[0]);
-      Y_j[1] = v_set(Cg[1]);
-      Y_j[2] = v_set(Cg[2]);
+      Y_j[0] = v_set(S[0 * TILE + c]);
+      Y_j[1] = v_set(S[1 * TILE + c]);
+      Y_j[2] = v_set(S[2 * TILE + c]);
       V B_j[2];
-      B_j[0] = v_set(Cg[3]);
-      B_j[1] = v_set(Cg[4]);
+      B_j[0] = v_set(S[3 * TILE + c]);
+      B_j[1] = v_set(S[4 * TILE + c]);
       V subtract4[3];
       subtract4[0] = X_i[0] - Y_j[0];
       subtract4[1] = X_i[1] - Y_j[1];
@@ -111,6 +109,6 @@ GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *stat
   for (int64 b = c0; b < c1; b += TILE) {
     const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
     columns(arg, ld, b, nc, P, S, C, W);
-    pairs(P, R, C, W, state, ld_state, nr, b, nc);
+    pairs(P, R, S, C, W, state, ld_state, nr, b, nc);
   }
 }

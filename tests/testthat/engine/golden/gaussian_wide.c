@@ -1,5 +1,5 @@
 typedef long long int64;
-enum { NROW = 164, NCOL = 100, TILE = 16, G = 8 };
+enum { NROW = 164, NCOL = 100, TILE = 240, G = 4 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 GR_FN V v_square(V a) { return a * a; }
@@ -22,10 +22,12 @@ GR_APART void take_columns(const double *x, int nc, T *to) {
   for (; c % 16; c++) to[c] = to[nc - 1];
 }
 
-/* dim components of nc columns: from staged to packed in groups. */
+/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
 GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
-  for (int c = 0; c < nc; c += G, to += (long)NCOL * G)
-    for (int k = 0; k < dim; k++) __builtin_memcpy(to + k * G, from + k * TILE + c, G * sizeof(T));
+  for (int b = 0; b < dim; b += 16)
+    for (int c = 0; c < nc; c += G)
+      for (int k = b; k < b + 16 && k < dim; k++)
+        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * TILE + c, G * sizeof(T));
 }
 
 /* Parameters, and what depends on them only. */
@@ -50,58 +52,87 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
   pack_columns(S + 0 * TILE, nc, 100, C + 0 * G);
 }
 
-/* All rows against columns b ... b + nc. */
-static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
-  (void)P, (void)R, (void)C, (void)W, (void)b;
-  for (int r = 0; r < nr; r += GR_L) {
-    const T *Rv = R + (long)r * NROW; (void)Rv;
-    V sum[64];
-    for (int k = 0; k < 64; k++) {
-      sum[k] = v_set(0);
+/* Two vectors of rows with a tile of columns. */
+GR_APART void sum_sum4(const T *P, const T *R0, const T *R1, const T *C, int nc, V *to) {
+  (void)P, (void)R1;
+  for (int c = 0; c < nc; c += G) {
+    const T *Cg = C + (long)c * NCOL;
+    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    for (int k = 0; k < 100; k++) {
+      a00 += v_square((v_set(Cg[k * G]) - v_load(R0 + k * GR_L)));
+      a10 += v_square((v_set(Cg[k * G]) - v_load(R1 + k * GR_L)));
+      a01 += v_square((v_set(Cg[k * G + 1]) - v_load(R0 + k * GR_L)));
+      a11 += v_square((v_set(Cg[k * G + 1]) - v_load(R1 + k * GR_L)));
+      a02 += v_square((v_set(Cg[k * G + 2]) - v_load(R0 + k * GR_L)));
+      a12 += v_square((v_set(Cg[k * G + 2]) - v_load(R1 + k * GR_L)));
+      a03 += v_square((v_set(Cg[k * G + 3]) - v_load(R0 + k * GR_L)));
+      a13 += v_square((v_set(Cg[k * G + 3]) - v_load(R1 + k * GR_L)));
     }
-    for (int c = 0; c < nc; c += G) {
-      const T *Cg = C + (long)c * NCOL;
-      const int nq = nc - c < G ? nc - c : G; (void)Cg;
-      V sum4g[G];
-      /* sum4 */ {
-        V a0 = v_set(0), a1 = v_set(0), a2 = v_set(0), a3 = v_set(0), a4 = v_set(0), a5 = v_set(0), a6 = v_set(0), a7 = v_set(0);
-        for (int k = 0; k < 100; k++) {
-          a0 += v_square((v_set(Cg[k * G + 0]) - v_load(Rv + k * GR_L)));
-          a1 += v_square((v_set(Cg[k * G + 1]) - v_load(Rv + k * GR_L)));
-          a2 += v_square((v_set(Cg[k * G + 2]) - v_load(Rv + k * GR_L)));
-          a3 += v_square((v_set(Cg[k * G + 3]) - v_load(Rv + k * GR_L)));
-          a4 += v_square((v_set(Cg[k * G + 4]) - v_load(Rv + k * GR_L)));
-          a5 += v_square((v_set(Cg[k * G + 5]) - v_load(Rv + k * GR_L)));
-          a6 += v_square((v_set(Cg[k * G + 6]) - v_load(Rv + k * GR_L)));
-          a7 += v_square((v_set(Cg[k * G + 7]) - v_load(Rv + k * GR_L)));
-        }
-        sum4g[0] = a0;
-        sum4g[1] = a1;
-        sum4g[2] = a2;
-        sum4g[3] = a3;
-        sum4g[4] = a4;
-        sum4g[5] = a5;
-        sum4g[6] = a6;
-        sum4g[7] = a7;
-      }
-      V exp6g[G];
-      for (int q = 0; q < nq; q++) {
-        const V sum4 = sum4g[q];
+    to[c + 0] = a00;
+    to[c + 1] = a01;
+    to[c + 2] = a02;
+    to[c + 3] = a03;
+    to[TILE + c + 0] = a10;
+    to[TILE + c + 1] = a11;
+    to[TILE + c + 2] = a12;
+    to[TILE + c + 3] = a13;
+  }
+}
+
+/* The components of the sum, for the columns of a tile. */
+GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart) {
+  (void)P, (void)R0, (void)R1, (void)S, (void)apart;
+  V *const exp6t = W + 480;
+  V *const to = W + 960;
+  for (int k = 0; k < 64; k += 4) {
+    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    for (int c = 0; c < nc; c++) {
+      a00 += (exp6t[c] * v_load(R0 + (k + 100) * GR_L));
+      a10 += (exp6t[apart + c] * v_load(R1 + (k + 100) * GR_L));
+      a01 += (exp6t[c] * v_load(R0 + (k + 101) * GR_L));
+      a11 += (exp6t[apart + c] * v_load(R1 + (k + 101) * GR_L));
+      a02 += (exp6t[c] * v_load(R0 + (k + 102) * GR_L));
+      a12 += (exp6t[apart + c] * v_load(R1 + (k + 102) * GR_L));
+      a03 += (exp6t[c] * v_load(R0 + (k + 103) * GR_L));
+      a13 += (exp6t[apart + c] * v_load(R1 + (k + 103) * GR_L));
+    }
+    to[k + 0] = a00;
+    to[k + 1] = a01;
+    to[k + 2] = a02;
+    to[k + 3] = a03;
+    to[k + 64] = a10;
+    to[k + 65] = a11;
+    to[k + 66] = a12;
+    to[k + 67] = a13;
+  }
+}
+
+/* All rows against columns b ... b + nc. */
+static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
+  (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
+  V *const sum4t = W + 0;
+  V *const exp6t = W + 480;
+  for (int t = 0; t < nr; t += 2 * GR_L) {
+    const int nv = nr - t > GR_L ? 2 : 1;
+    const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;
+    sum_sum4(P, R0, R1, C, nc, sum4t);
+    for (int v = 0, r = t; v < nv; v++, r += GR_L) {
+      const T *Rv = R + (long)r * NROW; (void)Rv;
+      V *const sum = W + 960 + v * 64;
+      for (int c = 0; c < nc; c++) {
+        const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
+        const V sum4 = sum4t[v * TILE + c];
         const V minus5 = -sum4;
         const V exp6 = v_exp(minus5);
-        exp6g[q] = exp6;
-      }
-      for (int k = 0; k < 64; k++) {
-        V a = sum[k];
-        if (nq == G)
-          for (int q = 0; q < G; q++) a += (exp6g[q] * v_load(Rv + (k + 100) * GR_L));
-        else
-          for (int q = 0; q < nq; q++) a += (exp6g[q] * v_load(Rv + (k + 100) * GR_L));
-        sum[k] = a;
+        exp6t[v * TILE + c] = exp6;
       }
     }
-    for (int k = 0; k < 64; k++) {
-      vd_store(AT(k), vd_load(AT(k)) + vd_of(sum[k]));
+    wide_sums(P, R0, R1, S, W, nc, nv == 2 ? TILE : 0);
+    for (int v = 0, r = t; v < nv; v++, r += GR_L) {
+      V *const sum = W + 960 + v * 64;
+      for (int k = 0; k < 64; k++) {
+        vd_store(AT(k), vd_load(AT(k)) + vd_of(sum[k]));
+      }
     }
   }
 }
@@ -115,6 +146,6 @@ GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *stat
   for (int64 b = c0; b < c1; b += TILE) {
     const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
     columns(arg, ld, b, nc, P, S, C, W);
-    pairs(P, R, C, W, state, ld_state, nr, b, nc);
+    pairs(P, R, S, C, W, state, ld_state, nr, b, nc);
   }
 }

@@ -1,5 +1,5 @@
 typedef long long int64;
-enum { NROW = 3, NCOL = 3, TILE = 256, G = 1 };
+enum { NROW = 3, NCOL = 0, TILE = 256, G = 1 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 GR_FN V v_square(V a) { return a * a; }
@@ -22,10 +22,12 @@ GR_APART void take_columns(const double *x, int nc, T *to) {
   for (; c % 16; c++) to[c] = to[nc - 1];
 }
 
-/* dim components of nc columns: from staged to packed in groups. */
+/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
 GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
-  for (int c = 0; c < nc; c += G, to += (long)NCOL * G)
-    for (int k = 0; k < dim; k++) __builtin_memcpy(to + k * G, from + k * TILE + c, G * sizeof(T));
+  for (int b = 0; b < dim; b += 16)
+    for (int c = 0; c < nc; c += G)
+      for (int k = b; k < b + 16 && k < dim; k++)
+        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * TILE + c, G * sizeof(T));
 }
 
 /* Parameters, and what depends on them only. */
@@ -45,12 +47,11 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
   (void)P, (void)W;
   for (int k = 0; k < 3; k++) /* y */
     take_columns(arg[1] + b + k * ld[1], nc, S + k * TILE);
-  pack_columns(S + 0 * TILE, nc, 3, C + 0 * G);
 }
 
 /* All rows against columns b ... b + nc. */
-static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
-  (void)P, (void)R, (void)C, (void)W, (void)b;
+static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
+  (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
   for (int r = 0; r < nr; r += GR_L) {
     const T *Rv = R + (long)r * NROW; (void)Rv;
     V x_i[3];
@@ -61,11 +62,10 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
     VI at[5];
     for (int s = 0; s < 5; s++) best[s] = v_of(vd_load(AT(s))), at[s] = int_of_vd(vd_load(AT(s + 5)));
     for (int c = 0; c < nc; c++) {
-      const T *Cg = C + (long)c * NCOL; (void)Cg;
       V y_j[3];
-      y_j[0] = v_set(Cg[0]);
-      y_j[1] = v_set(Cg[1]);
-      y_j[2] = v_set(Cg[2]);
+      y_j[0] = v_set(S[0 * TILE + c]);
+      y_j[1] = v_set(S[1 * TILE + c]);
+      y_j[2] = v_set(S[2 * TILE + c]);
       V subtract2[3];
       subtract2[0] = x_i[0] - y_j[0];
       subtract2[1] = x_i[1] - y_j[1];
@@ -108,6 +108,6 @@ GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *stat
   for (int64 b = c0; b < c1; b += TILE) {
     const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
     columns(arg, ld, b, nc, P, S, C, W);
-    pairs(P, R, C, W, state, ld_state, nr, b, nc);
+    pairs(P, R, S, C, W, state, ld_state, nr, b, nc);
   }
 }
