@@ -476,6 +476,7 @@ static const char *wide_term(gr_emitter *e, const void *data, int row, int col) 
 /* `cols` components from k on. */
 static void emit_wide_tile(gr_emitter *e, const gr_wide *w, int cols, const char *k) {
   declare_tile(e, e->p->rows_at_once, cols, "");
+  gr_line(&e->out, "#pragma GCC unroll 2");
   gr_open(e, e->p->by_columns ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
   add_to_tile(e, e->p->rows_at_once, cols, wide_term, &(wide_data){w, k});
   gr_close(e);
@@ -493,7 +494,8 @@ static void name_kept(gr_emitter *e, bool all) {
 /* The components of a wide sum, summed over the columns of a tile. */
 static void emit_wide_sums(gr_emitter *e) {
   gr_wide w = gr_emit_red_wide(e);
-  int cols = 4, whole = w.n / cols * cols;
+  enum { MOST = 6 };
+  int tiles = (w.n + MOST - 1) / MOST, cols = (w.n + tiles - 1) / tiles, whole = w.n / cols * cols;
   gr_line(&e->out, "/* The components of the sum, for the columns of a tile. */");
   gr_open(e, "GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart)");
   gr_line(&e->out, "(void)P, (void)R0, (void)R1, (void)S, (void)apart;");

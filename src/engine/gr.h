@@ -369,6 +369,7 @@ typedef struct gr_plan {
   /* what was decided */
   gr_place *place; /* one per node */
   int nparam, nrow, nstage, ncol; /* components of the buffers; columns are staged, then packed */
+  int least;  /* dimension from which sums over coordinates and wide sums are loops of their own */
   int nwork;  /* vectors of workspace */
   int red_work; /* where the accumulators lie in it, or -1: on the stack */
   int kept;   /* where what the reduction keeps for each column of a tile lies in it */
@@ -379,9 +380,8 @@ typedef struct gr_plan {
   double cost; /* of a pair, in multiplications */
 } gr_plan;
 
-enum { GR_UNROLL = 8, GR_CONTRACT = 5, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_PAD = 16 };
-/* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Sums over coordinates are loops of their own from
- * GR_CONTRACT on.  Arrays up to GR_ON_STACK vectors are
+enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_PAD = 16 };
+/* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Arrays up to GR_ON_STACK vectors are
  * local variables; above, they lie in the workspace.  GR_PAD numbers between arrays whose size is a power of 2: else they
  * compete for the same lines of the cache. */
 

@@ -81,14 +81,24 @@ static bool cheap(const gr_plan *p, const gr_node *n) {
   return gr_ops[n->op].cost <= 1;
 }
 
+/* The dimension from which sums over coordinates, and wide sums, are worth loops of their own: small where pairs take a function
+ * such as Exp.  A processor has room for a few dozen operations in flight, and its chain of dependent ones is then the limit: cutting it is worth more
+ * than the loads and stores that this costs. */
+static int loop_dimension(const gr_plan *p) {
+  enum { FUNCTION = 14 };
+  for (gr_ref r = 0; r < p->dag->n; r++)
+    if (p->place[r].live && p->place[r].level == LEVEL_PAIR && gr_ops[node(p, r)->op].cost >= FUNCTION) return 2;
+  return p->red.family == FAM_ExpSum ? 2 : 5;
+}
+
 enum { INLINE_DEPTH = 16 };
 
 static bool wants_inline(const gr_plan *p, gr_ref r, const bool *indexed, int *depths) {
   const gr_node *n = node(p, r);
   if (is_free(n)) return true;
-  if (gr_ops[n->op].kind != KIND_EW || n->dim < GR_CONTRACT || indexed[r]) return false;
+  if (gr_ops[n->op].kind != KIND_EW || n->dim < p->least || indexed[r]) return false;
   depths[r] = depth(p, depths, r);
-  return (p->place[r].uses <= 1 && depths[r] <= INLINE_DEPTH) || (n->dim > GR_UNROLL && cheap(p, n));
+  return (p->place[r].uses <= 1 && depths[r] <= INLINE_DEPTH) || cheap(p, n);
 }
 
 static int place_in(int *width, int dim) {
@@ -187,12 +197,12 @@ static void find_contractions(gr_plan *p) {
     gr_place *pl = &p->place[r];
     if (!pl->live || pl->level != LEVEL_PAIR || node(p, r)->op != OP_Sum) continue;
     gr_ref kid = node(p, r)->kid[0];
-    pl->contract = node(p, kid)->dim >= GR_CONTRACT && leaves_fit(p, kid, false);
+    pl->contract = node(p, kid)->dim >= p->least && leaves_fit(p, kid, false);
     any |= pl->contract;
   }
   bool expsum = p->red.family == FAM_ExpSum, sum = p->red.family == FAM_Total && p->scheme == SUM_BLOCK && !p->acc64;
   gr_ref wide = expsum ? p->weight : p->root;
-  p->late = (expsum || sum) && wide >= 0 && node(p, wide)->dim > (expsum ? 0 : GR_UNROLL) && leaves_fit(p, wide, true);
+  p->late = (expsum || sum) && wide >= 0 && node(p, wide)->dim >= (expsum ? 1 : p->least) && leaves_fit(p, wide, true);
   if (p->late) save_leaves(p, wide);
   p->rows_at_once = any || p->late ? 2 : 1;
   p->cols_at_once = any || p->late ? 4 : 1;
@@ -263,6 +273,7 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft) {
     p->place[r] = (gr_place){.live = live[r], .level = level_of(p, node(p, r)->cats), .buffer = -1, .packed = -1, .work = -1, .slot = -1};
   int *depths = gr_alloc(c->arena, ((size_t)n + 1) * sizeof *depths);
   count_uses(p, indexed);
+  p->least = loop_dimension(p);
   for (gr_ref r = 0; r < n; r++) p->place[r].inlined = wants_inline(p, r, indexed, depths);
   find_contractions(p);
   find_packed(p);

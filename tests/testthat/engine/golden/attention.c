@@ -1,25 +1,53 @@
 typedef long long int64;
-enum { NROW = 64, NCOL = 64, TILE = 256, G = 4 };
+enum { NROW = 64, NCOL = 64, TILE = 256, LD = TILE + 16, G = 4 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 GR_FN V v_square(V a) { return a * a; }
 
-/* One component of nr rows, into vectors that lie NROW vectors apart; the last is padded with copies. */
-GR_APART void take_rows(const double *x, int nr, T *to) {
-  int m = 0;
-  for (; m + GR_L <= nr; m += GR_L, to += (long)NROW * GR_L) v_store(to, v_of(vd_load(x + m)));
-  if (m == nr) return;
-  VD last = vd_set(x[nr - 1]);
-  for (int l = 0; m + l < nr; l++) last[l] = x[m + l];
-  v_store(to, v_of(last));
+/* dim components, ld apart, of nr rows: vectors of rows lie NROW vectors apart; the last is padded with copies.  Components are often in
+ * pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
+GR_APART void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
+  for (int k = 0; k < dim; k++, x += ld, to += GR_L) {
+    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
+    T *next = to;
+    int m = 0;
+    for (; m + GR_L <= nr; m += GR_L, next += (long)NROW * GR_L) {
+      __builtin_prefetch(ahead + m);
+      v_store(next, v_of(vd_load(x + m)));
+    }
+    if (m == nr) continue;
+    VD last = vd_set(x[nr - 1]);
+    for (int l = 0; m + l < nr; l++) last[l] = x[m + l];
+    v_store(next, v_of(last));
+  }
 }
 
-/* One component of nc columns, padded to whole vectors and groups with copies of the last. */
-GR_APART void take_columns(const double *x, int nc, T *to) {
-  int c = 0;
-  for (; c + GR_L <= nc; c += GR_L) v_store(to + c, v_of(vd_load(x + c)));
-  for (; c < nc; c++) to[c] = (T)x[c];
-  for (; c % 16; c++) to[c] = to[nc - 1];
+/* dim components of nc columns, padded to whole vectors and groups with copies of the last. */
+GR_APART void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {
+  for (int k = 0; k < dim; k++, x += ld, to += LD) {
+    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
+    int c = 0;
+    for (; c + GR_L <= nc; c += GR_L) {
+      __builtin_prefetch(ahead + c);
+      v_store(to + c, v_of(vd_load(x + c)));
+    }
+    for (; c < nc; c++) to[c] = (T)x[c];
+    for (; c % 16; c++) to[c] = to[nc - 1];
+  }
+}
+
+/* The same in groups; the last is padded with copies. */
+GR_APART void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
+  for (int k = 0; k < dim; k++, x += ld, to += G) {
+    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
+    T *next = to;
+    int c = 0;
+    for (; c + G <= nc; c += G, next += (long)NCOL * G) {
+      __builtin_prefetch(ahead + c);
+      for (int q = 0; q < G; q++) next[q] = (T)x[c + q];
+    }
+    for (int q = 0; c < nc && q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];
+  }
 }
 
 /* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
@@ -27,7 +55,7 @@ GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
   for (int b = 0; b < dim; b += 16)
     for (int c = 0; c < nc; c += G)
       for (int k = b; k < b + 16 && k < dim; k++)
-        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * TILE + c, G * sizeof(T));
+        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));
 }
 
 /* Parameters, and what depends on them only. */
@@ -38,18 +66,14 @@ static void parameters(const double *const *arg, const int64 *ld, T *P, V *W) {
 /* Rows r0 ... r0 + nr. */
 static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W) {
   (void)P, (void)W;
-  for (int k = 0; k < 64; k++) /* x */
-    take_rows(arg[0] + r0 + k * ld[0], nr, R + k * GR_L);
+  take_rows(arg[0] + r0, ld[0], 64, nr, R + 0 * GR_L); /* x */
 }
 
 /* Columns b ... b + nc. */
 static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W) {
   (void)P, (void)W;
-  for (int k = 0; k < 64; k++) /* y */
-    take_columns(arg[1] + b + k * ld[1], nc, S + k * TILE);
-  for (int k = 0; k < 64; k++) /* b */
-    take_columns(arg[2] + b + k * ld[2], nc, S + (k + 64) * TILE);
-  pack_columns(S + 0 * TILE, nc, 64, C + 0 * G);
+  take_packed(arg[1] + b, ld[1], 64, nc, C + 0 * G); /* y */
+  take_columns(arg[2] + b, ld[2], 64, nc, S + 0 * LD); /* b */
 }
 
 /* Two vectors of rows with a tile of columns. */
@@ -58,6 +82,7 @@ GR_APART void sum_sum3(const T *P, const T *R0, const T *R1, const T *C, int nc,
   for (int c = 0; c < nc; c += G) {
     const T *Cg = C + (long)c * NCOL;
     V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    #pragma GCC unroll 2
     for (int k = 0; k < 64; k++) {
       a00 += (v_load(R0 + k * GR_L) * v_set(Cg[k * G]));
       a10 += (v_load(R1 + k * GR_L) * v_set(Cg[k * G]));
@@ -84,17 +109,49 @@ GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, 
   (void)P, (void)R0, (void)R1, (void)S, (void)apart;
   const V *const term = W + 512;
   V *const to = W + 1025;
-  for (int k = 0; k < 64; k += 4) {
-    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+  for (int k = 0; k < 60; k += 6) {
+    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a04 = v_set(0), a05 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0), a14 = v_set(0), a15 = v_set(0);
+    #pragma GCC unroll 2
     for (int c = 0; c < nc; c++) {
-      a00 += term[c] * v_set(S[(k + 64) * TILE + c]);
-      a10 += term[apart + c] * v_set(S[(k + 64) * TILE + c]);
-      a01 += term[c] * v_set(S[(k + 65) * TILE + c]);
-      a11 += term[apart + c] * v_set(S[(k + 65) * TILE + c]);
-      a02 += term[c] * v_set(S[(k + 66) * TILE + c]);
-      a12 += term[apart + c] * v_set(S[(k + 66) * TILE + c]);
-      a03 += term[c] * v_set(S[(k + 67) * TILE + c]);
-      a13 += term[apart + c] * v_set(S[(k + 67) * TILE + c]);
+      a00 += term[c] * v_set(S[k * LD + c]);
+      a10 += term[apart + c] * v_set(S[k * LD + c]);
+      a01 += term[c] * v_set(S[(k + 1) * LD + c]);
+      a11 += term[apart + c] * v_set(S[(k + 1) * LD + c]);
+      a02 += term[c] * v_set(S[(k + 2) * LD + c]);
+      a12 += term[apart + c] * v_set(S[(k + 2) * LD + c]);
+      a03 += term[c] * v_set(S[(k + 3) * LD + c]);
+      a13 += term[apart + c] * v_set(S[(k + 3) * LD + c]);
+      a04 += term[c] * v_set(S[(k + 4) * LD + c]);
+      a14 += term[apart + c] * v_set(S[(k + 4) * LD + c]);
+      a05 += term[c] * v_set(S[(k + 5) * LD + c]);
+      a15 += term[apart + c] * v_set(S[(k + 5) * LD + c]);
+    }
+    to[k + 0] = a00;
+    to[k + 1] = a01;
+    to[k + 2] = a02;
+    to[k + 3] = a03;
+    to[k + 4] = a04;
+    to[k + 5] = a05;
+    to[k + 65] = a10;
+    to[k + 66] = a11;
+    to[k + 67] = a12;
+    to[k + 68] = a13;
+    to[k + 69] = a14;
+    to[k + 70] = a15;
+  }
+  {
+    enum { k = 60 };
+    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    #pragma GCC unroll 2
+    for (int c = 0; c < nc; c++) {
+      a00 += term[c] * v_set(S[k * LD + c]);
+      a10 += term[apart + c] * v_set(S[k * LD + c]);
+      a01 += term[c] * v_set(S[(k + 1) * LD + c]);
+      a11 += term[apart + c] * v_set(S[(k + 1) * LD + c]);
+      a02 += term[c] * v_set(S[(k + 2) * LD + c]);
+      a12 += term[apart + c] * v_set(S[(k + 2) * LD + c]);
+      a03 += term[c] * v_set(S[(k + 3) * LD + c]);
+      a13 += term[apart + c] * v_set(S[(k + 3) * LD + c]);
     }
     to[k + 0] = a00;
     to[k + 1] = a01;
@@ -153,7 +210,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
 
 GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, int64 c0, int64 c1, void *scratch) {
   const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;
-  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + TILE * 128;
+  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + LD * 64;
   V *W = (V *)(C + TILE * NCOL);
   parameters(arg, ld, P, W);
   rows(arg, ld, r0, nr, P, R, W);

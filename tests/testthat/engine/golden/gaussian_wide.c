@@ -1,25 +1,53 @@
 typedef long long int64;
-enum { NROW = 164, NCOL = 100, TILE = 240, G = 4 };
+enum { NROW = 164, NCOL = 100, TILE = 256, LD = TILE + 16, G = 4 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 GR_FN V v_square(V a) { return a * a; }
 
-/* One component of nr rows, into vectors that lie NROW vectors apart; the last is padded with copies. */
-GR_APART void take_rows(const double *x, int nr, T *to) {
-  int m = 0;
-  for (; m + GR_L <= nr; m += GR_L, to += (long)NROW * GR_L) v_store(to, v_of(vd_load(x + m)));
-  if (m == nr) return;
-  VD last = vd_set(x[nr - 1]);
-  for (int l = 0; m + l < nr; l++) last[l] = x[m + l];
-  v_store(to, v_of(last));
+/* dim components, ld apart, of nr rows: vectors of rows lie NROW vectors apart; the last is padded with copies.  Components are often in
+ * pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
+GR_APART void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
+  for (int k = 0; k < dim; k++, x += ld, to += GR_L) {
+    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
+    T *next = to;
+    int m = 0;
+    for (; m + GR_L <= nr; m += GR_L, next += (long)NROW * GR_L) {
+      __builtin_prefetch(ahead + m);
+      v_store(next, v_of(vd_load(x + m)));
+    }
+    if (m == nr) continue;
+    VD last = vd_set(x[nr - 1]);
+    for (int l = 0; m + l < nr; l++) last[l] = x[m + l];
+    v_store(next, v_of(last));
+  }
 }
 
-/* One component of nc columns, padded to whole vectors and groups with copies of the last. */
-GR_APART void take_columns(const double *x, int nc, T *to) {
-  int c = 0;
-  for (; c + GR_L <= nc; c += GR_L) v_store(to + c, v_of(vd_load(x + c)));
-  for (; c < nc; c++) to[c] = (T)x[c];
-  for (; c % 16; c++) to[c] = to[nc - 1];
+/* dim components of nc columns, padded to whole vectors and groups with copies of the last. */
+GR_APART void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {
+  for (int k = 0; k < dim; k++, x += ld, to += LD) {
+    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
+    int c = 0;
+    for (; c + GR_L <= nc; c += GR_L) {
+      __builtin_prefetch(ahead + c);
+      v_store(to + c, v_of(vd_load(x + c)));
+    }
+    for (; c < nc; c++) to[c] = (T)x[c];
+    for (; c % 16; c++) to[c] = to[nc - 1];
+  }
+}
+
+/* The same in groups; the last is padded with copies. */
+GR_APART void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
+  for (int k = 0; k < dim; k++, x += ld, to += G) {
+    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
+    T *next = to;
+    int c = 0;
+    for (; c + G <= nc; c += G, next += (long)NCOL * G) {
+      __builtin_prefetch(ahead + c);
+      for (int q = 0; q < G; q++) next[q] = (T)x[c + q];
+    }
+    for (int q = 0; c < nc && q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];
+  }
 }
 
 /* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
@@ -27,7 +55,7 @@ GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
   for (int b = 0; b < dim; b += 16)
     for (int c = 0; c < nc; c += G)
       for (int k = b; k < b + 16 && k < dim; k++)
-        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * TILE + c, G * sizeof(T));
+        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));
 }
 
 /* Parameters, and what depends on them only. */
@@ -38,18 +66,14 @@ static void parameters(const double *const *arg, const int64 *ld, T *P, V *W) {
 /* Rows r0 ... r0 + nr. */
 static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W) {
   (void)P, (void)W;
-  for (int k = 0; k < 100; k++) /* y */
-    take_rows(arg[1] + r0 + k * ld[1], nr, R + k * GR_L);
-  for (int k = 0; k < 64; k++) /* b */
-    take_rows(arg[2] + r0 + k * ld[2], nr, R + (k + 100) * GR_L);
+  take_rows(arg[1] + r0, ld[1], 100, nr, R + 0 * GR_L); /* y */
+  take_rows(arg[2] + r0, ld[2], 64, nr, R + 100 * GR_L); /* b */
 }
 
 /* Columns b ... b + nc. */
 static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W) {
   (void)P, (void)W;
-  for (int k = 0; k < 100; k++) /* x */
-    take_columns(arg[0] + b + k * ld[0], nc, S + k * TILE);
-  pack_columns(S + 0 * TILE, nc, 100, C + 0 * G);
+  take_packed(arg[0] + b, ld[0], 100, nc, C + 0 * G); /* x */
 }
 
 /* Two vectors of rows with a tile of columns. */
@@ -58,6 +82,7 @@ GR_APART void sum_sum4(const T *P, const T *R0, const T *R1, const T *C, int nc,
   for (int c = 0; c < nc; c += G) {
     const T *Cg = C + (long)c * NCOL;
     V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    #pragma GCC unroll 2
     for (int k = 0; k < 100; k++) {
       a00 += v_square((v_set(Cg[k * G]) - v_load(R0 + k * GR_L)));
       a10 += v_square((v_set(Cg[k * G]) - v_load(R1 + k * GR_L)));
@@ -82,10 +107,42 @@ GR_APART void sum_sum4(const T *P, const T *R0, const T *R1, const T *C, int nc,
 /* The components of the sum, for the columns of a tile. */
 GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart) {
   (void)P, (void)R0, (void)R1, (void)S, (void)apart;
-  V *const exp6t = W + 480;
-  V *const to = W + 960;
-  for (int k = 0; k < 64; k += 4) {
+  V *const exp6t = W + 512;
+  V *const to = W + 1024;
+  for (int k = 0; k < 60; k += 6) {
+    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a04 = v_set(0), a05 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0), a14 = v_set(0), a15 = v_set(0);
+    #pragma GCC unroll 2
+    for (int c = 0; c < nc; c++) {
+      a00 += (exp6t[c] * v_load(R0 + (k + 100) * GR_L));
+      a10 += (exp6t[apart + c] * v_load(R1 + (k + 100) * GR_L));
+      a01 += (exp6t[c] * v_load(R0 + (k + 101) * GR_L));
+      a11 += (exp6t[apart + c] * v_load(R1 + (k + 101) * GR_L));
+      a02 += (exp6t[c] * v_load(R0 + (k + 102) * GR_L));
+      a12 += (exp6t[apart + c] * v_load(R1 + (k + 102) * GR_L));
+      a03 += (exp6t[c] * v_load(R0 + (k + 103) * GR_L));
+      a13 += (exp6t[apart + c] * v_load(R1 + (k + 103) * GR_L));
+      a04 += (exp6t[c] * v_load(R0 + (k + 104) * GR_L));
+      a14 += (exp6t[apart + c] * v_load(R1 + (k + 104) * GR_L));
+      a05 += (exp6t[c] * v_load(R0 + (k + 105) * GR_L));
+      a15 += (exp6t[apart + c] * v_load(R1 + (k + 105) * GR_L));
+    }
+    to[k + 0] = a00;
+    to[k + 1] = a01;
+    to[k + 2] = a02;
+    to[k + 3] = a03;
+    to[k + 4] = a04;
+    to[k + 5] = a05;
+    to[k + 64] = a10;
+    to[k + 65] = a11;
+    to[k + 66] = a12;
+    to[k + 67] = a13;
+    to[k + 68] = a14;
+    to[k + 69] = a15;
+  }
+  {
+    enum { k = 60 };
     V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    #pragma GCC unroll 2
     for (int c = 0; c < nc; c++) {
       a00 += (exp6t[c] * v_load(R0 + (k + 100) * GR_L));
       a10 += (exp6t[apart + c] * v_load(R1 + (k + 100) * GR_L));
@@ -111,14 +168,14 @@ GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, 
 static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
   V *const sum4t = W + 0;
-  V *const exp6t = W + 480;
+  V *const exp6t = W + 512;
   for (int t = 0; t < nr; t += 2 * GR_L) {
     const int nv = nr - t > GR_L ? 2 : 1;
     const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;
     sum_sum4(P, R0, R1, C, nc, sum4t);
     for (int v = 0, r = t; v < nv; v++, r += GR_L) {
       const T *Rv = R + (long)r * NROW; (void)Rv;
-      V *const sum = W + 960 + v * 64;
+      V *const sum = W + 1024 + v * 64;
       for (int c = 0; c < nc; c++) {
         const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
         const V sum4 = sum4t[v * TILE + c];
@@ -129,7 +186,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
     }
     wide_sums(P, R0, R1, S, W, nc, nv == 2 ? TILE : 0);
     for (int v = 0, r = t; v < nv; v++, r += GR_L) {
-      V *const sum = W + 960 + v * 64;
+      V *const sum = W + 1024 + v * 64;
       for (int k = 0; k < 64; k++) {
         vd_store(AT(k), vd_load(AT(k)) + vd_of(sum[k]));
       }
@@ -139,7 +196,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
 
 GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, int64 c0, int64 c1, void *scratch) {
   const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;
-  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + TILE * 100;
+  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + LD * 0;
   V *W = (V *)(C + TILE * NCOL);
   parameters(arg, ld, P, W);
   rows(arg, ld, r0, nr, P, R, W);
