@@ -69,7 +69,7 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
     if (!var) *t = *t == '_' ? 'd' : (char)tolower((unsigned char)*t);
     if (*t == '.') *t = '_', changed = true;
   }
-  if (!var) return gr_format(e->c->arena, "%s%d", s, r);
+  if (!var) return gr_format(e->c->arena, isdigit((unsigned char)s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
   const char *tail = n->cats == CAT_I ? "i" : n->cats == CAT_J ? "j" : "p";
   if (changed) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
   return gr_format(e->c->arena, "%s_%s", s, tail);
@@ -401,7 +401,7 @@ static void emit_group(gr_emitter *e) {
   }
   gr_emit_red_group_begin(e);
   e->col = "q";
-  gr_open(e, "for (int q = 0; q < nq; q++)");
+  gr_open(e, "for (int q = 0; q < %s; q++)", gr_emit_red_whole(e) ? "G" : "nq");
   e->locals = true;
   declare_locals(e, LEVEL_COL);
   compute_level(e);
@@ -412,7 +412,12 @@ static void emit_group(gr_emitter *e) {
   gr_close(e);
 }
 
+/* Cheap pairs wait for one another: several at a time, and their instructions mixed, keep the processor busy. */
+enum { UNROLL_COST = 80 };
+static bool unrolled(const gr_plan *p) { return p->group == 1 && p->red.family == FAM_Total && p->cost <= UNROLL_COST; }
+
 static void emit_single(gr_emitter *e) {
+  if (unrolled(e->p)) gr_line(&e->out, "GR_ABREAST");
   gr_open(e, e->p->by_columns ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
   if (!e->p->by_columns) gr_line(&e->out, "const T *Cg = C + (long)c * NCOL; (void)Cg;");
   e->locals = true;
@@ -458,6 +463,7 @@ static const struct {
   const char *group;
   gr_op op[4];
 } uses[] = {{"exp", {OP_Exp, OP_Powf, OP_SoftDTW_SqDist}},
+            {"exp2", {OP_Exp2}},
             {"log", {OP_Log, OP_Powf, OP_XLogX, OP_SoftDTW_SqDist}},
             {"sin", {OP_Sin, OP_Cos, OP_SinXDivX}},
             {"asin", {OP_Asin, OP_Acos}},
@@ -478,7 +484,7 @@ static bool op_used(const gr_emitter *e, gr_op op) {
 static void emit_uses(gr_emitter *e) {
   gr_line(&e->out, "#define GR_LEAN 1");
   for (size_t k = 0; k < sizeof uses / sizeof *uses; k++) {
-    bool used = k == 0 && e->p->red.family == FAM_ExpSum;
+    bool used = strcmp(uses[k].group, "exp2") == 0 && e->p->red.family == FAM_ExpSum;
     for (int i = 0; i < 4 && uses[k].op[i]; i++) used |= op_used(e, uses[k].op[i]);
     if (used) gr_line(&e->out, "#define GR_USE_%s 1", uses[k].group);
   }
@@ -512,6 +518,7 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   gr_emitter e = {.c = c, .out = {.arena = c->arena}, .p = p, .col = "0"};
   emit_title(&e, title);
   if (p->f64) gr_line(&e.out, "#define GR_F64 1");
+  if (unrolled(p)) gr_line(&e.out, "#define GR_MIX 1");
   emit_uses(&e);
   for (const char *const *line = gr_prelude; *line; line++) gr_put(&e.out, *line);
   gr_put(&e.out, "\n");

@@ -173,12 +173,17 @@ static void top_end(gr_emitter *e) {
   gr_line(&e->out, "for (int s = 0; s < %d; s++) vd_store(AT(s), vd_of(best[s])), vd_store(AT(s + %d), vd_of_int(at[s]));", n, n);
 }
 
-/* ---- ExpSum: the maximum of a group is found first, so that a pair costs one exponential and sums are rescaled once
- * per group.  `base` is the maximum made finite enough to subtract: -Inf becomes 0, and Inf - Inf is taken as 0. ---- */
+/* ---- ExpSum: the maximum of a group is found first, so that a pair costs one exponential; only where it rises in some lane
+ * are the sums rescaled, which is rare, since it starts from the state's.  `base` is the maximum made finite: what is subtracted. ---- */
+
+static void expsum_base(gr_emitter *e, const char *declare) {
+  gr_line(&e->out, "%sbase = v_clamp(top, v_set(-GR_MAX), v_set(GR_MAX));", declare);
+}
 
 static void expsum_begin(gr_emitter *e) {
   array(e, "V", "sum", e->p->red.nweight, e->p->red.nweight);
-  gr_line(&e->out, "V top = v_set((T)-__builtin_inf());");
+  gr_line(&e->out, "V top = v_of(vd_load(AT(0)));");
+  expsum_base(e, "V ");
   gr_line(&e->out, "for (int k = 0; k < %d; k++) sum[k] = v_set(0);", e->p->red.nweight);
 }
 
@@ -208,41 +213,40 @@ static void expsum_sum(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   w = e->p->late ? gr_value(e, e->p->weight, k) : gr_format(e->c->arena, "wg[%s * G + q]", gr_idx_text(e, k));
   gr_open(e, "%s", "");
-  gr_line(&e->out, "V a = sum[%s] * keep;", i);
+  gr_line(&e->out, "V a = sum[%s];", i);
   group_sum(e, gr_format(e->c->arena, "fg[q] * %s", w));
   gr_line(&e->out, "sum[%s] = a;", i);
   gr_close(e);
 }
 
-static void expsum_group(gr_emitter *e) {
-  gr_line(&e->out, "V m = top;");
-  gr_line(&e->out, "for (int q = 0; q < nq; q++) m = v_max(fg[q], m);");
-  gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
-  gr_line(&e->out, "const V keep = v_exp(v_sel(top == base, v_set(0), top - base));");
-  gr_line(&e->out, "for (int q = 0; q < nq; q++) fg[q] = v_exp(v_sel(fg[q] == base, v_set(0), fg[q] - base));");
+static void expsum_rescale(gr_emitter *e) {
+  gr_open(e, "if (vi_any(m > top))");
+  gr_line(&e->out, "const V old = top;");
   gr_line(&e->out, "top = m;");
+  expsum_base(e, "");
+  gr_line(&e->out, "const V keep = gr_exp_below(old, base);");
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) sum[k] *= keep;", e->p->red.nweight);
+  gr_close(e);
+}
+
+static void expsum_group(gr_emitter *e) {
+  gr_line(&e->out, "for (int q = nq; q < G; q++) fg[q] = v_set((T)-__builtin_inf());");
+  gr_line(&e->out, "V m = top;");
+  gr_line(&e->out, "for (int q = 0; q < G; q++) m = v_max(fg[q], m);");
+  expsum_rescale(e);
+  gr_line(&e->out, "for (int q = 0; q < G; q++) fg[q] = gr_exp_below(fg[q], base);");
   e->late = true;
   e->col = "q";
-  if (e->p->red.lead || e->p->weight < 0) {
-    gr_open(e, "%s", "");
-    gr_line(&e->out, "V a = sum[0] * keep;");
-    group_sum(e, "fg[q]");
-    gr_line(&e->out, "sum[0] = a;");
-    gr_close(e);
-  }
+  if (e->p->red.lead || e->p->weight < 0) gr_line(&e->out, "for (int q = 0; q < G; q++) sum[0] += fg[q];");
   gr_each(e, weight_dim(e), expsum_sum, NULL);
   e->late = false;
 }
 
 static void expsum_end(gr_emitter *e) {
   gr_open(e, "%s", "");
-  gr_line(&e->out, "const V old = v_of(vd_load(AT(0))), m = v_max(top, old);");
-  gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
-  gr_line(&e->out, "const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));");
-  gr_line(&e->out, "const VD add = vd_of(v_exp(v_sel(top == base, v_set(0), top - base)));");
-  gr_line(&e->out, "vd_store(AT(0), vd_of(m));");
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]) * add);",
-          e->p->red.nweight);
+  gr_line(&e->out, "const VD keep = vd_of(gr_exp_below(v_of(vd_load(AT(0))), base));");
+  gr_line(&e->out, "vd_store(AT(0), vd_of(top));");
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]));", e->p->red.nweight);
   gr_close(e);
 }
 
@@ -326,16 +330,18 @@ static void moments_end(gr_emitter *e) {
 static void nothing(gr_emitter *e) { (void)e; }
 
 static const struct {
+  bool whole; /* takes G columns even where there are only nq */
   void (*begin)(gr_emitter *), (*group_begin)(gr_emitter *), (*step)(gr_emitter *), (*group)(gr_emitter *),
       (*end)(gr_emitter *);
 } families[FAM_COUNT] = {
-    [FAM_Total] = {total_begin, nothing, total_step, total_group, total_end},
-    [FAM_Extremum] = {extremum_begin, nothing, extremum_step, nothing, extremum_end},
-    [FAM_Top] = {top_begin, nothing, top_step, nothing, top_end},
-    [FAM_ExpSum] = {expsum_begin, expsum_group_begin, expsum_step, expsum_group, expsum_end},
-    [FAM_Product] = {product_begin, nothing, product_step, nothing, product_end},
-    [FAM_Moments] = {moments_begin, nothing, moments_step, nothing, moments_end}};
+    [FAM_Total] = {false, total_begin, nothing, total_step, total_group, total_end},
+    [FAM_Extremum] = {false, extremum_begin, nothing, extremum_step, nothing, extremum_end},
+    [FAM_Top] = {false, top_begin, nothing, top_step, nothing, top_end},
+    [FAM_ExpSum] = {true, expsum_begin, expsum_group_begin, expsum_step, expsum_group, expsum_end},
+    [FAM_Product] = {false, product_begin, nothing, product_step, nothing, product_end},
+    [FAM_Moments] = {false, moments_begin, nothing, moments_step, nothing, moments_end}};
 
+bool gr_emit_red_whole(const gr_emitter *e) { return families[e->p->red.family].whole; }
 void gr_emit_red_begin(gr_emitter *e) {
   e->red_used = 0;
   families[e->p->red.family].begin(e);

@@ -228,6 +228,7 @@ void gr_print_dag(gr_str *b, const gr_dag *g, gr_ref root, gr_ref root2, const s
 /* ---- fold.c: rewrites that keep the value; called by the one constructor gr_mk ------------------------------------ */
 
 gr_ref gr_fold(gr_dag *g, const gr_node *n); /* the node that replaces n, or -1 */
+gr_ref gr_lower(gr_dag *g, gr_ref f); /* f as it is planned, after all derivatives are taken */
 
 /* ---- bind.c: aliases and AST to a DAG ------------------------------------------------------------------------------ */
 
@@ -420,6 +421,7 @@ void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fills the node's storage */
 
 /* emit_red.c: the reduction inside a tile, for the lanes of one vector of rows */
+bool gr_emit_red_whole(const gr_emitter *e); /* a group's columns are always computed in full: the packed ones are padded with copies */
 void gr_emit_red_begin(gr_emitter *e); /* before the columns: declares accumulators */
 void gr_emit_red_group_begin(gr_emitter *e); /* before the columns of a group */
 void gr_emit_red_step(gr_emitter *e);  /* for one column */

@@ -57,7 +57,8 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
   for (int r = 0; r < nr; r += GR_L) {
     const T *Rv = R + (long)r * NROW; (void)Rv;
     V *const sum = (V *)(W + 0);
-    V top = v_set((T)-__builtin_inf());
+    V top = v_of(vd_load(AT(0)));
+    V base = v_clamp(top, v_set(-GR_MAX), v_set(GR_MAX));
     for (int k = 0; k < 65; k++) sum[k] = v_set(0);
     for (int c = 0; c < nc; c += G) {
       const T *Cg = C + (long)c * NCOL;
@@ -85,27 +86,25 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
         sum3g[7] = a7;
       }
       V fg[G];
-      for (int q = 0; q < nq; q++) {
+      for (int q = 0; q < G; q++) {
         const V sum3 = sum3g[q];
         fg[q] = sum3;
       }
+      for (int q = nq; q < G; q++) fg[q] = v_set((T)-__builtin_inf());
       V m = top;
-      for (int q = 0; q < nq; q++) m = v_max(fg[q], m);
-      const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);
-      const V keep = v_exp(v_sel(top == base, v_set(0), top - base));
-      for (int q = 0; q < nq; q++) fg[q] = v_exp(v_sel(fg[q] == base, v_set(0), fg[q] - base));
-      top = m;
-      {
-        V a = sum[0] * keep;
-        if (nq == G)
-          for (int q = 0; q < G; q++) a += fg[q];
-        else
-          for (int q = 0; q < nq; q++) a += fg[q];
-        sum[0] = a;
+      for (int q = 0; q < G; q++) m = v_max(fg[q], m);
+      if (vi_any(m > top)) {
+        const V old = top;
+        top = m;
+        base = v_clamp(top, v_set(-GR_MAX), v_set(GR_MAX));
+        const V keep = gr_exp_below(old, base);
+        for (int k = 0; k < 65; k++) sum[k] *= keep;
       }
+      for (int q = 0; q < G; q++) fg[q] = gr_exp_below(fg[q], base);
+      for (int q = 0; q < G; q++) sum[0] += fg[q];
       for (int k = 0; k < 64; k++) {
         {
-          V a = sum[(k + 1)] * keep;
+          V a = sum[(k + 1)];
           if (nq == G)
             for (int q = 0; q < G; q++) a += fg[q] * v_set(Cg[(k + 64) * G + q]);
           else
@@ -115,12 +114,9 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
       }
     }
     {
-      const V old = v_of(vd_load(AT(0))), m = v_max(top, old);
-      const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);
-      const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));
-      const VD add = vd_of(v_exp(v_sel(top == base, v_set(0), top - base)));
-      vd_store(AT(0), vd_of(m));
-      for (int k = 0; k < 65; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]) * add);
+      const VD keep = vd_of(gr_exp_below(v_of(vd_load(AT(0))), base));
+      vd_store(AT(0), vd_of(top));
+      for (int k = 0; k < 65; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]));
     }
   }
 }

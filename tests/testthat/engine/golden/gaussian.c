@@ -33,7 +33,8 @@ static void parameters(const double *const *arg, const int64 *ld, T *P, V *W) {
   (void)W;
   for (int k = 0; k < 1; k++) P[k] = (T)arg[0][k * ld[0]]; /* G */
   const V minus1 = -v_set(P[0]);
-  P[1] = (minus1)[0];
+  const V mult12 = v_set((T)1.4426950408889634) * minus1;
+  P[1] = (mult12)[0];
 }
 
 /* Rows r0 ... r0 + nr. */
@@ -58,7 +59,7 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
 static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)C, (void)W, (void)b;
   const V G_p = v_set(P[0]);
-  const V minus1 = v_set(P[1]);
+  const V mult12 = v_set(P[1]);
   for (int r = 0; r < nr; r += GR_L) {
     const T *Rv = R + (long)r * NROW; (void)Rv;
     V X_i[3];
@@ -68,6 +69,7 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
     V sum[2];
     sum[0] = v_set(0);
     sum[1] = v_set(0);
+    GR_ABREAST
     for (int c = 0; c < nc; c++) {
       const T *Cg = C + (long)c * NCOL; (void)Cg;
       V Y_j[3];
@@ -85,17 +87,16 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
       square5[0] = v_square(subtract4[0]);
       square5[1] = v_square(subtract4[1]);
       square5[2] = v_square(subtract4[2]);
-      V sum6 = v_set(0);
-      sum6 += square5[0];
+      V sum6 = square5[0];
       sum6 += square5[1];
       sum6 += square5[2];
-      const V mult7 = minus1 * sum6;
-      const V exp8 = v_exp(mult7);
-      V mult10[2];
-      mult10[0] = exp8 * B_j[0];
-      mult10[1] = exp8 * B_j[1];
-      sum[0] += mult10[0];
-      sum[1] += mult10[1];
+      const V mult13 = mult12 * sum6;
+      const V exp2_14 = v_exp2(mult13);
+      V mult15[2];
+      mult15[0] = exp2_14 * B_j[0];
+      mult15[1] = exp2_14 * B_j[1];
+      sum[0] += mult15[0];
+      sum[1] += mult15[1];
     }
     vd_store(AT(0), vd_load(AT(0)) + vd_of(sum[0]));
     vd_store(AT(1), vd_load(AT(1)) + vd_of(sum[1]));

@@ -84,19 +84,19 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
         sum4g[6] = a6;
         sum4g[7] = a7;
       }
-      V exp6g[G];
+      V exp2_12g[G];
       for (int q = 0; q < nq; q++) {
         const V sum4 = sum4g[q];
-        const V minus5 = -sum4;
-        const V exp6 = v_exp(minus5);
-        exp6g[q] = exp6;
+        const V mult11 = v_set((T)-1.4426950408889634) * sum4;
+        const V exp2_12 = v_exp2(mult11);
+        exp2_12g[q] = exp2_12;
       }
       for (int k = 0; k < 64; k++) {
         V a = sum[k];
         if (nq == G)
-          for (int q = 0; q < G; q++) a += (exp6g[q] * v_load(Rv + (k + 100) * GR_L));
+          for (int q = 0; q < G; q++) a += (exp2_12g[q] * v_load(Rv + (k + 100) * GR_L));
         else
-          for (int q = 0; q < nq; q++) a += (exp6g[q] * v_load(Rv + (k + 100) * GR_L));
+          for (int q = 0; q < nq; q++) a += (exp2_12g[q] * v_load(Rv + (k + 100) * GR_L));
         sum[k] = a;
       }
     }
