@@ -72,7 +72,7 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
     if (!var) *t = *t == '_' ? 'd' : (char)tolower((unsigned char)*t);
     if (*t == '.') *t = '_', changed = true;
   }
-  if (!var) return gr_format(e->c->arena, "%s%d", s, r);
+  if (!var) return gr_format(e->c->arena, isdigit((unsigned char)s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
   const char *tail = n->cats == CAT_I ? "i" : n->cats == CAT_J ? "j" : "p";
   if (changed) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
   return gr_format(e->c->arena, "%s_%s", s, tail);
@@ -519,8 +519,15 @@ static void emit_wide_sums(gr_emitter *e) {
 
 /* ---- pairs ---- */
 
+/* Cheap pairs wait for one another: several at a time, and their instructions mixed, keep the processor busy. */
+enum { ABREAST_COST = 80 };
+static bool abreast(const gr_plan *p) {
+  return p->red.family == FAM_Total && p->cols_at_once == 1 && p->cost <= ABREAST_COST;
+}
+
 /* Columns one after the other (by columns: a vector of them). */
 static void emit_columns_loop(gr_emitter *e) {
+  if (abreast(e->p)) gr_line(&e->out, "GR_ABREAST");
   gr_open(e, e->p->by_columns ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
   if (e->p->ncol && !e->p->by_columns)
     gr_line(&e->out, e->p->cols_at_once > 1 ? "const T *Cg = C + (long)(c / G) * (NCOL * G) + c %% G; (void)Cg;" : "const T *Cg = C + (long)c * NCOL; (void)Cg;");
@@ -596,6 +603,7 @@ static void emit_pairs(gr_emitter *e) {
   for (gr_ref r = 0; r < e->p->dag->n; r++)
     if (e->p->place[r].contract) emit_contraction(e, r);
   if (e->p->late) emit_wide_sums(e);
+  if (abreast(e->p) || e->p->red.family == FAM_ExpSum) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
   gr_open(e, "static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
@@ -617,6 +625,7 @@ static const struct {
   const char *group;
   gr_op op[4];
 } uses[] = {{"exp", {OP_Exp, OP_Powf}},
+            {"exp2", {OP_Exp2}},
             {"log", {OP_Log, OP_Powf, OP_XLogX}},
             {"sin", {OP_Sin, OP_Cos, OP_SinXDivX}},
             {"asin", {OP_Asin, OP_Acos}},
@@ -638,7 +647,7 @@ static bool op_used(const gr_emitter *e, gr_op op) {
 static void emit_uses(gr_emitter *e) {
   gr_line(&e->out, "#define GR_LEAN 1");
   for (size_t k = 0; k < sizeof uses / sizeof *uses; k++) {
-    bool used = k == 0 && e->p->red.family == FAM_ExpSum;
+    bool used = strcmp(uses[k].group, "exp2") == 0 && e->p->red.family == FAM_ExpSum;
     for (int i = 0; i < 4 && uses[k].op[i]; i++) used |= op_used(e, uses[k].op[i]);
     if (used) gr_line(&e->out, "#define GR_USE_%s 1", uses[k].group);
   }

@@ -42,7 +42,18 @@ static void emit_fold(gr_emitter *e, gr_ref r, const char *start, const char *fo
   gr_each(e, dim(e, node(e, r)->kid[0]), fold_component, &(fold_data){r, format});
 }
 
-static void emit_Sum(gr_emitter *e, gr_ref r) { emit_fold(e, r, "v_set(0)", "%s += %s;"); }
+/* What is written out starts from the first term: 0 + a would be an operation, because of -0. */
+static void emit_Sum(gr_emitter *e, gr_ref r) {
+  int n = dim(e, node(e, r)->kid[0]);
+  if (n > GR_UNROLL) {
+    emit_fold(e, r, "v_set(0)", "%s += %s;");
+    return;
+  }
+  const char *name = gr_node_name(e, r);
+  gr_line(&e->out, "V %s = %s;", name, kid(e, r, 0, fixed(0)));
+  for (int k = 1; k < n; k++) gr_line(&e->out, "%s += %s;", name, kid(e, r, 0, fixed(k)));
+}
+
 static void emit_Max(gr_emitter *e, gr_ref r) { emit_fold(e, r, "v_set((T)-__builtin_inf())", "%s = v_max(%s, %s);"); }
 static void emit_Min(gr_emitter *e, gr_ref r) { emit_fold(e, r, "v_set((T)__builtin_inf())", "%s = v_min(%s, %s);"); }
 

@@ -168,8 +168,8 @@ static void top_end(gr_emitter *e) {
   gr_line(&e->out, "for (int s = 0; s < %d; s++) vd_store(AT(s), vd_of(best[s])), vd_store(AT(s + %d), vd_of_int(at[s]));", n, n);
 }
 
-/* ---- ExpSum: the maximum over a tile is found first, so that a pair costs one exponential and sums are rescaled once
- * per tile.  `base` is the maximum made finite enough to subtract: -Inf becomes 0, and Inf - Inf is taken as 0. ---- */
+/* ---- ExpSum: the maximum over the state and a tile is found first, so that a pair costs one exponential and sums are
+ * rescaled once per tile.  `base` is the maximum made finite: what is subtracted. ---- */
 
 static int weight_dim(const gr_emitter *e) { return e->p->weight < 0 ? 0 : e->p->dag->node[e->p->weight].dim; }
 static bool weights_kept(const gr_emitter *e) { return e->p->weight >= 0 && !e->p->late; }
@@ -181,7 +181,9 @@ static void expsum_declare(gr_emitter *e) {
   if (weights_kept(e)) gr_line(&e->out, "V *const weight = W + %d + TILE * %d;", e->p->kept, e->p->rows_at_once);
 }
 
-static void expsum_begin(gr_emitter *e) { gr_line(&e->out, "V m = v_set((T)-__builtin_inf());"); }
+static void expsum_base(gr_emitter *e) { gr_line(&e->out, "const V base = v_clamp(top[0], v_set(-GR_MAX), v_set(GR_MAX));"); }
+
+static void expsum_begin(gr_emitter *e) { gr_line(&e->out, "V m = v_of(vd_load(AT(0)));"); }
 
 static void keep_weight(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
@@ -206,11 +208,12 @@ static void expsum_weighted(gr_emitter *e, gr_idx k, const void *data) {
 
 static void expsum_tile(gr_emitter *e) {
   gr_line(&e->out, e->p->by_columns ? "const int n = nc / GR_L;" : "const int n = nc;");
-  gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
   gr_line(&e->out, "top[0] = m;");
-  gr_line(&e->out, "m = v_set(0);");
-  gr_line(&e->out, "for (int c = 0; c < n; c++) m += term[c] = v_exp(v_sel(term[c] == base, v_set(0), term[c] - base));");
-  if (e->p->red.lead || e->p->weight < 0) gr_line(&e->out, "sum[0] = m;");
+  expsum_base(e);
+  gr_line(&e->out, "V s = v_set(0);");
+  gr_line(&e->out, "GR_ABREAST");
+  gr_line(&e->out, "for (int c = 0; c < n; c++) s += term[c] = gr_exp_below(term[c], base);");
+  if (e->p->red.lead || e->p->weight < 0) gr_line(&e->out, "sum[0] = s;");
   if (weights_kept(e)) gr_each(e, weight_dim(e), expsum_weighted, NULL);
 }
 
@@ -220,13 +223,10 @@ static gr_wide expsum_wide(const gr_emitter *e) {
 
 static void expsum_end(gr_emitter *e) {
   gr_open(e, "%s", "");
-  gr_line(&e->out, "const V old = v_of(vd_load(AT(0))), m = v_max(top[0], old);");
-  gr_line(&e->out, "const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);");
-  gr_line(&e->out, "const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));");
-  gr_line(&e->out, "const VD add = vd_of(v_exp(v_sel(top[0] == base, v_set(0), top[0] - base)));");
-  gr_line(&e->out, "vd_store(AT(0), vd_of(m));");
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]) * add);",
-          e->p->red.nweight);
+  expsum_base(e);
+  gr_line(&e->out, "const VD keep = vd_of(gr_exp_below(v_of(vd_load(AT(0))), base));");
+  gr_line(&e->out, "vd_store(AT(0), vd_of(top[0]));");
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]));", e->p->red.nweight);
   gr_close(e);
 }
 

@@ -1,5 +1,6 @@
 /* fold.c: rewrites that keep the value up to rounding, NaN and overflow included; called by the constructor.
- * One function per operation that has rules; each returns the simpler node, or -1. */
+ * One function per operation that has rules; each returns the simpler node, or -1.
+ * At the end gr_lower, for the graph that is planned: it shortens what is done for pairs. */
 #include <math.h>
 #include <string.h>
 
@@ -155,4 +156,50 @@ gr_ref gr_fold(gr_dag *g, const gr_node *n) {
   gr_ref r = fold_constants(g, n);
   if (r < 0) r = fold_repeated(g, n);
   return r < 0 && rules[n->op] ? rules[n->op](g, n) : r;
+}
+
+/* ---- what only the plan sees ---- */
+
+static bool of_pairs(const gr_dag *g, gr_ref r) { return (g->node[r].cats & CAT_I) && (g->node[r].cats & CAT_J); }
+
+/* a = scale * rest: takes the factors that are not of pairs, signs among them, from a into the scale; returns the rest. */
+static gr_ref split_scale(gr_dag *g, gr_ref a, gr_ref *scale) {
+  for (;;) {
+    const gr_node n = g->node[a];
+    bool first = n.nkid > 0 && of_pairs(g, n.kid[0]), second = n.nkid > 1 && of_pairs(g, n.kid[1]);
+    if (n.op == OP_Minus && first)
+      *scale = mk1(g, &n, OP_Minus, *scale), a = n.kid[0];
+    else if (n.op == OP_Mult && first != second)
+      *scale = mk2(g, &n, OP_Mult, *scale, n.kid[first]), a = n.kid[second];
+    else if (n.op == OP_Divide && first && !second)
+      *scale = mk2(g, &n, OP_Divide, *scale, n.kid[1]), a = n.kid[0];
+    else
+      return a;
+  }
+}
+
+/* exp(c s) is 2^((c log2 e) s), and where c is no value of pairs (a parameter, a constant, a sign) its product with log2 e is made
+ * only once: 2^a needs no argument reduction with a constant in pieces.  The error of the product, relative to exp, is |c s| times
+ * that of two more roundings; without a factor Exp stays, which is exact to the last places for any argument. */
+static gr_ref lower_Exp(gr_dag *g, gr_ref r) {
+  const gr_node n = g->node[r];
+  gr_ref scale = gr_mk_const(g, &n.span, 1.4426950408889634), rest = split_scale(g, n.kid[0], &scale);
+  return rest == n.kid[0] ? r : mk1(g, &n, OP_Exp2, mk2(g, &n, OP_Mult, scale, rest));
+}
+
+gr_ref gr_lower(gr_dag *g, gr_ref f) {
+  gr_ref *map = gr_alloc(g->ctx->arena, (size_t)(f + 1) * sizeof *map);
+  const bool *live = gr_live(g, f, -1, g->ctx->arena);
+  for (gr_ref r = 0; r <= f; r++) {
+    gr_node n = g->node[r];
+    map[r] = r;
+    bool changed = false;
+    for (int k = 0; live[r] && k < n.nkid; k++) {
+      changed |= map[n.kid[k]] != n.kid[k];
+      n.kid[k] = map[n.kid[k]];
+    }
+    if (changed) map[r] = gr_mk(g, &n.span, n.op, n.kid, n.nkid, n.ints, n.nint);
+    if (live[r] && g->node[map[r]].op == OP_Exp && of_pairs(g, map[r])) map[r] = lower_Exp(g, map[r]);
+  }
+  return map[f];
 }

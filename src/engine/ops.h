@@ -47,6 +47,8 @@
      "e*n*f**m", "f^n, n an integer constant")                                                                         \
   EW(Exp, 1, 14, "v_exp(@a)", exp(a), -20, 20,                                                                         \
      "e*o", "exponential")                                                                                             \
+  EW(Exp2, 1, 13, "v_exp2(@a)", exp2(a), -20, 20,                                                                      \
+     "e*o*0.6931471805599453", "2^f")                                                                                  \
   EW(Log, 1, 16, "v_log(@a)", log(a), 0.01, 20,                                                                        \
      "e/f", "natural logarithm")                                                                                       \
   EW(Powf, 2, 30, "v_exp(@b * v_log(@a))", exp(b * log(a)), 0.5, 2,                                                    \

@@ -5,8 +5,8 @@
  *           Options, defined before it:
  *             GR_F64       1: T is double, else float
  *             GR_VBYTES    bytes of V: 16, 32 or 64; if not given, the widest the target has
- *             GR_LEAN      leaves out the groups not asked for by GR_USE_exp, GR_USE_log (log, xlogx), GR_USE_sin (sin,
- *                          cos, sinxdivx), GR_USE_tan, GR_USE_asin (asin, acos), GR_USE_atan (atan, atan2), GR_USE_hyp
+ *             GR_LEAN      leaves out the groups not asked for by GR_USE_exp, GR_USE_exp2, GR_USE_log (log, xlogx), GR_USE_sin
+ *                          (sin, cos, sinxdivx), GR_USE_tan, GR_USE_asin (asin, acos), GR_USE_atan (atan, atan2), GR_USE_hyp
  *                          (sinh, cosh, tanh, expm1), GR_USE_log1p (log1p, softplus), GR_USE_sigmoid, GR_USE_erf (erf,
  *                          erfc), GR_USE_gamma (lgamma, digamma), GR_USE_softmin; a group brings those it needs
  * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions; errors are at most
@@ -68,6 +68,16 @@ _Pragma("GCC diagnostic ignored \"-Wpsabi\"")
 #define GR_EXPORT __attribute__((visibility("default")))
 #endif
 
+/* For short loops over pairs: a loop marked with GR_ABREAST is unrolled, and in the functions after GR_MIX instructions are ordered before
+ * registers are given out, so that one column's do not wait for each other.  clang does this by itself. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define GR_MIX _Pragma("GCC optimize(\"schedule-insns\", \"sched-pressure\", \"web\")")
+#define GR_ABREAST _Pragma("GCC unroll 4")
+#else
+#define GR_MIX
+#define GR_ABREAST
+#endif
+
 typedef T V __attribute__((vector_size(GR_VBYTES), may_alias));
 typedef TI VI __attribute__((vector_size(GR_VBYTES), may_alias)); /* integers, and masks: lanes 0 or -1 */
 typedef double VD __attribute__((vector_size(GR_L * 8), may_alias));
@@ -79,6 +89,7 @@ typedef T GR_BV __attribute__((vector_size(GR_VBYTES)));                /* what 
 typedef TI GR_BI __attribute__((vector_size(GR_VBYTES)));
 
 #define GR_INF ((T)__builtin_inf())
+#define GR_MAX GR_K(0x1.fffffep127f, 0x1.fffffffffffffp1023)
 #define GR_NAN ((T)__builtin_nan(""))
 #define GR_MANT GR_K(23, 52)    /* bits of the fraction */
 #define GR_BIAS GR_K(127, 1023) /* of the exponent */
@@ -221,6 +232,7 @@ GR_FN V v_step(V a) { return v_sel(a == a, v_bool(a >= 0), a); }
 GR_FN V v_relu(V a) { return v_max(v_set(0), a); }
 GR_FN V v_clamp(V a, V lo, V hi) { return v_sel(a < lo, lo, v_min(hi, a)); }
 GR_FN V v_ifelse(V a, V b, V c) { return v_sel(a >= 0, b, c); }
+/* (The processor's estimate with one of Halley's steps is not faster once 0, Inf and subnormal numbers are right.) */
 GR_FN V v_rsqrt(V a) { return v_sel(a == 0, v_set(0), 1 / v_sqrt(a)); }
 
 /* sqrt(a^2 + b^2): far from 1 both are scaled so that their squares are normal numbers.  Inf beats NaN. */
@@ -291,6 +303,33 @@ GR_FN V gr_exp(V a, V lo, int half) {
 }
 
 GR_FN V v_exp(V a) { return gr_exp(a, v_set(0), 0); }
+#endif
+
+/* ---- exp2 -------------------------------------------------------------------------------------------------------- */
+
+#if !defined(GR_LEAN) || defined(GR_USE_exp2)
+/* 2^a for a up to 129: a = n + f where n = t - near is exact and f too; then 2 2^f, to 2^-28 and 2^-57, times 2^(n-1).  As in
+ * gr_exp, the exponent field of 2^(n-1) is the low bits of t, and results below 2^-125.5 (float), 2^-1021.5 (double) are 0. */
+GR_FN V gr_exp2(V a) {
+  const T near = GR_NEAR + (GR_BIAS - 1);
+  a = v_max(v_set(GR_K(-126, -1022)), a);
+  V t = a + near, f = a - (t - near);
+#if GR_F64
+  V x = f * f; /* even and odd powers apart, as in gr_exp_tail */
+  V even = GR_P3(x, 0x1.3b2ab6fba11f3p-6, 0x1.4309130c01a6bp-12, GR_P2(x, 0x1.62bfcddd2a87dp-19, 0x1.e611a256ca2d2p-27));
+  V odd = GR_P3(x, 0x1.5d87fe78b3f6dp-9, 0x1.ffcbfbf78eea3p-16, GR_P2(x, 0x1.b5261033d5af5p-23, 0x1.e80b083835574p-31));
+  V p = GR_P3(x, 2, 0x1.ebfbdff82c59cp-2, even) + f * GR_P3(x, 0x1.62e42fefa39efp0, 0x1.c6b08d704a0d3p-4, odd);
+#else
+  V p = GR_P3(f, 2, 0x1.62e43p0f, GR_P3(f, 0x1.ebfbdcp-2f, 0x1.c6af7ap-4f, GR_P3(f, 0x1.3b2dd2p-6f, 0x1.5f0948p-9f, 0x1.417a7p-12f)));
+#endif
+  return p * (V)((VI)t << GR_MANT);
+}
+
+GR_FN V v_exp2(V a) { return gr_exp2(v_min(v_set(GR_K(129, 1025)), a)); }
+
+/* exp(a - top) for weights that are added up, the largest of them 1: a <= top, which is finite, but a = Inf counts as top.  The
+ * relative error grows with |a - top|, by which exp falls faster: it is never seen in the sum. */
+GR_FN V gr_exp_below(V a, V top) { return gr_exp2(v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0)); }
 #endif
 
 #if !defined(GR_LEAN) || defined(GR_USE_sigmoid)

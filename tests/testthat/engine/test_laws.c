@@ -87,6 +87,42 @@ static void axes_are_symmetric(void) {
   gr_program_free(q);
 }
 
+/* exp of a product is planned as a power of two: it must be what exp itself gives, which an IfElse around the product keeps. */
+static void exponents_are_scaled_once(void) {
+  static const char *const formulas[][2] = {
+      {"Exp(-p*SqDist(x,y)/q)", "Exp(IfElse(SqDist(x,y),-p*SqDist(x,y)/q,0))"},
+      {"Exp(-Norm2(x-y)*(p*2))*Exp(q*(x|y))", "Exp(IfElse(SqDist(x,y),-Norm2(x-y)*(p*2),0))*Exp(IfElse(SqDist(x,y),q*(x|y),0))"},
+      {"Exp(-Exp(-(p*SqDist(x,y))))", "Exp(IfElse(SqDist(x,y),-Exp(IfElse(SqDist(x,y),-(p*SqDist(x,y)),0)),0))"}};
+  const double p_values[] = {0.7, 0, -3, 300, -300, INFINITY, -INFINITY, NAN};
+  for (int f = 0; f < 3; f++)
+    for (int k = 0; k < 16; k++) {
+      test t = {.aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)", "q=Vi(1)"}, .axis = 1, .f64 = k % 2, .m = 37, .n = 50, .lo = 0.1, .hi = 1};
+      gr_array args[4];
+      t.formula = formulas[f][0];
+      gr_program *scaled = program(&t, args);
+      t.formula = formulas[f][1];
+      gr_program *plain = program(&t, NULL);
+      const double *drawn = args[2].data;
+      args[2].data = (double *)&p_values[k / 2];
+      for (int backend = GR_CPU; backend <= GR_INTERPRETER; backend++) {
+        result r = run_with(scaled, args, (gr_backend)backend, 1), s = run_with(plain, args, (gr_backend)backend, 1);
+        double most = t.f64 ? 1e-12 : 1e-3;
+        int wrong = 0;
+        for (int64_t i = 0; i < r.size; i++) {
+          double a = r.v[0][i], b = s.v[0][i];
+          wrong += !(a == b || (a != a && b != b) || fabs(a - b) <= most * fabs(b) + 1e-37);
+        }
+        check(wrong == 0, "%s, p = %g: %d numbers differ from exp's", formulas[f][0], p_values[k / 2], wrong);
+        free_result(&r);
+        free_result(&s);
+      }
+      args[2].data = (double *)drawn;
+      free_args(scaled, args);
+      gr_program_free(scaled);
+      gr_program_free(plain);
+    }
+}
+
 /* Reduced over both indices: the sum (or minimum, or log-sum-exp) of the rows' results; none of nothing. */
 static void both_indices(void) {
   static const char *const names[] = {"Sum", "Min", "LogSumExp"};
@@ -263,6 +299,7 @@ int main(void) {
   threads_change_nothing();
   rows_are_independent();
   axes_are_symmetric();
+  exponents_are_scaled_once();
   both_indices();
   logsumexp_shifts();
   sums_stay_accurate();

@@ -92,6 +92,8 @@ static const T special[] = {
     /* exp: overflow, smallest normal result, the limits of the argument */
     GR_K(88.72283f, 709.782712893384), GR_K(88.72284f, 709.7827128933841), GR_K(-87.33654f, -708.3964185322641),
     GR_K(-87.5f, -708.5), GR_K(89, 710), GR_K(-103.9f, -745.1),
+    /* exp2: the same */
+    128, GR_K(0x1.fffffep6f, 0x1.fffffffffffffp9), 129, 1024, 1025, -126, -125.5f, -1022, -1021.5f,
     /* sinh, cosh: overflow */
     GR_K(89.415985f, 710.4758600739439), GR_K(89.41599f, 710.475860073944), GR_K(-89.415985f, -710.4758600739439),
     /* expm1, log1p, erf, gamma at their corners and zeros */
@@ -114,7 +116,7 @@ static T special_at(int k) { /* the others, and NaN with a payload (R's NA) */
     for (int i = 0; i < BLOCK; i += GR_L) v_store(y + i, f(v_load(x + i))); \
   }
 #define UNARY(f) EACH_V(do_##f, v_##f)
-UNARY(exp) UNARY(log) UNARY(xlogx) UNARY(sin) UNARY(cos) UNARY(sinxdivx) UNARY(asin) UNARY(acos) UNARY(atan)
+UNARY(exp) UNARY(exp2) UNARY(log) UNARY(xlogx) UNARY(sin) UNARY(cos) UNARY(sinxdivx) UNARY(asin) UNARY(acos) UNARY(atan)
 UNARY(sqrt) UNARY(rsqrt) UNARY(abs) UNARY(floor) UNARY(ceil) UNARY(round) UNARY(sign) UNARY(step) UNARY(relu)
 UNARY(tan) UNARY(sinh) UNARY(cosh) UNARY(tanh) UNARY(expm1) UNARY(log1p) UNARY(sigmoid) UNARY(softplus)
 UNARY(erf) UNARY(erfc) UNARY(lgamma) UNARY(digamma)
@@ -122,6 +124,9 @@ UNARY(erf) UNARY(erfc) UNARY(lgamma) UNARY(digamma)
 static R ref_exp(R x) {
   R y = REF(exp)(x);
   return y < REF(ldexp)(1, 1 - GR_BIAS) * (R)1.4142 ? 0 : y; /* flushed, see gr_exp */
+}
+static R ref_exp2(R x) {
+  return x <= (R)1.5 - GR_BIAS ? 0 : REF(exp2)(x); /* flushed, see gr_exp2 */
 }
 static R ref_xlogx(R x) { return x == 0 ? 0 : x * REF(log)(x); }
 static R ref_sinxdivx(R x) { return x == 0 ? 1 : REF(sin)(x) / x; }
@@ -179,6 +184,7 @@ typedef struct unary {
 #define SIZED(f, ref, most, lo, hi) {#f, do_##f, ref, most, lo, hi, 0, size_##f}
 static const unary unaries[] = {
     ENTRY(exp, ref_exp, 1.5, GR_K(-88, -709), GR_K(89, 710)),
+    ENTRY(exp2, ref_exp2, 2, GR_K(-127, -1023), GR_K(129, 1025)),
     ENTRY(log, REF(log), 2, GR_K(0.25f, 0.25), 4),
     ENTRY(xlogx, ref_xlogx, 3, 0, 4),
     ENTRY(sin, REF(sin), 2.5, -30, 30),

@@ -164,6 +164,7 @@ GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, 
   }
 }
 
+GR_MIX
 /* All rows against columns b ... b + nc. */
 static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
@@ -177,7 +178,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
       V *const term = W + 512 + v * TILE;
       V *const sum = W + 1024 + v * 65;
       V *const top = W + 1154 + v * 1;
-      V m = v_set((T)-__builtin_inf());
+      V m = v_of(vd_load(AT(0)));
       for (int c = 0; c < nc; c++) {
         const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
         const V sum3 = sum3t[v * TILE + c];
@@ -185,11 +186,12 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
         m = v_max(term[c], m);
       }
       const int n = nc;
-      const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);
       top[0] = m;
-      m = v_set(0);
-      for (int c = 0; c < n; c++) m += term[c] = v_exp(v_sel(term[c] == base, v_set(0), term[c] - base));
-      sum[0] = m;
+      const V base = v_clamp(top[0], v_set(-GR_MAX), v_set(GR_MAX));
+      V s = v_set(0);
+      GR_ABREAST
+      for (int c = 0; c < n; c++) s += term[c] = gr_exp_below(term[c], base);
+      sum[0] = s;
     }
     wide_sums(P, R0, R1, S, W, nc, nv == 2 ? TILE : 0);
     for (int v = 0, r = t; v < nv; v++, r += GR_L) {
@@ -197,12 +199,10 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
       V *const sum = W + 1024 + v * 65;
       V *const top = W + 1154 + v * 1;
       {
-        const V old = v_of(vd_load(AT(0))), m = v_max(top[0], old);
-        const V base = v_sel(m == v_set((T)-__builtin_inf()), v_set(0), m);
-        const VD keep = vd_of(v_exp(v_sel(old == base, v_set(0), old - base)));
-        const VD add = vd_of(v_exp(v_sel(top[0] == base, v_set(0), top[0] - base)));
-        vd_store(AT(0), vd_of(m));
-        for (int k = 0; k < 65; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]) * add);
+        const V base = v_clamp(top[0], v_set(-GR_MAX), v_set(GR_MAX));
+        const VD keep = vd_of(gr_exp_below(v_of(vd_load(AT(0))), base));
+        vd_store(AT(0), vd_of(top[0]));
+        for (int k = 0; k < 65; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]));
       }
     }
   }

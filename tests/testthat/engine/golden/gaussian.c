@@ -1,5 +1,5 @@
 typedef long long int64;
-enum { NROW = 3, NCOL = 3, TILE = 256, LD = TILE + 16, G = 4 };
+enum { NROW = 3, NCOL = 0, TILE = 256, LD = TILE + 16, G = 1 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 GR_FN V v_square(V a) { return a * a; }
@@ -63,7 +63,8 @@ static void parameters(const double *const *arg, const int64 *ld, T *P, V *W) {
   (void)W;
   for (int k = 0; k < 1; k++) P[k] = (T)arg[0][k * ld[0]]; /* G */
   const V minus1 = -v_set(P[0]);
-  P[1] = (minus1)[0];
+  const V mult12 = v_set((T)1.4426950408889634) * minus1;
+  P[1] = (mult12)[0];
 }
 
 /* Rows r0 ... r0 + nr. */
@@ -77,96 +78,52 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
   (void)P, (void)W;
   take_columns(arg[2] + b, ld[2], 3, nc, S + 0 * LD); /* Y */
   take_columns(arg[3] + b, ld[3], 2, nc, S + 3 * LD); /* B */
-  pack_columns(S + 0 * LD, nc, 3, C + 0 * G);
 }
 
-/* Two vectors of rows with a tile of columns. */
-GR_APART void sum_sum6(const T *P, const T *R0, const T *R1, const T *C, int nc, V *to) {
-  (void)P, (void)R1;
-  for (int c = 0; c < nc; c += G) {
-    const T *Cg = C + (long)c * NCOL;
-    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
-    #pragma GCC unroll 2
-    for (int k = 0; k < 3; k++) {
-      a00 += v_square((v_load(R0 + k * GR_L) - v_set(Cg[k * G])));
-      a10 += v_square((v_load(R1 + k * GR_L) - v_set(Cg[k * G])));
-      a01 += v_square((v_load(R0 + k * GR_L) - v_set(Cg[k * G + 1])));
-      a11 += v_square((v_load(R1 + k * GR_L) - v_set(Cg[k * G + 1])));
-      a02 += v_square((v_load(R0 + k * GR_L) - v_set(Cg[k * G + 2])));
-      a12 += v_square((v_load(R1 + k * GR_L) - v_set(Cg[k * G + 2])));
-      a03 += v_square((v_load(R0 + k * GR_L) - v_set(Cg[k * G + 3])));
-      a13 += v_square((v_load(R1 + k * GR_L) - v_set(Cg[k * G + 3])));
-    }
-    to[c + 0] = a00;
-    to[c + 1] = a01;
-    to[c + 2] = a02;
-    to[c + 3] = a03;
-    to[TILE + c + 0] = a10;
-    to[TILE + c + 1] = a11;
-    to[TILE + c + 2] = a12;
-    to[TILE + c + 3] = a13;
-  }
-}
-
-/* The components of the sum, for the columns of a tile. */
-GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart) {
-  (void)P, (void)R0, (void)R1, (void)S, (void)apart;
-  V *const exp8t = W + 512;
-  V *const to = W + 1024;
-  for (int k = 0; k < 2; k += 2) {
-    V a00 = v_set(0), a01 = v_set(0), a10 = v_set(0), a11 = v_set(0);
-    #pragma GCC unroll 2
-    for (int c = 0; c < nc; c++) {
-      a00 += (exp8t[c] * v_set(S[(k + 3) * LD + c]));
-      a10 += (exp8t[apart + c] * v_set(S[(k + 3) * LD + c]));
-      a01 += (exp8t[c] * v_set(S[(k + 4) * LD + c]));
-      a11 += (exp8t[apart + c] * v_set(S[(k + 4) * LD + c]));
-    }
-    to[k + 0] = a00;
-    to[k + 1] = a01;
-    to[k + 2] = a10;
-    to[k + 3] = a11;
-  }
-}
-
+GR_MIX
 /* All rows against columns b ... b + nc. */
 static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
-  V *const sum6t = W + 0;
-  V *const exp8t = W + 512;
-  const V minus1 = v_set(P[1]);
-  for (int t = 0; t < nr; t += 2 * GR_L) {
-    const int nv = nr - t > GR_L ? 2 : 1;
-    const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;
-    sum_sum6(P, R0, R1, C, nc, sum6t);
-    for (int v = 0, r = t; v < nv; v++, r += GR_L) {
-      const T *Rv = R + (long)r * NROW; (void)Rv;
-      V X_i[3];
-      X_i[0] = v_load(Rv + 0 * GR_L);
-      X_i[1] = v_load(Rv + 1 * GR_L);
-      X_i[2] = v_load(Rv + 2 * GR_L);
-      V *const sum = W + 1024 + v * 2;
-      for (int c = 0; c < nc; c++) {
-        const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
-        V Y_j[3];
-        Y_j[0] = v_set(Cg[0 * G]);
-        Y_j[1] = v_set(Cg[1 * G]);
-        Y_j[2] = v_set(Cg[2 * G]);
-        V B_j[2];
-        B_j[0] = v_set(S[3 * LD + c]);
-        B_j[1] = v_set(S[4 * LD + c]);
-        const V sum6 = sum6t[v * TILE + c];
-        const V mult7 = minus1 * sum6;
-        const V exp8 = v_exp(mult7);
-        exp8t[v * TILE + c] = exp8;
-      }
+  const V mult12 = v_set(P[1]);
+  for (int r = 0; r < nr; r += GR_L) {
+    const T *Rv = R + (long)r * NROW; (void)Rv;
+    V X_i[3];
+    X_i[0] = v_load(Rv + 0 * GR_L);
+    X_i[1] = v_load(Rv + 1 * GR_L);
+    X_i[2] = v_load(Rv + 2 * GR_L);
+    V sum[2];
+    sum[0] = v_set(0);
+    sum[1] = v_set(0);
+    GR_ABREAST
+    for (int c = 0; c < nc; c++) {
+      V Y_j[3];
+      Y_j[0] = v_set(S[0 * LD + c]);
+      Y_j[1] = v_set(S[1 * LD + c]);
+      Y_j[2] = v_set(S[2 * LD + c]);
+      V B_j[2];
+      B_j[0] = v_set(S[3 * LD + c]);
+      B_j[1] = v_set(S[4 * LD + c]);
+      V subtract4[3];
+      subtract4[0] = X_i[0] - Y_j[0];
+      subtract4[1] = X_i[1] - Y_j[1];
+      subtract4[2] = X_i[2] - Y_j[2];
+      V square5[3];
+      square5[0] = v_square(subtract4[0]);
+      square5[1] = v_square(subtract4[1]);
+      square5[2] = v_square(subtract4[2]);
+      V sum6 = square5[0];
+      sum6 += square5[1];
+      sum6 += square5[2];
+      const V mult13 = mult12 * sum6;
+      const V exp2_14 = v_exp2(mult13);
+      V mult15[2];
+      mult15[0] = exp2_14 * B_j[0];
+      mult15[1] = exp2_14 * B_j[1];
+      sum[0] += mult15[0];
+      sum[1] += mult15[1];
     }
-    wide_sums(P, R0, R1, S, W, nc, nv == 2 ? TILE : 0);
-    for (int v = 0, r = t; v < nv; v++, r += GR_L) {
-      V *const sum = W + 1024 + v * 2;
-      vd_store(AT(0), vd_load(AT(0)) + vd_of(sum[0]));
-      vd_store(AT(1), vd_load(AT(1)) + vd_of(sum[1]));
-    }
+    vd_store(AT(0), vd_load(AT(0)) + vd_of(sum[0]));
+    vd_store(AT(1), vd_load(AT(1)) + vd_of(sum[1]));
   }
 }
 

@@ -107,24 +107,24 @@ GR_APART void sum_sum4(const T *P, const T *R0, const T *R1, const T *C, int nc,
 /* The components of the sum, for the columns of a tile. */
 GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart) {
   (void)P, (void)R0, (void)R1, (void)S, (void)apart;
-  V *const exp6t = W + 512;
+  V *const exp2_12t = W + 512;
   V *const to = W + 1024;
   for (int k = 0; k < 60; k += 6) {
     V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a04 = v_set(0), a05 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0), a14 = v_set(0), a15 = v_set(0);
     #pragma GCC unroll 2
     for (int c = 0; c < nc; c++) {
-      a00 += (exp6t[c] * v_load(R0 + (k + 100) * GR_L));
-      a10 += (exp6t[apart + c] * v_load(R1 + (k + 100) * GR_L));
-      a01 += (exp6t[c] * v_load(R0 + (k + 101) * GR_L));
-      a11 += (exp6t[apart + c] * v_load(R1 + (k + 101) * GR_L));
-      a02 += (exp6t[c] * v_load(R0 + (k + 102) * GR_L));
-      a12 += (exp6t[apart + c] * v_load(R1 + (k + 102) * GR_L));
-      a03 += (exp6t[c] * v_load(R0 + (k + 103) * GR_L));
-      a13 += (exp6t[apart + c] * v_load(R1 + (k + 103) * GR_L));
-      a04 += (exp6t[c] * v_load(R0 + (k + 104) * GR_L));
-      a14 += (exp6t[apart + c] * v_load(R1 + (k + 104) * GR_L));
-      a05 += (exp6t[c] * v_load(R0 + (k + 105) * GR_L));
-      a15 += (exp6t[apart + c] * v_load(R1 + (k + 105) * GR_L));
+      a00 += (exp2_12t[c] * v_load(R0 + (k + 100) * GR_L));
+      a10 += (exp2_12t[apart + c] * v_load(R1 + (k + 100) * GR_L));
+      a01 += (exp2_12t[c] * v_load(R0 + (k + 101) * GR_L));
+      a11 += (exp2_12t[apart + c] * v_load(R1 + (k + 101) * GR_L));
+      a02 += (exp2_12t[c] * v_load(R0 + (k + 102) * GR_L));
+      a12 += (exp2_12t[apart + c] * v_load(R1 + (k + 102) * GR_L));
+      a03 += (exp2_12t[c] * v_load(R0 + (k + 103) * GR_L));
+      a13 += (exp2_12t[apart + c] * v_load(R1 + (k + 103) * GR_L));
+      a04 += (exp2_12t[c] * v_load(R0 + (k + 104) * GR_L));
+      a14 += (exp2_12t[apart + c] * v_load(R1 + (k + 104) * GR_L));
+      a05 += (exp2_12t[c] * v_load(R0 + (k + 105) * GR_L));
+      a15 += (exp2_12t[apart + c] * v_load(R1 + (k + 105) * GR_L));
     }
     to[k + 0] = a00;
     to[k + 1] = a01;
@@ -144,14 +144,14 @@ GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, 
     V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
     #pragma GCC unroll 2
     for (int c = 0; c < nc; c++) {
-      a00 += (exp6t[c] * v_load(R0 + (k + 100) * GR_L));
-      a10 += (exp6t[apart + c] * v_load(R1 + (k + 100) * GR_L));
-      a01 += (exp6t[c] * v_load(R0 + (k + 101) * GR_L));
-      a11 += (exp6t[apart + c] * v_load(R1 + (k + 101) * GR_L));
-      a02 += (exp6t[c] * v_load(R0 + (k + 102) * GR_L));
-      a12 += (exp6t[apart + c] * v_load(R1 + (k + 102) * GR_L));
-      a03 += (exp6t[c] * v_load(R0 + (k + 103) * GR_L));
-      a13 += (exp6t[apart + c] * v_load(R1 + (k + 103) * GR_L));
+      a00 += (exp2_12t[c] * v_load(R0 + (k + 100) * GR_L));
+      a10 += (exp2_12t[apart + c] * v_load(R1 + (k + 100) * GR_L));
+      a01 += (exp2_12t[c] * v_load(R0 + (k + 101) * GR_L));
+      a11 += (exp2_12t[apart + c] * v_load(R1 + (k + 101) * GR_L));
+      a02 += (exp2_12t[c] * v_load(R0 + (k + 102) * GR_L));
+      a12 += (exp2_12t[apart + c] * v_load(R1 + (k + 102) * GR_L));
+      a03 += (exp2_12t[c] * v_load(R0 + (k + 103) * GR_L));
+      a13 += (exp2_12t[apart + c] * v_load(R1 + (k + 103) * GR_L));
     }
     to[k + 0] = a00;
     to[k + 1] = a01;
@@ -168,7 +168,7 @@ GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, 
 static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
   V *const sum4t = W + 0;
-  V *const exp6t = W + 512;
+  V *const exp2_12t = W + 512;
   for (int t = 0; t < nr; t += 2 * GR_L) {
     const int nv = nr - t > GR_L ? 2 : 1;
     const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;
@@ -179,9 +179,9 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
       for (int c = 0; c < nc; c++) {
         const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
         const V sum4 = sum4t[v * TILE + c];
-        const V minus5 = -sum4;
-        const V exp6 = v_exp(minus5);
-        exp6t[v * TILE + c] = exp6;
+        const V mult11 = v_set((T)-1.4426950408889634) * sum4;
+        const V exp2_12 = v_exp2(mult11);
+        exp2_12t[v * TILE + c] = exp2_12;
       }
     }
     wide_sums(P, R0, R1, S, W, nc, nv == 2 ? TILE : 0);

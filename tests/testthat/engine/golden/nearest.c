@@ -100,8 +100,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
       square3[0] = v_square(subtract2[0]);
       square3[1] = v_square(subtract2[1]);
       square3[2] = v_square(subtract2[2]);
-      V sum4 = v_set(0);
-      sum4 += square3[0];
+      V sum4 = square3[0];
       sum4 += square3[1];
       sum4 += square3[2];
       const V sqrt5 = v_sqrt(sum4);
