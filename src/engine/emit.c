@@ -401,7 +401,8 @@ static void emit_group(gr_emitter *e) {
   }
   gr_emit_red_group_begin(e);
   e->col = "q";
-  gr_open(e, "for (int q = 0; q < nq; q++)");
+  /* A selection may look at the copies that fill the last group, and so has a loop of constant length. */
+  gr_open(e, "for (int q = 0; q < %s; q++)", gr_selects(e->p) && !e->p->by_columns ? "G" : "nq");
   e->locals = true;
   declare_locals(e, LEVEL_COL);
   compute_level(e);
@@ -425,6 +426,7 @@ static void emit_single(gr_emitter *e) {
 
 static void emit_pairs(gr_emitter *e) {
   e->at = LEVEL_PAIR;
+  gr_emit_red_support(e);
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
   gr_open(e,
           "static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");

@@ -11,6 +11,14 @@ static void array(gr_emitter *e, const char *type, const char *name, int n, int 
   e->red_used += size;
 }
 
+/* One that should be local, whatever the size of the others. */
+static void near_array(gr_emitter *e, const char *type, const char *name, int n) {
+  if (n <= GR_ON_STACK)
+    gr_declare(e, type, name, n, -1);
+  else
+    array(e, type, name, n, n);
+}
+
 static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
 
 /* The indices of the columns in the lanes. */
@@ -97,35 +105,119 @@ static void total_fold(gr_emitter *e, gr_idx k, const void *data) {
 
 static void total_end(gr_emitter *e) { gr_each(e, formula_dim(e), total_fold, NULL); }
 
+/* ---- selection: what Extremum with indices and Top share.  The best of a group of columns is compared with a limit, the last
+ * value that would change what is kept; what follows is rare on data in random order.  NaN reaches no limit, and is not
+ * the best of a group (v_min). ---- */
+
+static const char *best_of(const gr_emitter *e) { return e->p->red.direction > 0 ? "v_min" : "v_max"; }
+static const char *reaches(const gr_emitter *e) { return e->p->red.direction > 0 ? "<=" : ">="; }
+static const char *worst(const gr_emitter *e) { return e->p->red.direction > 0 ? "GR_INF" : "-GR_INF"; }
+
+static const char *const selection[] = {
+    "GR_FN VI lanes(void) {",
+    "  VI lane = vi_set(0);",
+    "  for (int l = 0; l < GR_L; l++) lane[l] = l;",
+    "  return lane;",
+    "}",
+    "",
+    "GR_FN VI i_sel(VI m, VI a, VI b) { return (VI)v_sel(m, (V)a, (V)b); }",
+    "",
+    "/* The next number below; of -Inf, NaN, which nothing reaches. */",
+    "GR_FN V v_below(V a) {",
+    "  VI negative = (VI)a < 0;",
+    "  return v_sel(a == 0, (V)vi_set(GR_SIGN | 1), (V)((VI)a - 1 - 2 * negative));",
+    "}",
+    "",
+    "/* What a value must reach to be kept, when the last of those kept is from column `at`: anything in place of none, else",
+    " * what is better. */", NULL};
+
+static void select_support(gr_emitter *e) {
+  const char *sign = e->p->red.direction > 0 ? "" : "-";
+  for (const char *const *line = selection; *line; line++) gr_line(&e->out, "%s", *line);
+  gr_line(&e->out, "GR_FN V limit_of(V last, VI at) { return v_sel(at < 0, v_set(%s), %sv_below(%slast)); }", worst(e), sign, sign);
+  gr_line(&e->out, "%s", "");
+}
+
+static void select_arrays(gr_emitter *e) {
+  int n = formula_dim(e);
+  near_array(e, "V", "limit", n);
+  near_array(e, "V", "least", n);
+  near_array(e, "V", "fg", n * e->p->group);
+}
+
+static void least_none(gr_emitter *e, gr_idx k, const void *data) {
+  (void)data;
+  gr_line(&e->out, "least[%s] = v_set(%s);", gr_idx_text(e, k), worst(e));
+}
+
+static void select_group_begin(gr_emitter *e) { gr_each(e, formula_dim(e), least_none, NULL); }
+
+static void select_component(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  (void)data;
+  gr_line(&e->out, "fg[%s * G + q] = %s;", i, root(e, k));
+  gr_line(&e->out, "least[%s] = %s(fg[%s * G + q], least[%s]);", i, best_of(e), i, i);
+}
+
+static void select_step(gr_emitter *e) { gr_each(e, formula_dim(e), select_component, NULL); }
+
 /* ---- Extremum ---- */
 
-static const char *compare(const gr_emitter *e) { return e->p->red.direction > 0 ? "<" : ">"; }
+static void extremum_support(gr_emitter *e) {
+  if (e->p->red.index) select_support(e);
+}
 
 static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
   gr_line(&e->out, "best[%s] = v_of(vd_load(AT(%s)));", i, i);
-  if (e->p->red.index) gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
+  if (!e->p->red.index) return;
+  gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
+  gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s]);", i, i, i);
 }
 
 static void extremum_begin(gr_emitter *e) {
-  array(e, "V", "best", formula_dim(e), formula_dim(e));
-  if (e->p->red.index) array(e, "VI", "at", formula_dim(e), formula_dim(e));
+  near_array(e, "V", "best", formula_dim(e));
+  if (e->p->red.index) {
+    near_array(e, "VI", "at", formula_dim(e));
+    select_arrays(e);
+  }
   gr_each(e, formula_dim(e), extremum_load, NULL);
 }
 
-static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = gr_idx_text(e, k), *f = root(e, k);
-  (void)data;
-  if (!e->p->red.index) {
-    gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, e->p->red.direction > 0 ? "v_min" : "v_max", f, i);
-    return;
-  }
-  gr_line(&e->out, "{ const V f = %s; const VI m = (f %s best[%s]) | ((at[%s] < 0) & (f == f));", f, compare(e), i, i);
-  gr_line(&e->out, "  best[%s] = v_sel(m, f, best[%s]); at[%s] = vi_sel(m, %s, at[%s]); }", i, i, i, column(e), i);
+static void extremum_group_begin(gr_emitter *e) {
+  if (e->p->red.index) select_group_begin(e);
 }
 
-static void extremum_step(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_component, NULL); }
+static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  (void)data;
+  gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, best_of(e), root(e, k), i);
+}
+
+static void extremum_step(gr_emitter *e) {
+  if (e->p->red.index)
+    select_step(e);
+  else
+    gr_each(e, formula_dim(e), extremum_component, NULL);
+}
+
+/* The best of the group is taken where it reaches the limit, at the first of its columns that has it. */
+static void extremum_take(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  (void)data;
+  gr_open(e, "if (vi_any(least[%s] %s limit[%s]))", i, reaches(e), i);
+  gr_line(&e->out, "const V m = least[%s];", i);
+  gr_line(&e->out, "const VI hit = m %s limit[%s];", reaches(e), i);
+  gr_line(&e->out, "best[%s] = v_sel(hit, m, best[%s]);", i, i);
+  gr_line(&e->out, "for (int q = nq - 1; q >= 0; q--) at[%s] = i_sel(hit & (fg[%s * G + q] == m), %s, at[%s]);", i, i, column(e), i);
+  gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s]);", i, i, i);
+  gr_close(e);
+}
+
+static void extremum_group(gr_emitter *e) {
+  if (e->p->red.index) gr_each(e, formula_dim(e), extremum_take, NULL);
+}
 
 static void extremum_store(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
@@ -136,42 +228,231 @@ static void extremum_store(gr_emitter *e, gr_idx k, const void *data) {
 
 static void extremum_end(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_store, NULL); }
 
-/* ---- Top: sorted lists; a column that beats the worst in any lane is inserted in all lanes that it beats ---- */
+/* ---- Top: the sorted lists stay in the state.  Values that reach the limit wait in a room, each lane having its own count; when
+ * a lane's room is full, and at the end of the tile, they enter the lists, all lanes at once.  Few are inserted one by one
+ * (a list is passed once for four); many are sorted and merged, both by Batcher's bitonic network: in lists of K, the cost of
+ * one is K steps or log(K)^2. ---- */
+
+enum { TOP_ROOM = 32, TOP_INSERT = 32 }; /* up to how long lists there is insertion only */
+
+static int top_list(int k) { /* a power of 2, for the network */
+  int n = 1;
+  while (n < k) n *= 2;
+  return n;
+}
+
+static int top_room(int k) { return k > TOP_INSERT ? top_list(k) / 2 : (k + 3) / 4 * 4 + 8; }
+
+int gr_top_vectors(const gr_plan *p) {
+  return (3 + p->group + 2 * top_room(p->red.k)) * p->red.dim + 2 * top_list(p->red.k);
+}
+
+static const char *const top_text[] = {
+    "/* Fills the rooms of all lanes with nothing up to that of the fullest, which is returned. */",
+    "GR_APART int top_level(V *v, VI *w, VI *count) {",
+    "  int most = 0;",
+    "  for (int l = 0; l < GR_L; l++) most = (int)(*count)[l] > most ? (int)(*count)[l] : most;",
+    "  for (int s = most; s-- > 0 && vi_any(*count <= s);) {",
+    "    VI there = *count > s;",
+    "    v[s] = v_sel(there, v[s], v_set(WORST)), w[s] |= ~there;",
+    "  }",
+    "  return most;",
+    "}",
+    "",
+    "/* Is one lane of two in the word? (Not all processors count bits.) */",
+    "GR_FN int top_most(unsigned long long x) {",
+    "  const unsigned long long ones = -1ull;",
+    "  x -= x >> 1 & ones / 3;",
+    "  x = (x & ones / 15 * 3) + (x >> 2 & ones / 15 * 3);",
+    "  return (x + (x >> 4) & ones / 17) * (ones / 255) >> 56 > WORD * GR_L / 2;",
+    "}",
+    "",
+    "/* Of the lanes of nq columns, takes into the room those that reach the limit, in the order of columns; where most lanes do,",
+    " * all, after the lanes have been made equally full. Returns whether the room may not hold another group. */",
+    "GR_APART int top_take(const V *f, int nq, V limit, TI column, V *v, VI *w, VI *count) {",
+    "  int most = 0;",
+    "  for (int q = 0; q < nq; q += WORD) {",
+    "    unsigned long long bits = 0;",
+    "    for (int p = 0; p < WORD; p++) bits |= (unsigned long long)vi_bits(f[q + p] REACHES limit) << (p * GR_L);",
+    "    if (nq < q + WORD) bits &= (1ull << (nq - q) * GR_L) - 1;",
+    "    if (top_most(bits)) {",
+    "      most = top_level(v, w, count) - 1;",
+    "      for (int p = q; p < nq && p < q + WORD; p++) {",
+    "        VI m = f[p] REACHES limit;",
+    "        most++, v[most] = v_sel(m, f[p], v_set(WORST)), w[most] = COLUMNS(column, p) | ~m;",
+    "      }",
+    "      *count = vi_set(most + 1);",
+    "    } else {",
+    "      for (; bits; bits &= bits - 1) {",
+    "        unsigned k = (unsigned)(q * GR_L + __builtin_ctzll(bits)), l = k % GR_L;",
+    "        int s = (int)((TI *)count)[l]++;",
+    "        ((T *)v)[s * GR_L + l] = ((const T *)f)[k];",
+    "        ((TI *)w)[s * GR_L + l] = column + k / PER_COLUMN;",
+    "        if (s > most) most = s;",
+    "      }",
+    "    }",
+    "  }",
+    "  return most >= ROOM - G;",
+    "}",
+    "",
+    "/* Inserts n candidates (a multiple of 4) in the order in which they came. */",
+    "GR_APART void top_insert(V *list, VI *at, const V *v, const VI *w, int n) {",
+    "  for (int s = 0; s < n; s += 4) {",
+    "    const V *c = v + s;",
+    "    V f[4] = {c[0], c[1], c[2], c[3]};",
+    "    VI i[4] = {w[s], w[s + 1], w[s + 2], w[s + 3]};",
+    "    for (int k = 0; k < TOP; k++) {",
+    "      V a = list[k];",
+    "      VI j = at[k];",
+    "      for (int p = 0; p < 4; p++) {",
+    "        VI m = c[p] BETTER a, old = j;",
+    "        V was = a;",
+    "        a = v_sel(m, f[p], a), j = i_sel(m, i[p], j);",
+    "        f[p] = v_sel(m, was, f[p]), i[p] = i_sel(m, old, i[p]);",
+    "      }",
+    "      list[k] = a, at[k] = j;",
+    "    }",
+    "  }",
+    "}",
+    "",
+    "/* An infinite value, worse than all others, is better than none. */",
+    "GR_APART void top_append(V *list, VI *at, const V *v, const VI *w, int n) {",
+    "  for (int l = 0; l < GR_L; l++)",
+    "    for (int s = 0, k = 0; s < n; s++) {",
+    "      if (v[s][l] != WORST || w[s][l] < 0) continue;",
+    "      while (k < TOP && at[k][l] >= 0) k++;",
+    "      if (k < TOP) list[k][l] = WORST, at[k][l] = w[s][l];",
+    "    }",
+    "}",
+    "", NULL};
+
+static const char *const top_network[] = {
+    "/* The better of a and b to a; of equal values, that with the lower index. None has the highest. */",
+    "GR_FN void top_order(V *v, VI *w, int a, int b) {",
+    "  V x = v[a], y = v[b];",
+    "  VI i = w[a], j = w[b], m = (y BETTER x) | ((x == y) & (j < i));",
+    "  v[a] = v_sel(m, y, x), v[b] = v_sel(m, x, y);",
+    "  w[a] = i_sel(m, j, i), w[b] = i_sel(m, i, j);",
+    "}",
+    "",
+    "/* Sorts what rises and then falls, in parts of n. */",
+    "GR_APART void top_bitonic(V *v, VI *w, int total, int n) {",
+    "  for (int h = n / 2; h > 0; h /= 2)",
+    "    for (int a = 0; a < total; a += 2 * h)",
+    "      for (int k = a; k < a + h; k++) top_order(v, w, k, k + h);",
+    "}",
+    "",
+    "/* Sorts n candidates (a power of 2), and merges them with a list padded to LIST. */",
+    "GR_APART void top_sort_merge(V *list, VI *at, V *v, VI *w, int n) {",
+    "  const TI last = (TI)((GR_TU)-1 >> 1);",
+    "  for (int s = 0; s < n; s++) w[s] = i_sel(w[s] < 0, vi_set(last), w[s]);",
+    "  for (int k = 0; k < TOP; k++) at[k] = i_sel(at[k] < 0, vi_set(last), at[k]);",
+    "  for (int k = TOP; k < LIST; k++) list[k] = v_set(WORST), at[k] = vi_set(last);",
+    "  for (int h = 1; h < n; h *= 2) {",
+    "    for (int a = 0; a < n; a += 2 * h)",
+    "      for (int k = 0; k < h; k++) top_order(v, w, a + k, a + 2 * h - 1 - k);",
+    "    top_bitonic(v, w, n, h);",
+    "  }",
+    "  for (int k = 0; k < n; k++) {",
+    "    V *x = list + LIST - 1 - k;",
+    "    VI *i = at + LIST - 1 - k, m = (v[k] BETTER *x) | ((v[k] == *x) & (w[k] < *i));",
+    "    *x = v_sel(m, v[k], *x), *i = i_sel(m, w[k], *i);",
+    "  }",
+    "  top_bitonic(list, at, LIST, LIST);",
+    "  for (int k = 0; k < TOP; k++) at[k] = i_sel(at[k] == last, vi_set(-1), at[k]);",
+    "}",
+    "", NULL};
+
+static const char *const top_enter[] = {
+    "/* The candidates of all lanes enter the lists in the state, which change the limit. */",
+    "GR_APART void top_enter(V *limit, V *v, VI *w, VI *count, V *list, double *values, double *indices, int64 ld) {",
+    "  VI *at = (VI *)(list + LIST), endless = vi_set(0);",
+    "  int n = top_level(v, w, count), even = (n + 3) / 4 * 4;",
+    "  if (!n) return;",
+    "  for (int k = 0; k < TOP; k++) list[k] = v_of(vd_load(values + k * ld)), at[k] = int_of_vd(vd_load(indices + k * ld));", NULL};
+
+static const char *const top_even_network[] = {
+    "  if (n > SHORT)",
+    "    for (even = 2 * SHORT; even < n;) even *= 2;", NULL};
+
+static const char *const top_even[] = {
+    "  for (int s = n; s < even; s++) v[s] = v_set(WORST), w[s] = vi_set(-1);",
+    "  for (int s = 0; s < n; s++) endless |= (v[s] == WORST) & (w[s] >= 0);", NULL};
+
+static const char *const top_store[] = {
+    "  for (int k = 0; k < TOP; k++) vd_store(values + k * ld, vd_of(list[k])), vd_store(indices + k * ld, vd_of_int(at[k]));",
+    "  *limit = limit_of(list[TOP - 1], at[TOP - 1]);",
+    "  *count = vi_set(0);",
+    "}",
+    "", NULL};
+
+static void lines(gr_emitter *e, const char *const *line) {
+  for (; *line; line++) gr_line(&e->out, "%s", *line);
+}
+
+static void top_support(gr_emitter *e) {
+  int k = e->p->red.k;
+  bool network = k > TOP_INSERT;
+  select_support(e);
+  gr_line(&e->out, "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, WORD = G * GR_L <= 64 ? G : 64 / GR_L };", k, top_list(k), top_room(k),
+          e->p->by_columns ? "1" : "GR_L");
+  gr_line(&e->out, "#define COLUMNS(first, q) %s", e->p->by_columns ? "(vi_set((first) + (q) * GR_L) + lanes())" : "vi_set((first) + (q))");
+  gr_line(&e->out, "#define WORST %s", worst(e));
+  gr_line(&e->out, "#define BETTER %s", e->p->red.direction > 0 ? "<" : ">");
+  gr_line(&e->out, "#define REACHES %s", reaches(e));
+  gr_line(&e->out, "%s", "");
+  lines(e, top_text);
+  if (network) lines(e, top_network);
+  lines(e, top_enter);
+  if (network) lines(e, top_even_network);
+  lines(e, top_even);
+  if (network) gr_line(&e->out, "  if (n > SHORT)\n    top_sort_merge(list, at, v, w, even);\n  else");
+  gr_line(&e->out, "  { top_insert(list, at, v, w, even); if (vi_any(endless)) top_append(list, at, v, w, n); }");
+  lines(e, top_store);
+}
+
+static void top_load(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
+  int K = e->p->red.k;
+  (void)data;
+  gr_line(&e->out, "limit[%s] = limit_of(v_of(vd_load(AT(%s * %d + %d))), int_of_vd(vd_load(AT(%s * %d + %d))));", i, i, K, K - 1, i, K,
+          formula_dim(e) * K + K - 1);
+  gr_line(&e->out, "count[%s] = vi_set(0);", i);
+}
 
 static void top_begin(gr_emitter *e) {
-  int n = formula_dim(e) * e->p->red.k;
-  array(e, "V", "best", n, n);
-  array(e, "VI", "at", n, n);
-  gr_line(&e->out, "for (int s = 0; s < %d; s++) best[s] = v_of(vd_load(AT(s))), at[s] = int_of_vd(vd_load(AT(s + %d)));", n, n);
+  int n = formula_dim(e), room = top_room(e->p->red.k), list = top_list(e->p->red.k);
+  select_arrays(e);
+  near_array(e, "VI", "count", n);
+  array(e, "V", "room", n * room, n * room);
+  array(e, "VI", "from", n * room, n * room);
+  array(e, "V", "list", 2 * list, 2 * list);
+  gr_each(e, n, top_load, NULL);
 }
 
-static void top_component(gr_emitter *e, gr_idx k, const void *data) {
+static const char *enter(gr_emitter *e, gr_idx k) {
+  const char *i = gr_idx_text(e, k);
   int K = e->p->red.k;
-  const char *cmp = compare(e);
+  return gr_format(e->c->arena, "top_enter(&limit[%s], room + %s * ROOM, from + %s * ROOM, &count[%s], list, AT(%s * %d), AT(%s * %d + %d), ld_state);",
+                   i, i, i, i, i, K, i, K, formula_dim(e) * K);
+}
+
+static void top_take(gr_emitter *e, gr_idx k, const void *data) {
+  const char *i = gr_idx_text(e, k);
   (void)data;
-  gr_open(e, "%s", "");
-  gr_line(&e->out, "V f = %s;", root(e, k));
-  gr_line(&e->out, "V *const v = best + %s * %d;", gr_idx_text(e, k), K);
-  gr_line(&e->out, "VI *const w = at + %s * %d;", gr_idx_text(e, k), K);
-  gr_open(e, "if (vi_any((f %s v[%d]) | ((w[%d] < 0) & (f == f))))", cmp, K - 1, K - 1);
-  gr_line(&e->out, "VI i = %s, shift = vi_set(0);", column(e));
-  gr_open(e, "for (int s = 0; s < %d; s++)", K);
-  gr_line(&e->out, "const V vs = v[s];");
-  gr_line(&e->out, "const VI ws = w[s];");
-  gr_line(&e->out, "shift |= (f %s vs) | ((ws < 0) & (f == f));", cmp);
-  gr_line(&e->out, "v[s] = v_sel(shift, f, vs), f = v_sel(shift, vs, f);");
-  gr_line(&e->out, "w[s] = vi_sel(shift, i, ws), i = vi_sel(shift, ws, i);");
-  gr_close(e);
-  gr_close(e);
-  gr_close(e);
+  gr_line(&e->out, "if (vi_any(least[%s] %s limit[%s]) &&", i, reaches(e), i);
+  gr_line(&e->out, "    top_take(fg + %s * G, nq, limit[%s], (TI)(b + c), room + %s * ROOM, from + %s * ROOM, &count[%s]))", i, i, i, i, i);
+  gr_line(&e->out, "  %s", enter(e, k));
 }
 
-static void top_step(gr_emitter *e) { gr_each(e, formula_dim(e), top_component, NULL); }
+static void top_group(gr_emitter *e) { gr_each(e, formula_dim(e), top_take, NULL); }
 
-static void top_end(gr_emitter *e) {
-  int n = formula_dim(e) * e->p->red.k;
-  gr_line(&e->out, "for (int s = 0; s < %d; s++) vd_store(AT(s), vd_of(best[s])), vd_store(AT(s + %d), vd_of_int(at[s]));", n, n);
+static void top_last(gr_emitter *e, gr_idx k, const void *data) {
+  (void)data;
+  gr_line(&e->out, "%s", enter(e, k));
 }
+
+static void top_end(gr_emitter *e) { gr_each(e, formula_dim(e), top_last, NULL); }
 
 /* ---- ExpSum: the maximum of a group is found first, so that a pair costs one exponential and sums are rescaled once
  * per group.  `base` is the maximum made finite enough to subtract: -Inf becomes 0, and Inf - Inf is taken as 0. ---- */
@@ -326,16 +607,17 @@ static void moments_end(gr_emitter *e) {
 static void nothing(gr_emitter *e) { (void)e; }
 
 static const struct {
-  void (*begin)(gr_emitter *), (*group_begin)(gr_emitter *), (*step)(gr_emitter *), (*group)(gr_emitter *),
+  void (*support)(gr_emitter *), (*begin)(gr_emitter *), (*group_begin)(gr_emitter *), (*step)(gr_emitter *), (*group)(gr_emitter *),
       (*end)(gr_emitter *);
 } families[FAM_COUNT] = {
-    [FAM_Total] = {total_begin, nothing, total_step, total_group, total_end},
-    [FAM_Extremum] = {extremum_begin, nothing, extremum_step, nothing, extremum_end},
-    [FAM_Top] = {top_begin, nothing, top_step, nothing, top_end},
-    [FAM_ExpSum] = {expsum_begin, expsum_group_begin, expsum_step, expsum_group, expsum_end},
-    [FAM_Product] = {product_begin, nothing, product_step, nothing, product_end},
-    [FAM_Moments] = {moments_begin, nothing, moments_step, nothing, moments_end}};
+    [FAM_Total] = {nothing, total_begin, nothing, total_step, total_group, total_end},
+    [FAM_Extremum] = {extremum_support, extremum_begin, extremum_group_begin, extremum_step, extremum_group, extremum_end},
+    [FAM_Top] = {top_support, top_begin, select_group_begin, select_step, top_group, top_end},
+    [FAM_ExpSum] = {nothing, expsum_begin, expsum_group_begin, expsum_step, expsum_group, expsum_end},
+    [FAM_Product] = {nothing, product_begin, nothing, product_step, nothing, product_end},
+    [FAM_Moments] = {nothing, moments_begin, nothing, moments_step, nothing, moments_end}};
 
+void gr_emit_red_support(gr_emitter *e) { families[e->p->red.family].support(e); }
 void gr_emit_red_begin(gr_emitter *e) {
   e->red_used = 0;
   families[e->p->red.family].begin(e);

@@ -383,6 +383,7 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
 int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs */
+bool gr_selects(const gr_plan *p); /* the reduction keeps indices: a group of columns is compared with what is kept at once */
 void gr_print_plan(gr_str *b, const gr_plan *p);
 
 /* ---- emit.c, emit_loops.c, emit_red.c: plan to C ------------------------------------------------------------------------ */
@@ -420,11 +421,13 @@ void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fills the node's storage */
 
 /* emit_red.c: the reduction inside a tile, for the lanes of one vector of rows */
+void gr_emit_red_support(gr_emitter *e); /* functions of the file */
 void gr_emit_red_begin(gr_emitter *e); /* before the columns: declares accumulators */
 void gr_emit_red_group_begin(gr_emitter *e); /* before the columns of a group */
 void gr_emit_red_step(gr_emitter *e);  /* for one column */
 void gr_emit_red_group(gr_emitter *e); /* after the columns of a group */
 void gr_emit_red_end(gr_emitter *e);   /* after the columns: into the state */
+int gr_top_vectors(const gr_plan *p);  /* workspace of a Top reduction */
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);
 

@@ -119,9 +119,13 @@ int gr_storage(const gr_dag *g, gr_ref r) {
   return n->dim;
 }
 
+bool gr_selects(const gr_plan *p) { return p->red.family == FAM_Top || (p->red.family == FAM_Extremum && p->red.index); }
+
 int gr_accumulators(const gr_plan *p) {
   const gr_reduction *r = &p->red;
   switch (r->family) {
+  case FAM_Extremum: return r->nstate + (r->index ? (2 + p->group) * r->dim : 0);
+  case FAM_Top: return gr_top_vectors(p);
   case FAM_Total: return r->nstate * (p->acc64 && !p->f64 ? 2 : 1);
   case FAM_ExpSum: return r->nweight + (p->weight >= 0 && !p->late ? p->group * node(p, p->weight)->dim : 0);
   case FAM_Moments: return 3 * r->dim;
@@ -176,15 +180,16 @@ static void find_contractions(gr_plan *p) {
   else
     p->late = sum && node(p, p->root)->dim > GR_UNROLL && leaves_fit(p, p->root, true);
   if (p->late) save_leaves(p, expsum ? p->weight : p->root);
-  p->group = any || p->late || expsum ? 8 : 1;
+  p->group = any || p->late || expsum || gr_selects(p) ? 8 : 1;
 }
 
-enum { TILE_MAX = 256, TILE_BYTES = 24 * 1024 };
+enum { TILE_MAX = 256, TILE_MAX_TOP = 1024, TILE_BYTES = 24 * 1024 };
 
-/* A tile of columns should stay in the first-level cache. */
+/* A tile of columns should stay in the first-level cache. Sorted lists are read and written once a tile, which should be long. */
 static int tile_size(const gr_plan *p) {
   int bytes = (p->f64 ? 8 : 4) * (p->ncol > 0 ? p->ncol : 1), n = TILE_BYTES / bytes / 16 * 16;
-  return n < 16 ? 16 : n > TILE_MAX ? TILE_MAX : n;
+  int most = p->red.family == FAM_Top ? TILE_MAX_TOP : TILE_MAX;
+  return n < 16 ? 16 : n > most ? most : n;
 }
 
 static double pair_cost(const gr_plan *p) {

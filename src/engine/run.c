@@ -21,10 +21,11 @@ static const struct {
   double poll;          /* seconds between calls of `interrupted` and `progress` */
   int64_t rows_min, rows_max, items; /* of a block of rows; blocks aimed at */
   int64_t columns_min, parts;        /* of a part of the columns; items aimed at where blocks are few */
+  int64_t parts_top;                 /* the same for sorted lists, which every part must fill anew */
   int64_t few;                       /* rows up to which lanes run over columns */
   int64_t cache;        /* bytes of packed rows, or of state, per block */
 } tune = {.tiny = 2e6, .serial = 2e7, .interp_second = 1e8, .kernel_second = 4e9, .chunk = 0.01, .poll = 0.05,
-          .rows_min = 128, .rows_max = 512, .items = 16, .parts = 64, .few = 3, .columns_min = 4096, .cache = 2 << 20};
+          .rows_min = 128, .rows_max = 512, .items = 16, .parts = 64, .parts_top = 16, .few = 3, .columns_min = 4096, .cache = 2 << 20};
 
 /* ---- arguments ---- */
 
@@ -115,11 +116,12 @@ static void cut(job *j) {
   int64_t least = most < tune.rows_min ? most : tune.rows_min;
   j->block = clamp(round_up(j->rows / tune.items, 16), least, most);
   j->nblock = (j->rows + j->block - 1) / j->block;
-  int64_t wanted = j->nblock > 0 && j->nblock < tune.parts ? tune.parts / j->nblock : 1, possible = j->cols / tune.columns_min;
+  int64_t aim = p->red.family == FAM_Top ? tune.parts_top : tune.parts;
+  int64_t wanted = j->nblock > 0 && j->nblock < aim ? aim / j->nblock : 1, possible = j->cols / tune.columns_min;
   j->npart = clamp(wanted, 1, possible > 1 ? possible : 1);
   j->part = round_up((j->cols + j->npart - 1) / j->npart, p->tile);
   j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;
-  j->ld = p->by_columns ? j->block * LANES : j->block;
+  j->ld = (p->by_columns ? j->block * LANES : j->block) + 16; /* entries of a row 4096 bytes apart would share a set of the cache */
   double speed = j->kernel ? tune.kernel_second : tune.interp_second;
   j->chunk = round_up(1 + (int64_t)(tune.chunk * speed / p->cost / (double)j->block), p->tile);
 }
