@@ -12,11 +12,11 @@ static void array(gr_emitter *e, const char *type, const char *name, int n, int 
 }
 
 /* One that should be local, whatever the size of the others. */
-static void near_array(gr_emitter *e, const char *type, const char *name, int n) {
-  if (n <= GR_ON_STACK)
+static void near_array(gr_emitter *e, const char *type, const char *name, int n, int vectors) {
+  if (n * vectors <= GR_ON_STACK)
     gr_declare(e, type, name, n, -1);
   else
-    array(e, type, name, n, n);
+    array(e, type, name, n, n * vectors);
 }
 
 static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
@@ -128,21 +128,22 @@ static const char *const selection[] = {
     "  return v_sel(a == 0, (V)vi_set(GR_SIGN | 1), (V)((VI)a - 1 - 2 * negative));",
     "}",
     "",
+    "#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */",
+    "",
     "/* What a value must reach to be kept, when the last of those kept is from column `at`: anything in place of none, else",
     " * what is better. */", NULL};
 
 static void select_support(gr_emitter *e) {
   const char *sign = e->p->red.direction > 0 ? "" : "-";
   for (const char *const *line = selection; *line; line++) gr_line(&e->out, "%s", *line);
-  gr_line(&e->out, "GR_FN V limit_of(V last, VI at) { return v_sel(at < 0, v_set(%s), %sv_below(%slast)); }", worst(e), sign, sign);
+  gr_line(&e->out, "GR_FN V limit_of(V last, VI at) { return v_sel((VI)(at < 0) | (VI)(at == NONE), v_set(%s), %sv_below(%slast)); }", worst(e), sign, sign);
   gr_line(&e->out, "%s", "");
 }
 
 static void select_arrays(gr_emitter *e) {
   int n = formula_dim(e);
-  near_array(e, "V", "limit", n);
-  near_array(e, "V", "least", n);
-  near_array(e, "V", "fg", n * e->p->group);
+  near_array(e, "V", "least", n, 1);
+  near_array(e, "V", "fg", n * e->p->group, 1);
 }
 
 static void least_none(gr_emitter *e, gr_idx k, const void *data) {
@@ -177,9 +178,10 @@ static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 static void extremum_begin(gr_emitter *e) {
-  near_array(e, "V", "best", formula_dim(e));
+  near_array(e, "V", "best", formula_dim(e), 1);
   if (e->p->red.index) {
-    near_array(e, "VI", "at", formula_dim(e));
+    near_array(e, "VI", "at", formula_dim(e), 1);
+    near_array(e, "V", "limit", formula_dim(e), 1);
     select_arrays(e);
   }
   gr_each(e, formula_dim(e), extremum_load, NULL);
@@ -244,55 +246,60 @@ static int top_list(int k) { /* a power of 2, for the network */
 static int top_room(int k) { return k > TOP_INSERT ? top_list(k) / 2 : (k + 3) / 4 * 4 + 8; }
 
 int gr_top_vectors(const gr_plan *p) {
-  return (3 + p->group + 2 * top_room(p->red.k)) * p->red.dim + 2 * top_list(p->red.k);
+  int room = top_room(p->red.k);
+  return (4 + p->group + 2 * room) * p->red.dim + 2 * (top_list(p->red.k) + room);
 }
 
 static const char *const top_text[] = {
-    "/* Fills the rooms of all lanes with nothing up to that of the fullest, which is returned. */",
-    "GR_APART int top_level(V *v, VI *w, VI *count) {",
-    "  int most = 0;",
-    "  for (int l = 0; l < GR_L; l++) most = (int)(*count)[l] > most ? (int)(*count)[l] : most;",
-    "  for (int s = most; s-- > 0 && vi_any(*count <= s);) {",
-    "    VI there = *count > s;",
-    "    v[s] = v_sel(there, v[s], v_set(WORST)), w[s] |= ~there;",
+    "/* What a list waits for: the limit; how many candidates each lane has, and the most of them. */",
+    "typedef struct top {",
+    "  V limit;",
+    "  VI count;",
+    "  int most;",
+    "} top;",
+    "",
+    "/* Fills the lanes with nothing up to the fullest. */",
+    "GR_APART void top_level(top *t, V *v, VI *w) {",
+    "  for (int s = t->most; s-- > 0 && vi_any(t->count <= s);) {",
+    "    VI there = t->count > s;",
+    "    v[s] = v_sel(there, v[s], v_set(WORST)), w[s] = i_sel(there, w[s], vi_set(NONE));",
     "  }",
-    "  return most;",
     "}",
     "",
     "/* Is one lane of two in the word? (Not all processors count bits.) */",
-    "GR_FN int top_most(unsigned long long x) {",
+    "GR_FN int top_many(unsigned long long x) {",
     "  const unsigned long long ones = -1ull;",
     "  x -= x >> 1 & ones / 3;",
     "  x = (x & ones / 15 * 3) + (x >> 2 & ones / 15 * 3);",
     "  return (x + (x >> 4) & ones / 17) * (ones / 255) >> 56 > WORD * GR_L / 2;",
     "}",
     "",
-    "/* Of the lanes of nq columns, takes into the room those that reach the limit, in the order of columns; where most lanes do,",
-    " * all, after the lanes have been made equally full. Returns whether the room may not hold another group. */",
-    "GR_APART int top_take(const V *f, int nq, V limit, TI column, V *v, VI *w, VI *count) {",
-    "  int most = 0;",
+    "/* Takes into the room what reaches the limit in nq columns, in their order: lane by lane, or where most lanes do, whole",
+    " * columns. Returns whether the room may not hold another group. */",
+    "GR_APART int top_take(top *t, const V *f, int nq, TI column, V *v, VI *w) {",
     "  for (int q = 0; q < nq; q += WORD) {",
     "    unsigned long long bits = 0;",
-    "    for (int p = 0; p < WORD; p++) bits |= (unsigned long long)vi_bits(f[q + p] REACHES limit) << (p * GR_L);",
+    "    for (int p = 0; p < WORD; p++) bits |= (unsigned long long)vi_bits(f[q + p] REACHES t->limit) << (p * GR_L);",
     "    if (nq < q + WORD) bits &= (1ull << (nq - q) * GR_L) - 1;",
-    "    if (top_most(bits)) {",
-    "      most = top_level(v, w, count) - 1;",
-    "      for (int p = q; p < nq && p < q + WORD; p++) {",
-    "        VI m = f[p] REACHES limit;",
-    "        most++, v[most] = v_sel(m, f[p], v_set(WORST)), w[most] = COLUMNS(column, p) | ~m;",
+    "    if (top_many(bits)) {",
+    "      top_level(t, v, w);",
+    "      GR_ROLLED",
+    "      for (int p = q; p < nq && p < q + WORD; p++, t->most++) {",
+    "        VI m = f[p] REACHES t->limit;",
+    "        v[t->most] = v_sel(m, f[p], v_set(WORST)), w[t->most] = i_sel(m, COLUMNS(column, p), vi_set(NONE));",
     "      }",
-    "      *count = vi_set(most + 1);",
+    "      t->count = vi_set(t->most);",
     "    } else {",
     "      for (; bits; bits &= bits - 1) {",
     "        unsigned k = (unsigned)(q * GR_L + __builtin_ctzll(bits)), l = k % GR_L;",
-    "        int s = (int)((TI *)count)[l]++;",
+    "        int s = (int)((TI *)&t->count)[l]++;",
     "        ((T *)v)[s * GR_L + l] = ((const T *)f)[k];",
     "        ((TI *)w)[s * GR_L + l] = column + k / PER_COLUMN;",
-    "        if (s > most) most = s;",
+    "        if (s >= t->most) t->most = s + 1;",
     "      }",
     "    }",
     "  }",
-    "  return most >= ROOM - G;",
+    "  return t->most > ROOM - G;",
     "}",
     "",
     "/* Inserts n candidates (a multiple of 4) in the order in which they came. */",
@@ -301,6 +308,7 @@ static const char *const top_text[] = {
     "    const V *c = v + s;",
     "    V f[4] = {c[0], c[1], c[2], c[3]};",
     "    VI i[4] = {w[s], w[s + 1], w[s + 2], w[s + 3]};",
+    "    GR_ROLLED",
     "    for (int k = 0; k < TOP; k++) {",
     "      V a = list[k];",
     "      VI j = at[k];",
@@ -314,75 +322,71 @@ static const char *const top_text[] = {
     "    }",
     "  }",
     "}",
-    "",
-    "/* An infinite value, worse than all others, is better than none. */",
-    "GR_APART void top_append(V *list, VI *at, const V *v, const VI *w, int n) {",
-    "  for (int l = 0; l < GR_L; l++)",
-    "    for (int s = 0, k = 0; s < n; s++) {",
-    "      if (v[s][l] != WORST || w[s][l] < 0) continue;",
-    "      while (k < TOP && at[k][l] >= 0) k++;",
-    "      if (k < TOP) list[k][l] = WORST, at[k][l] = w[s][l];",
-    "    }",
-    "}",
     "", NULL};
 
 static const char *const top_network[] = {
-    "/* The better of a and b to a; of equal values, that with the lower index. None has the highest. */",
-    "GR_FN void top_order(V *v, VI *w, int a, int b) {",
-    "  V x = v[a], y = v[b];",
-    "  VI i = w[a], j = w[b], m = (y BETTER x) | ((x == y) & (j < i));",
-    "  v[a] = v_sel(m, y, x), v[b] = v_sel(m, x, y);",
-    "  w[a] = i_sel(m, j, i), w[b] = i_sel(m, i, j);",
+    "/* Orders pairs h apart in every 2 h of n (or those that lie opposite): the better, or of equals that of the lower index, first. */",
+    "GR_APART void top_stage(V *v, VI *w, int n, int h, int opposite) {",
+    "  for (; n > 0; n -= 2 * h, v += 2 * h, w += 2 * h)",
+    "    for (int a = 0, b = opposite ? 2 * h - 1 : h; a < h; a++, b += opposite ? -1 : 1) {",
+    "      V x = v[a], y = v[b];",
+    "      VI i = w[a], j = w[b], m = (y BETTER x) | ((x == y) & (j < i));",
+    "      v[a] = v_sel(m, y, x), v[b] = v_sel(m, x, y);",
+    "      w[a] = i_sel(m, j, i), w[b] = i_sel(m, i, j);",
+    "    }",
     "}",
     "",
-    "/* Sorts what rises and then falls, in parts of n. */",
-    "GR_APART void top_bitonic(V *v, VI *w, int total, int n) {",
-    "  for (int h = n / 2; h > 0; h /= 2)",
-    "    for (int a = 0; a < total; a += 2 * h)",
-    "      for (int k = a; k < a + h; k++) top_order(v, w, k, k + h);",
-    "}",
-    "",
-    "/* Sorts n candidates (a power of 2), and merges them with a list padded to LIST. */",
-    "GR_APART void top_sort_merge(V *list, VI *at, V *v, VI *w, int n) {",
-    "  const TI last = (TI)((GR_TU)-1 >> 1);",
-    "  for (int s = 0; s < n; s++) w[s] = i_sel(w[s] < 0, vi_set(last), w[s]);",
-    "  for (int k = 0; k < TOP; k++) at[k] = i_sel(at[k] < 0, vi_set(last), at[k]);",
-    "  for (int k = TOP; k < LIST; k++) list[k] = v_set(WORST), at[k] = vi_set(last);",
-    "  for (int h = 1; h < n; h *= 2) {",
-    "    for (int a = 0; a < n; a += 2 * h)",
-    "      for (int k = 0; k < h; k++) top_order(v, w, a + k, a + 2 * h - 1 - k);",
-    "    top_bitonic(v, w, n, h);",
-    "  }",
-    "  for (int k = 0; k < n; k++) {",
-    "    V *x = list + LIST - 1 - k;",
-    "    VI *i = at + LIST - 1 - k, m = (v[k] BETTER *x) | ((v[k] == *x) & (w[k] < *i));",
-    "    *x = v_sel(m, v[k], *x), *i = i_sel(m, w[k], *i);",
-    "  }",
-    "  top_bitonic(list, at, LIST, LIST);",
-    "  for (int k = 0; k < TOP; k++) at[k] = i_sel(at[k] == last, vi_set(-1), at[k]);",
+    "/* Sorts the n candidates (a power of 2) behind a list, and merges them with it. */",
+    "GR_APART void top_merge(V *list, VI *at, int n) {",
+    "  for (int h = 1; h < n; h *= 2)",
+    "    for (int g = h; g > 0; g /= 2) top_stage(list + LIST, at + LIST, n, g, g == h);",
+    "  top_stage(list + LIST - n, at + LIST - n, 2 * n, n, 1);",
+    "  for (int g = LIST / 2; g > 0; g /= 2) top_stage(list, at, LIST, g, 0);",
     "}",
     "", NULL};
 
 static const char *const top_enter[] = {
-    "/* The candidates of all lanes enter the lists in the state, which change the limit. */",
-    "GR_APART void top_enter(V *limit, V *v, VI *w, VI *count, V *list, double *values, double *indices, int64 ld) {",
-    "  VI *at = (VI *)(list + LIST), endless = vi_set(0);",
-    "  int n = top_level(v, w, count), even = (n + 3) / 4 * 4;",
-    "  if (!n) return;",
-    "  for (int k = 0; k < TOP; k++) list[k] = v_of(vd_load(values + k * ld)), at[k] = int_of_vd(vd_load(indices + k * ld));", NULL};
+    "/* The candidates enter the list in the state. Where they were inserted, infinite ones, which are better than none only, follow. */",
+    "GR_APART void top_enter(top *t, const V *v, const VI *w, V *list, double *values, double *indices, int64 ld) {",
+    "  VI *at = (VI *)(list + LIST + ROOM);",
+    "  int n = (t->most + 3) / 4 * 4;",
+    "  if (!n) return;", NULL};
 
-static const char *const top_even_network[] = {
-    "  if (n > SHORT)",
-    "    for (even = 2 * SHORT; even < n;) even *= 2;", NULL};
+static const char *const top_enter_network[] = {
+    "  if (t->most > SHORT)",
+    "    for (n = 2 * SHORT; n < t->most;) n *= 2;",
+    "  for (int k = TOP; k < LIST; k++) list[k] = v_set(WORST), at[k] = vi_set(NONE);", NULL};
 
-static const char *const top_even[] = {
-    "  for (int s = n; s < even; s++) v[s] = v_set(WORST), w[s] = vi_set(-1);",
-    "  for (int s = 0; s < n; s++) endless |= (v[s] == WORST) & (w[s] >= 0);", NULL};
+static const char *const top_enter_load[] = {
+    "  GR_ROLLED",
+    "  for (int k = 0; k < TOP; k++) {",
+    "    VI i = int_of_vd(vd_load(indices + k * ld));",
+    "    list[k] = v_of(vd_load(values + k * ld)), at[k] = i_sel(i < 0, vi_set(NONE), i);",
+    "  }",
+    "  for (int s = 0; s < n; s++) {",
+    "    VI there = t->count > s;",
+    "    list[LIST + s] = v_sel(there, v[s], v_set(WORST)), at[LIST + s] = i_sel(there, w[s], vi_set(NONE));",
+    "  }", NULL};
 
-static const char *const top_store[] = {
-    "  for (int k = 0; k < TOP; k++) vd_store(values + k * ld, vd_of(list[k])), vd_store(indices + k * ld, vd_of_int(at[k]));",
-    "  *limit = limit_of(list[TOP - 1], at[TOP - 1]);",
-    "  *count = vi_set(0);",
+static const char *const top_enter_rest[] = {
+    "  {",
+    "    top_insert(list, at, list + LIST, at + LIST, n);",
+    "    for (int s = LIST; s < LIST + n; s++) {",
+    "      VI rest = (list[s] == WORST) & (at[s] != NONE);",
+    "      GR_ROLLED",
+    "      for (int k = 0; k < TOP && vi_any(rest); k++) {",
+    "        VI m = rest & (at[k] == NONE);",
+    "        at[k] = i_sel(m, at[s], at[k]), rest &= ~m;",
+    "      }",
+    "    }",
+    "  }",
+    "  t->limit = limit_of(list[TOP - 1], at[TOP - 1]);",
+    "  t->count = vi_set(0), t->most = 0;",
+    "  GR_ROLLED",
+    "  for (int k = 0; k < TOP; k++) {",
+    "    vd_store(values + k * ld, vd_of(list[k]));",
+    "    vd_store(indices + k * ld, vd_of_int(i_sel(at[k] == NONE, vi_set(-1), at[k])));",
+    "  }",
     "}",
     "", NULL};
 
@@ -397,6 +401,7 @@ static void top_support(gr_emitter *e) {
   gr_line(&e->out, "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, WORD = G * GR_L <= 64 ? G : 64 / GR_L };", k, top_list(k), top_room(k),
           e->p->by_columns ? "1" : "GR_L");
   gr_line(&e->out, "#define COLUMNS(first, q) %s", e->p->by_columns ? "(vi_set((first) + (q) * GR_L) + lanes())" : "vi_set((first) + (q))");
+  gr_line(&e->out, "#define GR_ROLLED _Pragma(\"GCC unroll 1\")");
   gr_line(&e->out, "#define WORST %s", worst(e));
   gr_line(&e->out, "#define BETTER %s", e->p->red.direction > 0 ? "<" : ">");
   gr_line(&e->out, "#define REACHES %s", reaches(e));
@@ -404,44 +409,43 @@ static void top_support(gr_emitter *e) {
   lines(e, top_text);
   if (network) lines(e, top_network);
   lines(e, top_enter);
-  if (network) lines(e, top_even_network);
-  lines(e, top_even);
-  if (network) gr_line(&e->out, "  if (n > SHORT)\n    top_sort_merge(list, at, v, w, even);\n  else");
-  gr_line(&e->out, "  { top_insert(list, at, v, w, even); if (vi_any(endless)) top_append(list, at, v, w, n); }");
-  lines(e, top_store);
+  if (network) lines(e, top_enter_network);
+  lines(e, top_enter_load);
+  if (network) gr_line(&e->out, "  if (n > SHORT)\n    top_merge(list, at, n);\n  else");
+  lines(e, top_enter_rest);
 }
 
 static void top_load(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   int K = e->p->red.k;
   (void)data;
-  gr_line(&e->out, "limit[%s] = limit_of(v_of(vd_load(AT(%s * %d + %d))), int_of_vd(vd_load(AT(%s * %d + %d))));", i, i, K, K - 1, i, K,
+  gr_line(&e->out, "wait[%s].count = vi_set(0), wait[%s].most = 0;", i, i);
+  gr_line(&e->out, "wait[%s].limit = limit_of(v_of(vd_load(AT(%s * %d + %d))), int_of_vd(vd_load(AT(%s * %d + %d))));", i, i, K, K - 1, i, K,
           formula_dim(e) * K + K - 1);
-  gr_line(&e->out, "count[%s] = vi_set(0);", i);
 }
 
 static void top_begin(gr_emitter *e) {
   int n = formula_dim(e), room = top_room(e->p->red.k), list = top_list(e->p->red.k);
   select_arrays(e);
-  near_array(e, "VI", "count", n);
+  near_array(e, "top", "wait", n, 3);
   array(e, "V", "room", n * room, n * room);
   array(e, "VI", "from", n * room, n * room);
-  array(e, "V", "list", 2 * list, 2 * list);
+  array(e, "V", "list", 2 * (list + room), 2 * (list + room));
   gr_each(e, n, top_load, NULL);
 }
 
 static const char *enter(gr_emitter *e, gr_idx k) {
   const char *i = gr_idx_text(e, k);
   int K = e->p->red.k;
-  return gr_format(e->c->arena, "top_enter(&limit[%s], room + %s * ROOM, from + %s * ROOM, &count[%s], list, AT(%s * %d), AT(%s * %d + %d), ld_state);",
-                   i, i, i, i, i, K, i, K, formula_dim(e) * K);
+  return gr_format(e->c->arena, "top_enter(&wait[%s], room + %s * ROOM, from + %s * ROOM, list, AT(%s * %d), AT(%s * %d + %d), ld_state);",
+                   i, i, i, i, K, i, K, formula_dim(e) * K);
 }
 
 static void top_take(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
-  gr_line(&e->out, "if (vi_any(least[%s] %s limit[%s]) &&", i, reaches(e), i);
-  gr_line(&e->out, "    top_take(fg + %s * G, nq, limit[%s], (TI)(b + c), room + %s * ROOM, from + %s * ROOM, &count[%s]))", i, i, i, i, i);
+  gr_line(&e->out, "if (vi_any(least[%s] %s wait[%s].limit) &&", i, reaches(e), i);
+  gr_line(&e->out, "    top_take(&wait[%s], fg + %s * G, nq, (TI)(b + c), room + %s * ROOM, from + %s * ROOM))", i, i, i, i);
   gr_line(&e->out, "  %s", enter(e, k));
 }
 

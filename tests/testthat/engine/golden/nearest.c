@@ -62,61 +62,68 @@ GR_FN V v_below(V a) {
   return v_sel(a == 0, (V)vi_set(GR_SIGN | 1), (V)((VI)a - 1 - 2 * negative));
 }
 
+#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */
+
 /* What a value must reach to be kept, when the last of those kept is from column `at`: anything in place of none, else
  * what is better. */
-GR_FN V limit_of(V last, VI at) { return v_sel(at < 0, v_set(GR_INF), v_below(last)); }
+GR_FN V limit_of(V last, VI at) { return v_sel((VI)(at < 0) | (VI)(at == NONE), v_set(GR_INF), v_below(last)); }
 
 enum { TOP = 5, LIST = 8, ROOM = 16, SHORT = 8, PER_COLUMN = GR_L, WORD = G * GR_L <= 64 ? G : 64 / GR_L };
 #define COLUMNS(first, q) vi_set((first) + (q))
+#define GR_ROLLED _Pragma("GCC unroll 1")
 #define WORST GR_INF
 #define BETTER <
 #define REACHES <=
 
-/* Fills the rooms of all lanes with nothing up to that of the fullest, which is returned. */
-GR_APART int top_level(V *v, VI *w, VI *count) {
-  int most = 0;
-  for (int l = 0; l < GR_L; l++) most = (int)(*count)[l] > most ? (int)(*count)[l] : most;
-  for (int s = most; s-- > 0 && vi_any(*count <= s);) {
-    VI there = *count > s;
-    v[s] = v_sel(there, v[s], v_set(WORST)), w[s] |= ~there;
+/* What a list waits for: the limit; how many candidates each lane has, and the most of them. */
+typedef struct top {
+  V limit;
+  VI count;
+  int most;
+} top;
+
+/* Fills the lanes with nothing up to the fullest. */
+GR_APART void top_level(top *t, V *v, VI *w) {
+  for (int s = t->most; s-- > 0 && vi_any(t->count <= s);) {
+    VI there = t->count > s;
+    v[s] = v_sel(there, v[s], v_set(WORST)), w[s] = i_sel(there, w[s], vi_set(NONE));
   }
-  return most;
 }
 
 /* Is one lane of two in the word? (Not all processors count bits.) */
-GR_FN int top_most(unsigned long long x) {
+GR_FN int top_many(unsigned long long x) {
   const unsigned long long ones = -1ull;
   x -= x >> 1 & ones / 3;
   x = (x & ones / 15 * 3) + (x >> 2 & ones / 15 * 3);
   return (x + (x >> 4) & ones / 17) * (ones / 255) >> 56 > WORD * GR_L / 2;
 }
 
-/* Of the lanes of nq columns, takes into the room those that reach the limit, in the order of columns; where most lanes do,
- * all, after the lanes have been made equally full. Returns whether the room may not hold another group. */
-GR_APART int top_take(const V *f, int nq, V limit, TI column, V *v, VI *w, VI *count) {
-  int most = 0;
+/* Takes into the room what reaches the limit in nq columns, in their order: lane by lane, or where most lanes do, whole
+ * columns. Returns whether the room may not hold another group. */
+GR_APART int top_take(top *t, const V *f, int nq, TI column, V *v, VI *w) {
   for (int q = 0; q < nq; q += WORD) {
     unsigned long long bits = 0;
-    for (int p = 0; p < WORD; p++) bits |= (unsigned long long)vi_bits(f[q + p] REACHES limit) << (p * GR_L);
+    for (int p = 0; p < WORD; p++) bits |= (unsigned long long)vi_bits(f[q + p] REACHES t->limit) << (p * GR_L);
     if (nq < q + WORD) bits &= (1ull << (nq - q) * GR_L) - 1;
-    if (top_most(bits)) {
-      most = top_level(v, w, count) - 1;
-      for (int p = q; p < nq && p < q + WORD; p++) {
-        VI m = f[p] REACHES limit;
-        most++, v[most] = v_sel(m, f[p], v_set(WORST)), w[most] = COLUMNS(column, p) | ~m;
+    if (top_many(bits)) {
+      top_level(t, v, w);
+      GR_ROLLED
+      for (int p = q; p < nq && p < q + WORD; p++, t->most++) {
+        VI m = f[p] REACHES t->limit;
+        v[t->most] = v_sel(m, f[p], v_set(WORST)), w[t->most] = i_sel(m, COLUMNS(column, p), vi_set(NONE));
       }
-      *count = vi_set(most + 1);
+      t->count = vi_set(t->most);
     } else {
       for (; bits; bits &= bits - 1) {
         unsigned k = (unsigned)(q * GR_L + __builtin_ctzll(bits)), l = k % GR_L;
-        int s = (int)((TI *)count)[l]++;
+        int s = (int)((TI *)&t->count)[l]++;
         ((T *)v)[s * GR_L + l] = ((const T *)f)[k];
         ((TI *)w)[s * GR_L + l] = column + k / PER_COLUMN;
-        if (s > most) most = s;
+        if (s >= t->most) t->most = s + 1;
       }
     }
   }
-  return most >= ROOM - G;
+  return t->most > ROOM - G;
 }
 
 /* Inserts n candidates (a multiple of 4) in the order in which they came. */
@@ -125,6 +132,7 @@ GR_APART void top_insert(V *list, VI *at, const V *v, const VI *w, int n) {
     const V *c = v + s;
     V f[4] = {c[0], c[1], c[2], c[3]};
     VI i[4] = {w[s], w[s + 1], w[s + 2], w[s + 3]};
+    GR_ROLLED
     for (int k = 0; k < TOP; k++) {
       V a = list[k];
       VI j = at[k];
@@ -139,28 +147,38 @@ GR_APART void top_insert(V *list, VI *at, const V *v, const VI *w, int n) {
   }
 }
 
-/* An infinite value, worse than all others, is better than none. */
-GR_APART void top_append(V *list, VI *at, const V *v, const VI *w, int n) {
-  for (int l = 0; l < GR_L; l++)
-    for (int s = 0, k = 0; s < n; s++) {
-      if (v[s][l] != WORST || w[s][l] < 0) continue;
-      while (k < TOP && at[k][l] >= 0) k++;
-      if (k < TOP) list[k][l] = WORST, at[k][l] = w[s][l];
-    }
-}
-
-/* The candidates of all lanes enter the lists in the state, which change the limit. */
-GR_APART void top_enter(V *limit, V *v, VI *w, VI *count, V *list, double *values, double *indices, int64 ld) {
-  VI *at = (VI *)(list + LIST), endless = vi_set(0);
-  int n = top_level(v, w, count), even = (n + 3) / 4 * 4;
+/* The candidates enter the list in the state. Where they were inserted, infinite ones, which are better than none only, follow. */
+GR_APART void top_enter(top *t, const V *v, const VI *w, V *list, double *values, double *indices, int64 ld) {
+  VI *at = (VI *)(list + LIST + ROOM);
+  int n = (t->most + 3) / 4 * 4;
   if (!n) return;
-  for (int k = 0; k < TOP; k++) list[k] = v_of(vd_load(values + k * ld)), at[k] = int_of_vd(vd_load(indices + k * ld));
-  for (int s = n; s < even; s++) v[s] = v_set(WORST), w[s] = vi_set(-1);
-  for (int s = 0; s < n; s++) endless |= (v[s] == WORST) & (w[s] >= 0);
-  { top_insert(list, at, v, w, even); if (vi_any(endless)) top_append(list, at, v, w, n); }
-  for (int k = 0; k < TOP; k++) vd_store(values + k * ld, vd_of(list[k])), vd_store(indices + k * ld, vd_of_int(at[k]));
-  *limit = limit_of(list[TOP - 1], at[TOP - 1]);
-  *count = vi_set(0);
+  GR_ROLLED
+  for (int k = 0; k < TOP; k++) {
+    VI i = int_of_vd(vd_load(indices + k * ld));
+    list[k] = v_of(vd_load(values + k * ld)), at[k] = i_sel(i < 0, vi_set(NONE), i);
+  }
+  for (int s = 0; s < n; s++) {
+    VI there = t->count > s;
+    list[LIST + s] = v_sel(there, v[s], v_set(WORST)), at[LIST + s] = i_sel(there, w[s], vi_set(NONE));
+  }
+  {
+    top_insert(list, at, list + LIST, at + LIST, n);
+    for (int s = LIST; s < LIST + n; s++) {
+      VI rest = (list[s] == WORST) & (at[s] != NONE);
+      GR_ROLLED
+      for (int k = 0; k < TOP && vi_any(rest); k++) {
+        VI m = rest & (at[k] == NONE);
+        at[k] = i_sel(m, at[s], at[k]), rest &= ~m;
+      }
+    }
+  }
+  t->limit = limit_of(list[TOP - 1], at[TOP - 1]);
+  t->count = vi_set(0), t->most = 0;
+  GR_ROLLED
+  for (int k = 0; k < TOP; k++) {
+    vd_store(values + k * ld, vd_of(list[k]));
+    vd_store(indices + k * ld, vd_of_int(i_sel(at[k] == NONE, vi_set(-1), at[k])));
+  }
 }
 
 /* All rows against columns b ... b + nc. */
@@ -172,15 +190,14 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
     x_i[0] = v_load(Rv + 0 * GR_L);
     x_i[1] = v_load(Rv + 1 * GR_L);
     x_i[2] = v_load(Rv + 2 * GR_L);
-    V limit[1];
     V least[1];
     V fg[8];
-    VI count[1];
-    V room[16];
-    VI from[16];
-    V list[16];
-    limit[0] = limit_of(v_of(vd_load(AT(0 * 5 + 4))), int_of_vd(vd_load(AT(0 * 5 + 9))));
-    count[0] = vi_set(0);
+    top wait[1];
+    V *const room = (V *)(W + 0);
+    VI *const from = (VI *)(W + 16);
+    V *const list = (V *)(W + 32);
+    wait[0].count = vi_set(0), wait[0].most = 0;
+    wait[0].limit = limit_of(v_of(vd_load(AT(0 * 5 + 4))), int_of_vd(vd_load(AT(0 * 5 + 9))));
     for (int c = 0; c < nc; c += G) {
       const T *Cg = C + (long)c * NCOL;
       const int nq = nc - c < G ? nc - c : G; (void)Cg;
@@ -206,11 +223,11 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
         fg[0 * G + q] = sqrt5;
         least[0] = v_min(fg[0 * G + q], least[0]);
       }
-      if (vi_any(least[0] <= limit[0]) &&
-          top_take(fg + 0 * G, nq, limit[0], (TI)(b + c), room + 0 * ROOM, from + 0 * ROOM, &count[0]))
-        top_enter(&limit[0], room + 0 * ROOM, from + 0 * ROOM, &count[0], list, AT(0 * 5), AT(0 * 5 + 5), ld_state);
+      if (vi_any(least[0] <= wait[0].limit) &&
+          top_take(&wait[0], fg + 0 * G, nq, (TI)(b + c), room + 0 * ROOM, from + 0 * ROOM))
+        top_enter(&wait[0], room + 0 * ROOM, from + 0 * ROOM, list, AT(0 * 5), AT(0 * 5 + 5), ld_state);
     }
-    top_enter(&limit[0], room + 0 * ROOM, from + 0 * ROOM, &count[0], list, AT(0 * 5), AT(0 * 5 + 5), ld_state);
+    top_enter(&wait[0], room + 0 * ROOM, from + 0 * ROOM, list, AT(0 * 5), AT(0 * 5 + 5), ld_state);
   }
 }
 
