@@ -1,4 +1,4 @@
-/* emit_red.c: the reductions inside a tile, for the lanes of one vector of rows: a family is five functions.
+/* emit_red.c: the reductions inside a tile, for the lanes of one vector of rows: a family is six functions.
  * What is accumulated lives in local arrays and is folded into the state (doubles, see reduce.c) at the end of the tile:
  * sums of blocks of columns are added in double, so that the error of single precision does not grow with N. */
 #include "gr.h"

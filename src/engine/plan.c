@@ -183,12 +183,14 @@ static void find_contractions(gr_plan *p) {
   p->group = any || p->late || expsum || gr_selects(p) ? 8 : 1;
 }
 
-enum { TILE_MAX = 256, TILE_MAX_TOP = 1024, TILE_BYTES = 24 * 1024 };
+enum { TILE_MAX = 256, TILE_BYTES = 24 * 1024, TILE_MAX_TOP = 1024, TILE_BYTES_TOP = 100 * 1024 };
 
-/* A tile of columns should stay in the first-level cache. Sorted lists are read and written once a tile, which should be long. */
+/* A tile of columns should stay in the first-level cache; but sorted lists are read and written once a tile, which then is
+ * longer, and stays in the second. */
 static int tile_size(const gr_plan *p) {
-  int bytes = (p->f64 ? 8 : 4) * (p->ncol > 0 ? p->ncol : 1), n = TILE_BYTES / bytes / 16 * 16;
-  int most = p->red.family == FAM_Top ? TILE_MAX_TOP : TILE_MAX;
+  bool top = p->red.family == FAM_Top;
+  int bytes = (p->f64 ? 8 : 4) * (p->ncol > 0 ? p->ncol : 1), n = (top ? TILE_BYTES_TOP : TILE_BYTES) / bytes / 16 * 16;
+  int most = top ? TILE_MAX_TOP : TILE_MAX;
   return n < 16 ? 16 : n > most ? most : n;
 }
 
