@@ -333,7 +333,7 @@ static void emit_columns(gr_emitter *e) {
   gr_line(&e->out, "(void)P, (void)W;");
   each_variable(e, load_column);
   if (has_nodes(e, LEVEL_COL)) {
-    gr_open(e, "for (int c = 0; c < nc; c += GR_L)");
+    gr_open(e, gr_selects(e->p) ? "for (int c = 0; c < (nc + G - 1) / G * G; c += GR_L)" : "for (int c = 0; c < nc; c += GR_L)");
     compute_and_keep(e);
     gr_close(e);
   }
