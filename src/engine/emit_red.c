@@ -128,15 +128,12 @@ static const char *const selection[] = {
     "  return v_sel(a == 0, (V)vi_set(GR_SIGN | 1), (V)((VI)a - 1 - 2 * negative));",
     "}",
     "",
-    "#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */",
-    "",
-    "/* What a value must reach to be kept, when the last of those kept is from column `at`: anything in place of none, else",
-    " * what is better. */", NULL};
+    "/* What a value must reach to be kept: anything where there is none, else what is better than the last of those kept. */", NULL};
 
 static void select_support(gr_emitter *e) {
   const char *sign = e->p->red.direction > 0 ? "" : "-";
   for (const char *const *line = selection; *line; line++) gr_line(&e->out, "%s", *line);
-  gr_line(&e->out, "GR_FN V limit_of(V last, VI at) { return v_sel((VI)(at < 0) | (VI)(at == NONE), v_set(%s), %sv_below(%slast)); }", worst(e), sign, sign);
+  gr_line(&e->out, "GR_FN V limit_of(V last, VI none) { return v_sel(none, v_set(%s), %sv_below(%slast)); }", worst(e), sign, sign);
   gr_line(&e->out, "%s", "");
 }
 
@@ -174,7 +171,7 @@ static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "best[%s] = v_of(vd_load(AT(%s)));", i, i);
   if (!e->p->red.index) return;
   gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
-  gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s]);", i, i, i);
+  gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s] < 0);", i, i, i);
 }
 
 static void extremum_begin(gr_emitter *e) {
@@ -213,7 +210,7 @@ static void extremum_take(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "const VI hit = m %s limit[%s];", reaches(e), i);
   gr_line(&e->out, "best[%s] = v_sel(hit, m, best[%s]);", i, i);
   gr_line(&e->out, "for (int q = nq - 1; q >= 0; q--) at[%s] = i_sel(hit & (fg[%s * G + q] == m), %s, at[%s]);", i, i, column(e), i);
-  gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s]);", i, i, i);
+  gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s] < 0);", i, i, i);
   gr_close(e);
 }
 
@@ -380,7 +377,7 @@ static const char *const top_enter_rest[] = {
     "      }",
     "    }",
     "  }",
-    "  t->limit = limit_of(list[TOP - 1], at[TOP - 1]);",
+    "  t->limit = limit_of(list[TOP - 1], at[TOP - 1] == NONE);",
     "  t->count = vi_set(0), t->most = 0;",
     "  GR_ROLLED",
     "  for (int k = 0; k < TOP; k++) {",
@@ -398,9 +395,10 @@ static void top_support(gr_emitter *e) {
   int k = e->p->red.k;
   bool network = k > TOP_INSERT;
   select_support(e);
-  gr_line(&e->out, "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, WORD = G * GR_L <= 64 ? G : 64 / GR_L };", k, top_list(k), top_room(k),
-          e->p->by_columns ? "1" : "GR_L");
+  gr_line(&e->out, "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, WORD = G * GR_L <= 64 ? G : 64 / GR_L };", k, top_list(k),
+          top_room(k), e->p->by_columns ? "1" : "GR_L");
   gr_line(&e->out, "#define COLUMNS(first, q) %s", e->p->by_columns ? "(vi_set((first) + (q) * GR_L) + lanes())" : "vi_set((first) + (q))");
+  gr_line(&e->out, "#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */");
   gr_line(&e->out, "#define GR_ROLLED _Pragma(\"GCC unroll 1\")");
   gr_line(&e->out, "#define WORST %s", worst(e));
   gr_line(&e->out, "#define BETTER %s", e->p->red.direction > 0 ? "<" : ">");
@@ -420,7 +418,7 @@ static void top_load(gr_emitter *e, gr_idx k, const void *data) {
   int K = e->p->red.k;
   (void)data;
   gr_line(&e->out, "wait[%s].count = vi_set(0), wait[%s].most = 0;", i, i);
-  gr_line(&e->out, "wait[%s].limit = limit_of(v_of(vd_load(AT(%s * %d + %d))), int_of_vd(vd_load(AT(%s * %d + %d))));", i, i, K, K - 1, i, K,
+  gr_line(&e->out, "wait[%s].limit = limit_of(v_of(vd_load(AT(%s * %d + %d))), int_of_vd(vd_load(AT(%s * %d + %d))) < 0);", i, i, K, K - 1, i, K,
           formula_dim(e) * K + K - 1);
 }
 
@@ -437,8 +435,9 @@ static void top_begin(gr_emitter *e) {
 static const char *enter(gr_emitter *e, gr_idx k) {
   const char *i = gr_idx_text(e, k);
   int K = e->p->red.k;
-  return gr_format(e->c->arena, "top_enter(&wait[%s], room + %s * ROOM, from + %s * ROOM, list, AT(%s * %d), AT(%s * %d + %d), ld_state);",
-                   i, i, i, i, K, i, K, formula_dim(e) * K);
+  return gr_format(e->c->arena,
+                   "top_enter(&wait[%s], room + %s * ROOM, from + %s * ROOM, list, AT(%s * %d), AT(%s * %d + %d), ld_state);", i, i, i,
+                   i, K, i, K, formula_dim(e) * K);
 }
 
 static void top_take(gr_emitter *e, gr_idx k, const void *data) {

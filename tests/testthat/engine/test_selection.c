@@ -2,7 +2,8 @@
  * All values are small integers or infinite, so that every precision and both backends must give the same bits. */
 #include "check.h"
 
-/* Value of row x at column j of n. The formula is x * round(y), a value of the column by itself: rows with different signs see different orders, 0 * Inf is NaN. */
+/* The value of column j of n. The formula is x * round(y), and round(y) is a value of the column by itself; rows with different
+ * signs see different orders, and 0 * Inf is NaN. */
 static double ties(int64_t j, int64_t n) { return (void)j, (void)n, floor(uniform(-4, 4)); }
 static double any_order(int64_t j, int64_t n) { return (void)j, (void)n, floor(uniform(-4000, 4000)); }
 static double ascending(int64_t j, int64_t n) { return (void)n, (double)j; }
@@ -106,7 +107,8 @@ static void many_columns(int k, bool f64) {
   direction = 1;
   for (int s = 0; s < 2; s++)
     for (int which = 0; which < 4; which += 3) {
-      test t = {.formula = "x*Round(y,0)", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .axis = 1, .f64 = f64, .k = k, .reduction = k ? "KMin_ArgKMin" : "Min_ArgMin", .m = rows[s], .n = 30011};
+      test t = {.formula = "x*Round(y,0)", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .axis = 1, .f64 = f64, .k = k,
+                .reduction = k ? "KMin_ArgKMin" : "Min_ArgMin", .m = rows[s], .n = 30011};
       gr_program *p;
       gr_error err = {0};
       gr_array args[2];
@@ -121,7 +123,8 @@ static void many_columns(int k, bool f64) {
 
 /* The other axis, through a contraction: squared distances of integer points. */
 static void other_axis(int k, bool f64) {
-  test t = {.formula = "SqDist(x,y)", .aliases = {"x=Vj(20)", "y=Vi(20)"}, .axis = 0, .f64 = f64, .k = k, .reduction = "KMin_ArgKMin", .m = 1234, .n = 21};
+  test t = {.formula = "SqDist(x,y)", .aliases = {"x=Vj(20)", "y=Vi(20)"}, .axis = 0, .f64 = f64, .k = k, .reduction = "KMin_ArgKMin",
+            .m = 1234, .n = 21};
   gr_program *p;
   gr_error err = {0};
   gr_array args[2];

@@ -62,14 +62,12 @@ GR_FN V v_below(V a) {
   return v_sel(a == 0, (V)vi_set(GR_SIGN | 1), (V)((VI)a - 1 - 2 * negative));
 }
 
-#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */
-
-/* What a value must reach to be kept, when the last of those kept is from column `at`: anything in place of none, else
- * what is better. */
-GR_FN V limit_of(V last, VI at) { return v_sel((VI)(at < 0) | (VI)(at == NONE), v_set(GR_INF), v_below(last)); }
+/* What a value must reach to be kept: anything where there is none, else what is better than the last of those kept. */
+GR_FN V limit_of(V last, VI none) { return v_sel(none, v_set(GR_INF), v_below(last)); }
 
 enum { TOP = 5, LIST = 8, ROOM = 16, SHORT = 8, PER_COLUMN = GR_L, WORD = G * GR_L <= 64 ? G : 64 / GR_L };
 #define COLUMNS(first, q) vi_set((first) + (q))
+#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */
 #define GR_ROLLED _Pragma("GCC unroll 1")
 #define WORST GR_INF
 #define BETTER <
@@ -172,7 +170,7 @@ GR_APART void top_enter(top *t, const V *v, const VI *w, V *list, double *values
       }
     }
   }
-  t->limit = limit_of(list[TOP - 1], at[TOP - 1]);
+  t->limit = limit_of(list[TOP - 1], at[TOP - 1] == NONE);
   t->count = vi_set(0), t->most = 0;
   GR_ROLLED
   for (int k = 0; k < TOP; k++) {
@@ -197,7 +195,7 @@ static void pairs(const T *P, const T *R, const T *C, V *W, double *state, int64
     VI *const from = (VI *)(W + 16);
     V *const list = (V *)(W + 32);
     wait[0].count = vi_set(0), wait[0].most = 0;
-    wait[0].limit = limit_of(v_of(vd_load(AT(0 * 5 + 4))), int_of_vd(vd_load(AT(0 * 5 + 9))));
+    wait[0].limit = limit_of(v_of(vd_load(AT(0 * 5 + 4))), int_of_vd(vd_load(AT(0 * 5 + 9))) < 0);
     for (int c = 0; c < nc; c += G) {
       const T *Cg = C + (long)c * NCOL;
       const int nq = nc - c < G ? nc - c : G; (void)Cg;
