@@ -19,6 +19,7 @@
 #include "gr.h"
 
 static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->node[r]; }
+static const gr_red_emitter *reduction(const gr_emitter *e) { return gr_red_emitter_of(e->p); }
 
 /* ---- lines ---- */
 
@@ -311,6 +312,7 @@ static void pack_columns(gr_emitter *e) {
  * otherwise spend more time on unrolling these loops than on the pairs. */
 static const char *const support[] = {
     "#define GR_APART static __attribute__((noinline, unused))",
+    "#define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */",
     "GR_FN V v_square(V a) { return a * a; }",
     "",
     "/* dim components, ld apart, of nr rows: vectors of rows lie NROW vectors apart; the last is padded with copies.  Components are often in",
@@ -355,14 +357,15 @@ static const char *const support[] = {
     "      __builtin_prefetch(ahead + c);",
     "      for (int q = 0; q < G; q++) next[q] = (T)x[c + q];",
     "    }",
-    "    for (int q = 0; c < nc && q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];",
+    "    for (; c < WHOLE(nc); c += G, next += (long)NCOL * G)",
+    "      for (int q = 0; q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];",
     "  }",
     "}",
     "",
     "/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */",
     "GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {",
     "  for (int b = 0; b < dim; b += 16)",
-    "    for (int c = 0; c < nc; c += G)",
+    "    for (int c = 0; c < WHOLE(nc); c += G)",
     "      for (int k = b; k < b + 16 && k < dim; k++)",
     "        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));",
     "}",
@@ -375,7 +378,7 @@ static void emit_columns(gr_emitter *e) {
   gr_line(&e->out, "(void)P, (void)W;");
   each_variable(e, load_column);
   if (has_nodes(e, LEVEL_COL)) {
-    gr_open(e, "for (int c = 0; c < nc; c += GR_L)");
+    gr_open(e, "for (int c = 0; c < WHOLE(nc); c += GR_L)");
     compute_and_keep(e);
     gr_close(e);
   }
@@ -444,7 +447,7 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
   gr_open(e, "GR_APART void sum_%s(const T *P, const T *R0, const T *R1, const T *%s, int nc, V *to)", gr_node_name(e, r), few ? "S" : "C");
   gr_line(&e->out, "(void)P, (void)R1;");
   if (blocks) gr_open(e, "for (int b = 0; b < %d; b += %d)", dim, K_BLOCK);
-  gr_open(e, few ? "for (int c = 0; c < nc; c += G * GR_L)" : "for (int c = 0; c < nc; c += G)");
+  gr_open(e, few ? "for (int c = 0; c < nc; c += G * GR_L)" : "for (int c = 0; c < WHOLE(nc); c += G)");
   if (!few) gr_line(&e->out, "const T *Cg = C + (long)c * NCOL;");
   declare_tile(e, rows, cols, blocks ? at : "");
   if (blocks) gr_line(&e->out, "const int end = b + %d < %d ? b + %d : %d;", K_BLOCK, dim, K_BLOCK, dim);
@@ -525,18 +528,38 @@ static bool abreast(const gr_plan *p) {
   return p->red.family == FAM_Total && p->cols_at_once == 1 && p->cost <= ABREAST_COST;
 }
 
-/* Columns one after the other (by columns: a vector of them). */
+/* The loop over columns (by columns: over vectors of them); for selections in spans, of which the last is filled with copies. */
+static void open_columns(gr_emitter *e) {
+  bool few = e->p->by_columns;
+  if (!gr_selects(e->p)) {
+    gr_open(e, few ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
+    return;
+  }
+  gr_open(e, few ? "for (int g = 0; g < nc; g += SPAN * GR_L)" : "for (int g = 0; g < nc; g += SPAN)");
+  gr_line(&e->out, few ? "const int nq = nc - g < SPAN * GR_L ? (nc - g) / GR_L : SPAN;" : "const int nq = nc - g < SPAN ? nc - g : SPAN;");
+  reduction(e)->span_begin(e);
+  gr_open(e, few ? "for (int q = 0; q < nq; q++)" : "for (int q = 0; q < SPAN; q++)");
+  gr_line(&e->out, few ? "const int c = g + q * GR_L;" : "const int c = g + q;");
+}
+
+static void close_columns(gr_emitter *e) {
+  gr_close(e);
+  if (!gr_selects(e->p)) return;
+  reduction(e)->span(e);
+  gr_close(e);
+}
+
 static void emit_columns_loop(gr_emitter *e) {
   if (abreast(e->p)) gr_line(&e->out, "GR_ABREAST");
-  gr_open(e, e->p->by_columns ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
+  open_columns(e);
   if (e->p->ncol && !e->p->by_columns)
     gr_line(&e->out, e->p->cols_at_once > 1 ? "const T *Cg = C + (long)(c / G) * (NCOL * G) + c %% G; (void)Cg;" : "const T *Cg = C + (long)c * NCOL; (void)Cg;");
   e->locals = true;
   declare_locals(e, LEVEL_COL);
   compute_level(e);
-  gr_emit_red_step(e);
+  reduction(e)->step(e);
   e->locals = false;
-  gr_close(e);
+  close_columns(e);
 }
 
 /* One row, or vector of rows: its place in the buffers and its state. */
@@ -581,19 +604,19 @@ static void emit_pairs_loop(gr_emitter *e) {
   if (!tiled || inner) open_rows(e);
   emit_row(e);
   declare_locals(e, LEVEL_ROW);
-  gr_emit_red_declare(e);
-  gr_emit_red_begin(e);
+  reduction(e)->declare(e);
+  reduction(e)->begin(e);
   emit_columns_loop(e);
-  gr_emit_red_tile(e);
+  reduction(e)->tile(e);
   if (e->p->late) {
     if (inner) gr_close(e);
     gr_line(&e->out, "wide_sums(P, R0, R1, S, W, nc, %s);", inner ? "nv == 2 ? TILE : 0" : "0");
     if (inner) {
       open_rows(e);
-      gr_emit_red_declare(e);
+      reduction(e)->declare(e);
     }
   }
-  gr_emit_red_end(e);
+  reduction(e)->end(e);
   if (inner) gr_close(e);
   gr_close(e);
 }
@@ -603,6 +626,7 @@ static void emit_pairs(gr_emitter *e) {
   for (gr_ref r = 0; r < e->p->dag->n; r++)
     if (e->p->place[r].contract) emit_contraction(e, r);
   if (e->p->late) emit_wide_sums(e);
+  reduction(e)->support(e);
   if (abreast(e->p) || e->p->red.family == FAM_ExpSum) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
   gr_open(e, "static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");
@@ -685,7 +709,7 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   for (const char *const *line = gr_prelude; *line; line++) gr_put(&e.out, *line);
   gr_put(&e.out, "\n");
   gr_line(&e.out, "typedef long long int64;");
-  gr_line(&e.out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d };", p->nrow, p->ncol, p->tile, GR_PAD, p->cols_at_once);
+  gr_line(&e.out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->nrow, p->ncol, p->tile, GR_PAD, p->cols_at_once, GR_SPAN);
   if (p->by_columns)
     gr_line(&e.out, "#define AT(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */");
   else

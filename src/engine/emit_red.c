@@ -1,12 +1,12 @@
-/* emit_red.c: the reductions inside a tile, for the lanes of one vector of rows: a family is five functions.
+/* emit_red.c: the reductions inside a tile, for the lanes of one vector of rows: a family is eight functions; those that select are in
+ * emit_select.c.
  * What is accumulated lives in local arrays and is folded into the state (doubles, see reduce.c) at the end of the tile:
  * sums of blocks of columns are added in double, so that the error of single precision does not grow with N. */
 #include "gr.h"
 
 static int formula_dim(const gr_emitter *e) { return e->p->red.dim; }
 
-/* An array of accumulators: a local one, or a part of the workspace. `size` is in vectors V. */
-static void array(gr_emitter *e, const char *type, const char *name, int n, int size) {
+void gr_red_array(gr_emitter *e, const char *type, const char *name, int n, int size) {
   gr_declare(e, type, name, n, e->p->red_work < 0 ? -1 : e->p->red_work + e->red_used);
   e->red_used += size;
 }
@@ -17,9 +17,6 @@ static void array_of_rows(gr_emitter *e, const char *name, int work, const char 
 }
 
 static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
-
-/* The indices of the columns in the lanes. */
-static const char *column(const gr_emitter *e) { return e->p->by_columns ? "(vi_set((TI)(b + c)) + lane)" : "vi_set((TI)(b + c))"; }
 
 static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
 
@@ -48,8 +45,8 @@ static void total_declare(gr_emitter *e) {
     array_of_rows(e, "sum", e->p->red_work, gr_format(e->c->arena, "%d", n));
     return;
   }
-  array(e, type, "sum", n, size);
-  if (e->p->scheme == SUM_KAHAN) array(e, type, "lost", n, size);
+  gr_red_array(e, type, "sum", n, size);
+  if (e->p->scheme == SUM_KAHAN) gr_red_array(e, type, "lost", n, size);
 }
 
 static void total_begin(gr_emitter *e) {
@@ -86,87 +83,6 @@ static void total_fold(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 static void total_end(gr_emitter *e) { gr_each(e, formula_dim(e), total_fold, NULL); }
-
-/* ---- Extremum ---- */
-
-static const char *compare(const gr_emitter *e) { return e->p->red.direction > 0 ? "<" : ">"; }
-
-static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = gr_idx_text(e, k);
-  (void)data;
-  gr_line(&e->out, "best[%s] = v_of(vd_load(AT(%s)));", i, i);
-  if (e->p->red.index) gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
-}
-
-static void extremum_declare(gr_emitter *e) {
-  array(e, "V", "best", formula_dim(e), formula_dim(e));
-  if (e->p->red.index) array(e, "VI", "at", formula_dim(e), formula_dim(e));
-}
-
-static void extremum_begin(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_load, NULL); }
-
-static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = gr_idx_text(e, k), *f = root(e, k);
-  (void)data;
-  if (!e->p->red.index) {
-    gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, e->p->red.direction > 0 ? "v_min" : "v_max", f, i);
-    return;
-  }
-  gr_line(&e->out, "{ const V f = %s; const VI m = (f %s best[%s]) | ((at[%s] < 0) & (f == f));", f, compare(e), i, i);
-  gr_line(&e->out, "  best[%s] = v_sel(m, f, best[%s]); at[%s] = vi_sel(m, %s, at[%s]); }", i, i, i, column(e), i);
-}
-
-static void extremum_step(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_component, NULL); }
-
-static void extremum_store(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = gr_idx_text(e, k);
-  (void)data;
-  gr_line(&e->out, "vd_store(AT(%s), vd_of(best[%s]));", i, i);
-  if (e->p->red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at[%s]));", at(e, k, formula_dim(e)), i);
-}
-
-static void extremum_end(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_store, NULL); }
-
-/* ---- Top: sorted lists; a column that beats the worst in any lane is inserted in all lanes that it beats ---- */
-
-static void top_declare(gr_emitter *e) {
-  int n = formula_dim(e) * e->p->red.k;
-  array(e, "V", "best", n, n);
-  array(e, "VI", "at", n, n);
-}
-
-static void top_begin(gr_emitter *e) {
-  int n = formula_dim(e) * e->p->red.k;
-  gr_line(&e->out, "for (int s = 0; s < %d; s++) best[s] = v_of(vd_load(AT(s))), at[s] = int_of_vd(vd_load(AT(s + %d)));", n, n);
-}
-
-static void top_component(gr_emitter *e, gr_idx k, const void *data) {
-  int K = e->p->red.k;
-  const char *cmp = compare(e);
-  (void)data;
-  gr_open(e, "%s", "");
-  gr_line(&e->out, "V f = %s;", root(e, k));
-  gr_line(&e->out, "V *const v = best + %s * %d;", gr_idx_text(e, k), K);
-  gr_line(&e->out, "VI *const w = at + %s * %d;", gr_idx_text(e, k), K);
-  gr_open(e, "if (vi_any((f %s v[%d]) | ((w[%d] < 0) & (f == f))))", cmp, K - 1, K - 1);
-  gr_line(&e->out, "VI i = %s, shift = vi_set(0);", column(e));
-  gr_open(e, "for (int s = 0; s < %d; s++)", K);
-  gr_line(&e->out, "const V vs = v[s];");
-  gr_line(&e->out, "const VI ws = w[s];");
-  gr_line(&e->out, "shift |= (f %s vs) | ((ws < 0) & (f == f));", cmp);
-  gr_line(&e->out, "v[s] = v_sel(shift, f, vs), f = v_sel(shift, vs, f);");
-  gr_line(&e->out, "w[s] = vi_sel(shift, i, ws), i = vi_sel(shift, ws, i);");
-  gr_close(e);
-  gr_close(e);
-  gr_close(e);
-}
-
-static void top_step(gr_emitter *e) { gr_each(e, formula_dim(e), top_component, NULL); }
-
-static void top_end(gr_emitter *e) {
-  int n = formula_dim(e) * e->p->red.k;
-  gr_line(&e->out, "for (int s = 0; s < %d; s++) vd_store(AT(s), vd_of(best[s])), vd_store(AT(s + %d), vd_of_int(at[s]));", n, n);
-}
 
 /* ---- ExpSum: the maximum over the state and a tile is found first, so that a pair costs one exponential and sums are
  * rescaled once per tile.  `base` is the maximum made finite: what is subtracted. ---- */
@@ -237,7 +153,7 @@ static void product_one(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "product[%s] = v_set(1);", gr_idx_text(e, k));
 }
 
-static void product_declare(gr_emitter *e) { array(e, "V", "product", formula_dim(e), formula_dim(e)); }
+static void product_declare(gr_emitter *e) { gr_red_array(e, "V", "product", formula_dim(e), formula_dim(e)); }
 static void product_begin(gr_emitter *e) { gr_each(e, formula_dim(e), product_one, NULL); }
 
 static void product_component(gr_emitter *e, gr_idx k, const void *data) {
@@ -266,9 +182,9 @@ static void moments_zero(gr_emitter *e, gr_idx k, const void *data) {
 
 static void moments_declare(gr_emitter *e) {
   int n = formula_dim(e);
-  array(e, "V", "sum", n, n);
-  array(e, "V", "squares", n, n);
-  array(e, "V", "first", n, n);
+  gr_red_array(e, "V", "sum", n, n);
+  gr_red_array(e, "V", "squares", n, n);
+  gr_red_array(e, "V", "first", n, n);
 }
 
 static void moments_begin(gr_emitter *e) {
@@ -310,24 +226,17 @@ static void moments_end(gr_emitter *e) {
 
 static void nothing(gr_emitter *e) { (void)e; }
 
-static const struct {
-  void (*declare)(gr_emitter *), (*begin)(gr_emitter *), (*step)(gr_emitter *), (*tile)(gr_emitter *), (*end)(gr_emitter *);
-} families[FAM_COUNT] = {
-    [FAM_Total] = {total_declare, total_begin, total_step, nothing, total_end},
-    [FAM_Extremum] = {extremum_declare, extremum_begin, extremum_step, nothing, extremum_end},
-    [FAM_Top] = {top_declare, top_begin, top_step, nothing, top_end},
-    [FAM_ExpSum] = {expsum_declare, expsum_begin, expsum_step, expsum_tile, expsum_end},
-    [FAM_Product] = {product_declare, product_begin, product_step, nothing, product_end},
-    [FAM_Moments] = {moments_declare, moments_begin, moments_step, nothing, moments_end}};
+static const gr_red_emitter total = {nothing, total_declare, total_begin, nothing, total_step, nothing, nothing, total_end};
+static const gr_red_emitter expsum = {nothing, expsum_declare, expsum_begin, nothing, expsum_step, nothing, expsum_tile, expsum_end};
+static const gr_red_emitter product = {nothing, product_declare, product_begin, nothing, product_step, nothing, nothing, product_end};
+static const gr_red_emitter moments = {nothing, moments_declare, moments_begin, nothing, moments_step, nothing, nothing, moments_end};
 
-void gr_emit_red_declare(gr_emitter *e) {
-  e->red_used = 0;
-  families[e->p->red.family].declare(e);
+const gr_red_emitter *gr_red_emitter_of(const gr_plan *p) {
+  static const gr_red_emitter *const families[FAM_COUNT] = {
+      [FAM_Total] = &total,     [FAM_Extremum] = &gr_emit_extremum, [FAM_Top] = &gr_emit_top,
+      [FAM_ExpSum] = &expsum, [FAM_Product] = &product,       [FAM_Moments] = &moments};
+  return families[p->red.family];
 }
-void gr_emit_red_begin(gr_emitter *e) { families[e->p->red.family].begin(e); }
-void gr_emit_red_step(gr_emitter *e) { families[e->p->red.family].step(e); }
-void gr_emit_red_tile(gr_emitter *e) { families[e->p->red.family].tile(e); }
-void gr_emit_red_end(gr_emitter *e) { families[e->p->red.family].end(e); }
 
 /* Only these two have wide sums. */
 gr_wide gr_emit_red_wide(gr_emitter *e) { return e->p->red.family == FAM_ExpSum ? expsum_wide(e) : total_wide(e); }

@@ -381,7 +381,7 @@ typedef struct gr_plan {
   double cost; /* of a pair, in multiplications */
 } gr_plan;
 
-enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_PAD = 16 };
+enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD = 16 };
 /* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Arrays up to GR_ON_STACK vectors are
  * local variables; above, they lie in the workspace.  GR_PAD numbers between arrays whose size is a power of 2: else they
  * compete for the same lines of the cache. */
@@ -390,6 +390,7 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
 int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs, but for those of a tile */
+bool gr_selects(const gr_plan *p); /* the reduction keeps indices: a span of columns is compared with what is kept at once */
 void gr_print_plan(gr_str *b, const gr_plan *p);
 
 /* ---- emit.c, emit_loops.c, emit_red.c: plan to C ------------------------------------------------------------------------ */
@@ -426,11 +427,22 @@ void gr_open(gr_emitter *e, const char *fmt, ...) GR_PRINTF(2, 3); /* a line, th
 void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fills the node's storage */
 
-/* emit_red.c: the reduction inside a tile, for the lanes of one vector of rows */
-void gr_emit_red_declare(gr_emitter *e); /* names the accumulators */
-void gr_emit_red_begin(gr_emitter *e); /* before the columns */
-void gr_emit_red_step(gr_emitter *e);  /* for one column */
-void gr_emit_red_tile(gr_emitter *e);  /* after the columns */
+/* emit_red.c, emit_select.c: the reduction inside a tile, for the lanes of one vector of rows */
+typedef struct gr_red_emitter {
+  void (*support)(gr_emitter *);    /* functions of the file */
+  void (*declare)(gr_emitter *);    /* names the accumulators */
+  void (*begin)(gr_emitter *);      /* before the columns */
+  void (*span_begin)(gr_emitter *); /* selections only: before the columns of a span */
+  void (*step)(gr_emitter *);       /* for one column */
+  void (*span)(gr_emitter *);       /* selections only: after the columns of a span */
+  void (*tile)(gr_emitter *);       /* after the columns */
+  void (*end)(gr_emitter *);        /* after the wide sums: into the state */
+} gr_red_emitter;
+const gr_red_emitter *gr_red_emitter_of(const gr_plan *p);
+extern const gr_red_emitter gr_emit_extremum, gr_emit_top; /* emit_select.c */
+int gr_top_vectors(const gr_plan *p);                      /* workspace of a Top reduction */
+/* An array of accumulators: a local one, or a part of the workspace. `size` is in vectors V. */
+void gr_red_array(gr_emitter *e, const char *type, const char *name, int n, int size);
 /* The wide sum of the plan: its term for a component, how many there are, and where in the workspace the sums go (for
  * the second vector of rows, how much further). */
 typedef struct gr_wide {
@@ -439,7 +451,6 @@ typedef struct gr_wide {
   int n, to, apart;
 } gr_wide;
 gr_wide gr_emit_red_wide(gr_emitter *e);
-void gr_emit_red_end(gr_emitter *e);   /* after the wide sums: into the state */
 const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);

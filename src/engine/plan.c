@@ -136,9 +136,13 @@ int gr_storage(const gr_dag *g, gr_ref r) {
   return n->dim;
 }
 
+bool gr_selects(const gr_plan *p) { return p->red.family == FAM_Top || (p->red.family == FAM_Extremum && p->red.index); }
+
 int gr_accumulators(const gr_plan *p) {
   const gr_reduction *r = &p->red;
   switch (r->family) {
+  case FAM_Extremum: return r->nstate + (r->index ? (2 + GR_SPAN) * r->dim : 0);
+  case FAM_Top: return gr_top_vectors(p);
   case FAM_Total: return r->nstate * (p->acc64 && !p->f64 ? 2 : 1);
   case FAM_ExpSum: return 1 + r->nweight;
   case FAM_Moments: return 3 * r->dim;
@@ -233,15 +237,18 @@ static void find_packed(gr_plan *p) {
   }
 }
 
-enum { TILE_MAX = 256, TILE_BYTES = 24 * 1024, WIDE_BYTES = 256 * 1024, KEPT_VECTORS = 1024 };
+enum { TILE_MAX = 256, TILE_BYTES = 24 * 1024, WIDE_BYTES = 256 * 1024, KEPT_VECTORS = 1024, TOP_MAX = 1024, TOP_BYTES = 100 * 1024 };
 
-/* A tile of columns should stay in the first-level cache; in the second, where register tiles use it often. */
+/* A tile of columns should stay in the first-level cache; in the second, where register tiles use it often, or where sorted
+ * lists are read and written once a tile, which then is longer. */
 static int tile_size(const gr_plan *p) {
+  bool tiled = p->rows_at_once > 1, top = p->red.family == FAM_Top;
+  int most = !top ? TILE_MAX : tiled ? TOP_MAX / 2 : TOP_MAX;
   int width = p->nstage > p->ncol ? p->nstage : p->ncol, bytes = (p->f64 ? 8 : 4) * (width > 0 ? width : 1);
-  int n = (p->rows_at_once > 1 ? WIDE_BYTES : TILE_BYTES) / bytes, kept = kept_vectors(p);
+  int n = (tiled ? WIDE_BYTES : top ? TOP_BYTES : TILE_BYTES) / bytes, kept = kept_vectors(p);
   if (kept && n > KEPT_VECTORS / kept) n = KEPT_VECTORS / kept;
   n = n / 16 * 16;
-  return n < 16 ? 16 : n > TILE_MAX ? TILE_MAX : n;
+  return n < 16 ? 16 : n > most ? most : n;
 }
 
 /* A cell takes three exponentials and a logarithm; for the gradient once more on the way back. */
@@ -250,7 +257,7 @@ static double warping_cost(const gr_plan *p, const gr_node *n) {
 }
 
 static double pair_cost(const gr_plan *p) {
-  double cost = p->red.dim * p->red.k + (p->red.family == FAM_ExpSum ? 30 + p->red.nweight : 0);
+  double cost = p->red.dim * (p->red.family == FAM_Top ? 4 + p->red.k / 8.0 : 1) + (p->red.family == FAM_ExpSum ? 30 + p->red.nweight : 0);
   for (gr_ref r = 0; r < p->dag->n; r++) {
     const gr_node *n = node(p, r);
     if (!p->place[r].live || p->place[r].level != LEVEL_PAIR || is_free(n)) continue;

@@ -176,6 +176,19 @@ GR_FN int vi_any(VI m) {
 }
 #endif
 
+/* The lanes of a mask as bits, lane 0 the lowest. */
+#if GR_AVX512
+GR_FN unsigned vi_bits(VI m) { return GR_K(__builtin_ia32_cmpd512_mask, __builtin_ia32_cmpq512_mask)((GR_BI)m, (GR_BI){0}, 4, -1); }
+#elif defined(GR_X86)
+GR_FN unsigned vi_bits(VI m) { return (unsigned)GR_X86(movmsk)((GR_BV)m); }
+#else
+GR_FN unsigned vi_bits(VI m) {
+  unsigned bits = 0;
+  for (int l = 0; l < GR_L; l++) bits |= (unsigned)(m[l] != 0) << l;
+  return bits;
+}
+#endif
+
 GR_FN V v_bool(VI m) { return (V)(m & (VI)v_set(1)); }
 
 /* a < b ? a : b and a > b ? a : b: b where either is NaN. */

@@ -117,19 +117,18 @@ static void top_init(const gr_reduction *r, double *s, int64_t ld) {
   }
 }
 
+/* Does value x at index i come before y at j?  Ties keep the lowest index, NaN and an index of -1 come before nothing. */
+static bool before(const gr_reduction *r, double x, double i, double y, double j) {
+  return x == x && i >= 0 && (j < 0 || better(r, x, y) || (x == y && i < j));
+}
+
+/* From the end of the list up, because most values change nothing. */
 static void top_offer(const gr_reduction *r, double *s, int64_t ld, int d, double x, double i) {
-  int n = r->dim * r->k;
-  double *v = s + (int64_t)d * r->k * ld, *at = s + (int64_t)(n + d * r->k) * ld;
-  if (x != x || i < 0) return;
-  for (int k = 0; k < r->k; k++) {
-    double vk = v[k * ld], ik = at[k * ld];
-    if (ik >= 0 && !better(r, x, vk) && !(x == vk && i < ik)) continue;
-    v[k * ld] = x;
-    at[k * ld] = i;
-    if (ik < 0) return;
-    x = vk;
-    i = ik;
-  }
+  double *v = s + (int64_t)d * r->k * ld, *at = s + (int64_t)(r->dim + d) * r->k * ld;
+  int k = r->k;
+  for (; k > 0 && before(r, x, i, v[(k - 1) * ld], at[(k - 1) * ld]); k--)
+    if (k < r->k) v[k * ld] = v[(k - 1) * ld], at[k * ld] = at[(k - 1) * ld];
+  if (k < r->k) v[k * ld] = x, at[k * ld] = i;
 }
 
 static void top_step(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
@@ -138,10 +137,27 @@ static void top_step(const gr_reduction *r, double *s, int64_t ld, const double 
   for (int d = 0; d < r->dim; d++) top_offer(r, s, ld, d, f[d * sf], (double)col);
 }
 
+/* Two sorted lists: how many of each are among the K best is counted from the front, and they are moved from the back. */
+static void top_merge_lists(const gr_reduction *r, double *v, double *at, int64_t ld, const double *w, const double *from, int64_t lf) {
+  int a = 0, b = 0;
+  while (a + b < r->k)
+    if (before(r, w[b * lf], from[b * lf], v[a * ld], at[a * ld]))
+      b++;
+    else
+      a++;
+  for (int k = r->k - 1; b > 0; k--) {
+    bool first = a == 0 || before(r, v[(a - 1) * ld], at[(a - 1) * ld], w[(b - 1) * lf], from[(b - 1) * lf]);
+    v[k * ld] = first ? w[(b - 1) * lf] : v[(a - 1) * ld];
+    at[k * ld] = first ? from[(b - 1) * lf] : at[(a - 1) * ld];
+    first ? b-- : a--;
+  }
+}
+
 static void top_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
-  int n = r->dim * r->k;
-  for (int d = 0; d < r->dim; d++)
-    for (int k = d * r->k; k < (d + 1) * r->k; k++) top_offer(r, a, la, d, b[k * lb], b[(n + k) * lb]);
+  for (int d = 0; d < r->dim; d++) {
+    int64_t v = (int64_t)d * r->k, at = v + (int64_t)r->dim * r->k;
+    top_merge_lists(r, a + v * la, a + at * la, la, b + v * lb, b + at * lb, lb);
+  }
 }
 
 /* ---- ExpSum: m = max f, then s = sum of exp(f - m) w per weight component.  f = -Inf adds nothing. ---- */

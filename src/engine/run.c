@@ -111,7 +111,8 @@ static int64_t clamp(int64_t n, int64_t lo, int64_t hi) { return n < lo ? lo : n
 
 /* The columns of a part: enough that packing rows and merging states do not show. */
 static int64_t columns_least(const gr_plan *p) {
-  return (int64_t)fmax(fmax(tune.part / p->cost, 8.0 * p->red.nstate), (double)tune.columns_min);
+  double lists = p->red.family == FAM_Top ? 1000.0 * p->red.k : 0; /* every part fills its own */
+  return (int64_t)fmax(fmax(tune.part / p->cost, lists), fmax(8.0 * p->red.nstate, (double)tune.columns_min));
 }
 
 /* Blocks of rows that fit the cache; columns are packed again for every block, so that these are large.  Where that gives

@@ -103,6 +103,25 @@ for (backend in backends()) {
   })
 }
 
+test_that("long lists: ties, NaN, infinities and every order of the columns", {
+  set.seed(7)
+  n <- 2500
+  orders <- list(random = runif(n), ties = sample(5, n, TRUE), ascending = 1:n, descending = n:1,
+                 special = sample(c(NaN, Inf, -Inf, 1:9), n, TRUE), infinite = rep(Inf, n))
+  for (dtype in c("float32", "float64")) {
+    for (k in c(10, 100, 300)) {
+      op <- Genred("X + Y", c("X = Vi(1)", "Y = Vj(1)"), "ArgKMin", axis = 1, opt_arg = k, dtype = dtype)
+      for (name in names(orders)) {
+        v <- orders[[name]]
+        if (name == "random") v <- round(v * 2^20) # exact in single precision
+        expected <- order(v)[seq_len(k)]
+        expected[is.nan(v[expected])] <- NA
+        expect_identical(op(numeric(9), v, backend = "CPU"), matrix(rep(expected, each = 9), 9), info = paste(dtype, k, name))
+      }
+    }
+  }
+})
+
 test_that("the sum schemes agree", {
   for (scheme in c("auto", "direct_sum", "block_sum", "kahan_scheme")) {
     for (acc in c("auto", "float64")) {

@@ -374,11 +374,11 @@ static void test_masks(void) {
   for (int l = 0; l < GR_L; l++) {
     VI m = vi_set(0), s;
     m[l] = -1;
-    ok &= vi_any(m);
+    ok &= vi_any(m) && vi_bits(m) == 1u << l && vi_bits(~m) == ((1u << (GR_L - 1) << 1) - 1) - (1u << l);
     s = vi_sel(m, vi_set(5), vi_set(9));
     for (int k = 0; k < GR_L; k++) ok &= s[k] == (k == l ? 5 : 9);
   }
-  check(ok, "vi_any, vi_sel");
+  check(ok, "vi_any, vi_bits, vi_sel");
 }
 
 int main(int argc, char **argv) {

@@ -1,7 +1,8 @@
 typedef long long int64;
-enum { NROW = 3, NCOL = 0, TILE = 256, LD = TILE + 16, G = 1 };
+enum { NROW = 3, NCOL = 0, TILE = 256, LD = TILE + 16, G = 1, SPAN = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
+#define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */
 GR_FN V v_square(V a) { return a * a; }
 
 /* dim components, ld apart, of nr rows: vectors of rows lie NROW vectors apart; the last is padded with copies.  Components are often in
@@ -46,14 +47,15 @@ GR_APART void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
       __builtin_prefetch(ahead + c);
       for (int q = 0; q < G; q++) next[q] = (T)x[c + q];
     }
-    for (int q = 0; c < nc && q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];
+    for (; c < WHOLE(nc); c += G, next += (long)NCOL * G)
+      for (int q = 0; q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];
   }
 }
 
 /* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
 GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
   for (int b = 0; b < dim; b += 16)
-    for (int c = 0; c < nc; c += G)
+    for (int c = 0; c < WHOLE(nc); c += G)
       for (int k = b; k < b + 16 && k < dim; k++)
         __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));
 }

@@ -1,7 +1,8 @@
 typedef long long int64;
-enum { NROW = 3, NCOL = 0, TILE = 256, LD = TILE + 16, G = 1 };
+enum { NROW = 3, NCOL = 0, TILE = 1024, LD = TILE + 16, G = 1, SPAN = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
+#define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */
 GR_FN V v_square(V a) { return a * a; }
 
 /* dim components, ld apart, of nr rows: vectors of rows lie NROW vectors apart; the last is padded with copies.  Components are often in
@@ -46,14 +47,15 @@ GR_APART void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
       __builtin_prefetch(ahead + c);
       for (int q = 0; q < G; q++) next[q] = (T)x[c + q];
     }
-    for (int q = 0; c < nc && q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];
+    for (; c < WHOLE(nc); c += G, next += (long)NCOL * G)
+      for (int q = 0; q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];
   }
 }
 
 /* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
 GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
   for (int b = 0; b < dim; b += 16)
-    for (int c = 0; c < nc; c += G)
+    for (int c = 0; c < WHOLE(nc); c += G)
       for (int k = b; k < b + 16 && k < dim; k++)
         __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));
 }
@@ -75,6 +77,137 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
   take_columns(arg[1] + b, ld[1], 3, nc, S + 0 * LD); /* y */
 }
 
+GR_FN VI lanes(void) {
+  VI lane = vi_set(0);
+  for (int l = 0; l < GR_L; l++) lane[l] = l;
+  return lane;
+}
+
+GR_FN VI i_sel(VI m, VI a, VI b) { return (VI)v_sel(m, (V)a, (V)b); }
+
+/* The next number below; of -Inf, NaN, which nothing reaches. */
+GR_FN V v_below(V a) {
+  VI negative = (VI)a < 0;
+  return v_sel(a == 0, (V)vi_set(GR_SIGN | 1), (V)((VI)a - 1 - 2 * negative));
+}
+
+/* What a value must reach to be kept: anything where there is none, else what is better than the last of those kept. */
+GR_FN V limit_of(V last, VI none) { return v_sel(none, v_set(GR_INF), v_below(last)); }
+
+enum { TOP = 5, LIST = 8, ROOM = 16, SHORT = 8, PER_COLUMN = GR_L, WORD = SPAN * GR_L <= 64 ? SPAN : 64 / GR_L };
+#define COLUMNS(first, q) vi_set((first) + (q))
+#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */
+#define GR_ROLLED _Pragma("GCC unroll 1")
+#define WORST GR_INF
+#define BETTER <
+#define REACHES <=
+
+/* What a list waits for: the limit; how many candidates each lane has, and the most of them. */
+typedef struct top {
+  V limit;
+  VI count;
+  int most;
+} top;
+
+/* Fills the lanes with nothing up to the fullest. */
+GR_APART void top_level(top *t, V *v, VI *w) {
+  for (int s = t->most; s-- > 0 && vi_any(t->count <= s);) {
+    VI there = t->count > s;
+    v[s] = v_sel(there, v[s], v_set(WORST)), w[s] = i_sel(there, w[s], vi_set(NONE));
+  }
+}
+
+/* Is one lane of two in the word? (Not all processors count bits.) */
+GR_FN int top_many(unsigned long long x) {
+  const unsigned long long ones = -1ull;
+  x -= x >> 1 & ones / 3;
+  x = (x & ones / 15 * 3) + (x >> 2 & ones / 15 * 3);
+  return (x + (x >> 4) & ones / 17) * (ones / 255) >> 56 > WORD * GR_L / 2;
+}
+
+/* Takes into the room what reaches the limit in nq columns, in their order: lane by lane, or where most lanes do, whole
+ * columns. Returns whether the room may not hold another span. */
+GR_APART int top_take(top *t, const V *f, int nq, TI column, V *v, VI *w) {
+  for (int q = 0; q < nq; q += WORD) {
+    unsigned long long bits = 0;
+    for (int p = 0; p < WORD; p++) bits |= (unsigned long long)vi_bits(f[q + p] REACHES t->limit) << (p * GR_L);
+    if (nq < q + WORD) bits &= (1ull << (nq - q) * GR_L) - 1;
+    if (top_many(bits)) {
+      top_level(t, v, w);
+      GR_ROLLED
+      for (int p = q; p < nq && p < q + WORD; p++, t->most++) {
+        VI m = f[p] REACHES t->limit;
+        v[t->most] = v_sel(m, f[p], v_set(WORST)), w[t->most] = i_sel(m, COLUMNS(column, p), vi_set(NONE));
+      }
+      t->count = vi_set(t->most);
+    } else {
+      for (; bits; bits &= bits - 1) {
+        unsigned k = (unsigned)(q * GR_L + __builtin_ctzll(bits)), l = k % GR_L;
+        int s = (int)((TI *)&t->count)[l]++;
+        ((T *)v)[s * GR_L + l] = ((const T *)f)[k];
+        ((TI *)w)[s * GR_L + l] = column + k / PER_COLUMN;
+        if (s >= t->most) t->most = s + 1;
+      }
+    }
+  }
+  return t->most > ROOM - SPAN;
+}
+
+/* Inserts n candidates (a multiple of 4) in the order in which they came. */
+GR_APART void top_insert(V *list, VI *at, const V *v, const VI *w, int n) {
+  for (int s = 0; s < n; s += 4) {
+    const V *c = v + s;
+    V f[4] = {c[0], c[1], c[2], c[3]};
+    VI i[4] = {w[s], w[s + 1], w[s + 2], w[s + 3]};
+    GR_ROLLED
+    for (int k = 0; k < TOP; k++) {
+      V a = list[k];
+      VI j = at[k];
+      for (int p = 0; p < 4; p++) {
+        VI m = c[p] BETTER a, old = j;
+        V was = a;
+        a = v_sel(m, f[p], a), j = i_sel(m, i[p], j);
+        f[p] = v_sel(m, was, f[p]), i[p] = i_sel(m, old, i[p]);
+      }
+      list[k] = a, at[k] = j;
+    }
+  }
+}
+
+/* The candidates enter the list in the state. Where they were inserted, infinite ones, which are better than none only, follow. */
+GR_APART void top_enter(top *t, const V *v, const VI *w, V *list, double *values, double *indices, int64 ld) {
+  VI *at = (VI *)(list + LIST + ROOM);
+  int n = (t->most + 3) / 4 * 4;
+  if (!n) return;
+  GR_ROLLED
+  for (int k = 0; k < TOP; k++) {
+    VI i = int_of_vd(vd_load(indices + k * ld));
+    list[k] = v_of(vd_load(values + k * ld)), at[k] = i_sel(i < 0, vi_set(NONE), i);
+  }
+  for (int s = 0; s < n; s++) {
+    VI there = t->count > s;
+    list[LIST + s] = v_sel(there, v[s], v_set(WORST)), at[LIST + s] = i_sel(there, w[s], vi_set(NONE));
+  }
+  {
+    top_insert(list, at, list + LIST, at + LIST, n);
+    for (int s = LIST; s < LIST + n; s++) {
+      VI rest = (list[s] == WORST) & (at[s] != NONE);
+      GR_ROLLED
+      for (int k = 0; k < TOP && vi_any(rest); k++) {
+        VI m = rest & (at[k] == NONE);
+        at[k] = i_sel(m, at[s], at[k]), rest &= ~m;
+      }
+    }
+  }
+  t->limit = limit_of(list[TOP - 1], at[TOP - 1] == NONE);
+  t->count = vi_set(0), t->most = 0;
+  GR_ROLLED
+  for (int k = 0; k < TOP; k++) {
+    vd_store(values + k * ld, vd_of(list[k]));
+    vd_store(indices + k * ld, vd_of_int(i_sel(at[k] == NONE, vi_set(-1), at[k])));
+  }
+}
+
 /* All rows against columns b ... b + nc. */
 static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
@@ -84,43 +217,43 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
     x_i[0] = v_load(Rv + 0 * GR_L);
     x_i[1] = v_load(Rv + 1 * GR_L);
     x_i[2] = v_load(Rv + 2 * GR_L);
-    V best[5];
-    VI at[5];
-    for (int s = 0; s < 5; s++) best[s] = v_of(vd_load(AT(s))), at[s] = int_of_vd(vd_load(AT(s + 5)));
-    for (int c = 0; c < nc; c++) {
-      V y_j[3];
-      y_j[0] = v_set(S[0 * LD + c]);
-      y_j[1] = v_set(S[1 * LD + c]);
-      y_j[2] = v_set(S[2 * LD + c]);
-      V subtract2[3];
-      subtract2[0] = x_i[0] - y_j[0];
-      subtract2[1] = x_i[1] - y_j[1];
-      subtract2[2] = x_i[2] - y_j[2];
-      V square3[3];
-      square3[0] = v_square(subtract2[0]);
-      square3[1] = v_square(subtract2[1]);
-      square3[2] = v_square(subtract2[2]);
-      V sum4 = square3[0];
-      sum4 += square3[1];
-      sum4 += square3[2];
-      const V sqrt5 = v_sqrt(sum4);
-      {
-        V f = sqrt5;
-        V *const v = best + 0 * 5;
-        VI *const w = at + 0 * 5;
-        if (vi_any((f < v[4]) | ((w[4] < 0) & (f == f)))) {
-          VI i = vi_set((TI)(b + c)), shift = vi_set(0);
-          for (int s = 0; s < 5; s++) {
-            const V vs = v[s];
-            const VI ws = w[s];
-            shift |= (f < vs) | ((ws < 0) & (f == f));
-            v[s] = v_sel(shift, f, vs), f = v_sel(shift, vs, f);
-            w[s] = vi_sel(shift, i, ws), i = vi_sel(shift, ws, i);
-          }
-        }
+    V least[1];
+    V fg[8];
+    top wait[1];
+    V *const room = (V *)(W + 0);
+    VI *const from = (VI *)(W + 16);
+    V *const list = (V *)(W + 32);
+    wait[0].count = vi_set(0), wait[0].most = 0;
+    wait[0].limit = limit_of(v_of(vd_load(AT(0 * 5 + 4))), int_of_vd(vd_load(AT(0 * 5 + 9))) < 0);
+    for (int g = 0; g < nc; g += SPAN) {
+      const int nq = nc - g < SPAN ? nc - g : SPAN;
+      least[0] = v_set(GR_INF);
+      for (int q = 0; q < SPAN; q++) {
+        const int c = g + q;
+        V y_j[3];
+        y_j[0] = v_set(S[0 * LD + c]);
+        y_j[1] = v_set(S[1 * LD + c]);
+        y_j[2] = v_set(S[2 * LD + c]);
+        V subtract2[3];
+        subtract2[0] = x_i[0] - y_j[0];
+        subtract2[1] = x_i[1] - y_j[1];
+        subtract2[2] = x_i[2] - y_j[2];
+        V square3[3];
+        square3[0] = v_square(subtract2[0]);
+        square3[1] = v_square(subtract2[1]);
+        square3[2] = v_square(subtract2[2]);
+        V sum4 = square3[0];
+        sum4 += square3[1];
+        sum4 += square3[2];
+        const V sqrt5 = v_sqrt(sum4);
+        fg[0 * SPAN + q] = sqrt5;
+        least[0] = v_min(fg[0 * SPAN + q], least[0]);
       }
+      if (vi_any(least[0] <= wait[0].limit) &&
+          top_take(&wait[0], fg + 0 * SPAN, nq, (TI)(b + g), room + 0 * ROOM, from + 0 * ROOM))
+        top_enter(&wait[0], room + 0 * ROOM, from + 0 * ROOM, list, AT(0 * 5), AT(0 * 5 + 5), ld_state);
     }
-    for (int s = 0; s < 5; s++) vd_store(AT(s), vd_of(best[s])), vd_store(AT(s + 5), vd_of_int(at[s]));
+    top_enter(&wait[0], room + 0 * ROOM, from + 0 * ROOM, list, AT(0 * 5), AT(0 * 5 + 5), ld_state);
   }
 }
 
