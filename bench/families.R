@@ -18,12 +18,14 @@ rows_for <- function(D, E = 1) {
 }
 
 dimension_cases <- function(quick) {
-  D <- if (quick) c(3, 100, 784) else c(1, 2, 3, 5, 8, 10, 16, 30, 64, 100, 128, 256, 400, 784, 1000)
+  if (quick) return(case("gaussian", D = c(3, 100, 784), M = c(5000, 1500, 500)))
+  D <- c(1, 2, 3, 5, 8, 10, 16, 30, 64, 100, 128, 256, 400, 784, 1000)
   case("gaussian", D = D, expert = D %in% c(3, 10, 100, 784))
 }
 
 signals_cases <- function(quick) {
-  E <- if (quick) c(1, 64) else 2^(0:9)
+  if (quick) return(case("gaussian", M = c(5000, 1500), E = c(1, 64)))
+  E <- 2^(0:9)
   case("gaussian", M = rows_for(3, E), E = E)
 }
 
@@ -34,7 +36,7 @@ shapes_cases <- function(quick) {
 }
 
 reductions_cases <- function(quick) {
-  if (quick) return(rbind(case("logsumexp"), case("nearest"), case("softmax", D = 64, M = 1000, E = 64)))
+  if (quick) return(rbind(case("logsumexp", M = 5000), case("nearest", M = 5000), case("softmax", D = 64, M = 1000, E = 64)))
   rbind(case("gaussian"), case("logsumexp", expert = TRUE), case("softmax", D = 64, E = 64), case("min"), case("max"),
         case("argmin"), case("nearest", D = c(3, 64, 784)), case("kmin100", M = 3000))
 }

@@ -61,7 +61,7 @@ work_title <- function(r) {
   names <- c(gaussian = "Gaussian", laplace = "Laplace", multiquadric = "inverse multiquadric", matern32 = "Matern 3/2",
              matern52 = "Matern 5/2", cauchy = "Cauchy", energy = "energy distance", gaussian_x = "gradient of Gaussian",
              laplace_x = "gradient of Laplace", cauchy_x = "gradient of Cauchy", logsumexp = "log-sum-exp",
-             softmax = "softmax-weighted sum", min = "minimum", max = "maximum", argmin = "nearest point",
+             softmax = "softmax sum", min = "minimum", max = "maximum", argmin = "nearest point",
              nearest = "10 nearest", kmin100 = "100 smallest")
   detail <- ifelse(r$D == 3, "", sprintf(", D = %d", as.integer(r$D)))
   detail <- paste0(detail, ifelse(r$E == 1, "", sprintf(", %d signals", as.integer(r$E))))
@@ -80,7 +80,7 @@ ratio_figure <- function(rows) {
   shown <- looks[looks$side %in% setdiff(rows$side, "genred"), ]
   rows <- rows[rows$side %in% shown$side, ]
   types <- unique(rows$dtype)
-  par(mfrow = c(1, length(types)), mar = c(3, 0.6, 3, 0.6), oma = c(0, 11.5, 1.2, 0.4), family = "sans")
+  par(mfrow = c(1, length(types)), mar = c(3, 0.6, 3, 0.6), oma = c(0, 13, 1.2, 0.4), family = "sans")
   for (type in types) {
     part <- rows[rows$dtype == type, ]
     at <- match(part$title, order)

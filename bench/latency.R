@@ -12,7 +12,9 @@ latencies <- list(
   disk_make = list("  the session's second formula: Genred()", "ms", NA),
   disk_load = list("  the session's second formula: kernel from disk", "ms", 2),
   call = list("repeated call, 10 x 10, compiled", "us", 20),
-  call_auto = list("repeated call, 10 x 10, backend \"auto\" (interpreter)", "us", 20)
+  call_auto = list("repeated call, 10 x 10, backend \"auto\" (interpreter)", "us", 20),
+  keops_compile = list("PyKeOps: new formula, D = 3", "ms", NA),
+  keops_call = list("PyKeOps: repeated call, 10 x 10", "us", NA)
 )
 
 # The k-th formula in dimension d
@@ -54,21 +56,44 @@ per_call <- function(backend, n = if (quick) 5e3 else 2e4) {
   replicate(5, seconds(for (k in seq_len(n)) op(x, y, b, backend = backend)) / n)
 }
 
+# PyKeOps: formulas that it does not know (after one, which pays for the start), and calls.  NULL where it is missing or fails.
+peer_latencies <- function(times) {
+  r <- c(as.list(case("gaussian", M = 10)), dtype = "float32", family = "latency")
+  data <- new_data(r)
+  write_data(data)
+  formula <- works$gaussian$formula
+  on.exit({
+    works$gaussian$formula <<- formula
+    peers_stop(peers)
+  })
+  compile <- numeric()
+  for (k in sample.int(1e6, times + 1L)) {
+    works$gaussian$formula <<- sprintf("Exp(-%d * SqDist(X,Y)) * B", k)
+    compile <- c(compile, seconds(side <- side_python("keops")(r, data, peers)))
+    if (!is.list(side)) {
+      cat("PyKeOps:", side, "\n")
+      return(NULL)
+    }
+  }
+  list(keops_compile = compile[-1L], keops_call = replicate(500, side$time()))
+}
+
 run_latency <- function(cases, family) {
   times <- if (quick) 5L else 15L
   values <- list(session = child("latency_compile"), compile = vapply(seq_len(times), function(k) first_call(100 + k), 0),
                  compile_wide = vapply(seq_len(times), function(k) first_call(100 + k, 784), 0))
   fresh <- replicate(times, child("latency_child"))
   values <- c(values, list(disk_session = fresh[1L, ], disk_make = fresh[2L, ], disk_load = fresh[3L, ],
-                           call = per_call("CPU"), call_auto = per_call("auto")))
+                           call = per_call("CPU"), call_auto = per_call("auto")),
+              peer_latencies(if (quick) 1L else 3L))
   table <- print_table(c(what = -58, median = 9, ` ` = -4, smallest = 10, largest = 10, target = 9, ` ` = 5))
   table$head()
-  rows <- lapply(names(latencies), function(name) {
+  rows <- lapply(intersect(names(latencies), names(values)), function(name) {
     about <- latencies[[name]]
     v <- values[[name]] * c(ms = 1e3, us = 1e6)[[about[[2L]]]]
     verdict <- if (is.na(about[[3L]])) c("", "") else c(paste("<", about[[3L]]), if (median(v) < about[[3L]]) "yes" else "NO")
     table$line(about[[1L]], number(median(v)), paste0(" ", about[[2L]]), number(min(v)), number(max(v)), verdict)
-    result_row(list(family = "latency", what = name), "genred", median(v), min(v), unit = about[[2L]])
+    result_row(list(family = "latency", what = name), if (startsWith(name, "keops")) "keops" else "genred", median(v), min(v), unit = about[[2L]])
   })
   cat(sprintf("compile time at D = 784 over D = 3: %.2f\n", median(values$compile_wide) / median(values$compile)))
   do.call(rbind, rows)

@@ -44,6 +44,7 @@ measure <- function(r, peers) {
   exact <- works[[r$work]]$exact(p)
   do.call(rbind, lapply(names, function(name) {
     if (!is.list(ready[[name]])) return(result_row(r, name, NA, state = ready[[name]]))
+    if (anyNA(times[, name])) return(result_row(r, name, NA, state = "failed"))
     result <- running[[name]]$result
     error <- if (is.null(result) || nrow(result) != r$M) NA else error_of(r, result, i, p, exact)
     result_row(r, name, median(times[, name]), min(times[, name]), error = error)

@@ -10,12 +10,12 @@ processes <- list(
 process_start <- function(name) {
   answers <- tempfile("answers")
   system2("mkfifo", shQuote(answers))
-  # PyKeOps takes a kernel from its folder whatever the flags were, so each set of flags has its own
+  # A folder of kernels for each set of flags, so that they are never mixed
   variables <- c(paste0(c("OMP", "OPENBLAS", "MKL"), "_NUM_THREADS=1"), paste0("CXXFLAGS=", shQuote(processes[[name]]$flags)),
                  paste0("KEOPS_CACHE_FOLDER=", shQuote(file.path(root, "venv", paste0("keops-", name)))))
   log <- file.path(tempdir(), paste0("peers-", name, ".log"))
-  command <- c("env", variables, shQuote(c(python, file.path(root, "peers.py"), answers)), ">", shQuote(log), "2>&1")
-  to <- pipe(paste(command, collapse = " "), "w")
+  command <- c("(env", variables, shQuote(c(python, file.path(root, "peers.py"), answers)), ">", shQuote(log), "2>&1; echo failed >", shQuote(answers), ")")
+  to <- pipe(paste(command, collapse = " "), "w") # the last word is for whoever waits for a process that died
   list(to = to, from = fifo(answers, "r", blocking = TRUE))
 }
 
@@ -26,10 +26,13 @@ peers_stop <- function(peers) {
   rm(list = ls(peers), envir = peers)
 }
 
+# The answer, or character() if the process has died
 ask <- function(process, ...) {
-  writeLines(paste(..., sep = "\t"), process$to)
-  flush(process$to)
-  readLines(process$from, 1L)
+  tryCatch({
+    writeLines(paste(..., sep = "\t"), process$to)
+    flush(process$to)
+    readLines(process$from, 1L)
+  }, error = function(e) character())
 }
 
 write_data <- function(data) {
@@ -48,7 +51,7 @@ side_python <- function(name) function(r, data, peers) {
   state <- ask(peers[[home]], "prepare", paste0(names(request), "=", format_plain(request), collapse = "\t"))
   if (!identical(state, "ok")) return(if (length(state)) state else "failed")
   result <- readBin(file.path(tempdir(), paste0(name, ".bin")), "double", r$M * w$width(r))
-  list(result = matrix(result, r$M) + w$index, time = function() as.numeric(ask(peers[[home]], "time", name)))
+  list(result = matrix(result, r$M) + w$index, time = function() c(suppressWarnings(as.numeric(ask(peers[[home]], "time", name))), NA)[1L]) # NA: it died
 }
 
 # Numbers have become texts in a character vector; 1e+05 becomes 100000.

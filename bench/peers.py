@@ -191,7 +191,6 @@ def prepare(words):
         if not variables:
             read_variables(case)
         call = maker(case, variables)
-        call()
         np.asfortranarray(call(), np.float64).T.tofile(os.path.join(case["folder"], case["side"] + ".bin"))
         calls[case["side"]] = call
         return "ok"

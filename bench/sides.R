@@ -94,7 +94,7 @@ side_bandwidth <- function(r, data, peers) {
 
 side <- function(title, applies, prepare) list(title = title, applies = applies, prepare = prepare)
 always <- function(r) TRUE
-expert <- function(r) r$expert || all_peers
+expert <- function(r) all_peers || r$expert && !quick
 
 has_limit <- function(r) {
   file <- works[[r$work]]$limit
