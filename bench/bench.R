@@ -2,9 +2,10 @@
 #
 #   Rscript bench/bench.R [--quick] [--all-peers] [--out=FILE] [FAMILY ...]
 #
-# sh bench/run.sh builds, installs and makes the peers first.  A time is the median of `repeats` calls after a warm-up, one thread; the
-# sides take turns within each repeat, so that what else the machine does hits all of them.  Compilation is not in these times (see
-# the family latency); conversion to float32 is, for genred and the hand-written kernels, which start from R's doubles.
+# sh bench/run.sh builds, installs and makes the peers first.  A time is the median of three to `repeats` calls after a
+# warm-up, on one thread; the sides take turns within each repeat, so that what else the machine does hits all of them.
+# Compilation is not in these times (see the family latency); conversion to float32 is, for genred and the hand-written
+# kernels, which start from R's doubles.
 
 library(genred)
 root <- normalizePath(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L])))
@@ -17,7 +18,7 @@ flags <- grep("^--", arguments, value = TRUE)
 quick <- "--quick" %in% flags
 all_peers <- "--all-peers" %in% flags
 repeats <- if (quick) 3L else 7L
-budget <- if (quick) 1 else 4 # seconds of timing a case, once three repeats are done
+budget <- if (quick) 1 else 3 # seconds of timing a case, once three repeats are done
 store <- c(sub("^--out=", "", grep("^--out=", flags, value = TRUE)), file.path(root, "results.csv"))[1L]
 options(genred.cache_dir = Sys.getenv("GENRED_BENCH_CACHE", file.path(tempdir(), "cache")))
 genred_threads(1)

@@ -14,8 +14,10 @@ process_start <- function(name) {
   variables <- c(paste0(c("OMP", "OPENBLAS", "MKL"), "_NUM_THREADS=1"), paste0("CXXFLAGS=", shQuote(processes[[name]]$flags)),
                  paste0("KEOPS_CACHE_FOLDER=", shQuote(file.path(root, "venv", paste0("keops-", name)))))
   log <- file.path(tempdir(), paste0("peers-", name, ".log"))
-  command <- c("(env", variables, shQuote(c(python, file.path(root, "peers.py"), answers)), ">", shQuote(log), "2>&1; echo failed >", shQuote(answers), ")")
-  to <- pipe(paste(command, collapse = " "), "w") # the last word is for whoever waits for a process that died
+  # the last word is for whoever waits for a process that died
+  command <- c("(env", variables, shQuote(c(python, file.path(root, "peers.py"), answers)), ">", shQuote(log),
+               "2>&1; echo failed >", shQuote(answers), ")")
+  to <- pipe(paste(command, collapse = " "), "w")
   list(to = to, from = fifo(answers, "r", blocking = TRUE))
 }
 
@@ -51,7 +53,8 @@ side_python <- function(name) function(r, data, peers) {
   state <- ask(peers[[home]], "prepare", paste0(names(request), "=", format_plain(request), collapse = "\t"))
   if (!identical(state, "ok")) return(if (length(state)) state else "failed")
   result <- readBin(file.path(tempdir(), paste0(name, ".bin")), "double", r$M * w$width(r))
-  list(result = matrix(result, r$M) + w$index, time = function() c(suppressWarnings(as.numeric(ask(peers[[home]], "time", name))), NA)[1L]) # NA: it died
+  time <- function() c(suppressWarnings(as.numeric(ask(peers[[home]], "time", name))), NA)[1L] # NA: it died
+  list(result = matrix(result, r$M) + w$index, time = time)
 }
 
 # Numbers have become texts in a character vector; 1e+05 becomes 100000.

@@ -31,7 +31,7 @@ machine_line <- local({
         first_line("gcc", "--version"), paste("genred", r_version("genred")), paste("R", getRversion()),
         paste("PyKeOps", python_version("pykeops")), paste("NumPy", python_version("numpy")),
         paste("scikit-learn", python_version("scikit-learn")), paste("kernlab", r_version("kernlab")), paste("FNN", r_version("FNN")),
-        paste("median of", repeats)
+        paste("medians of 3 to", repeats)
       ), collapse = "; ")
     }
     line

@@ -38,7 +38,10 @@ compare_table <- function(shown) {
     rows <- rows[match(shown, rows$side), ]
     rownames(rows) <- shown
     own <- rows["genred", "value"]
-    cell <- function(name, text) if (is.na(rows[name, "state"])) "-" else if (rows[name, "state"] != "ok") rows[name, "state"] else text(rows[name, ])
+    cell <- function(name, text) {
+      state <- rows[name, "state"]
+      if (is.na(state)) "-" else if (state != "ok") state else text(rows[name, ])
+    }
     table$line(case_cells(r), number(own), pairs_per_second(own), vapply(others, cell, "", function(x) number(x$value / own)),
                vapply(erring, cell, "", function(x) short(x$error)))
   })
