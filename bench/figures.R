@@ -21,7 +21,8 @@ spread_labels <- function(y, distance) {
 
 log_axis <- function(side, range, at = NULL) {
   if (is.null(at)) at <- 10^(floor(log10(range[1L])):ceiling(log10(range[2L])))
-  axis(side, at = at, labels = format(at, scientific = FALSE, trim = TRUE, drop0trailing = TRUE), lwd = 0, las = 1, mgp = c(2, 0.5, 0))
+  axis(side, at = at, labels = format(at, scientific = FALSE, trim = TRUE, drop0trailing = TRUE), lwd = 0, las = 1, mgp = c(2, 0.5, 0),
+       cex.axis = 0.9, gap.axis = 0.1)
   if (side == 1) abline(v = at, col = "#eeeeee") else abline(h = at, col = "#e2e2e2")
 }
 

@@ -64,7 +64,8 @@ side_limit <- function(r, data, peers) {
   calls <- Filter(Negate(is.null), lapply(tiles, limit_call, r = r, data = data))
   if (!length(calls)) return("failed")
   best <- calls[[which.min(vapply(calls, function(call) min(replicate(3, call()$seconds)), 0))]]
-  list(result = matrix(best()$out, r$M), time = function() best()$seconds)
+  incoming <- if (grepl("^Grad", works[[r$work]]$formula)) c(data$h) else 1
+  list(result = matrix(best()$out, r$M) * incoming, time = function() best()$seconds)
 }
 
 limit_call <- function(tile, r, data) {
@@ -72,10 +73,10 @@ limit_call <- function(tile, r, data) {
   name <- paste("limit", r$work, r$D, r$dtype, tile[1L], tile[2L], sep = "_")
   flags <- sprintf(c("-DD=%d", "-DF64=%d", "-DRV=%d", "-DCV=%d"), as.integer(c(r$D, r$dtype == "float64", tile)))
   if (!compiled(w$limit, name, c(flags, w$flags))) return(NULL)
-  out <- double(r$M * w$width(r))
-  M <- as.integer(r$M)
-  N <- as.integer(r$N)
-  function() .C("limit", data$x, data$y, data$b, as.double(w$g), M, N, out = out, seconds = 0, PACKAGE = name)
+  # positions are found without signals; a gradient is for an incoming gradient of 1
+  given <- c(data[c("x", "y")], if (!w$index) list(data$b, as.double(w$g)), list(as.integer(r$M), as.integer(r$N)))
+  out <- vector(if (w$index) "integer" else "double", r$M * w$width(r))
+  function() do.call(.C, c("limit", unname(given), list(out = out, seconds = 0, PACKAGE = name)))
 }
 
 # Every number of x, y and b read once, as R's doubles, as genred must
@@ -97,8 +98,8 @@ always <- function(r) TRUE
 expert <- function(r) all_peers || r$expert && !quick
 
 has_limit <- function(r) {
-  file <- works[[r$work]]$limit
-  !is.null(file) && file.exists(file.path(root, "limit", file)) && r$E == 1 && min(r$M, r$N) >= 100
+  w <- works[[r$work]]
+  !is.null(w$limit) && file.exists(file.path(root, "limit", w$limit)) && r$D <= w$limit_to && r$E == 1 && min(r$M, r$N) >= 100
 }
 
 sides <- list(
@@ -112,5 +113,5 @@ sides <- list(
   kernlab = side("kernlab", function(r) r$work %in% c("gaussian", "laplace") && r$N <= 1e4, side_kernlab),
   base = side("base R", always, side_base),
   limit = side("ceiling", has_limit, side_limit),
-  bandwidth = side("plain sum", function(r) r$family == "shapes", side_bandwidth)
+  bandwidth = side("plain sum", function(r) r$family == "shapes" && min(r$M, r$N) < 100, side_bandwidth)
 )

@@ -5,14 +5,13 @@
 #   exact    the same in base R and double precision, from p: a sample of rows x, h, all of y, b, and the squared distances s
 #   index    TRUE: the result is positions, whose distances are compared
 #   width    columns of the result, as a function of a case
-#   limit    file in bench/limit, and flags for the compiler
-#   expert   the direct summation of PyKeOps exists for it (it does for sums)
+#   limit    file in bench/limit, flags for the compiler, and the dimension up to which it is a ceiling at all
 # Variables: X, Y: points; B: signals, by columns; G: a parameter; H: an incoming gradient, by rows.
 
 work <- function(formula, exact, reduction = "Sum", formula2 = NULL, k = NULL, g = 1, index = FALSE,
-                 width = function(r) r$E, limit = NULL, flags = character()) {
+                 width = function(r) r$E, limit = NULL, flags = character(), limit_to = Inf) {
   list(formula = formula, exact = exact, reduction = reduction, formula2 = formula2, k = k, g = g, index = index,
-       width = width, limit = limit, flags = flags)
+       width = width, limit = limit, flags = flags, limit_to = limit_to)
 }
 
 # A kernel that is a function of the squared distance, and its gradient by x: phi and its derivative.
@@ -49,19 +48,19 @@ matern52 <- function(s, r = sqrt(5 * s)) (1 + r + r^2 / 3) * exp(-r)
 
 works <- list(
   gaussian = radial(kernels["gaussian"], function(s) exp(-s), limit = "gaussian.c"),
-  laplace = radial(kernels["laplace"], function(s) exp(-sqrt(s)), limit = "pairs.c", flags = "-DLAPLACE"),
-  multiquadric = radial(kernels["multiquadric"], function(s) 1 / sqrt(1 + s), limit = "pairs.c", flags = "-DMULTIQUADRIC"),
+  laplace = radial(kernels["laplace"], function(s) exp(-sqrt(s)), limit = "pairs.c", flags = "-DKERNEL=LAPLACE"),
+  multiquadric = radial(kernels["multiquadric"], function(s) 1 / sqrt(1 + s), limit = "pairs.c", flags = "-DKERNEL=MULTIQUADRIC"),
   matern32 = radial(kernels["matern32"], matern32, g = sqrt(3)),
-  matern52 = radial(kernels["matern52"], matern52, g = sqrt(5), limit = "pairs.c", flags = "-DMATERN52"),
+  matern52 = radial(kernels["matern52"], matern52, g = sqrt(5), limit = "pairs.c", flags = "-DKERNEL=MATERN"),
   cauchy = radial(kernels["cauchy"], function(s) 1 / (1 + s)),
   energy = radial(kernels["energy"], function(s) -sqrt(s)),
 
-  gaussian_x = radial_gradient(kernels["gaussian"], function(s) -exp(-s), limit = "pairs.c", flags = "-DGRADIENT"),
+  gaussian_x = radial_gradient(kernels["gaussian"], function(s) -exp(-s), limit = "pairs.c", flags = "-DKERNEL=GRADIENT", limit_to = 16),
   laplace_x = radial_gradient(kernels["laplace"], function(s) -exp(-sqrt(s)) / (2 * sqrt(s))),
   cauchy_x = radial_gradient(kernels["cauchy"], function(s) -1 / (1 + s)^2),
 
   logsumexp = work("-SqDist(X,Y)", function(p) matrix(log(rowSums(exp(-p$s)))), "LogSumExp",
-                   limit = "pairs.c", flags = "-DLOGSUMEXP"),
+                   limit = "pairs.c", flags = "-DKERNEL=LOGSUMEXP"),
   softmax = work("(X|Y)", function(p) softmax(tcrossprod(p$x, p$y)) %*% p$b, "SumSoftMaxWeight", "B"),
   min = work("SqDist(X,Y)", function(p) each_row(p$s, min), "Min"),
   max = work("SqDist(X,Y)", function(p) each_row(p$s, max), "Max"),
