@@ -62,7 +62,8 @@ memory_cases <- function(quick) {
   if (quick) return(case("gaussian", M = 5000, D = c(3, 100)))
   rbind(case("gaussian", M = 1e5, N = 1e4), case("gaussian", M = 1e4, N = 1e5), case("gaussian", M = 1, N = 1e7), case("gaussian", M = 1e6, N = 30),
         case("gaussian", D = c(100, 1000), M = 5000), case("gaussian", E = 512, M = 5000), case("gaussian_x", D = 100, M = 5000),
-        case("softmax", D = 64, M = 1e4, E = 64), case("nearest", D = c(3, 784), M = 5000), case("kmin100"), case("logsumexp", M = 2e4))
+        case("softmax", D = 64, M = c(1e4, 1e5), N = c(1e4, 300), E = 64), case("nearest", D = c(3, 784), M = 5000),
+        case("kmin100", M = c(1e4, 1e5), N = c(1e4, 300)), case("logsumexp", M = 2e4))
 }
 
 # genred alone, finely: `by` is the coordinate that varies

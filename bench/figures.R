@@ -37,7 +37,7 @@ sweep_panel <- function(rows, by, title, xlab, ticks, ylim) {
   last <- NULL
   for (k in rev(seq_len(nrow(looks)))) {
     line <- rows[rows$side == looks$side[k], ]
-    if (!nrow(line)) next
+    if (nrow(line) < 2) next # a point alone is no curve
     line <- line[order(line[[by]]), ]
     lines(line[[by]], line$value, col = looks$colour[k], lty = looks$type[k], lwd = looks$width[k], type = "o",
           pch = looks$point[k], cex = 0.7)
@@ -81,7 +81,7 @@ ratio_figure <- function(rows) {
   shown <- looks[looks$side %in% setdiff(rows$side, "genred"), ]
   rows <- rows[rows$side %in% shown$side, ]
   types <- unique(rows$dtype)
-  par(mfrow = c(1, length(types)), mar = c(3, 0.6, 3, 0.6), oma = c(0, 13, 1.2, 0.4), family = "sans")
+  par(mfrow = c(1, length(types)), mar = c(3, 0.6, 3, 0.6), oma = c(0, 13.6, 1.2, 0.4), family = "sans")
   for (type in types) {
     part <- rows[rows$dtype == type, ]
     at <- match(part$title, order)

@@ -29,7 +29,8 @@ compare_table <- function(shown) {
   others <- setdiff(shown, "genred")
   erring <- intersect(shown, c("genred", "keops", "numpy", "limit"))
   title <- function(names) vapply(sides[names], `[[`, "", "title")
-  widths <- c(case_columns, genred = 9, `pairs/s` = 10, setNames(rep(10, length(others)), title(others)), setNames(rep(9, length(erring)), title(erring)))
+  named <- function(names, width) setNames(rep(width, length(names)), title(names))
+  widths <- c(case_columns, genred = 9, `pairs/s` = 10, named(others, 10), named(erring, 9))
   groups <- rep("", length(widths))
   at <- length(case_columns) + 1
   groups[c(at, at + 2, at + 2 + length(others))] <- c("ns/pair", "ratio", "error")
