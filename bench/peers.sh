@@ -37,7 +37,7 @@ if make_venv; then
   add scikit-learn scikit-learn
   command -v g++ >/dev/null 2>&1 || command -v c++ >/dev/null 2>&1 || say "no C++ compiler (g++): PyKeOps cannot work"
   for module in $modules; do
-    if has $module; then
+    if has "$module"; then
       say "$module $("$python" -c "import importlib.metadata as m; print(m.version('$module'))")"
     else
       say "$module is missing"
