@@ -72,4 +72,4 @@ for (name in chosen) {
 }
 peers_stop(peers)
 cat(sprintf("\n%.0f s; results in %s\n", as.numeric(Sys.time() - begun, units = "secs"), store))
-invisible(draw_figures(store, if (quick || dirname(store) != root) dirname(store) else file.path(dirname(root), "vignettes")))
+invisible(draw_figures(store, if (quick || normalizePath(dirname(store)) != root) dirname(store) else file.path(dirname(root), "vignettes")))
