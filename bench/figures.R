@@ -117,6 +117,6 @@ draw_figures <- function(store, folder) {
   if (any(rows$family == "signals")) {
     draw(at("-signals.png"), 9.5, 4.2, sweep_figure(rows[rows$family == "signals", ], "E", "signals", c(1, 4, 16, 64, 256)))
   }
-  if (any(rows$family %in% c("kernels", "gradients", "reductions"))) draw(at("-ratios.png"), 9.5, 5.2, ratio_figure(rows))
+  if (any(rows$family %in% c("kernels", "gradients", "reductions"))) draw(at("-ratios.png"), 9.5, 6.2, ratio_figure(rows))
   file.copy(store, at(".csv"), overwrite = TRUE)
 }
