@@ -1,119 +1,222 @@
-"""The Python side of bench.R: PyKeOps and NumPy, timed on request so that all sides alternate.
+"""The Python sides of the benchmark: PyKeOps, NumPy and scikit-learn, timed on request so that all sides take turns.
 
     peers.py ANSWERS        requests are lines on stdin, answers are lines written to the file (a fifo) ANSWERS
 
-    prepare WORK DTYPE M N D E DIR    reads x, y, b (doubles, by columns) from DIR; compiles, warms up, and writes
-                                      each peer's result to DIR/PEER.bin.  Answer: one PEER=STATE per peer, where
-                                      STATE is ok, missing or failed
-    time PEER                         one more call.  Answer: seconds
-The number of threads is OMP_NUM_THREADS, as the process was started.
+    prepare KEY=VALUE ...   (separated by tabs) reads the variables (doubles, by columns) from `folder`, compiles, warms up,
+                            and writes the result of the side to folder/SIDE.bin.  Answer: ok, missing or failed
+    time SIDE               one more call.  Answer: seconds
+    forget                  drops the calls that were prepared, and their data.  Answer: ok
+Threads, compiler flags and the cache of PyKeOps are in the environment: OMP_NUM_THREADS, CXXFLAGS, KEOPS_CACHE_FOLDER.
 """
+import importlib
 import os
 import sys
 import time
 import traceback
 
 os.environ.setdefault("PYKEOPS_VERBOSE", "0")
-os.environ.setdefault("KEOPS_CACHE_FOLDER", os.path.join(sys.prefix, "keops"))
-
-try:
-    import numpy as np
-except ImportError:
-    np = None
-try:
-    from pykeops.numpy import Genred
-except Exception:  # PyKeOps runs the compiler when it is imported: anything may go wrong
-    Genred = None
-
-FORMULAS = {
-    "gaussian": ("Exp(-G*SqDist(X,Y))*B", "Sum", None),
-    "laplace": ("Exp(-Norm2(X-Y))*B", "Sum", None),
-    "logsumexp": ("-SqDist(X,Y)", "LogSumExp", None),
-    "nearest": ("SqDist(X,Y)", "ArgKMin", 10),
-}
-CHUNK = 256  # rows of the dense matrix at once: it stays in the second-level cache
 
 
-def keops_call(work, dtype, x, y, b):
-    formula, reduction, k = FORMULAS[work]
-    aliases = ["X=Vi(%d)" % x.shape[1], "Y=Vj(%d)" % x.shape[1]]
-    args = [x, y]
-    if "B" in formula:
-        aliases.append("B=Vj(%d)" % b.shape[1])
-        args.append(b)
-    if "G" in formula:
-        aliases.append("G=Pm(1)")
-        args.append(np.ones(1, dtype))
-    op = Genred(formula, aliases, reduction_op=reduction, axis=1, opt_arg=k)
+def module(name):
+    """None where it is not there; PyKeOps runs the compiler when it is imported, so that anything may go wrong."""
+    try:
+        return importlib.import_module(name)
+    except Exception:
+        traceback.print_exc()
+        return None
+
+
+np = module("numpy")
+CHUNK = 2560000  # numbers of the dense matrix at once: 256 rows of 1e4 columns
+
+
+def keops(case, v, scheme="auto"):
+    op = module("pykeops.numpy").Genred(
+        case["formula"], case["aliases"].split(";"), reduction_op=case["reduction"], axis=1,
+        opt_arg=int(case["k"]) if "k" in case else None, formula2=case.get("formula2"), sum_scheme=scheme)
+    args = [v[alias.split("=")[0].strip().lower()] for alias in case["aliases"].split(";")]
     return lambda: op(*args, backend="CPU")
 
 
-def dense(work, s, b):
-    """One chunk of rows; s is the matrix of squared distances and may be overwritten."""
-    if work == "nearest":
-        k = np.argpartition(s, 9, axis=1)[:, :10]
-        return np.take_along_axis(k, np.argsort(np.take_along_axis(s, k, 1), axis=1, kind="stable"), 1)
-    if work == "laplace":
-        np.sqrt(np.maximum(s, 0, out=s), out=s)
-    np.negative(s, out=s)
-    if work == "logsumexp":
-        top = s.max(axis=1, keepdims=True)
-        s -= top
-        return np.log(np.exp(s, out=s).sum(axis=1, keepdims=True)) + top
-    return np.exp(s, out=s) @ b
+# Functions of a chunk s of squared distances, which they may overwrite: the kernel, or half its slope times two.
+
+def gaussian(s, g):
+    return np.exp(np.negative(s, out=s), out=s)
 
 
-def numpy_call(work, dtype, x, y, b):
-    def run():
-        yy = (y * y).sum(1)
-        out = []
-        for i in range(0, len(x), CHUNK):
-            c = x[i:i + CHUNK]
-            s = (-2 * c) @ y.T
-            s += yy
-            s += (c * c).sum(1)[:, None]
-            out.append(dense(work, s, b))
-        return np.concatenate(out)
+def distance(s):
+    return np.sqrt(np.maximum(s, 0, out=s), out=s)
+
+
+def laplace(s, g):
+    return np.exp(np.negative(distance(s), out=s), out=s)
+
+
+def multiquadric(s, g):
+    s += 1
+    return np.reciprocal(np.sqrt(s, out=s), out=s)
+
+
+def matern32(s, g):
+    r = distance(s)
+    r *= g
+    return (1 + r) * np.exp(-r)
+
+
+def matern52(s, g):
+    r = distance(s)
+    r *= g
+    return (1 + r + r * r / 3) * np.exp(-r)
+
+
+def cauchy(s, g):
+    s += 1
+    return np.reciprocal(s, out=s)
+
+
+def energy(s, g):
+    return np.negative(distance(s), out=s)
+
+
+def gaussian_slope(s, g):
+    return -2 * gaussian(s, g)
+
+
+def laplace_slope(s, g):
+    r = distance(s)
+    return -np.exp(-r) / r
+
+
+def cauchy_slope(s, g):
+    return -2 * cauchy(s, g) ** 2
+
+
+KERNELS = {f.__name__: f for f in (gaussian, laplace, multiquadric, matern32, matern52, cauchy, energy)}
+SLOPES = {"gaussian_x": gaussian_slope, "laplace_x": laplace_slope, "cauchy_x": cauchy_slope}
+
+
+def dense_kernel(name):
+    return lambda s, x, v, h: KERNELS[name](s, v["g"]) @ v["b"]
+
+
+def dense_gradient(name):
+    def run(s, x, v, h):
+        w = SLOPES[name](s, v["g"])
+        w *= h @ v["b"].T
+        return x * w.sum(1, keepdims=True) - w @ v["y"]
     return run
 
 
-def prepare(work, dtype, m, n, d, e, folder):
-    def read(name, rows, cols):
-        data = np.fromfile(os.path.join(folder, name), np.float64).reshape(cols, rows).T
-        return np.ascontiguousarray(data, dtype)
+def dense_logsumexp(s, x, v, h):
+    np.negative(s, out=s)
+    top = s.max(axis=1, keepdims=True)
+    s -= top
+    return np.log(np.exp(s, out=s).sum(axis=1, keepdims=True)) + top
 
-    data = [read("x.bin", m, d), read("y.bin", n, d), read("b.bin", n, e)]
-    makers = {"keops": keops_call if Genred else None, "numpy": numpy_call}
-    calls, states = {}, []
-    for peer, maker in makers.items():
-        state = "ok" if maker else "missing"
-        try:
-            if maker:
-                calls[peer] = maker(work, dtype, *data)
-                calls[peer]()
-                np.asfortranarray(calls[peer](), np.float64).T.tofile(os.path.join(folder, peer + ".bin"))
-        except Exception:
-            traceback.print_exc()
-            state = "failed"
-        states.append(peer + "=" + state)
-    return calls, " ".join(states)
+
+def dense_softmax(s, x, v, h):
+    s = x @ v["y"].T
+    s -= s.max(axis=1, keepdims=True)
+    np.exp(s, out=s)
+    return (s @ v["b"]) / s.sum(axis=1, keepdims=True)
+
+
+def dense_nearest(s, x, v, h):
+    k = np.argpartition(s, 9, axis=1)[:, :10]
+    return np.take_along_axis(k, np.argsort(np.take_along_axis(s, k, 1), axis=1, kind="stable"), 1)
+
+
+DENSE = {
+    "logsumexp": dense_logsumexp,
+    "softmax": dense_softmax,
+    "nearest": dense_nearest,
+    "min": lambda s, x, v, h: s.min(axis=1, keepdims=True),
+    "max": lambda s, x, v, h: s.max(axis=1, keepdims=True),
+    "argmin": lambda s, x, v, h: s.argmin(axis=1)[:, None],
+    "kmin100": lambda s, x, v, h: np.sort(np.partition(s, 99, axis=1)[:, :100], axis=1),
+}
+DENSE.update({name: dense_kernel(name) for name in KERNELS})
+DENSE.update({name: dense_gradient(name) for name in SLOPES})
+
+
+def numpy_dense(case, v):
+    x, y, h = v["x"], v["y"], v["h"]
+    dense = DENSE[case["work"]]
+    needs_distances = case["work"] != "softmax"
+    rows = max(1, CHUNK // len(y))
+
+    def distances(c, yy):
+        s = (-2 * c) @ y.T
+        s += yy
+        s += (c * c).sum(1)[:, None]
+        return s
+
+    def run():
+        yy = (y * y).sum(1)
+        chunks = [(x[i:i + rows], h[i:i + rows]) for i in range(0, len(x), rows)]
+        return np.concatenate([dense(distances(c, yy) if needs_distances else None, c, v, hh) for c, hh in chunks])
+    return run
+
+
+def sklearn_brute(case, v):
+    neighbors = module("sklearn.neighbors").NearestNeighbors(n_neighbors=int(case.get("k", 1)), algorithm="brute")
+    return lambda: neighbors.fit(v["y"]).kneighbors(v["x"], return_distance=False)
+
+
+SIDES = {
+    "keops": ("pykeops.numpy", keops),
+    "tuned": ("pykeops.numpy", keops),
+    "direct": ("pykeops.numpy", lambda case, v: keops(case, v, "direct_sum")),
+    "numpy": ("numpy", numpy_dense),
+    "sklearn": ("sklearn.neighbors", sklearn_brute),
+}
+calls, variables = {}, {}
+
+
+def read_variables(case):
+    m, n, d, e = (int(case[key]) for key in "mnde")
+    sizes = {"x": (m, d), "y": (n, d), "b": (n, e), "h": (m, e), "g": (1, 1)}
+    for name, (rows, columns) in sizes.items():
+        data = np.fromfile(os.path.join(case["folder"], name + ".bin"), np.float64).reshape(columns, rows).T
+        variables[name] = np.ascontiguousarray(data, case["dtype"])
+    variables["g"] = variables["g"].ravel()
+
+
+def prepare(words):
+    case = dict(word.split("=", 1) for word in words)
+    needed, maker = SIDES[case["side"]]
+    if np is None or module(needed) is None:
+        return "missing"
+    try:
+        if not variables:
+            read_variables(case)
+        call = maker(case, variables)
+        np.asfortranarray(call(), np.float64).T.tofile(os.path.join(case["folder"], case["side"] + ".bin"))
+        calls[case["side"]] = call
+        return "ok"
+    except Exception:
+        traceback.print_exc()
+        return "failed"
+
+
+def forget(words):
+    calls.clear()
+    variables.clear()
+    return "ok"
+
+
+def once(words):
+    start = time.perf_counter()
+    calls[words[0]]()
+    return time.perf_counter() - start
 
 
 def main():
-    answers = open(sys.argv[1], "w", buffering=1)
-    calls = {}
-    for line in sys.stdin:
-        word = line.split()
-        if word[0] == "time":
-            start = time.perf_counter()
-            calls[word[1]]()
-            print(time.perf_counter() - start, file=answers)
-        elif np is None:
-            print("keops=missing numpy=missing", file=answers)
-        else:
-            m, n, d, e = map(int, word[3:7])
-            calls, states = prepare(word[1], word[2], m, n, d, e, word[7])
-            print(states, file=answers)
+    requests = {"prepare": prepare, "forget": forget, "time": once}
+    with open(sys.argv[1], "w", buffering=1) as answers:
+        for line in sys.stdin:
+            word = line.rstrip("\n").split("\t")
+            print(requests[word[0]](word[1:]), file=answers)
 
 
 main()
