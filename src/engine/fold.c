@@ -187,7 +187,45 @@ static gr_ref lower_Exp(gr_dag *g, gr_ref r) {
   return rest == n.kid[0] ? r : mk1(g, &n, OP_Exp2, mk2(g, &n, OP_Mult, scale, rest));
 }
 
-gr_ref gr_lower(gr_dag *g, gr_ref f) {
+/* Is it known without its variables that a node is not negative (or NaN), or even positive?  Looks a few levels deep. */
+static bool not_negative(const gr_dag *g, gr_ref r, bool positive, int levels) {
+  const gr_node *n = &g->node[r];
+  if (levels-- == 0) return false;
+  switch (n->op) {
+  case OP_Const: return positive ? n->num > 0 : n->num >= 0;
+  case OP_Exp:
+  case OP_Exp2:
+  case OP_Abs:
+  case OP_Square:
+  case OP_Sqrt: return !positive;
+  case OP_Sum:
+  case OP_SumT: return not_negative(g, n->kid[0], positive, levels);
+  case OP_Mult: return not_negative(g, n->kid[0], positive, levels) && not_negative(g, n->kid[1], positive, levels);
+  case OP_Add:
+    return not_negative(g, n->kid[0], false, levels) && not_negative(g, n->kid[1], false, levels) &&
+           (!positive || not_negative(g, n->kid[0], true, levels) || not_negative(g, n->kid[1], true, levels));
+  default: return false;
+  }
+}
+
+/* 1/sqrt(a) is Rsqrt(a), which takes less time in single precision, but for a = 0: where that cannot be. */
+static gr_ref lower_inverse(gr_dag *g, gr_ref r) {
+  const gr_node n = g->node[r], *root = &g->node[n.kid[n.nkid - 1]];
+  if (root->op != OP_Sqrt || !of_pairs(g, n.kid[n.nkid - 1]) || !not_negative(g, root->kid[0], true, 8)) return r;
+  gr_ref y = mk1(g, &n, OP_Rsqrt, root->kid[0]);
+  return n.op == OP_Inv ? y : mk2(g, &n, OP_Mult, n.kid[0], y);
+}
+
+static gr_ref lower(gr_dag *g, gr_ref r, bool f64) {
+  switch (g->node[r].op) {
+  case OP_Exp: return lower_Exp(g, r);
+  case OP_Inv:
+  case OP_Divide: return f64 ? r : lower_inverse(g, r);
+  default: return r;
+  }
+}
+
+gr_ref gr_lower(gr_dag *g, gr_ref f, bool f64) {
   gr_ref *map = gr_alloc(g->ctx->arena, (size_t)(f + 1) * sizeof *map);
   const bool *live = gr_live(g, f, -1, g->ctx->arena);
   for (gr_ref r = 0; r <= f; r++) {
@@ -199,7 +237,7 @@ gr_ref gr_lower(gr_dag *g, gr_ref f) {
       n.kid[k] = map[n.kid[k]];
     }
     if (changed) map[r] = gr_mk(g, &n.span, n.op, n.kid, n.nkid, n.ints, n.nint);
-    if (live[r] && g->node[map[r]].op == OP_Exp && of_pairs(g, map[r])) map[r] = lower_Exp(g, map[r]);
+    if (live[r] && of_pairs(g, map[r])) map[r] = lower(g, map[r], f64);
   }
   return map[f];
 }

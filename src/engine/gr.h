@@ -228,7 +228,7 @@ void gr_print_dag(gr_str *b, const gr_dag *g, gr_ref root, gr_ref root2, const s
 /* ---- fold.c: rewrites that keep the value; called by the one constructor gr_mk ------------------------------------ */
 
 gr_ref gr_fold(gr_dag *g, const gr_node *n); /* the node that replaces n, or -1 */
-gr_ref gr_lower(gr_dag *g, gr_ref f); /* f as it is planned, after all derivatives are taken */
+gr_ref gr_lower(gr_dag *g, gr_ref f, bool f64); /* f as it is planned, after all derivatives are taken */
 
 /* ---- bind.c: aliases and AST to a DAG ------------------------------------------------------------------------------ */
 

@@ -245,8 +245,29 @@ GR_FN V v_step(V a) { return v_sel(a == a, v_bool(a >= 0), a); }
 GR_FN V v_relu(V a) { return v_max(v_set(0), a); }
 GR_FN V v_clamp(V a, V lo, V hi) { return v_sel(a < lo, lo, v_min(hi, a)); }
 GR_FN V v_ifelse(V a, V b, V c) { return v_sel(a >= 0, b, c); }
-/* (The processor's estimate with one of Halley's steps is not faster once 0, Inf and subnormal numbers are right.) */
-GR_FN V v_rsqrt(V a) { return v_sel(a == 0, v_set(0), 1 / v_sqrt(a)); }
+
+GR_FN V gr_rsqrt(V a) { return v_sel(a == 0, v_set(0), 1 / v_sqrt(a)); }
+
+#if !GR_F64 && defined(GR_X86)
+static __attribute__((noinline, cold, unused)) void gr_rsqrt_any(V *y, const V *a) { *y = gr_rsqrt(*a); }
+
+/* The processor's estimate, to 1.5 2^-12, and one of Newton's steps: to 4 units in the last place, and less than half the time of a square
+ * root and a division.  Where a lane is no normal positive number, those decide. */
+GR_FN V v_rsqrt(V a) {
+#if GR_AVX512
+  V y = __builtin_ia32_rsqrt14ps512_mask((GR_BV)a, (GR_BV)a, -1);
+#elif GR_VBYTES == 32
+  V y = __builtin_ia32_rsqrtps256((GR_BV)a);
+#else
+  V y = __builtin_ia32_rsqrtps((GR_BV)a);
+#endif
+  y = y * (1.5f - (0.5f * a * y) * y);
+  if (__builtin_expect(vi_any((VI)((GR_VN)a + 0x7f800000) >= -0x01000000), 0)) gr_rsqrt_any(&y, &a); /* normal ones wrap to the lowest */
+  return y;
+}
+#else
+GR_FN V v_rsqrt(V a) { return gr_rsqrt(a); }
+#endif
 
 /* sqrt(a^2 + b^2): far from 1 both are scaled so that their squares are normal numbers.  Inf beats NaN. */
 GR_FN V v_hypot(V a, V b) {

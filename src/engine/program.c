@@ -141,9 +141,9 @@ static void build(gr_program *p, void *data) {
   if (info->family == FAM_ExpSum && draft.weight >= 0 && info->results != RES_Q && dim == 1)
     draft.root = weighted_only(p, draft.root, draft.weight);
   if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[draft.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
-  draft.root = gr_lower(p->dag, draft.root);
-  if (draft.weight >= 0) draft.weight = gr_lower(p->dag, draft.weight);
   choose_sums(p, &draft, info->family, info->name);
+  draft.root = gr_lower(p->dag, draft.root, draft.f64);
+  if (draft.weight >= 0) draft.weight = gr_lower(p->dag, draft.weight, draft.f64);
   gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);
   if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
   p->plan = gr_plan_new(c, &draft);

@@ -87,14 +87,18 @@ static void axes_are_symmetric(void) {
   gr_program_free(q);
 }
 
-/* exp of a product is planned as a power of two: it must be what exp itself gives, which an IfElse around the product keeps. */
-static void exponents_are_scaled_once(void) {
+/* What is planned otherwise than written: exp of a product as a power of two, 1/sqrt of what is positive as Rsqrt.  It must be what the text
+ * says, which an IfElse in between keeps. */
+static void planned_as_written(void) {
   static const char *const formulas[][2] = {
       {"Exp(-p*SqDist(x,y)/q)", "Exp(IfElse(SqDist(x,y),-p*SqDist(x,y)/q,0))"},
       {"Exp(-Norm2(x-y)*(p*2))*Exp(q*(x|y))", "Exp(IfElse(SqDist(x,y),-Norm2(x-y)*(p*2),0))*Exp(IfElse(SqDist(x,y),q*(x|y),0))"},
-      {"Exp(-Exp(-(p*SqDist(x,y))))", "Exp(IfElse(SqDist(x,y),-Exp(IfElse(SqDist(x,y),-(p*SqDist(x,y)),0)),0))"}};
+      {"Exp(-Exp(-(p*SqDist(x,y))))", "Exp(IfElse(SqDist(x,y),-Exp(IfElse(SqDist(x,y),-(p*SqDist(x,y)),0)),0))"},
+      {"q/Sqrt(0.5+p*p*SqDist(x,y))", "q/IfElse(SqDist(x,y),Sqrt(0.5+p*p*SqDist(x,y)),0)"},
+      {"Inv(Sqrt(Abs(x*y*p)+Exp(p)))", "Inv(IfElse(SqDist(x,y),Sqrt(Abs(x*y*p)+Exp(p)),0))"},
+      {"q/Sqrt(Square(x-y)*p)", "q/IfElse(SqDist(x,y),Sqrt(Square(x-y)*p),0)"}};
   const double p_values[] = {0.7, 0, -3, 300, -300, INFINITY, -INFINITY, NAN};
-  for (int f = 0; f < 3; f++)
+  for (size_t f = 0; f < sizeof formulas / sizeof *formulas; f++)
     for (int k = 0; k < 16; k++) {
       test t = {.aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)", "q=Vi(1)"}, .axis = 1, .f64 = k % 2, .m = 37, .n = 50, .lo = 0.1, .hi = 1};
       gr_array args[4];
@@ -112,7 +116,7 @@ static void exponents_are_scaled_once(void) {
           double a = r.v[0][i], b = s.v[0][i];
           wrong += !(a == b || (a != a && b != b) || fabs(a - b) <= most * fabs(b) + 1e-37);
         }
-        check(wrong == 0, "%s, p = %g: %d numbers differ from exp's", formulas[f][0], p_values[k / 2], wrong);
+        check(wrong == 0, "%s, p = %g: %d numbers differ from what is written", formulas[f][0], p_values[k / 2], wrong);
         free_result(&r);
         free_result(&s);
       }
@@ -299,7 +303,7 @@ int main(void) {
   threads_change_nothing();
   rows_are_independent();
   axes_are_symmetric();
-  exponents_are_scaled_once();
+  planned_as_written();
   both_indices();
   logsumexp_shifts();
   sums_stay_accurate();

@@ -194,7 +194,7 @@ static const unary unaries[] = {
     ENTRY(acos, REF(acos), 3, -1, 1),
     ENTRY(atan, REF(atan), 3, -4, 4),
     ENTRY(sqrt, REF(sqrt), 0.5, 0, 4),
-    ENTRY(rsqrt, ref_rsqrt, 1.5, 0, 4),
+    ENTRY(rsqrt, ref_rsqrt, GR_K(3.9, 1.5), 0, 4),
     ENTRY(abs, REF(fabs), 0, -4, 4),
     ENTRY(floor, REF(floor), 0, -9, 9),
     ENTRY(ceil, REF(ceil), 0, -9, 9),
