@@ -117,6 +117,8 @@ static void place_buffers(gr_plan *p) {
     if (pl->buffer < 0 || (pl->level == LEVEL_COL && !pl->staged)) continue;
     pl->buffer = place_in(pl->level == LEVEL_PARAM ? &p->nparam : pl->level == LEVEL_ROW ? &p->nrow : &p->nstage, dim);
   }
+  if (p->nrow > GR_PAD) p->nrow |= 1; /* strides that are powers of 2 compete for the same lines of the cache */
+  if (p->ncol > GR_PAD) p->ncol |= 1;
 }
 
 static int workspace(gr_plan *p, int vectors) {
