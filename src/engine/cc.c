@@ -163,7 +163,7 @@ void gr_compiler_free(gr_compiler *c) {
  *                                 nothing unwinds through a kernel; less text for the assembler; no warnings
  * Passes that only gcc has a switch for are switched off in prelude.h (clang refuses -fno-tree-pre and its like).
  * Not worth a flag: -fno-schedule-insns2 (4 % less to compile, but 10 % slower contractions), -fno-gcse (1 %; 4 % slower in
- * double precision), -fno-tree-vectorize (1 %, and clang needs it for floor), an other linker or its options (it takes 3 ms). */
+ * double precision), -fno-tree-vectorize (1 %), another linker or its options (it takes 3 ms). */
 #define COMMON                                                                                     \
   "-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables", \
       "-fno-stack-protector", "-fno-lto", "-pipe", "-w", "-shared"
