@@ -308,8 +308,8 @@ static void pack_columns(gr_emitter *e) {
   }
 }
 
-/* Functions of the file, the same in every kernel that calls them; a later one may call an earlier one.  They fill buffers: not inlined and
- * with explicit vectors, and their ends by one function without, because a compiler would otherwise spend more time on versions,
+/* Functions of the file, the same in every kernel that calls them; a later one may call an earlier one.  They fill buffers: neither inlined nor
+ * cloned, with explicit vectors, and their ends by one function without, because a compiler would otherwise spend more time on versions,
  * vectors and unrolled copies of these loops than on the pairs (gcc 12, dimension 3: 500 million instructions instead of 350; dimension
  * 100: 1030 instead of 420). */
 static const struct {
@@ -318,7 +318,7 @@ static const struct {
 } support[] = {
     {"take_last(",
      {"/* n numbers, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */",
-      "GR_APART void take_last(const double *x, int n, int all, T *to) {",
+      "GR_FILL void take_last(const double *x, int n, int all, T *to) {",
       "  for (int l = 0; l < all; l++) {",
       "    to[l] = (T)x[l < n ? l : n - 1];",
       "    __asm__ volatile(\"\");",
@@ -327,7 +327,7 @@ static const struct {
     {"take_vectors(",
      {"/* dim components, ld apart, of n rows or columns, padded with copies of the last: to `component` and `vector` apart.  Components are",
       " * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */",
-      "GR_APART void take_vectors(const double *x, int64 ld, int dim, int n, int padded, T *to, long component, long vector) {",
+      "GR_FILL void take_vectors(const double *x, int64 ld, int dim, int n, int padded, T *to, long component, long vector) {",
       "  for (int k = 0; k < dim; k++, x += ld, to += component) {",
       "    const double *ahead = k + 4 < dim ? x + 4 * ld : x;",
       "    T *next = to;",
@@ -351,7 +351,7 @@ static const struct {
      {"/* The same in groups of columns. */",
       "typedef T group __attribute__((vector_size(G * sizeof(T)), may_alias, aligned(GR_TBYTES)));",
       "typedef double group_taken __attribute__((vector_size(G * 8), may_alias, aligned(8)));",
-      "GR_APART void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {",
+      "GR_FILL void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {",
       "  for (int k = 0; k < dim; k++, x += ld, to += G) {",
       "    const double *ahead = k + 4 < dim ? x + 4 * ld : x;",
       "    T *next = to;",
@@ -365,7 +365,7 @@ static const struct {
       "}"}},
     {"pack_columns(",
      {"/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */",
-      "GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {",
+      "GR_FILL void pack_columns(const T *from, int nc, int dim, T *to) {",
       "  for (int b = 0; b < dim; b += 16)",
       "    for (int c = 0; c < WHOLE(nc); c += G)",
       "      for (int k = b; k < b + 16 && k < dim; k++)",
@@ -758,7 +758,8 @@ static void emit_head(gr_emitter *e, const char *title) {
     gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */");
   else
     gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
-  gr_line(&e->out, "#define GR_APART static __attribute__((noinline, noclone, unused))");
+  gr_line(&e->out, "#define GR_APART static __attribute__((noinline, unused))");
+  gr_line(&e->out, "#define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */");
   gr_line(&e->out, "#define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */");
   gr_line(&e->out, "GR_FN V v_square(V a) { return a * a; }");
 }

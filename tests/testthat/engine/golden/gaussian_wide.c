@@ -1,12 +1,13 @@
 typedef long long int64;
 enum { NROW = 164, NCOL = 100, TILE = 256, LD = TILE + 16, G = 4, SPAN = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
-#define GR_APART static __attribute__((noinline, noclone, unused))
+#define GR_APART static __attribute__((noinline, unused))
+#define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */
 #define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */
 GR_FN V v_square(V a) { return a * a; }
 
 /* n numbers, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */
-GR_APART void take_last(const double *x, int n, int all, T *to) {
+GR_FILL void take_last(const double *x, int n, int all, T *to) {
   for (int l = 0; l < all; l++) {
     to[l] = (T)x[l < n ? l : n - 1];
     __asm__ volatile("");
@@ -15,7 +16,7 @@ GR_APART void take_last(const double *x, int n, int all, T *to) {
 
 /* dim components, ld apart, of n rows or columns, padded with copies of the last: to `component` and `vector` apart.  Components are
  * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
-GR_APART void take_vectors(const double *x, int64 ld, int dim, int n, int padded, T *to, long component, long vector) {
+GR_FILL void take_vectors(const double *x, int64 ld, int dim, int n, int padded, T *to, long component, long vector) {
   for (int k = 0; k < dim; k++, x += ld, to += component) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x;
     T *next = to;
@@ -35,7 +36,7 @@ GR_FN void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
 /* The same in groups of columns. */
 typedef T group __attribute__((vector_size(G * sizeof(T)), may_alias, aligned(GR_TBYTES)));
 typedef double group_taken __attribute__((vector_size(G * 8), may_alias, aligned(8)));
-GR_APART void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
+GR_FILL void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
   for (int k = 0; k < dim; k++, x += ld, to += G) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x;
     T *next = to;
