@@ -5,14 +5,14 @@
 
 # what is measured: its title, unit, and target in that unit
 latencies <- list(
-  compile = list("new formula: compile, load, D = 3", "ms", 200),
-  compile_wide = list("new formula: compile, load, D = 784", "ms", 200),
+  compile = list("new formula: compile, load, D = 3", "ms", 100),
+  compile_wide = list("new formula: compile, load, D = 784", "ms", 100),
   session = list("new formula, the first of a session", "ms", NA),
   disk_session = list("kernel on disk, new process: Genred() and first call", "ms", NA),
   disk_make = list("  the session's second formula: Genred()", "ms", NA),
-  disk_load = list("  the session's second formula: kernel from disk", "ms", 2),
-  call = list("repeated call, 10 x 10, compiled", "us", 20),
-  call_auto = list("repeated call, 10 x 10, backend \"auto\" (interpreter)", "us", 20),
+  disk_load = list("  the session's second formula: kernel from disk", "ms", 1),
+  call = list("repeated call, 10 x 10, compiled", "us", 10),
+  call_auto = list("repeated call, 10 x 10, backend \"auto\" (interpreter)", "us", 10),
   keops_compile = list("PyKeOps: new formula, D = 3", "ms", NA),
   keops_call = list("PyKeOps: repeated call, 10 x 10", "us", NA)
 )

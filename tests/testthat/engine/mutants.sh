@@ -9,7 +9,7 @@ passed=0
 failed=0
 
 # Only ops.c holds the rules; the rest of the engine is compiled once.
-sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$/\\n",/' "$src/prelude.h" >"$work/prelude_text.h"
+sed -f "$src/prelude.sed" "$src/prelude.h" >"$work/prelude_text.h"
 cp "$src"/*.[ch] "$here/check.h" "$here/test_derivatives.c" "$work"
 cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }

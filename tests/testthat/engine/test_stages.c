@@ -105,6 +105,30 @@ static void one(const char *folder, const char *name, bool bless) {
   gr_program_free(p);
 }
 
+/* A kernel starts with those groups of the prelude, and those functions that fill buffers, which it calls. */
+static void only_what_is_called(void) {
+  static const struct {
+    const char *formula;
+    const char *has[4], *lacks[6];
+  } row[] = {{"Exp(-SqDist(x,y))", {"gr_exp2(V a)", "take_rows(", "take_last("}, {"v_exp(V a)", "v_log(V a)", "take_packed(", "GR_WITHOUT", "Method"}},
+             {"Sum(Log1p(Square(x-y)))", {"v_exp(V a)", "v_log(V a)", "v_log1p(V a)"}, {"gr_exp2(V a)", "v_sin(V a)", "gr_lgamma(V a)", "GR_WITHOUT"}},
+             {"Sum(Digamma(x+y))", {"v_log(V a)", "v_sin(V a)", "v_digamma(V a)"}, {"v_tan(V a)", "v_erf(V a)", "GR_WITHOUT"}}};
+  static const char *const aliases[] = {"x = Vi(3)", "y = Vj(3)"};
+  for (size_t r = 0; r < sizeof row / sizeof *row; r++) {
+    gr_spec spec = {.formula = row[r].formula, .aliases = aliases, .n_aliases = 2, .axis = 1, .dtype = "float32", .dtype_acc = "auto", .sum_scheme = "auto"};
+    gr_program *p = NULL;
+    gr_error err = {0};
+    char *text = NULL;
+    gr_class cls = gr_program_new(&spec, &p, &err);
+    if (!cls) cls = gr_program_dump(p, "c", &text, &err);
+    if (!check(cls == GR_OK, "%s: %s", row[r].formula, err.message)) continue;
+    for (int k = 0; k < 4 && row[r].has[k]; k++) check(strstr(text, row[r].has[k]) != NULL, "the kernel of %s has %s", row[r].formula, row[r].has[k]);
+    for (int k = 0; k < 6 && row[r].lacks[k]; k++) check(!strstr(text, row[r].lacks[k]), "the kernel of %s has no %s", row[r].formula, row[r].lacks[k]);
+    free(text);
+    gr_program_free(p);
+  }
+}
+
 int main(int argc, char **argv) {
   const char *folder = "golden";
   bool bless = argc > 1 && strcmp(argv[1], "bless") == 0;
@@ -118,5 +142,6 @@ int main(int argc, char **argv) {
     one(folder, name, bless);
   }
   closedir(d);
+  only_what_is_called();
   return report();
 }

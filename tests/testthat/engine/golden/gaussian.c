@@ -2,62 +2,39 @@ typedef long long int64;
 enum { NROW = 3, NCOL = 0, TILE = 256, LD = TILE + 16, G = 1, SPAN = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
+#define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */
 #define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */
 GR_FN V v_square(V a) { return a * a; }
 
-/* dim components, ld apart, of nr rows: vectors of rows lie NROW vectors apart; the last is padded with copies.  Components are often in
- * pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
-GR_APART void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
-  for (int k = 0; k < dim; k++, x += ld, to += GR_L) {
+/* n numbers, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */
+GR_FILL void take_last(const double *x, int n, int all, T *to) {
+  for (int l = 0; l < all; l++) {
+    to[l] = (T)x[l < n ? l : n - 1];
+    __asm__ volatile("");
+  }
+}
+
+/* dim components, ld apart, of n rows or columns, padded with copies of the last: to `component` and `vector` apart.  Components are
+ * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
+GR_FILL void take_vectors(const double *x, int64 ld, int dim, int n, int padded, T *to, long component, long vector) {
+  for (int k = 0; k < dim; k++, x += ld, to += component) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x;
     T *next = to;
     int m = 0;
-    for (; m + GR_L <= nr; m += GR_L, next += (long)NROW * GR_L) {
+    for (; m + GR_L <= n; m += GR_L, next += vector) {
       __builtin_prefetch(ahead + m);
       v_store(next, v_of(vd_load(x + m)));
     }
-    if (m == nr) continue;
-    VD last = vd_set(x[nr - 1]);
-    for (int l = 0; m + l < nr; l++) last[l] = x[m + l];
-    v_store(next, v_of(last));
+    take_last(x + m, n - m, padded - m, next);
   }
 }
 
-/* dim components of nc columns, padded to whole vectors and groups with copies of the last. */
-GR_APART void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {
-  for (int k = 0; k < dim; k++, x += ld, to += LD) {
-    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
-    int c = 0;
-    for (; c + GR_L <= nc; c += GR_L) {
-      __builtin_prefetch(ahead + c);
-      v_store(to + c, v_of(vd_load(x + c)));
-    }
-    for (; c < nc; c++) to[c] = (T)x[c];
-    for (; c % 16; c++) to[c] = to[nc - 1];
-  }
+GR_FN void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
+  take_vectors(x, ld, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (long)NROW * GR_L);
 }
 
-/* The same in groups; the last is padded with copies. */
-GR_APART void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
-  for (int k = 0; k < dim; k++, x += ld, to += G) {
-    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
-    T *next = to;
-    int c = 0;
-    for (; c + G <= nc; c += G, next += (long)NCOL * G) {
-      __builtin_prefetch(ahead + c);
-      for (int q = 0; q < G; q++) next[q] = (T)x[c + q];
-    }
-    for (; c < WHOLE(nc); c += G, next += (long)NCOL * G)
-      for (int q = 0; q < G; q++) next[q] = (T)x[c + q < nc ? c + q : nc - 1];
-  }
-}
-
-/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */
-GR_APART void pack_columns(const T *from, int nc, int dim, T *to) {
-  for (int b = 0; b < dim; b += 16)
-    for (int c = 0; c < WHOLE(nc); c += G)
-      for (int k = b; k < b + 16 && k < dim; k++)
-        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));
+GR_FN void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {
+  take_vectors(x, ld, dim, nc, (nc + 15) / 16 * 16, to, LD, GR_L);
 }
 
 /* Parameters, and what depends on them only. */
