@@ -6,7 +6,8 @@
  *   S[k*LD + c]             staged columns: as loaded, and what depends on one column only
  *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over their components
  *   W                       what is kept for each column of a tile, and arrays too large for the stack
- * With by_columns, lanes are columns: rows are broadcast, and nothing is packed into C.
+ * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and small variables of columns are not staged but
+ * read from the arguments where they are used (gr_place.direct).
  *
  * Contractions and wide sums are functions of their own, called before and after the loop over a tile's columns: so the
  * compiler gives them all registers.  Both fill a register tile, ROWS vectors of rows by COLS columns or components.
@@ -90,13 +91,14 @@ static const char *constant(gr_emitter *e, double x) {
   return gr_format(e->c->arena, "v_set((T)%s)", s);
 }
 
-/* Lanes are columns: rows are broadcast, staged columns loaded. */
-static const char *from_buffer_by_columns(gr_emitter *e, gr_level level, const char *t) {
+/* Lanes are columns: rows are broadcast, columns loaded from the stage or, `direct`, from the argument. */
+static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, const char *t) {
   gr_arena *a = e->c->arena;
-  if (level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
-  if (level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
-  return e->col < 0 || e->late ? gr_format(a, "v_load(S + %s * LD + c)", t)
-                               : gr_format(a, "v_load(S + %s * LD + c + %d * GR_L)", t, e->col);
+  const gr_place *pl = &e->p->place[r];
+  if (pl->level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
+  if (pl->level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
+  const char *c = e->col < 0 || e->late ? "c" : gr_format(a, "c + %d * GR_L", e->col), *name = gr_node_name(e, r);
+  return pl->direct ? gr_format(a, "v_of(vd_load(%s_at + %s * %s_ld + %s))", name, t, name, c) : gr_format(a, "v_load(S + %s * LD + %s)", t, c);
 }
 
 /* Component k of a node of a lower level, read from its buffer. */
@@ -104,9 +106,9 @@ static const char *from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
   gr_arena *a = e->c->arena;
   bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late && !e->p->by_columns;
-  k.off += packed ? pl->packed : pl->buffer;
+  k.off += packed ? pl->packed : pl->direct ? 0 : pl->buffer;
   const char *t = gr_idx_text(e, k);
-  if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, pl->level, t);
+  if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, t);
   switch (pl->level) {
   case LEVEL_PARAM: return gr_format(a, "v_set(P[%s])", t);
   case LEVEL_ROW: return e->row < 0 ? gr_format(a, "v_load(Rv + %s * GR_L)", t) : gr_format(a, "v_load(R%d + %s * GR_L)", e->row, t);
@@ -294,6 +296,7 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
   const gr_place *pl = &e->p->place[r];
   const char *name = e->p->args->arg[arg].name;
   int dim = node(e, r)->dim;
+  if (pl->direct) return;
   if (pl->staged)
     gr_line(&e->out, "take_columns(arg[%d] + b, ld[%d], %d, nc, S + %d * LD); /* %s */", arg, arg, dim, pl->buffer, name);
   else
@@ -408,6 +411,27 @@ static void declare_locals(gr_emitter *e, gr_level level) {
   }
 }
 
+static void name_direct(gr_emitter *e, gr_ref r, int arg) {
+  const char *name = gr_node_name(e, r);
+  if (!e->p->place[r].direct) return;
+  gr_line(&e->out, "const double *const %s_at = arg[%d] + b;", name, arg);
+  gr_line(&e->out, "const int64 %s_ld = ld[%d]; (void)%s_at, (void)%s_ld;", name, arg, name, name);
+}
+
+/* The columns that are read from the arguments, from column b on. */
+static void name_columns(gr_emitter *e) {
+  gr_level at = e->at;
+  if (!e->p->by_columns) return;
+  gr_line(&e->out, "(void)arg, (void)ld, (void)b;");
+  e->at = LEVEL_COL;
+  each_variable(e, name_direct);
+  e->at = at;
+}
+
+/* What functions that read them get besides. */
+static const char *column_types(const gr_emitter *e) { return e->p->by_columns ? "const double *const *arg, const int64 *ld, int64 b, " : ""; }
+static const char *column_values(const gr_emitter *e) { return e->p->by_columns ? "arg, ld, b, " : ""; }
+
 /* ---- register tiles: contractions before the pairs, wide sums after them ---- */
 
 enum { K_BLOCK = 256 }; /* components of a contraction whose rows stay in the first-level cache */
@@ -500,8 +524,9 @@ static void emit_wide_sums(gr_emitter *e) {
   enum { MOST = 6 };
   int tiles = (w.n + MOST - 1) / MOST, cols = (w.n + tiles - 1) / tiles, whole = w.n / cols * cols;
   gr_line(&e->out, "/* The components of the sum, for the columns of a tile. */");
-  gr_open(e, "GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart)");
+  gr_open(e, "GR_APART void wide_sums(%sconst T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart)", column_types(e));
   gr_line(&e->out, "(void)P, (void)R0, (void)R1, (void)S, (void)apart;");
+  name_columns(e);
   name_kept(e, false);
   if (w.factor) gr_line(&e->out, "const V *const %s = W + %d;", w.factor, e->p->kept);
   gr_line(&e->out, "V *const to = W + %d;", w.to);
@@ -610,7 +635,7 @@ static void emit_pairs_loop(gr_emitter *e) {
   reduction(e)->tile(e);
   if (e->p->late) {
     if (inner) gr_close(e);
-    gr_line(&e->out, "wide_sums(P, R0, R1, S, W, nc, %s);", inner ? "nv == 2 ? TILE : 0" : "0");
+    gr_line(&e->out, "wide_sums(%sP, R0, R1, S, W, nc, %s);", column_values(e), inner ? "nv == 2 ? TILE : 0" : "0");
     if (inner) {
       open_rows(e);
       reduction(e)->declare(e);
@@ -629,8 +654,10 @@ static void emit_pairs(gr_emitter *e) {
   reduction(e)->support(e);
   if (abreast(e->p) || e->p->red.family == FAM_ExpSum) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
-  gr_open(e, "static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");
+  gr_open(e, "static void pairs(%sconst T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)",
+          e->p->by_columns ? "const double *const *arg, const int64 *ld, " : "");
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
+  name_columns(e);
   name_kept(e, true);
   declare_locals(e, LEVEL_PARAM);
   if (e->p->by_columns) {
@@ -696,7 +723,7 @@ static void emit_entry(gr_emitter *e) {
   gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
   gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
+  gr_line(&e->out, e->p->by_columns ? "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);" : "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_close(e);
 }
