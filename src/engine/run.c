@@ -173,7 +173,7 @@ static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1,
 }
 
 static void finish(job *j, double *state, int64_t r0, int64_t r1) {
-  for (int64_t r = r0; r < r1; r++) gr_red_finish(&j->plan->red, state + (r - r0), j->ld, j->out, r, j->rows, (double)j->cols);
+  gr_red_finish(&j->plan->red, state, j->ld, r1 - r0, j->out, r0, j->rows, (double)j->cols);
 }
 
 static void reduce_rows(const job *j, double *state, int64_t rows, double *total) {
@@ -227,7 +227,7 @@ static void merge_totals(job *j, int64_t items) {
   const gr_reduction *red = &j->plan->red;
   if (items == 0) gr_red_init(red, j->totals, 1, 1);
   for (int64_t k = 1; k < items; k++) gr_red_merge(red, j->totals, 1, j->totals + k * red->nstate, 1);
-  gr_red_finish(red, j->totals, 1, j->out, 0, 1, (double)j->rows * (double)j->cols);
+  gr_red_finish(red, j->totals, 1, 1, j->out, 0, 1, (double)j->rows * (double)j->cols);
 }
 
 static void run_threads(job *j, char *memory, int threads) {
