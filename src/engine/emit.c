@@ -6,8 +6,8 @@
  *   S[k*LD + c]             staged columns: as loaded, and what depends on one column only
  *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over their components
  *   W                       what is kept for each column of a tile, and arrays too large for the stack
- * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and small variables of columns are not staged but
- * read from the arguments where they are used (gr_place.direct).
+ * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and the first row reads small variables of columns from
+ * the arguments themselves (gr_place.direct) and stages them for the others.
  *
  * Contractions and wide sums are functions of their own, called before and after the loop over a tile's columns: so the
  * compiler gives them all registers.  Both fill a register tile, ROWS vectors of rows by COLS columns or components.
@@ -92,23 +92,25 @@ static const char *constant(gr_emitter *e, double x) {
 }
 
 /* Lanes are columns: rows are broadcast, columns loaded from the stage or, `direct`, from the argument. */
-static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, const char *t) {
+static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, gr_idx k) {
   gr_arena *a = e->c->arena;
   const gr_place *pl = &e->p->place[r];
+  const char *of = gr_idx_text(e, k), *t = gr_idx_text(e, (gr_idx){k.sym, k.off + pl->buffer});
   if (pl->level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
   if (pl->level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
   const char *c = e->col < 0 || e->late ? "c" : gr_format(a, "c + %d * GR_L", e->col), *name = gr_node_name(e, r);
-  return pl->direct ? gr_format(a, "v_of(vd_load(%s_at + %s * %s_ld + %s))", name, t, name, c) : gr_format(a, "v_load(S + %s * LD + %s)", t, c);
+  if (!pl->direct) return gr_format(a, "v_load(S + %s * LD + %s)", t, c);
+  return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, r)", t, c, name, of, name, c);
 }
 
 /* Component k of a node of a lower level, read from its buffer. */
 static const char *from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
   gr_arena *a = e->c->arena;
-  bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late && !e->p->by_columns;
-  k.off += packed ? pl->packed : pl->direct ? 0 : pl->buffer;
+  bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late;
+  if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, k);
+  k.off += packed ? pl->packed : pl->buffer;
   const char *t = gr_idx_text(e, k);
-  if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, t);
   switch (pl->level) {
   case LEVEL_PARAM: return gr_format(a, "v_set(P[%s])", t);
   case LEVEL_ROW: return e->row < 0 ? gr_format(a, "v_load(Rv + %s * GR_L)", t) : gr_format(a, "v_load(R%d + %s * GR_L)", e->row, t);
@@ -418,19 +420,13 @@ static void name_direct(gr_emitter *e, gr_ref r, int arg) {
   gr_line(&e->out, "const int64 %s_ld = ld[%d]; (void)%s_at, (void)%s_ld;", name, arg, name, name);
 }
 
-/* The columns that are read from the arguments, from column b on. */
+/* The columns that the first row reads from the arguments, from column b on. */
 static void name_columns(gr_emitter *e) {
-  gr_level at = e->at;
-  if (!e->p->by_columns) return;
-  gr_line(&e->out, "(void)arg, (void)ld, (void)b;");
+  gr_line(&e->out, "(void)arg, (void)ld;");
   e->at = LEVEL_COL;
   each_variable(e, name_direct);
-  e->at = at;
+  e->at = LEVEL_PAIR;
 }
-
-/* What functions that read them get besides. */
-static const char *column_types(const gr_emitter *e) { return e->p->by_columns ? "const double *const *arg, const int64 *ld, int64 b, " : ""; }
-static const char *column_values(const gr_emitter *e) { return e->p->by_columns ? "arg, ld, b, " : ""; }
 
 /* ---- register tiles: contractions before the pairs, wide sums after them ---- */
 
@@ -524,9 +520,8 @@ static void emit_wide_sums(gr_emitter *e) {
   enum { MOST = 6 };
   int tiles = (w.n + MOST - 1) / MOST, cols = (w.n + tiles - 1) / tiles, whole = w.n / cols * cols;
   gr_line(&e->out, "/* The components of the sum, for the columns of a tile. */");
-  gr_open(e, "GR_APART void wide_sums(%sconst T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart)", column_types(e));
+  gr_open(e, "GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart)");
   gr_line(&e->out, "(void)P, (void)R0, (void)R1, (void)S, (void)apart;");
-  name_columns(e);
   name_kept(e, false);
   if (w.factor) gr_line(&e->out, "const V *const %s = W + %d;", w.factor, e->p->kept);
   gr_line(&e->out, "V *const to = W + %d;", w.to);
@@ -635,7 +630,7 @@ static void emit_pairs_loop(gr_emitter *e) {
   reduction(e)->tile(e);
   if (e->p->late) {
     if (inner) gr_close(e);
-    gr_line(&e->out, "wide_sums(%sP, R0, R1, S, W, nc, %s);", column_values(e), inner ? "nv == 2 ? TILE : 0" : "0");
+    gr_line(&e->out, "wide_sums(P, R0, R1, S, W, nc, %s);", inner ? "nv == 2 ? TILE : 0" : "0");
     if (inner) {
       open_rows(e);
       reduction(e)->declare(e);
@@ -654,10 +649,10 @@ static void emit_pairs(gr_emitter *e) {
   reduction(e)->support(e);
   if (abreast(e->p) || e->p->red.family == FAM_ExpSum) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
-  gr_open(e, "static void pairs(%sconst T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)",
-          e->p->by_columns ? "const double *const *arg, const int64 *ld, " : "");
+  gr_open(e, "static void pairs(%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)",
+          e->p->by_columns ? "const double *const *arg, const int64 *ld, const T *P, const T *R, " : "const T *P, const T *R, const ");
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
-  name_columns(e);
+  if (e->p->by_columns) name_columns(e);
   name_kept(e, true);
   declare_locals(e, LEVEL_PARAM);
   if (e->p->by_columns) {
@@ -704,6 +699,21 @@ static void emit_uses(gr_emitter *e) {
   }
 }
 
+/* The loop over columns exists twice, one for the first row: a compiler takes the question out of it.  In double precision there is nothing to
+ * convert, and a stage would save nothing. */
+static const char *const support_few[] = {
+    "",
+    "/* Columns from x on: the first row converts and stages them. */",
+    "GR_FN V column(T *stage, const double *x, int r) {",
+    "  if (GR_TBYTES == 8) return v_of(vd_load(x));",
+    "  if (r > 0) return v_load(stage);",
+    "  const V a = v_of(vd_load(x));",
+    "  v_store(stage, a);",
+    "  return a;",
+    "}",
+    NULL};
+static const char *const none[] = {NULL};
+
 /* The title as a comment; a formula can hold no comment signs, but may have several lines. */
 static void emit_title(gr_emitter *e, const char *title) {
   gr_put(&e->out, "/* ");
@@ -742,6 +752,7 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   else
     gr_line(&e.out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
   for (const char *const *line = support; *line; line++) gr_line(&e.out, "%s", *line);
+  for (const char *const *line = p->by_columns ? support_few : none; *line; line++) gr_line(&e.out, "%s", *line);
   void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, emit_pairs, emit_entry};
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
     gr_put(&e.out, "\n");

@@ -350,7 +350,7 @@ typedef struct gr_place {
   int uses;      /* by nodes of its own level */
   bool read;     /* by a deeper level */
   bool staged;   /* columns: lies in the buffer of staged columns */
-  bool direct;   /* by columns: read from the argument itself, converted at every use */
+  bool direct;   /* by columns: staged by the first row, which reads it from the argument itself */
   int buffer;    /* offset in its level's buffer (columns: the staged one), or -1 */
   int packed;    /* wide columns that are read along their components: offset in the packed buffer, or -1 */
   int work;      /* offset in the workspace, in vectors, or -1: on the stack */

@@ -291,10 +291,10 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft) {
   return p;
 }
 
-/* With few rows a column is used so seldom that staging it costs more than it saves: the processor's own looking ahead works
- * best on columns that are read steadily between other work (1 x 1e7 at dimension 3: 17.9 ms staged, 10.9 direct; the
- * memory needs 10.5).  Wide ones would be more streams than it follows; what is computed for columns, and contractions, whose last
- * register tile reads further than there are columns, need the stage. */
+/* With few rows a column is used so seldom that staging is much of the work, and memory waits meanwhile: the processor's own looking
+ * ahead works best on columns that are read steadily between other work (1 x 1e7 at dimension 3: 17.9 ms staged, 11.0 direct; the
+ * memory needs 10.5).  Wide ones would be more streams than it follows; what is computed for columns, contractions and wide sums
+ * need the stage before. */
 static bool is_direct(const gr_plan *p, gr_ref r) {
   const gr_place *pl = &p->place[r];
   return node(p, r)->op == OP_Var && pl->level == LEVEL_COL && pl->uses == 0 && node(p, r)->dim <= GR_UNROLL;
@@ -328,9 +328,9 @@ gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p) {
   *few = *p;
   few->place = gr_alloc(c->arena, (size_t)p->dag->n * sizeof *few->place);
   memcpy(few->place, p->place, (size_t)p->dag->n * sizeof *few->place);
-  for (gr_ref r = 0; r < p->dag->n; r++) few->place[r].packed = -1, few->place[r].direct = is_direct(p, r);
+  for (gr_ref r = 0; r < p->dag->n; r++) few->place[r].packed = -1, few->place[r].staged = true, few->place[r].direct = is_direct(p, r);
   bool tiled = keep_wide_contractions(few) || p->late;
-  for (gr_ref r = 0; r < p->dag->n; r++) few->place[r].staged = !few->place[r].direct;
+  if (p->late) stage_leaves(few, p->red.family == FAM_ExpSum ? p->weight : p->root);
   place_buffers(few);
   few->by_columns = true;
   few->rows_at_once = 1;
