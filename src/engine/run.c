@@ -12,7 +12,11 @@
 
 #include "gr.h"
 
-/* All thresholds of the run-time, in one place. Costs are in multiplications per pair (gr_plan.cost). */
+/* All thresholds of the run-time, in one place. Costs are in multiplications per pair (gr_plan.cost).
+ *   tiny    Measured: the interpreter does 3e8 to 1e9 a second; compiling takes 0.1 s, reading a kernel from disk 0.5 ms.  So up to here
+ *           the interpreter loses 3 ms at most to a kernel that lies on disk, and wins 0.1 s over one that does not.
+ *   serial  Measured, a Gaussian at dimension 3, one thread and two (ms): 5e6 0.09 0.06, 1e7 0.18 0.12, 2e7 0.34 0.20, threads asleep
+ *           before; but where the second core is busy, the caller waits for its thread up to 1 ms. */
 static const struct {
   double tiny;          /* cost * pairs up to which "auto" interprets instead of compiling */
   double serial;        /* cost * pairs up to which one thread works */
@@ -29,7 +33,7 @@ static const struct {
   int64_t cache;        /* bytes of packed rows, or of state, per block */
   int64_t kept;         /* bytes of states that wait for the end, to be merged in order, of all items together */
   double patience;      /* seconds that the caller waits awake for the last items of other threads */
-} tune = {.tiny = 2e6, .serial = 2e7, .interp_second = 1e8, .kernel_second = 5e10, .chunk = 0.02, .poll = 0.05, .item = 1e7, .items = 256,
+} tune = {.tiny = 2e6, .serial = 1e7, .interp_second = 3e8, .kernel_second = 5e10, .chunk = 0.02, .poll = 0.05, .item = 4e6, .items = 256,
           .rows_min = 256, .rows_max = 512, .columns_min = 512, .part = 1e5, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096, .few_cost = {1.3, 1},
           .cache = 2 << 20, .kept = 24 << 20, .patience = 2e-4};
 
