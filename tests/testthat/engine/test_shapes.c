@@ -124,6 +124,17 @@ static void odd_sizes(void) {
     }
 }
 
+/* Over both indices, many blocks share a state: of whichever index stands for rows. */
+static void many_blocks_share_states(void) {
+  static const char *const reds[] = {"Sum", "Max", "LogSumExp", "Var"};
+  for (int k = 0; k < 4; k++)
+    for (int f = 0; f < 4; f++) {
+      test t = {.formula = "x*y", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .reduction = reds[k], .axis = 2, .f64 = f % 2, .lo = 0.1, .hi = 1};
+      t.m = f < 2 ? 300001 : 2, t.n = f < 2 ? 2 : 300001;
+      both(&t, t.f64 ? 1e-12 : 1e-6);
+    }
+}
+
 /* A program may be asked for few rows and for many in turn. */
 static void shapes_take_turns(void) {
   test t = {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .axis = 1, .m = 40, .n = 5000};
@@ -226,6 +237,7 @@ static void memory_is_bounded(void) {
 int main(void) {
   few_rows_are_what_many_are();
   odd_sizes();
+  many_blocks_share_states();
   shapes_take_turns();
   every_reduction_shares_its_work();
   sums_stay_accurate();
