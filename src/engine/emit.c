@@ -6,7 +6,8 @@
  *   S[k*LD + c]             staged columns: as loaded, and what depends on one column only
  *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over their components
  *   W                       what is kept for each column of a tile, and arrays too large for the stack
- * With by_columns, lanes are columns: rows are broadcast, and nothing is packed into C.
+ * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and the first row reads small variables of columns from
+ * the arguments themselves (gr_place.direct) and stages them for the others.
  *
  * Contractions and wide sums are functions of their own, called before and after the loop over a tile's columns: so the
  * compiler gives them all registers.  Both fill a register tile, ROWS vectors of rows by COLS columns or components.
@@ -90,23 +91,26 @@ static const char *constant(gr_emitter *e, double x) {
   return gr_format(e->c->arena, "v_set((T)%s)", s);
 }
 
-/* Lanes are columns: rows are broadcast, staged columns loaded. */
-static const char *from_buffer_by_columns(gr_emitter *e, gr_level level, const char *t) {
+/* Lanes are columns: rows are broadcast, columns loaded from the stage or, `direct`, from the argument. */
+static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, gr_idx k) {
   gr_arena *a = e->c->arena;
-  if (level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
-  if (level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
-  return e->col < 0 || e->late ? gr_format(a, "v_load(S + %s * LD + c)", t)
-                               : gr_format(a, "v_load(S + %s * LD + c + %d * GR_L)", t, e->col);
+  const gr_place *pl = &e->p->place[r];
+  const char *of = gr_idx_text(e, k), *t = gr_idx_text(e, (gr_idx){k.sym, k.off + pl->buffer});
+  if (pl->level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
+  if (pl->level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
+  const char *c = e->col < 0 || e->late ? "c" : gr_format(a, "c + %d * GR_L", e->col), *name = gr_node_name(e, r);
+  if (!pl->direct) return gr_format(a, "v_load(S + %s * LD + %s)", t, c);
+  return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, r)", t, c, name, of, name, c);
 }
 
 /* Component k of a node of a lower level, read from its buffer. */
 static const char *from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
   gr_arena *a = e->c->arena;
-  bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late && !e->p->by_columns;
+  bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late;
+  if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, k);
   k.off += packed ? pl->packed : pl->buffer;
   const char *t = gr_idx_text(e, k);
-  if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, pl->level, t);
   switch (pl->level) {
   case LEVEL_PARAM: return gr_format(a, "v_set(P[%s])", t);
   case LEVEL_ROW: return e->row < 0 ? gr_format(a, "v_load(Rv + %s * GR_L)", t) : gr_format(a, "v_load(R%d + %s * GR_L)", e->row, t);
@@ -294,6 +298,7 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
   const gr_place *pl = &e->p->place[r];
   const char *name = e->p->args->arg[arg].name;
   int dim = node(e, r)->dim;
+  if (pl->direct) return;
   if (pl->staged)
     gr_line(&e->out, "take_columns(arg[%d] + b, ld[%d], %d, nc, S + %d * LD); /* %s */", arg, arg, dim, pl->buffer, name);
   else
@@ -370,6 +375,17 @@ static const struct {
       "    for (int c = 0; c < WHOLE(nc); c += G)",
       "      for (int k = b; k < b + 16 && k < dim; k++)",
       "        __builtin_memcpy(to + (long)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));",
+      "}"}},
+    /* The loop over columns exists twice, one for the first row: a compiler takes the question out of it.  In double precision there is nothing
+     * to convert, and a stage would save nothing. */
+    {"column(",
+     {"/* Columns from x on: the first row converts and stages them. */",
+      "GR_FN V column(T *stage, const double *x, int r) {",
+      "  if (GR_TBYTES == 8) return v_of(vd_load(x));",
+      "  if (r > 0) return v_load(stage);",
+      "  const V a = v_of(vd_load(x));",
+      "  v_store(stage, a);",
+      "  return a;",
       "}"}}};
 
 static void emit_columns(gr_emitter *e) {
@@ -407,6 +423,21 @@ static void declare_locals(gr_emitter *e, gr_level level) {
       gr_each(e, n->dim, local_component, &r);
     }
   }
+}
+
+static void name_direct(gr_emitter *e, gr_ref r, int arg) {
+  const char *name = gr_node_name(e, r);
+  if (!e->p->place[r].direct) return;
+  gr_line(&e->out, "const double *const %s_at = arg[%d] + b;", name, arg);
+  gr_line(&e->out, "const int64 %s_ld = ld[%d]; (void)%s_at, (void)%s_ld;", name, arg, name, name);
+}
+
+/* The columns that the first row reads from the arguments, from column b on. */
+static void name_columns(gr_emitter *e) {
+  gr_line(&e->out, "(void)arg, (void)ld;");
+  e->at = LEVEL_COL;
+  each_variable(e, name_direct);
+  e->at = LEVEL_PAIR;
 }
 
 /* ---- register tiles: contractions before the pairs, wide sums after them ---- */
@@ -630,8 +661,10 @@ static void emit_pairs(gr_emitter *e) {
   reduction(e)->support(e);
   if (abreast(e->p) || e->p->red.family == FAM_ExpSum) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
-  gr_open(e, "static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)");
+  gr_open(e, "static void pairs(%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)",
+          e->p->by_columns ? "const double *const *arg, const int64 *ld, const T *P, const T *R, " : "const T *P, const T *R, const ");
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
+  if (e->p->by_columns) name_columns(e);
   name_kept(e, true);
   declare_locals(e, LEVEL_PARAM);
   if (e->p->by_columns) {
@@ -724,7 +757,7 @@ static void emit_entry(gr_emitter *e) {
   gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
   gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
+  gr_line(&e->out, e->p->by_columns ? "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);" : "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_close(e);
 }

@@ -329,8 +329,8 @@ void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows)
 void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf, const double *w,
                  int64_t sw, int64_t col);
 void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from, int64_t ld_from);
-/* Writes row m of the outputs (rows in all) from the state, into which `count` pairs went. */
-void gr_red_finish(const gr_reduction *r, const double *state, int64_t ld, const gr_output *out, int64_t m,
+/* Writes rows m ... m + states of the outputs (rows in all) from the states, into each of which `count` pairs went. */
+void gr_red_finish(const gr_reduction *r, const double *state, int64_t ld, int64_t states, const gr_output *out, int64_t m,
                    int64_t rows, double count);
 
 /* ---- plan.c: what is computed when ------------------------------------------------------------------------------------ */
@@ -350,6 +350,7 @@ typedef struct gr_place {
   int uses;      /* by nodes of its own level */
   bool read;     /* by a deeper level */
   bool staged;   /* columns: lies in the buffer of staged columns */
+  bool direct;   /* by columns: staged by the first row, which reads it from the argument itself */
   int buffer;    /* offset in its level's buffer (columns: the staged one), or -1 */
   int packed;    /* wide columns that are read along their components: offset in the packed buffer, or -1 */
   int work;      /* offset in the workspace, in vectors, or -1: on the stack */

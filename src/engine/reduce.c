@@ -251,22 +251,37 @@ static double result(const gr_reduction *r, const double *s, int64_t ld, int d, 
   }
 }
 
-static void put(const gr_output *out, int64_t at, double x) {
+/* Is entry e of the state component e of the result? */
+static bool as_kept(const gr_reduction *r) {
+  return !r->kahan && (r->results == RES_V || r->results == RES_R || r->results == RES_X || r->results == RES_VX);
+}
+
+/* Numbers for rows at ... at + n of one component. */
+static void put(const gr_output *out, int64_t at, const double *x, int64_t n) {
   switch (out->type) {
-  case GR_F64: ((double *)out->data)[at] = x; break;
-  case GR_R_INT: ((int32_t *)out->data)[at] = x < 0 ? INT32_MIN : (int32_t)x + 1; break;
-  case GR_I64: ((int64_t *)out->data)[at] = (int64_t)x; break;
+  case GR_F64: memcpy((double *)out->data + at, x, (size_t)n * sizeof *x); break;
+  case GR_R_INT:
+    for (int64_t i = 0; i < n; i++) ((int32_t *)out->data)[at + i] = x[i] < 0 ? INT32_MIN : (int32_t)x[i] + 1;
+    break;
+  case GR_I64:
+    for (int64_t i = 0; i < n; i++) ((int64_t *)out->data)[at + i] = (int64_t)x[i];
+    break;
   }
 }
 
-/* Values and indices lie in the state as D*K entries each, k running first, as in the output. */
-void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, const gr_output *out, int64_t m, int64_t rows,
+/* Values and indices lie in the state as D*K entries each, k running first, as in the output.  Entry by entry, so that rows are
+ * copied in order: with few columns this is a good part of the work. */
+void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, int64_t states, const gr_output *out, int64_t m, int64_t rows,
                    double count) {
   int n = r->out_dim * r->k;
-  bool value = r->results != RES_X, index = r->results == RES_X || r->results == RES_VX;
+  bool value = r->results != RES_X, index = r->results == RES_X || r->results == RES_VX, kept = as_kept(r);
   for (int e = 0; e < n; e++) {
-    if (value) put(&out[0], m + rows * e, result(r, s, ld, e, count));
-    if (index) put(&out[value], m + rows * e, s[(n + e) * ld]);
+    if (value && kept) put(&out[0], m + rows * e, s + e * ld, states);
+    for (int64_t i = 0; value && !kept && i < states; i++) {
+      double x = result(r, s + i, ld, e, count);
+      put(&out[0], m + rows * e + i, &x, 1);
+    }
+    if (index) put(&out[value], m + rows * e, s + (n + e) * ld, states);
   }
 }
 
@@ -310,7 +325,9 @@ void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int
 }
 
 void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows) {
-  for (int64_t m = 0; m < rows; m++) families[r->family].init(r, state + m, ld);
+  if (rows > 0) families[r->family].init(r, state, ld);
+  for (int e = 0; e < r->nstate; e++)
+    for (int64_t m = 1; m < rows; m++) state[e * ld + m] = state[e * ld];
 }
 
 void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf, const double *w,

@@ -3,7 +3,11 @@
  * Rows are cut into blocks; where there are few, columns are cut too, and the parts are merged in order.  The cuts depend
  * on the shapes only, so that the result does not depend on the number of threads.  A work item is one block of rows
  * against one part of the columns; it is computed in chunks of a few milliseconds, between which the calling thread looks for an
- * interrupt and reports progress.  Each thread has its own scratch; an item's state lives until it is finished. */
+ * interrupt and reports progress.  Each thread has its own scratch; an item's state lives until it is finished.
+ *
+ * Memory: states of parts and groups that wait to be merged, at most `kept` together (or those of one part).  For each thread, the
+ * packed rows and the states of a block, at most `cache` each (or 16 rows), the columns of a tile, at most 256 KB (or 16 columns), and the workspace of
+ * the kernel.  With dimensions up to some hundreds that is 1 to 2 MB a thread; at dimension 10 000, 2.5 MB. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,7 +16,11 @@
 
 #include "gr.h"
 
-/* All thresholds of the run-time, in one place. Costs are in multiplications per pair (gr_plan.cost). */
+/* All thresholds of the run-time, in one place. Costs are in multiplications per pair (gr_plan.cost).
+ *   tiny    Measured: the interpreter does 3e8 to 1e9 a second; compiling takes 0.1 s, reading a kernel from disk 0.5 ms.  So up to here
+ *           the interpreter loses 3 ms at most to a kernel that lies on disk, and wins 0.1 s over one that does not.
+ *   serial  Measured, a Gaussian at dimension 3, one thread and two (ms): 5e6 0.09 0.06, 1e7 0.18 0.12, 2e7 0.34 0.20, threads asleep
+ *           before; but where the second core is busy, the caller waits for its thread up to 1 ms. */
 static const struct {
   double tiny;          /* cost * pairs up to which "auto" interprets instead of compiling */
   double serial;        /* cost * pairs up to which one thread works */
@@ -24,10 +32,14 @@ static const struct {
   int64_t items;
   int64_t rows_min, rows_max;        /* of a block of rows, where there are enough */
   int64_t columns_min; double part;  /* of a part of the columns: so many, and so much cost per row */
-  int64_t few, few_columns;          /* lanes run over columns: rows at most, columns at least */
+  int64_t few[3][2], few_columns;    /* lanes run over columns: rows at most, by kind of the plan and precision; columns at least */
+  double few_cost[2];                /* of a row there, in lanes of a vector of 32 bytes full of rows */
   int64_t cache;        /* bytes of packed rows, or of state, per block */
-} tune = {.tiny = 2e6, .serial = 2e7, .interp_second = 1e8, .kernel_second = 5e10, .chunk = 0.02, .poll = 0.05, .item = 1e7, .items = 256,
-          .rows_min = 256, .rows_max = 512, .columns_min = 512, .part = 1e5, .few = 3, .few_columns = 4096, .cache = 2 << 20};
+  int64_t kept;         /* bytes of states that wait for the end, to be merged in order, of all items together */
+  double patience;      /* seconds that the caller waits awake for the last items of other threads */
+} tune = {.tiny = 2e6, .serial = 1e7, .interp_second = 3e8, .kernel_second = 5e10, .chunk = 0.02, .poll = 0.05, .item = 4e6, .items = 256,
+          .rows_min = 256, .rows_max = 512, .columns_min = 512, .part = 1e5, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096, .few_cost = {1.3, 1},
+          .cache = 2 << 20, .kept = 24 << 20, .patience = 2e-4};
 
 /* ---- arguments ---- */
 
@@ -99,11 +111,13 @@ typedef struct job {
   const double **data;   /* the arguments as the kernel wants them */
   int64_t *stride;
   double *parts;         /* npart > 1: the states of all items */
-  double *totals;        /* both indices are reduced: one row's state per item */
+  double *totals;        /* both indices are reduced: one row's state per group */
+  int64_t group, ngroup; /* items taken together, one after the other; more than one only where both indices are reduced */
   size_t scratch_bytes, state_bytes;
-  atomic_llong next, done; /* items taken; columns times items finished */
-  atomic_int stop;
   double polled;
+  _Alignas(64) atomic_llong next; /* groups taken; with the next two in a line of the cache of their own */
+  atomic_llong done;              /* columns times items finished */
+  atomic_int stop;
 } job;
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -115,25 +129,46 @@ static int64_t columns_least(const gr_plan *p) {
   return (int64_t)fmax(fmax(tune.part / p->cost, lists), fmax(8.0 * p->red.nstate, (double)tune.columns_min));
 }
 
-/* Blocks of rows that fit the cache; columns are packed again for every block, so that these are large.  Where that gives
- * too few items to share, columns are cut too, then blocks made smaller.  Depends on shapes and plan only. */
-static void cut(job *j) {
-  const gr_plan *p = j->plan;
-  double speed = j->kernel ? tune.kernel_second : tune.interp_second;
+/* Rows of a block that the cache holds, and that one call of the kernel handles in time. */
+static int64_t rows_most(const gr_plan *p, double speed) {
   int64_t row_bytes = p->nrow * (p->f64 ? 8 : 4), state_bytes = p->red.nstate * 8;
   int64_t widest = row_bytes > state_bytes ? row_bytes : state_bytes;
   int64_t most = clamp(tune.cache / (widest > 0 ? widest : 1) / 16 * 16, 16, tune.rows_max);
-  most = clamp((int64_t)(tune.chunk * speed / p->cost) / 16 * 16, 16, most);
+  return clamp((int64_t)(tune.chunk * speed / p->cost) / 16 * 16, 16, most);
+}
+
+/* Parts whose states, of all rows, may wait for the end. */
+static int64_t parts_most(const job *j) {
+  double states = (double)(j->rows + GR_PAD) * j->plan->red.nstate * 8 * (j->plan->by_columns ? LANES : 1);
+  return j->plan->both ? tune.items : (int64_t)clamp((int64_t)(tune.kept / states), 1, tune.items);
+}
+
+/* Where both indices are reduced, every group of items leaves a state: no more of them than threads need, and than there is room for. */
+static void group_items(job *j) {
+  int64_t items = j->nblock * j->npart, most = clamp(tune.kept / (j->plan->red.nstate * 8), 1, tune.items);
+  j->group = j->plan->both && items > most ? (items + most - 1) / most : 1;
+  j->ngroup = (items + j->group - 1) / j->group;
+}
+
+/* Blocks of rows that fit the cache; columns are packed again for every block, so that these are large.  Where that gives
+ * too few items to share, columns are cut too, then blocks made smaller.  Blocks are of one size, as far as 16 divides it: the last
+ * would else be small, and packing the columns for it in vain.  Depends on shapes and plan only. */
+static void cut(job *j) {
+  const gr_plan *p = j->plan;
+  double speed = j->kernel ? tune.kernel_second : tune.interp_second;
+  int64_t most = rows_most(p, speed), parts = parts_most(j), columns = clamp(j->cols / columns_least(p), 1, tune.items);
   int64_t items = (int64_t)fmin(1 + p->cost * (double)j->rows * (double)j->cols / tune.item, (double)tune.items);
   int64_t nblock = (j->rows + most - 1) / most;
-  j->npart = clamp(nblock > 0 ? (items + nblock - 1) / nblock : 1, 1, clamp(j->cols / columns_least(p), 1, items));
+  j->npart = clamp(nblock > 0 ? (items + nblock - 1) / nblock : 1, 1, parts < columns ? parts : columns);
   j->block = clamp(round_up(j->rows * j->npart / items, 16), most < tune.rows_min ? most : tune.rows_min, most);
   j->nblock = (j->rows + j->block - 1) / j->block;
+  if (j->nblock) j->block = round_up((j->rows + j->nblock - 1) / j->nblock, 16);
   j->part = round_up((j->cols + j->npart - 1) / j->npart, p->tile);
   j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;
-  j->ld = (p->by_columns ? j->block * LANES : j->block) + GR_PAD;
-  j->chunk = 1 + (int64_t)(tune.chunk * speed / p->cost / (double)j->block);
+  j->ld = (p->by_columns ? j->rows * LANES : j->block) + GR_PAD;
+  j->chunk = 1 + (int64_t)(tune.chunk * speed / p->cost / (double)(j->block ? j->block : 1));
   if (j->chunk >= p->tile || p->by_columns) j->chunk = round_up(j->chunk, p->tile); /* else pairs are so dear that tiles do not matter */
+  group_items(j);
 }
 
 static void poll(job *j, bool now) {
@@ -173,13 +208,15 @@ static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1,
 }
 
 static void finish(job *j, double *state, int64_t r0, int64_t r1) {
-  for (int64_t r = r0; r < r1; r++) gr_red_finish(&j->plan->red, state + (r - r0), j->ld, j->out, r, j->rows, (double)j->cols);
+  gr_red_finish(&j->plan->red, state, j->ld, r1 - r0, j->out, r0, j->rows, (double)j->cols);
 }
 
-static void reduce_rows(const job *j, double *state, int64_t rows, double *total) {
+/* The rows of an item into the state of its group, of which it is the first or comes after the others. */
+static void reduce_rows(const job *j, double *state, int64_t rows, double *total, bool first) {
   const gr_reduction *red = &j->plan->red;
   for (int64_t r = 1; r < rows; r++) gr_red_merge(red, state, j->ld, state + r, j->ld);
-  for (int e = 0; e < red->nstate; e++) total[e] = state[e * j->ld];
+  if (!first) gr_red_merge(red, total, 1, state, j->ld);
+  for (int e = 0; first && e < red->nstate; e++) total[e] = state[e * j->ld];
 }
 
 static void run_item(job *j, int64_t item, double *own_state, void *scratch, bool caller) {
@@ -194,20 +231,28 @@ static void run_item(job *j, int64_t item, double *own_state, void *scratch, boo
     accumulate(j, state, r0, r1, c0, c1, scratch, caller);
   if (j->stop) return;
   if (j->totals)
-    reduce_rows(j, state, r1 - r0, j->totals + item * j->plan->red.nstate);
+    reduce_rows(j, state, r1 - r0, j->totals + item / j->group * j->plan->red.nstate, item % j->group == 0);
   else if (!j->parts)
     finish(j, state, r0, r1);
+}
+
+/* Awake for a moment, as the others should soon be done. */
+static void wait_for_others(job *j) {
+  double start = gr_now();
+  while (!j->stop && j->done < j->cols * j->nblock) {
+    if (gr_now() - start > tune.patience) gr_sleep(5e-5);
+    poll(j, false);
+  }
 }
 
 /* Takes items until there are none; the caller's thread then stays to look for interrupts until all are done. */
 static void work(job *j, char *memory, bool caller) {
   int64_t items = j->nblock * j->npart;
   double *state = (double *)memory;
-  for (int64_t item; !j->stop && (item = j->next++) < items;) run_item(j, item, state, memory + j->state_bytes, caller);
-  while (caller && !j->stop && j->done < j->cols * j->nblock) {
-    gr_sleep(5e-5);
-    poll(j, false);
-  }
+  for (int64_t g; !j->stop && (g = j->next++) < j->ngroup;)
+    for (int64_t item = g * j->group; !j->stop && item < items && item < (g + 1) * j->group; item++)
+      run_item(j, item, state, memory + j->state_bytes, caller);
+  if (caller) wait_for_others(j);
 }
 
 static void merge_parts(job *j) {
@@ -223,11 +268,11 @@ static void merge_parts(job *j) {
 }
 
 /* The one row of a reduction over both indices; with no rows at all, the neutral element. */
-static void merge_totals(job *j, int64_t items) {
+static void merge_totals(job *j) {
   const gr_reduction *red = &j->plan->red;
-  if (items == 0) gr_red_init(red, j->totals, 1, 1);
-  for (int64_t k = 1; k < items; k++) gr_red_merge(red, j->totals, 1, j->totals + k * red->nstate, 1);
-  gr_red_finish(red, j->totals, 1, j->out, 0, 1, (double)j->rows * (double)j->cols);
+  if (j->ngroup == 0) gr_red_init(red, j->totals, 1, 1);
+  for (int64_t k = 1; k < j->ngroup; k++) gr_red_merge(red, j->totals, 1, j->totals + k * red->nstate, 1);
+  gr_red_finish(red, j->totals, 1, 1, j->out, 0, 1, (double)j->rows * (double)j->cols);
 }
 
 static void run_threads(job *j, char *memory, int threads) {
@@ -243,12 +288,12 @@ static void run_threads(job *j, char *memory, int threads) {
 }
 
 static int thread_count(const job *j) {
-  int64_t items = j->nblock * j->npart, n = j->opt->threads;
+  int64_t n = j->opt->threads;
 #ifndef _OPENMP
   n = 1;
 #endif
   if (j->plan->cost * (double)j->rows * (double)j->cols <= tune.serial) n = 1;
-  return (int)clamp(n, 1, items > 0 ? items : 1);
+  return (int)clamp(n, 1, j->ngroup > 0 ? j->ngroup : 1);
 }
 
 static gr_class run_job(job *j, gr_report *report, gr_error *err) {
@@ -260,7 +305,7 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   j->scratch_bytes = (size_t)round_up((int64_t)scratch, 64);
   size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
   int64_t items = j->nblock * j->npart;
-  size_t totals = j->plan->both ? (size_t)(items + 1) * (size_t)j->plan->red.nstate * 8 : 0;
+  size_t totals = j->plan->both ? (size_t)(j->ngroup + 1) * (size_t)j->plan->red.nstate * 8 : 0;
   size_t parts = j->npart > 1 && !totals ? (size_t)items * j->state_bytes : 0;
   char *memory = gr_aligned_alloc(own + parts + totals);
   if (!memory) return gr_fail(err, ERR_NoMemory, "scratch", (long long)(own + parts + totals));
@@ -269,7 +314,7 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   j->polled = gr_now();
   run_threads(j, memory, threads);
   if (!j->stop && j->parts) merge_parts(j);
-  if (!j->stop && j->totals) merge_totals(j, items);
+  if (!j->stop && j->totals) merge_totals(j);
   if (!j->stop && j->opt->progress) j->opt->progress(1, j->opt->ctx);
   gr_aligned_free(memory);
   report->threads = threads;
@@ -277,6 +322,17 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
 }
 
 /* ---- backends ---- */
+
+/* Do lanes run over columns?  Measured with 1e5 columns, vectors of 32 bytes, 1 to 16 rows (ms; rows in lanes, columns in lanes): float32, a
+ * Gaussian at dimension 3, 4 rows 0.39 0.26, 6 rows 0.39 0.37, 8 rows 0.39 0.47, 9 rows 0.71 0.52, 12 rows 0.72 0.68; at dimension 40, 6 rows 3.7 3.0,
+ * 10 rows 4.1 4.1; 10 nearest, 5 rows 0.16 0.18, 9 rows 0.29 0.40.  float64, 4 rows 0.50 0.43, 16 rows 1.80 1.70; at dimension 40, 4 rows 4.1 3.7,
+ * 6 rows 4.4 4.6.  The rule does not ask for this machine's vectors: results would depend on it. */
+static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
+  enum { NARROW, TILED, LISTS };
+  int kind = p->red.family == FAM_Top ? LISTS : p->rows_at_once > 1 ? TILED : NARROW;
+  double full = (double)round_up(rows, p->f64 ? 4 : 8);
+  return rows > 0 && cols >= tune.few_columns && rows <= tune.few[kind][p->f64] && (double)rows * tune.few_cost[p->f64] <= full;
+}
 
 static gr_class find_kernel(gr_program *p, bool few, const gr_options *opt, gr_report *report, gr_error *err) {
   const char *text;
@@ -318,7 +374,7 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
   job j = {.plan = p->plan, .args = args, .out = out, .opt = opt, .data = data_few, .stride = stride_few};
   j.rows = mn[p->plan->axis == 1 ? 0 : 1];
   j.cols = mn[p->plan->axis == 1 ? 1 : 0];
-  bool few = j.rows > 0 && j.rows <= tune.few && j.cols >= tune.few_columns;
+  bool few = few_rows(p->plan, j.rows, j.cols);
   if (choose_backend(p, few, p->plan->cost * (double)j.rows * (double)j.cols, opt, report, err) != GR_OK) return err->cls;
   if (report->backend == GR_CPU) j.kernel = p->kernel[few];
   if (j.kernel && few) j.plan = p->few;

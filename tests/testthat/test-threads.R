@@ -73,12 +73,27 @@ test_that("the result does not depend on the number of threads", {
   }
 })
 
-test_that("one row and many columns split over threads without a trace", {
-  old <- options(genred.threads = 1)
+test_that("few rows and many columns, and the reverse, split over threads without a trace", {
+  old <- options(genred.threads = NULL)
   on.exit(options(old))
-  y <- points(50000, 2)
-  op <- Genred("Exp(-SqDist(X,Y))", c("X = Vi(2)", "Y = Vj(2)"), axis = 1)
-  one <- op(matrix(0, 1, 2), y)
-  genred_threads(4)
-  expect_identical(op(matrix(0, 1, 2), y), one)
+  y <- points(300000, 2)
+  reductions <- list(list("Sum"), list("ArgMin"), list("KMin", opt_arg = 5), list("LogSumExp"), list("Prod"), list("Var"))
+  for (backend in setdiff(backends(), "interpreter")) {
+    for (rows in c(1, 5)) {
+      x <- matrix(seq_len(2 * rows) / 10, rows, 2)
+      for (r in reductions) {
+        dtype <- if (rows == 1) "float32" else "float64"
+        for (axis in 0:1) {
+          vars <- if (axis == 1) c("X = Vi(2)", "Y = Vj(2)") else c("X = Vj(2)", "Y = Vi(2)")
+          op <- do.call(Genred, c(list("Exp(-SqDist(X,Y))", vars, reduction_op = r[[1]], axis = axis, dtype = dtype), r[-1]))
+          genred_threads(1)
+          one <- op(x, y, backend = backend)
+          for (threads in c(2, 5)) {
+            genred_threads(threads)
+            expect_identical(op(x, y, backend = backend), one)
+          }
+        }
+      }
+    }
+  }
 })

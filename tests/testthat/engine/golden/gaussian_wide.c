@@ -1,5 +1,5 @@
 typedef long long int64;
-enum { NROW = 164, NCOL = 100, TILE = 256, LD = TILE + 16, G = 4, SPAN = 8 };
+enum { NROW = 165, NCOL = 101, TILE = 256, LD = TILE + 16, G = 4, SPAN = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 #define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */

@@ -1,0 +1,246 @@
+/* test_shapes.c: every shape of work gives what the interpreter gives, and the same bits with any number of threads: few and many
+ * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds. */
+#include <sys/resource.h>
+
+#include "check.h"
+
+/* ---- bit for bit the same with any number of threads ---- */
+
+static result run_on(gr_program *p, const gr_array *args, const gr_options *opt, int *threads) {
+  gr_result_info info = gr_program_result(p);
+  gr_error err = {0};
+  gr_report rep = {0};
+  gr_output out[2];
+  result r = {0};
+  check(gr_program_rows(p, args, gr_program_nargs(p), &r.rows, &err) == GR_OK, "%s", err.message);
+  r.size = r.rows * info.dim * (info.k ? info.k : 1);
+  for (int i = 0; i < info.n; i++) {
+    r.v[i] = malloc(sizeof(double) * (size_t)(r.size + 1));
+    out[i] = (gr_output){.data = r.v[i], .type = GR_F64};
+  }
+  check(gr_program_run(p, args, gr_program_nargs(p), out, opt, &rep, &err) == GR_OK, "%s\n%s", err.message, err.log ? err.log : "");
+  if (threads) *threads = rep.threads;
+  gr_error_clear(&err);
+  return r;
+}
+
+static bool same(const gr_program *p, const result *a, const result *b) {
+  for (int i = 0; i < gr_program_result(p).n; i++)
+    if (memcmp(a->v[i], b->v[i], sizeof(double) * (size_t)a->size) != 0) return false;
+  return true;
+}
+
+/* Dear pairs, so that a few of them are worth threads. */
+#define DEAR "Lgamma(1+SqDist(x,y))*p"
+
+static test dear(int red, bool f64, int axis, int64_t rows, int64_t cols) {
+  const gr_redinfo *info = &gr_reds[red];
+  test t = {.formula = DEAR, .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)"}, .reduction = info->name, .axis = axis, .f64 = f64, .lo = 0.1, .hi = 1};
+  t.k = info->needs_k ? 5 : 0;
+  if (info->weight == NEED_Y) t.formula2 = axis == 0 ? "x" : "y";
+  t.m = axis == 1 ? rows : cols, t.n = axis == 1 ? cols : rows;
+  return t;
+}
+
+static void threads_change_nothing(const test *t) {
+  static const int counts[] = {2, 3, 5, 16};
+  gr_error err = {0};
+  gr_program *p;
+  gr_array args[ARGS_MAX];
+  if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return;
+  make_args(p, t, args);
+  gr_options o = options(GR_CPU, 1);
+  o.cflags = "-O1";
+  result one = run_on(p, args, &o, NULL);
+  for (int k = 0; k < 4; k++) {
+    int threads = 0;
+    o.threads = counts[k];
+    result more = run_on(p, args, &o, &threads);
+    check(same(p, &one, &more), "%s: %d threads", describe(t), o.threads);
+#ifdef _OPENMP
+    check(threads > 1, "%s: one thread only", describe(t));
+#endif
+    free_result(&more);
+  }
+  free_result(&one);
+  free_args(p, args);
+  gr_program_free(p);
+}
+
+/* The first of each family in both precisions, all shapes and over both indices; for the others one takes turns. */
+static void every_reduction_shares_its_work(void) {
+  static const int64_t sizes[][2] = {{3, 500003}, {1, 1500000}, {20003, 81}, {18, 90000}, {2, 700001}};
+  int turn = 0;
+  for (int red = 0; red < RED_COUNT; red++) {
+    bool first = red == 0 || gr_reds[red].family != gr_reds[red - 1].family;
+    for (int k = 0; k < (first ? 10 : 1); k++, turn++) {
+      const int64_t *size = sizes[turn % 5];
+      test t = dear(red, first ? k / 5 : turn % 2, turn % 2, size[0], size[1]);
+      threads_change_nothing(&t);
+      t.axis = 2;
+      if (k % 5 == 1 && gr_reds[red].results == RES_V && gr_reds[red].family != FAM_Top) threads_change_nothing(&t);
+    }
+  }
+}
+
+/* ---- few rows: lanes run over columns ---- */
+
+static const char *const few_formulas[][2] = {
+    {"Exp(-SqDist(x,y))*b", NULL},                /* small variables: from the arguments */
+    {"Exp(-SqDist(Exp(y),x))*Sum(y)*b", NULL},    /* values of columns: staged */
+    {"(w|Exp(x[0]*w))*Exp(y[0])", NULL},          /* a contraction over more coordinates than are written out */
+    {"Exp(-SqDist(x,y))*w", NULL},                /* a wide sum */
+    {"Exp(-SqDist(x,y))*y", NULL},                /* one that small variables take part in */
+    {"b", NULL},                                  /* no rows at all */
+    {"x*b", NULL},
+    {"SqDist(x,y)*p", "y"}};
+
+static void few_rows_are_what_many_are(void) {
+  static const char *const reds[] = {"Sum", "Max_ArgMax", "KMin_ArgKMin", "Var", "Prod", "LogSumExp"};
+  static const int64_t rows[] = {1, 2, 3, 6, 12, 5};
+  for (size_t f = 0; f < sizeof few_formulas / sizeof *few_formulas; f++)
+    for (int k = 0; k < 6; k++) {
+      test t = {.formula = few_formulas[f][0], .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)", "w=Vj(20)", "p=Pm(1)"}, .reduction = reds[k],
+                .axis = 1, .k = k == 2 ? 4 : 0, .f64 = (f + (size_t)k) % 2, .m = rows[(f + (size_t)k) % 6], .n = 4099 + 16 * k + k, .lo = 0.2, .hi = 0.9};
+      if (k == 5) { /* of a scalar, with a weight for some */
+        t.formula = f % 2 ? "-SqDist(x,y)" : "(w|w)*x[1]-p";
+        t.formula2 = few_formulas[f][1] ? few_formulas[f][1] : few_formulas[f][0];
+      }
+      if (k == 4) t.lo = 0.99, t.hi = 1.01, t.formula = "1+(x|y)*b*1e-4";
+      both(&t, t.f64 ? 1e-11 : 4e-4);
+    }
+}
+
+/* Sizes around vectors, tiles and blocks; around where lanes change from rows to columns. */
+static void odd_sizes(void) {
+  static const int64_t rows[] = {1, 4, 5, 7, 8, 9, 12, 13, 16, 17, 33, 255, 257, 511, 513, 1025};
+  static const char *const reds[] = {"Sum", "ArgMin"};
+  for (int r = 0; r < 16; r++)
+    for (int k = 0; k < 4; k++) {
+      int64_t cols = rows[r] > 16 ? 257 : 4097 + 15 * (r % 2);
+      test t = {.formula = "SqDist(x,y)*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .reduction = reds[k / 2], .axis = 1, .f64 = k % 2,
+                .m = rows[r], .n = cols};
+      both(&t, t.f64 ? 1e-12 : 1e-5);
+    }
+}
+
+/* Over both indices, many blocks share a state: of whichever index stands for rows. */
+static void many_blocks_share_states(void) {
+  static const char *const reds[] = {"Sum", "Max", "LogSumExp", "Var"};
+  for (int k = 0; k < 4; k++)
+    for (int f = 0; f < 4; f++) {
+      test t = {.formula = "x*y", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .reduction = reds[k], .axis = 2, .f64 = f % 2, .lo = 0.1, .hi = 1};
+      t.m = f < 2 ? 300001 : 2, t.n = f < 2 ? 2 : 300001;
+      both(&t, t.f64 ? 1e-12 : 1e-6);
+    }
+}
+
+/* A program may be asked for few rows and for many in turn. */
+static void shapes_take_turns(void) {
+  test t = {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .axis = 1, .m = 40, .n = 5000};
+  gr_error err = {0};
+  gr_program *p;
+  gr_array args[4];
+  check(make(&t, &p, &err) == GR_OK, "%s", err.message);
+  make_args(p, &t, args);
+  gr_options o = options(GR_CPU, 2);
+  result all = run_on(p, args, &o, NULL);
+  for (int64_t m = 1; m < 40; m += m < 12 ? 1 : 9) {
+    gr_array some[4];
+    memcpy(some, args, sizeof some);
+    some[0].rows = m;
+    result few = run_on(p, some, &o, NULL);
+    double most = 0;
+    for (int64_t r = 0; r < m; r++) most = fmax(most, fabs(few.v[0][r] - all.v[0][r]));
+    check(most < 1e-2, "%d rows differ by %g from the same rows among others", (int)m, most);
+    free_result(&few);
+  }
+  free_result(&all);
+  free_args(p, args);
+  gr_program_free(p);
+}
+
+/* ---- accuracy ---- */
+
+/* The error of a sum of n terms in single precision: bounded by that of a tile, whatever n is. */
+static void sums_stay_accurate(void) {
+  static const struct {
+    const char *scheme;
+    double most; /* relative error */
+  } schemes[] = {{"block_sum", 1e-6}, {"kahan_scheme", 2e-7}, {"direct_sum", 1e-3}};
+  static const int64_t rows[] = {1, 3, 64};
+  for (int s = 0; s < 3; s++)
+    for (int k = 0; k < 3; k++) {
+      int64_t n = k == 0 ? 10000000 : 1000000;
+      test t = {.formula = "x*y", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .axis = 1, .m = rows[k], .n = n, .lo = 0.1, .hi = 1, .scheme = schemes[s].scheme};
+      gr_error err = {0};
+      gr_program *p;
+      gr_array args[2];
+      check(make(&t, &p, &err) == GR_OK, "%s", err.message);
+      make_args(p, &t, args);
+      double exact = 0, most = 0, lost = 0; /* Kahan's sum in double */
+      for (int64_t j = 0; j < n; j++) {
+        volatile double y = args[1].data[j] - lost, sum = exact + y;
+        lost = (sum - exact) - y;
+        exact = sum;
+      }
+      gr_options o = options(GR_CPU, 2);
+      result r = run_on(p, args, &o, NULL);
+      for (int64_t m = 0; m < t.m; m++) most = fmax(most, fabs(r.v[0][m] / (args[0].data[m] * exact) - 1));
+      check(most < schemes[s].most, "%s, %d terms, %d rows: relative error %g", t.scheme, (int)n, (int)t.m, most);
+      free_result(&r);
+      free_args(p, args);
+      gr_program_free(p);
+    }
+}
+
+/* ---- memory ---- */
+
+static long peak_kb(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return u.ru_maxrss;
+}
+
+/* What a run needs beyond its arguments.  (The peak of a process only rises: earlier cases hide what later ones share with them.) */
+static void memory_is_bounded(void) {
+  static const struct {
+    const char *formula, *x, *y, *b, *reduction;
+    int k;
+    int64_t m, n;
+    int axis, threads;
+  } cases[] = {{"SqDist(x,y)", "x=Vi(3)", "y=Vj(3)", "b=Vj(1)", "KMin_ArgKMin", 10, 1, 1000000, 1, 2},
+               {"-SqDist(x,y)", "x=Vi(3)", "y=Vj(3)", "b=Vj(1)", "LogSumExp", 0, 2, 1000000, 1, 16},
+               {"Exp(-SqDist(x,y))*b", "x=Vi(3)", "y=Vj(3)", "b=Vj(64)", "Sum", 0, 2, 200000, 1, 2},
+               {"Exp(-SqDist(x,y))*b", "x=Vi(3)", "y=Vj(3)", "b=Vj(512)", "Sum", 0, 512, 20000, 1, 4},
+               {"SqDist(x,y)", "x=Vi(3)", "y=Vj(3)", "b=Vj(1)", "KMin_ArgKMin", 1000, 300, 100000, 1, 2},
+               {"Exp(-SqDist(x,y))*b", "x=Vi(3)", "y=Vj(3)", "b=Vj(512)", "Sum", 0, 300000, 30, 2, 2}};
+  if (peak_kb() <= 0) return;
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    test t = {.formula = cases[c].formula, .aliases = {cases[c].x, cases[c].y, cases[c].b}, .reduction = cases[c].reduction,
+              .axis = cases[c].axis, .k = cases[c].k, .m = cases[c].m, .n = cases[c].n};
+    gr_error err = {0};
+    gr_program *p;
+    gr_array args[4];
+    if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) continue;
+    make_args(p, &t, args);
+    gr_options o = options(GR_CPU, cases[c].threads);
+    long before = peak_kb();
+    result r = run_on(p, args, &o, NULL);
+    check(peak_kb() - before < 48 << 10, "%s: took %ld KB", describe(&t), peak_kb() - before);
+    free_result(&r);
+    free_args(p, args);
+    gr_program_free(p);
+  }
+}
+
+int main(void) {
+  few_rows_are_what_many_are();
+  odd_sizes();
+  many_blocks_share_states();
+  shapes_take_turns();
+  every_reduction_shares_its_work();
+  sums_stay_accurate();
+  memory_is_bounded();
+  return report();
+}
