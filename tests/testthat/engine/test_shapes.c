@@ -135,6 +135,26 @@ static void many_blocks_share_states(void) {
     }
 }
 
+/* Both ways of computing share the groups: so against what can be counted. */
+static void every_pair_counts_once(void) {
+  static const int64_t sizes[][2] = {{300001, 2}, {2, 300001}, {1, 100000}, {513, 700}, {1000, 1000}};
+  for (int s = 0; s < 5; s++)
+    for (int backend = GR_CPU; backend <= GR_INTERPRETER; backend++) {
+      test t = {.formula = "1+0*x*y", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .axis = 2, .f64 = true, .m = sizes[s][0], .n = sizes[s][1]};
+      gr_error err = {0};
+      gr_program *p;
+      gr_array args[2];
+      if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) return;
+      make_args(p, &t, args);
+      gr_options o = options((gr_backend)backend, 2);
+      result r = run_on(p, args, &o, NULL);
+      check(r.v[0][0] == (double)(t.m * t.n), "%s: %g pairs", describe(&t), r.v[0][0]);
+      free_result(&r);
+      free_args(p, args);
+      gr_program_free(p);
+    }
+}
+
 /* A program may be asked for few rows and for many in turn. */
 static void shapes_take_turns(void) {
   test t = {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .axis = 1, .m = 40, .n = 5000};
@@ -238,6 +258,7 @@ int main(void) {
   few_rows_are_what_many_are();
   odd_sizes();
   many_blocks_share_states();
+  every_pair_counts_once();
   shapes_take_turns();
   every_reduction_shares_its_work();
   sums_stay_accurate();
