@@ -428,6 +428,15 @@ void gr_open(gr_emitter *e, const char *fmt, ...) GR_PRINTF(2, 3); /* a line, th
 void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fills the node's storage */
 
+void gr_emit_level(gr_emitter *e); /* computes all nodes of the current level, in order */
+void gr_each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int arg)); /* calls `line` for each variable of it */
+const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k); /* component k of a node of a lower level */
+const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
+const char *gr_of_row(const gr_emitter *e);    /* where a vector of rows begins there */
+void gr_emit_pairs(gr_emitter *e);             /* emit_pairs.c */
+void gr_emit_prelude(gr_emitter *e);           /* emit_text.c: the groups of prelude.h that the kernel needs */
+void gr_emit_support(gr_emitter *e, const char *text); /* the functions that `text` calls */
+
 /* emit_red.c, emit_select.c: the reduction inside a tile, for the lanes of one vector of rows */
 typedef struct gr_red_emitter {
   void (*support)(gr_emitter *);    /* functions of the file */
@@ -452,7 +461,6 @@ typedef struct gr_wide {
   int n, to, apart;
 } gr_wide;
 gr_wide gr_emit_red_wide(gr_emitter *e);
-const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);
 
