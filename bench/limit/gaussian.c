@@ -11,57 +11,12 @@
  * limit() times itself, packing included, but not what .C() copies; it checks nothing. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#ifndef WIDTH
-#if defined(__AVX512F__)
-#define WIDTH 64
-#elif defined(__AVX__)
-#define WIDTH 32
-#else
-#define WIDTH 16
-#endif
-#endif
+#include "limit.h"
 
-#if F64
-typedef double T;
-typedef long long TI;
-#define SHIFT 52
-#define NEAR 0x1.8p52
-#define LOWEST -1021.0
-#else
-typedef float T;
-typedef int TI;
-#define SHIFT 23
-#define NEAR 0x1.8p23f
-#define LOWEST -125.0f
-#endif
-#define L (WIDTH / (int)sizeof(T))
 #ifndef BLOCK
 #define BLOCK (256 / CV * CV) /* columns: packed, they stay in the caches */
 #endif
-#define ROWS (RV * L)
-
-typedef T V __attribute__((vector_size(WIDTH), may_alias));
-typedef TI VI __attribute__((vector_size(WIDTH), may_alias));
-
-static inline V set(T a) { return a - (V){0}; }
-
-/* The larger of two; gcc sees max in none of GNU C's own words. */
-static inline V larger(V a, V b) {
-#if WIDTH == 64 && defined(__AVX512F__) && F64
-  return __builtin_ia32_maxpd512_mask(a, b, b, -1, 4);
-#elif WIDTH == 64 && defined(__AVX512F__)
-  return __builtin_ia32_maxps512_mask(a, b, b, -1, 4);
-#elif WIDTH == 32 && defined(__AVX__) && F64
-  return __builtin_ia32_maxpd256(a, b);
-#elif WIDTH == 32 && defined(__AVX__)
-  return __builtin_ia32_maxps256(a, b);
-#else
-  VI m = a > b;
-  return (V)(((VI)a & m) | ((VI)b & ~m));
-#endif
-}
 
 /* 2^z for z <= 0; below LOWEST it is 2^LOWEST, which no sum notices.  Taylor's polynomial in f in [-1/2, 1/2], to 2e-8
  * (degree 6; 1e-16 with degree 12 in double), in Estrin's form: fewer steps that wait for one another. */
@@ -82,12 +37,6 @@ static inline V exp2v(V z) {
   return (V)((VI)p + ((VI)t << SHIFT));
 }
 
-/* ROWS rows of x, component by component; the last row is repeated. */
-static void pack_rows(const double *x, int m, int i0, T *to) {
-  for (int d = 0; d < D; d++)
-    for (int l = 0; l < ROWS; l++) to[d * ROWS + l] = (T)x[(size_t)d * m + (i0 + l < m ? i0 + l : m - 1)];
-}
-
 /* nc columns in groups of CV: D components, then b; zero weights fill the last group. */
 static void pack_columns(const double *y, const double *b, int n, int j0, int nc, T *to) {
   for (int c = 0; c < nc; c += CV, to += (D + 1) * CV)
@@ -100,19 +49,7 @@ static void pack_columns(const double *y, const double *b, int n, int j0, int nc
 
 static inline void tile(const V *x, const T *y, V scale, V sum[RV]) {
   V s[RV][CV];
-#pragma GCC unroll 64
-  for (int k = 0; k < RV * CV; k++) s[k / CV][k % CV] = set(0);
-#if D <= 16
-#pragma GCC unroll 16
-#endif
-  for (int d = 0; d < D; d++)
-#pragma GCC unroll 16
-    for (int q = 0; q < CV; q++)
-#pragma GCC unroll 16
-      for (int r = 0; r < RV; r++) {
-        V e = x[d * RV + r] - y[d * CV + q];
-        s[r][q] += e * e;
-      }
+  squares(x, y, s);
 #pragma GCC unroll 64
   for (int k = 0; k < RV * CV; k++) sum[k / CV] += exp2v(scale * s[k / CV][k % CV]) * y[D * CV + k % CV];
 }
@@ -122,12 +59,6 @@ static void block(const T *rows, const T *columns, int nc, T c, double *out, int
   for (int r = 0; r < RV; r++) sum[r] = set(0);
   for (int j = 0; j < nc; j += CV) tile((const V *)rows, columns + (size_t)j * (D + 1), scale, sum);
   for (int l = 0; l < m; l++) out[l] += sum[l / L][l % L];
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* For .C(): x is m by D, y is n by D (by columns), out has m numbers. */

@@ -11,56 +11,19 @@
  * limit() times itself, packing included, but not what .C() copies; it checks nothing. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#ifndef WIDTH
-#if defined(__AVX512F__)
-#define WIDTH 64
-#elif defined(__AVX__)
-#define WIDTH 32
-#else
-#define WIDTH 16
-#endif
-#endif
+#include "limit.h"
 
-#if F64
-typedef double T;
-typedef long long TI;
-#define TYPED(name, end) name##d##end
-#else
-typedef float T;
-typedef int TI;
-#define TYPED(name, end) name##s##end
-#endif
-#define L (WIDTH / (int)sizeof(T))
 #ifndef BLOCK
 #define BLOCK (1024 / CV * CV) /* columns: packed, they stay in the caches */
 #endif
-#define ROWS (RV * L)
-
-typedef T V __attribute__((vector_size(WIDTH), may_alias));
-typedef TI VI __attribute__((vector_size(WIDTH), may_alias));
-
-static inline V set(T a) { return a - (V){0}; }
-
-/* The smaller of two; gcc sees min in none of GNU C's own words. */
-static inline V smaller(V a, V b) {
-#if WIDTH == 64 && defined(__AVX512F__)
-  return TYPED(__builtin_ia32_minp, 512_mask)(a, b, b, -1, 4);
-#elif WIDTH == 32 && defined(__AVX__)
-  return TYPED(__builtin_ia32_minp, 256)(a, b);
-#else
-  VI m = a < b;
-  return (V)(((VI)a & m) | ((VI)b & ~m));
-#endif
-}
 
 /* The lanes where a < b, lane 0 the lowest bit. */
 static inline unsigned below(V a, V b) {
 #if WIDTH == 64 && defined(__AVX512F__)
-  return TYPED(__builtin_ia32_cmpp, 512_mask)(a, b, 17, -1, 4);
+  return BUILTIN(cmp, 512_mask)(a, b, 17, -1, 4);
 #elif WIDTH == 32 && defined(__AVX__)
-  return (unsigned)TYPED(__builtin_ia32_movmskp, 256)((V)(a < b));
+  return (unsigned)BUILTIN(movmsk, 256)((V)(a < b));
 #else
   VI m = a < b;
   unsigned bits = 0;
@@ -74,12 +37,6 @@ typedef struct list {
   T v[K];
   int at[K];
 } list;
-
-/* ROWS rows of x, component by component; the last row is repeated. */
-static void pack_rows(const double *x, int m, int i0, T *to) {
-  for (int d = 0; d < D; d++)
-    for (int l = 0; l < ROWS; l++) to[d * ROWS + l] = (T)x[(size_t)d * m + (i0 + l < m ? i0 + l : m - 1)];
-}
 
 /* nc columns in groups of CV; the last is infinitely far where it is not full. */
 static void pack_columns(const double *y, int n, int j0, int nc, T *to) {
@@ -117,19 +74,7 @@ static void block(const V *x, const T *columns, int nc, list *lists, int j) {
   for (int c = 0; c < nc; c += CV) {
     const T *y = columns + (size_t)c * D;
     V s[RV][CV];
-#pragma GCC unroll 64
-    for (int k = 0; k < RV * CV; k++) s[k / CV][k % CV] = set(0);
-#if D <= 16
-#pragma GCC unroll 16
-#endif
-    for (int d = 0; d < D; d++)
-#pragma GCC unroll 16
-      for (int q = 0; q < CV; q++)
-#pragma GCC unroll 16
-        for (int r = 0; r < RV; r++) {
-          V e = x[d * RV + r] - y[d * CV + q];
-          s[r][q] += e * e;
-        }
+    squares(x, y, s);
 #pragma GCC unroll 16
     for (int r = 0; r < RV; r++) {
       V least = s[r][0];
@@ -138,12 +83,6 @@ static void block(const V *x, const T *columns, int nc, list *lists, int j) {
       if (below(least, worst[r])) take(s[r], &worst[r], lists + r * L, j + c);
     }
   }
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* For .C(): x is m by D, y is n by D (by columns), out has m by K numbers, which count from 1. */

@@ -11,7 +11,6 @@
  * limit() is called through .C(), times itself and checks nothing: only what finite arguments of moderate size need. */
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define LAPLACE 1
 #define MULTIQUADRIC 2
@@ -22,52 +21,14 @@
 #ifndef CV
 #define CV 4
 #endif
-#if F64
-typedef double T;
-typedef long long TI;
-#define SHIFT 52
-#define NEAR 0x1.8p52
-#define LOWEST -1021.0
-#define K(f32, f64) f64
-#else
-typedef float T;
-typedef int TI;
-#define SHIFT 23
-#define NEAR 0x1.8p23f
-#define LOWEST -125.0f
-#define K(f32, f64) f32
-#endif
-#ifdef __AVX512F__
-#define WIDTH 64
-#elif defined(__AVX__)
-#define WIDTH 32
-#else
-#define WIDTH 16
-#endif
-#define L (WIDTH / (int)sizeof(T))
+#define K PICK
+#include "limit.h"
+
 enum { BLOCK = 256 / CV * CV, SUMS = KERNEL == GRADIENT ? D : 1 };
-
-typedef T V __attribute__((vector_size(WIDTH), may_alias));
-typedef TI VI __attribute__((vector_size(WIDTH), may_alias));
-
-static inline V set(T a) { return a - (V){0}; }
-
-#define BUILTIN3(a, b, c) __builtin_ia32_##a##b##c
-#define BUILTIN(a, b, c) BUILTIN3(a, b, c)
-static inline V larger(V a, V b) {
-#if WIDTH == 64
-  return BUILTIN(max, K(ps, pd), 512_mask)(a, b, b, -1, 4);
-#elif WIDTH == 32
-  return BUILTIN(max, K(ps, pd), 256)(a, b);
-#else
-  VI m = a > b;
-  return (V)(((VI)a & m) | ((VI)b & ~m));
-#endif
-}
 
 static inline int any(VI m) {
 #if WIDTH == 32
-  return BUILTIN(movmsk, K(ps, pd), 256)((V)m) != 0;
+  return BUILTIN(movmsk, 256)((V)m) != 0;
 #else
   TI one = 0;
   for (int l = 0; l < L; l++) one |= m[l];
@@ -77,9 +38,9 @@ static inline int any(VI m) {
 
 static inline V root(V a) {
 #if WIDTH == 64
-  return BUILTIN(sqrt, K(ps, pd), 512_mask)(a, a, -1, 4);
+  return BUILTIN(sqrt, 512_mask)(a, a, -1, 4);
 #elif WIDTH == 32
-  return BUILTIN(sqrt, K(ps, pd), 256)(a);
+  return BUILTIN(sqrt, 256)(a);
 #else
   for (int l = 0; l < L; l++) a[l] = K(sqrtf, sqrt)(a[l]);
   return a;
@@ -186,12 +147,6 @@ static void pack_columns(const double *y, const double *b, int n, int j0, int nc
       for (int d = 0; d < D; d++) to[d * CV + q] = c + q < nc || KERNEL != LOGSUMEXP ? (T)y[(size_t)d * n + j] : (T)1e10;
       to[D * CV + q] = c + q < nc ? (T)b[j] : 0;
     }
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* For .C(): x is m by D, y is n by D (by columns), out is m by SUMS. */

@@ -185,7 +185,7 @@ static bool leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too) {
   return true;
 }
 
-/* Pair-level scalars that the accumulation loop reads are kept for each column of the group. */
+/* Pair-level scalars that the loop over wide sums reads are kept for each column of the tile. */
 static void save_leaves(gr_plan *p, gr_ref r) {
   r = behind_views(p, r);
   p->place[r].staged = true; /* these sums run over columns, component by component */
