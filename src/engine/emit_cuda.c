@@ -155,7 +155,7 @@ static const char *const begin_pairs[] = {
     "const int64 from = c0 + blockIdx.y * part, to = c1 - from < part ? c1 : from + part;",
     "double *const mine = state + ((int64)y * gridDim.y + blockIdx.y) * NSTATE * ld_state;",
     "VD own[NSTATE];",
-    "if (first || y) {",
+    "if (anew || y) {",
     "  double start[NSTATE];",
     "  gr_state_init(&reduction, start, 1);",
     "  for (int e = 0; e < NSTATE; e++) own[e] = vd_set(start[e]);",
@@ -172,9 +172,9 @@ static void emit_pairs(gr_emitter *e) {
   e->at = LEVEL_PAIR;
   reduction(e)->support(e);
   gr_line(&e->out, "/* Rows 0 ... nr of R against columns c0 ... c1, in parts. */");
-  gr_line(&e->out, "extern \"C\" __global__ void __launch_bounds__(THREADS)");
+  gr_line(&e->out, "extern \"C\" __global__ void __launch_bounds__(THREADS, 2)");
   gr_line(&e->out, "gr_pairs(const gr_source *arg, const T *__restrict__ P, const T *__restrict__ R, int64 ld_r, const T *__restrict__ C, int64 ld_c,");
-  gr_open(e, "         int64 c_base, double *state, int64 ld_state, int64 r0, int64 nr, int64 c0, int64 c1, int64 part, int tx, int first)");
+  gr_open(e, "         int64 c_base, double *state, int64 ld_state, int64 r0, int64 nr, int64 c0, int64 c1, int64 part, int tx, int anew)");
   lines(e, begin_pairs);
   gr_declare_locals(e, LEVEL_PARAM);
   gr_declare_locals(e, LEVEL_ROW);
