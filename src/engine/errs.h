@@ -50,5 +50,5 @@
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld")                                   \
   ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld and %lld rows")              \
   ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld")                                          \
-  ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c")                                    \
+  ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c, cuda")                                    \
   ERR(Internal, GR_INTERNAL, "internal error in genred: %s")
