@@ -89,7 +89,7 @@ typedef struct gr_result_info {
 
 gr_result_info gr_program_result(const gr_program *p);
 
-/* Stages: "tokens", "ast", "dag", "plan", "c".  *text is malloc'ed, NUL-terminated. */
+/* Stages: "tokens", "ast", "dag", "plan", "c", "cuda".  *text is malloc'ed, NUL-terminated. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err);
 
 /* ---- running it --------------------------------------------------------------------------------------------- */

@@ -50,7 +50,7 @@
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld")                                   \
   ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld and %lld rows")              \
   ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld")                                          \
-  ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c")                                    \
+  ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c, cuda")                              \
   ERR(NoGPU, GR_CUDA, "no GPU can be used: this build reaches none")                                                    \
   ERR(DeviceId, GR_CUDA, "there is no GPU with device_id %d: %d GPU%s found, numbered from 0")                           \
   ERR(DeviceTwice, GR_ARGUMENT, "device_id names GPU %d twice")                                                          \

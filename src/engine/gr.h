@@ -16,6 +16,7 @@
 #include "errs.h"
 #include "ops.h"
 #include "reds.h"
+#include "state.h"
 
 #if defined(__GNUC__)
 #define GR_PRINTF(f, a) __attribute__((format(printf, f, a)))
@@ -288,8 +289,6 @@ typedef enum gr_red {
       RED_COUNT
 } gr_red;
 
-typedef enum gr_family { FAM_Total, FAM_Extremum, FAM_Top, FAM_ExpSum, FAM_Product, FAM_Moments, FAM_COUNT } gr_family;
-typedef enum gr_results { RES_V, RES_X, RES_VX, RES_R, RES_L, RES_Q, RES_M, RES_B, RES_S } gr_results;
 typedef enum gr_need { NEED_N, NEED_O, NEED_Y } gr_need;
 
 typedef struct gr_redinfo {
@@ -305,24 +304,6 @@ typedef struct gr_redinfo {
 extern const gr_redinfo gr_reds[RED_COUNT];
 int gr_red_find(const char *name);
 const char *const *gr_red_names(int *n); /* with the synonyms */
-
-/* A reduction with its sizes.  State entry e of a row is state[e * ld]. */
-typedef struct gr_reduction {
-  gr_red red;
-  gr_family family;
-  int direction;
-  gr_results results;
-  int dim;     /* of the formula */
-  int k;       /* K, or 1 */
-  int nweight; /* ExpSum: components of s (1 without weight; 1 + dim of the weight for SumSoftMaxWeight) */
-  bool lead;       /* ExpSum: s[0] has weight 1 */
-  bool has_weight; /* ExpSum: there is a weight formula */
-  bool index;      /* Extremum: indices are kept too */
-  bool kahan;      /* Total: compensations are kept too */
-  int nstate;  /* doubles of state per row */
-  int nout;    /* results */
-  int out_dim; /* D of each result */
-} gr_reduction;
 
 void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int k, bool kahan);
 void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows);
@@ -380,6 +361,10 @@ typedef struct gr_plan {
   int rows_at_once, cols_at_once; /* the register tile of contractions and wide sums: vectors of rows, columns; 1 x 1 without these */
   bool by_columns; /* lanes run over columns, for few rows; each lane then has a state of its own */
   bool late;  /* components of a wide sum, or the weights of exponentials, are computed by a loop of their own after the tile */
+  bool cuda;     /* for a GPU: a lane is a row of a thread; the fields below */
+  int lanes;     /* rows of a thread */
+  int record;    /* numbers from one staged column to the next; 0: columns are read from memory, prepared */
+  bool reread;   /* ExpSum: the weights can be computed again after the exponentials */
   double cost; /* of a pair, in multiplications */
 } gr_plan;
 
@@ -390,6 +375,7 @@ enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD =
 
 gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
+gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* the same for a GPU */
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
 int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs, but for those of a tile */
 bool gr_selects(const gr_plan *p); /* the reduction keeps indices: a span of columns is compared with what is kept at once */
@@ -430,11 +416,14 @@ void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fills the node's storage */
 
 void gr_emit_level(gr_emitter *e); /* computes all nodes of the current level, in order */
+void gr_compute_and_keep(gr_emitter *e); /* the same, and keeps what deeper levels read */
+void gr_emit_title(gr_emitter *e, const char *title);
 void gr_each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int arg)); /* calls `line` for each variable of it */
 const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k); /* component k of a node of a lower level */
 const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
 const char *gr_of_row(const gr_emitter *e);    /* where a vector of rows begins there */
 void gr_emit_pairs(gr_emitter *e);             /* emit_pairs.c */
+void gr_declare_locals(gr_emitter *e, gr_level level);
 void gr_emit_prelude(gr_emitter *e);           /* emit_text.c: the groups of prelude.h that the kernel needs */
 void gr_emit_support(gr_emitter *e, const char *text); /* the functions that `text` calls */
 
@@ -472,6 +461,27 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);
 typedef void gr_kernel_fn(const double *const *arg, const int64_t *ld, double *state, int64_t ld_state, int64_t r0,
                           int64_t r1, int64_t c0, int64_t c1, void *scratch);
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows); /* rows a multiple of 16 */
+
+/* ---- emit_cuda.c, emit_cuda_red.c: plan to CUDA C++ --------------------------------------------------------------------- */
+
+/* What stands in front of every such text: state.h, prelude_cuda.h. */
+extern const char *const gr_prelude_cuda[]; /* NULL-terminated */
+
+/* How the kernels of a text are launched; emit_cuda.c says what they take. */
+typedef struct gr_cuda_layout {
+  int threads;            /* of a block of gr_pairs */
+  int lanes;              /* rows of a thread */
+  int tx_least, tx_most;  /* threads of a block that lie along rows: powers of 2 */
+  size_t shared;          /* bytes of dynamic shared memory of gr_pairs */
+  int nparam, nrow, ncol; /* numbers in P; components in R and C (0: no such buffer) */
+  int tile;               /* columns staged together: parts are multiples */
+} gr_cuda_layout;
+
+enum { GR_CUDA_THREADS = 128 };
+
+gr_cuda_layout gr_cuda_layout_of(const gr_plan *p); /* of a plan by gr_plan_cuda */
+char *gr_emit_cuda(gr_ctx *c, const gr_plan *p, const char *title);
+extern const gr_red_emitter gr_emit_cuda_extremum, gr_emit_cuda_top, gr_emit_cuda_expsum; /* emit_cuda_red.c */
 
 /* ---- interp.c, interp_loops.c: the definition of the language ------------------------------------------------------ */
 
@@ -539,21 +549,6 @@ void gr_cache_write(const char *dir, const char *key, const char *tail, const ch
 /* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err);
 
-/* ---- emit_cuda.c: plan to CUDA C++ ---------------------------------------------------------------------------------------------------- */
-
-/* How the kernels of a plan's text are launched (the kernels themselves are described in emit_cuda.c). */
-typedef struct gr_cuda_layout {
-  int threads;            /* of a block of gr_pairs */
-  int lanes;              /* rows of a thread */
-  int tx_least, tx_most;  /* threads of a block that lie along rows: powers of 2 */
-  size_t shared;          /* dynamic shared memory of gr_pairs, bytes */
-  int nparam, nrow, ncol; /* numbers in P; components in R and C (0: no such buffer) */
-  int tile;               /* columns staged together: parts should be multiples */
-} gr_cuda_layout;
-
-gr_cuda_layout gr_cuda_layout_of(const gr_plan *p);
-gr_class gr_program_cuda(gr_program *p, const char **text, gr_error *err); /* the text; lives as long as the program */
-
 /* ---- device.c: the seam to a GPU backend -------------------------------------------------------------------------------------------------- */
 
 /* One call of a program, its arguments checked. */
@@ -586,10 +581,10 @@ struct gr_program {
   gr_args args;
   gr_ast *ast, *ast2; /* ast2: NULL without a weight */
   gr_dag *dag;
-  gr_plan *plan, *few; /* few: by columns */
+  gr_plan *plan, *few, *cuda; /* few: by columns; cuda: made at the first need */
+  const char *cuda_text;
   const char *note;
   gr_kernel_fn *kernel[2]; /* of plan and of few, found at the first need */
-  const char *cuda;        /* the text for GPUs, made at the first need */
   struct {
     uint64_t life; /* of the device's context: what it loaded is gone when it ends */
     void *kernels;
@@ -598,5 +593,7 @@ struct gr_program {
 
 /* The text of the kernel for many or for few rows; lives as long as the program. */
 gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err);
+/* The text of the kernels for a GPU, and how they are launched; lives as long as the program. */
+gr_class gr_program_cuda(gr_program *p, const char **text, gr_cuda_layout *layout, gr_error *err);
 
 #endif

@@ -342,6 +342,75 @@ gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p) {
   return few;
 }
 
+/* ---- for a GPU: a lane is a row of a thread, columns are staged in shared memory, arrays are a thread's own ---- */
+
+enum { CUDA_STAGE = 16 * 1024, CUDA_TILE = 512, CUDA_TILE_LEAST = 32 };
+
+/* Numbers of a thread's registers that one row takes. */
+static int row_registers(const gr_plan *p) {
+  int n = p->red.nstate + gr_accumulators(p);
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    const gr_place *pl = &p->place[r];
+    bool held = pl->level == LEVEL_ROW ? pl->read && node(p, r)->dim <= GR_UNROLL : pl->level == LEVEL_PAIR && !pl->inlined;
+    if (pl->live && held) n += node(p, r)->dim;
+  }
+  return n * (p->f64 ? 2 : 1);
+}
+
+/* Rows of a thread: each staged column is read once for all of them. */
+static int cuda_lanes(const gr_plan *p) {
+  int n = row_registers(p);
+  return n <= 16 ? 4 : n <= 40 ? 2 : 1;
+}
+
+/* Columns lie in shared memory one after the other, so that vectors of four are loaded; an odd number of these, so that threads that
+ * read different columns do so in different banks. */
+static int cuda_record(const gr_plan *p) {
+  int n = p->nstage, vector = p->f64 ? 2 : 4;
+  if (n <= vector / 2) return n;
+  n = (n + vector - 1) / vector;
+  return (n > 2 ? n | 1 : n) * vector;
+}
+
+/* Columns that depend on themselves only are computed by a kernel before the pairs; where they are too wide to be staged, the pairs read
+ * those, and the variables too, from memory. */
+static void place_columns(gr_plan *p) {
+  int bytes = p->f64 ? 8 : 4;
+  for (int staged = 1; staged >= 0; staged--) {
+    for (gr_ref r = 0; r < p->dag->n; r++) {
+      gr_place *pl = &p->place[r];
+      bool read = pl->live && pl->level == LEVEL_COL && (pl->read || pl->buffer >= 0);
+      pl->staged = staged;
+      pl->packed = read && !is_free(node(p, r)) && (!staged || node(p, r)->op != OP_Var) ? 0 : -1;
+    }
+    place_buffers(p);
+    p->record = staged ? cuda_record(p) : 0;
+    p->tile = staged && p->record ? CUDA_STAGE / bytes / p->record / CUDA_TILE_LEAST * CUDA_TILE_LEAST : CUDA_TILE;
+    if (p->tile > CUDA_TILE) p->tile = CUDA_TILE;
+    if (p->tile) return;
+  }
+}
+
+gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p) {
+  gr_plan *q = gr_alloc(c->arena, sizeof *q);
+  *q = *p;
+  q->place = gr_alloc(c->arena, (size_t)p->dag->n * sizeof *q->place);
+  memcpy(q->place, p->place, (size_t)p->dag->n * sizeof *q->place);
+  q->cuda = true;
+  q->late = false;
+  q->reread = p->weight >= 0 && leaves_fit(p, p->weight, false);
+  q->rows_at_once = q->cols_at_once = 1;
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    gr_place *pl = &q->place[r];
+    pl->contract = pl->saved = pl->direct = false;
+    pl->work = pl->slot = -1;
+  }
+  q->red_work = -1, q->kept = 0, q->nwork = 0;
+  place_columns(q);
+  q->lanes = cuda_lanes(q);
+  return q;
+}
+
 /* ---- printing ---- */
 
 static void print_level(gr_str *b, const gr_plan *p, gr_level level) {

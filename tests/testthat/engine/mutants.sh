@@ -10,6 +10,7 @@ failed=0
 
 # Only ops.c holds the rules; the rest of the engine is compiled once.
 sed -f "$src/prelude.sed" "$src/prelude.h" >"$work/prelude_text.h"
+sed -f "$src/prelude.sed" "$src/state.h" "$src/prelude_cuda.h" >"$work/cuda_text.h"
 cp "$src"/*.[ch] "$here/check.h" "$here/test_derivatives.c" "$work"
 cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }
