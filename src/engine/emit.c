@@ -105,6 +105,7 @@ static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, gr_idx k) {
 
 /* Variables come from the arguments where a level is computed, from buffers where pairs are. */
 static const char *from_buffer_cuda(gr_emitter *e, gr_ref r, gr_idx k) {
+  if (e->tile) return gr_stream_value(e, r, k);
   const gr_place *pl = &e->p->place[r];
   gr_arena *a = e->c->arena;
   const char *of = gr_idx_text(e, k);
@@ -164,6 +165,7 @@ static bool is_call(const char *s) {
 }
 
 static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {
+  if (e->tile) return gr_stream_value(e, r, k);
   const gr_place *pl = &e->p->place[r];
   const char *name = gr_node_name(e, r);
   if (node(e, r)->dim > 1) return gr_format(e->c->arena, "%s[%s]", name, gr_idx_text(e, k));
@@ -199,7 +201,7 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   return from_storage(e, r, k);
 }
 
-const char *gr_at_column(const gr_emitter *e) { return e->p->by_columns ? "c / GR_L" : "c"; }
+const char *gr_at_column(const gr_emitter *e) { return e->p->cuda ? "c * THREADS + x" : e->p->by_columns ? "c / GR_L" : "c"; }
 
 /* Where the second vector of rows begins in what is kept for each column of a tile. */
 const char *gr_of_row(const gr_emitter *e) { return e->p->rows_at_once > 1 ? "v * TILE + " : ""; }

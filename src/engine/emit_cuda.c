@@ -29,7 +29,7 @@ static void load_param(gr_emitter *e, gr_ref r, int arg) {
 static void emit_params(gr_emitter *e) {
   e->at = LEVEL_PARAM;
   gr_line(&e->out, "/* Parameters, and what depends on them only. */");
-  gr_open(e, "GR_KERNEL gr_params(const gr_source *arg, T *P)");
+  gr_open(e, "extern \"C\" __global__ void gr_params(const gr_source *arg, T *P)");
   gr_each_variable(e, load_param);
   gr_line(&e->out, "__syncthreads();");
   gr_line(&e->out, "if (threadIdx.x > 0) return;");
@@ -40,7 +40,7 @@ static void emit_params(gr_emitter *e) {
 /* Rows or columns base ... base + n, GR_L of them for each thread. */
 static void emit_prepare(gr_emitter *e, gr_level level, const char *name, const char *into) {
   e->at = level;
-  gr_open(e, "GR_KERNEL %s(const gr_source *arg, const T *P, T *%s, int64 ld, int64 base, int64 n)", name, into);
+  gr_open(e, "extern \"C\" __global__ void %s(const gr_source *arg, const T *P, T *%s, int64 ld, int64 base, int64 n)", name, into);
   gr_line(&e->out, "const int64 block = (int64)blockDim.x * GR_L;");
   gr_open(e, "for (int64 b = blockIdx.x * block; b < n; b += gridDim.x * block)");
   gr_line(&e->out, "const gr_lanes at = {b + threadIdx.x, n - 1, (int)blockDim.x};");
@@ -73,13 +73,13 @@ static void stage_node(gr_emitter *e, gr_ref r) {
 }
 
 static void stage_columns(gr_emitter *e) {
-  if (!e->p->record) return;
-  gr_line(&e->out, "__syncthreads();");
+  if (e->p->record) gr_line(&e->out, "__syncthreads();");
   for (gr_ref r = 0; r < e->p->dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
-    if (pl->live && pl->level == LEVEL_COL && pl->buffer >= 0) stage_node(e, r);
+    if (pl->live && pl->level == LEVEL_COL && pl->staged && pl->buffer >= 0) stage_node(e, r);
   }
-  gr_line(&e->out, "__syncthreads();");
+  if (e->p->tiled) gr_emit_cuda_contractions(e);
+  if (e->p->record || e->p->tiled) gr_line(&e->out, "__syncthreads();");
 }
 
 static void emit_column(gr_emitter *e) {
@@ -107,7 +107,7 @@ static void emit_span(gr_emitter *e) {
 enum { UNROLL_COST = 120 }; /* of a pair: cheap ones wait for one another */
 
 static void emit_tile(gr_emitter *e) {
-  if (e->p->red.family == FAM_ExpSum) {
+  if (e->p->red.family == FAM_ExpSum && !e->p->late) {
     emit_span(e);
     return;
   }
@@ -127,17 +127,19 @@ static void emit_tiles(gr_emitter *e) {
   if (across) reduction(e)->begin(e);
   gr_open(e, "for (int64 b = from; b < to; b += TILE)");
   gr_line(&e->out, "const int nc = to - b < TILE ? (int)(to - b) : TILE;");
+  if (e->p->late) gr_line(&e->out, "const bool fold = (b - from) / TILE %% FOLD == FOLD - 1 || b + TILE >= to;");
+  if (e->p->tiled) gr_line(&e->out, "auto last_column = [=](int c) { return c < nc ? c : nc - 1; }; (void)last_column;");
   stage_columns(e);
   if (!across) reduction(e)->begin(e);
   emit_tile(e);
   if (!across) reduction(e)->end(e);
+  if (e->p->late) gr_emit_cuda_wide(e);
   gr_close(e);
   if (across) reduction(e)->end(e);
 }
 
 /* Threads along columns merge their states two by two, in memory. */
 static const char *const merge_threads[] = {
-    "for (int e = 0; e < NSTATE; e++) vd_put(mine + e * ld_state, at, own[e]);",
     "for (int h = ny / 2; h > 0; h /= 2) {",
     "  __syncthreads();",
     "  if (y >= h) continue;",
@@ -154,6 +156,21 @@ static const char *const begin_pairs[] = {
     "const gr_lanes at = {(int64)blockIdx.x * tx * GR_L + x, nr - 1, tx};",
     "const int64 from = c0 + blockIdx.y * part, to = c1 - from < part ? c1 : from + part;",
     "double *const mine = state + ((int64)y * gridDim.y + blockIdx.y) * NSTATE * ld_state;",
+    "const T *const Rv = R;", NULL};
+
+static const char *const begin_tiled[] = {
+    "extern __shared__ __align__(16) unsigned char shared[];",
+    "T *const S = (T *)shared; /* columns of a tile */",
+    "const int x = threadIdx.x, y = 0, ny = 1, rows8 = x % 16 * 4, columns8 = x / 16;",
+    "const int64 row0 = (int64)blockIdx.x * THREADS;",
+    "const gr_lanes at = {row0 + x, nr - 1, 1};",
+    "const int64 from = c0 + blockIdx.y * part, to = c1 - from < part ? c1 : from + part;",
+    "double *const mine = state + (int64)blockIdx.y * NSTATE * ld_state;",
+    "const T *const Rv = R;",
+    "auto block_row = [=](int r) { return row0 + r < at.last ? row0 + r : at.last; };",
+    "(void)rows8, (void)columns8, (void)block_row;", NULL};
+
+static const char *const begin_own[] = {
     "VD own[NSTATE];",
     "if (anew || y) {",
     "  double start[NSTATE];",
@@ -161,8 +178,19 @@ static const char *const begin_pairs[] = {
     "  for (int e = 0; e < NSTATE; e++) own[e] = vd_set(start[e]);",
     "} else {",
     "  for (int e = 0; e < NSTATE; e++) own[e] = vd_rows(mine + e * ld_state, at);",
+    "}", NULL};
+
+static const char *const begin_late[] = {
+    "if (anew) {",
+    "  double start[NSTATE];",
+    "  gr_state_init(&reduction, start, 1);",
+    "  for (int e = 0; e < NSTATE; e++) vd_put(mine + e * ld_state, at, vd_set(start[e]));",
     "}",
-    "const T *const Rv = R;", NULL};
+    "V sums[PASSES][8][8];",
+    "#pragma unroll",
+    "for (int n = 0; n < PASSES * 64; n++) sums[n / 64][n / 8 % 8][n % 8] = v_set(0);", NULL};
+
+static const char *const end_own[] = {"for (int e = 0; e < NSTATE; e++) vd_put(mine + e * ld_state, at, own[e]);", NULL};
 
 static void lines(gr_emitter *e, const char *const *line) {
   for (; *line; line++) gr_line(&e->out, "%s", *line);
@@ -172,14 +200,17 @@ static void emit_pairs(gr_emitter *e) {
   e->at = LEVEL_PAIR;
   reduction(e)->support(e);
   gr_line(&e->out, "/* Rows 0 ... nr of R against columns c0 ... c1, in parts. */");
-  gr_line(&e->out, "extern \"C\" __global__ void __launch_bounds__(THREADS, 2)");
+  gr_line(&e->out, "extern \"C\" __global__ void __launch_bounds__(THREADS, %d)", e->p->late ? 2 : e->p->tiled ? 3 : 4); /* blocks that a multiprocessor shall hold */
   gr_line(&e->out, "gr_pairs(const gr_source *arg, const T *__restrict__ P, const T *__restrict__ R, int64 ld_r, const T *__restrict__ C, int64 ld_c,");
   gr_open(e, "         int64 c_base, double *state, int64 ld_state, int64 r0, int64 nr, int64 c0, int64 c1, int64 part, int tx, int anew)");
-  lines(e, begin_pairs);
+  lines(e, e->p->tiled ? begin_tiled : begin_pairs);
+  if (e->p->tiled) gr_emit_cuda_slots(e);
+  lines(e, e->p->late ? begin_late : begin_own);
   gr_declare_locals(e, LEVEL_PARAM);
   gr_declare_locals(e, LEVEL_ROW);
   emit_tiles(e);
-  lines(e, merge_threads);
+  if (!e->p->late) lines(e, end_own);
+  if (!e->p->tiled) lines(e, merge_threads);
   gr_close(e);
 }
 
@@ -187,7 +218,7 @@ static void emit_pairs(gr_emitter *e) {
 
 static const char *const after_pairs[] = {
     "/* Split s of n takes in split s + half. */",
-    "GR_KERNEL gr_merge(double *state, int64 ld_state, int64 nr, int64 n, int64 half) {",
+    "extern \"C\" __global__ void gr_merge(double *state, int64 ld_state, int64 nr, int64 n, int64 half) {",
     "  for (int64 k = GR_FIRST; k < (n - half) * nr; k += GR_STEP) {",
     "    double *const s = state + k / nr * NSTATE * ld_state + k % nr;",
     "    gr_state_merge(&reduction, s, ld_state, s + half * NSTATE * ld_state, ld_state);",
@@ -195,12 +226,12 @@ static const char *const after_pairs[] = {
     "}",
     "",
     "/* Row r of n takes in row r + half. */",
-    "GR_KERNEL gr_merge_rows(double *state, int64 ld_state, int64 n, int64 half) {",
+    "extern \"C\" __global__ void gr_merge_rows(double *state, int64 ld_state, int64 n, int64 half) {",
     "  for (int64 r = GR_FIRST; r < n - half; r += GR_STEP) gr_state_merge(&reduction, state + r, ld_state, state + r + half, ld_state);",
     "}",
     "",
     "/* States to rows at ... at + nr of results; indices count from 1, INT_MIN where there is none. */",
-    "GR_KERNEL gr_finish(const double *state, int64 ld_state, int64 nr, double count, T *value, int *index, int64 at, int64 rows) {",
+    "extern \"C\" __global__ void gr_finish(const double *state, int64 ld_state, int64 nr, double count, T *value, int *index, int64 at, int64 rows) {",
     "  const int n = reduction.out_dim * reduction.k;",
     "  for (int64 k = GR_FIRST; k < nr * n; k += GR_STEP) {",
     "    const int e = (int)(k / nr);",
@@ -227,7 +258,6 @@ static const char *const definitions[] = {
     "#define INFINITY __longlong_as_double(0x7ff0000000000000LL)",
     "#define NAN __longlong_as_double(0x7ff8000000000000LL)",
     "#define GR_STATE static __device__ __forceinline__",
-    "#define GR_KERNEL extern \"C\" __global__ void",
     "#define GR_FIRST (blockIdx.x * (int64)blockDim.x + threadIdx.x)",
     "#define GR_STEP (gridDim.x * (int64)blockDim.x)", NULL};
 
@@ -256,6 +286,12 @@ static void emit_head(gr_emitter *e, const char *title) {
   emit_reduction(e);
   gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->record, GR_SPAN);
   gr_line(&e->out, "#define AT(n) (own + (n)) /* number n of the states of a thread's rows */");
+  if (!p->tiled) return;
+  gr_line(&e->out, "enum { COLUMNS = TILE / 8, PASS = %d, PASS_LD = PASS + %d, PASSES = %d, FOLD = 256 / TILE };", GR_CUDA_PASS, GR_CUDA_PAD, p->passes);
+  gr_line(&e->out, "/* The rows, columns and components of a thread: vectors of four where there are as many. */");
+  gr_line(&e->out, "#define ROW(v) ((v) / 4 * 64 + rows8 + (v) %% 4)");
+  gr_line(&e->out, "#define COLUMN(q) %s", p->tile == 64 ? "((q) / 4 * 32 + columns8 * 4 + (q) % 4)" : "(columns8 * COLUMNS + (q))");
+  gr_line(&e->out, "#define COMPONENT(m) ((m) / 4 * 32 + columns8 * 4 + (m) %% 4)");
 }
 
 char *gr_emit_cuda(gr_ctx *c, const gr_plan *p, const char *title) {
@@ -272,9 +308,9 @@ char *gr_emit_cuda(gr_ctx *c, const gr_plan *p, const char *title) {
 gr_cuda_layout gr_cuda_layout_of(const gr_plan *p) {
   return (gr_cuda_layout){.threads = GR_CUDA_THREADS,
                           .lanes = p->lanes,
-                          .tx_least = 1,
+                          .tx_least = p->tiled ? GR_CUDA_THREADS : 1,
                           .tx_most = GR_CUDA_THREADS,
-                          .shared = (size_t)p->tile * (size_t)p->record * (p->f64 ? 8 : 4),
+                          .shared = gr_cuda_shared(p),
                           .nparam = p->nparam,
                           .nrow = p->nrow,
                           .ncol = p->ncol,

@@ -251,3 +251,42 @@ static void expsum_end(gr_emitter *e) {
 }
 
 const gr_red_emitter gr_emit_cuda_expsum = {nothing, expsum_declare, expsum_begin, expsum_span_begin, expsum_step, expsum_span, nothing, expsum_end};
+
+/* ---- wide sums: emit_cuda_tile.c adds up the components, of what is left here to each row's thread ---- */
+
+const gr_red_emitter gr_emit_cuda_late_total = {nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing};
+
+static void late_declare(gr_emitter *e) {
+  gr_line(&e->out, "V top = v_of(vd_rows(mine, at)), m;");
+  if (e->p->red.lead) gr_line(&e->out, "V s = v_set(0);");
+}
+
+static void late_begin(gr_emitter *e) { gr_line(&e->out, "m = top;"); }
+
+static void late_step(gr_emitter *e) {
+  const char *c = gr_at_column(e);
+  gr_line(&e->out, "term[%s] = %s;", c, root(e, (gr_idx){NULL, 0}));
+  gr_line(&e->out, "m = v_max(term[%s], m);", c);
+}
+
+static const char *const late_text[] = {
+    "const V base = v_clamp(m, v_set(-GR_MAX), v_set(GR_MAX));",
+    "scale[x] = gr_exp_below(top, base);",
+    "top = m;", NULL};
+
+static void late_end(gr_emitter *e) {
+  const char *c = gr_at_column(e);
+  bool lead = e->p->red.lead;
+  lines(e, late_text);
+  if (lead) gr_line(&e->out, "s *= scale[x];");
+  gr_line(&e->out, lead ? "for (int c = 0; c < nc; c++) s += term[%s] = gr_exp_below(term[%s], base);"
+                        : "for (int c = 0; c < nc; c++) term[%s] = gr_exp_below(term[%s], base);", c, c);
+  gr_open(e, "if (fold)");
+  gr_line(&e->out, "folded[x] = gr_exp_below(v_of(vd_rows(mine, at)), base);");
+  gr_line(&e->out, "vd_put(mine, at, vd_of(top));");
+  if (lead) gr_line(&e->out, "vd_put(mine + ld_state, at, vd_rows(mine + ld_state, at) * vd_of(folded[x]) + vd_of(s));");
+  if (lead) gr_line(&e->out, "s = v_set(0);");
+  gr_close(e);
+}
+
+const gr_red_emitter gr_emit_cuda_late_expsum = {nothing, late_declare, late_begin, nothing, late_step, nothing, nothing, late_end};

@@ -237,6 +237,7 @@ const gr_red_emitter *gr_red_emitter_of(const gr_plan *p) {
       [FAM_ExpSum] = &expsum, [FAM_Product] = &product,       [FAM_Moments] = &moments};
   static const gr_red_emitter *const cuda[FAM_COUNT] = {
       [FAM_Extremum] = &gr_emit_cuda_extremum, [FAM_Top] = &gr_emit_cuda_top, [FAM_ExpSum] = &gr_emit_cuda_expsum};
+  if (p->cuda && p->late) return p->red.family == FAM_ExpSum ? &gr_emit_cuda_late_expsum : &gr_emit_cuda_late_total;
   return p->cuda && cuda[p->red.family] ? cuda[p->red.family] : families[p->red.family];
 }
 

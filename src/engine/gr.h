@@ -35,7 +35,8 @@ enum {
   GR_MAX_DIM = 1 << 20, /* of one expression */
   GR_MAX_ARGS = 1000,
   GR_MAX_K = 1024,
-  GR_MAX_KIDS = 3
+  GR_MAX_KIDS = 3,
+  GR_DEVICES = 8 /* GPUs whose kernels a program remembers; on others they are looked up at each call */
 };
 
 /* ---- util.c: arena, string builder, errors ------------------------------------------------------------------- */
@@ -363,6 +364,10 @@ typedef struct gr_plan {
   bool cuda;     /* for a GPU: a lane is a row of a thread; the fields below */
   int lanes;     /* rows of a thread */
   int record;    /* numbers from one staged column to the next; 0: columns are read from memory, prepared */
+  bool tiled;    /* contractions or wide sums are computed by all threads of a block together, 8 rows and some columns each */
+  int slots;     /* arrays of a tile in shared memory, one number for each row and column */
+  int passes;    /* the components of a wide sum are taken 64 at a time */
+  int streams;   /* of these arrays of 64 components of a tile's columns, staged in shared memory */
   bool reread;   /* ExpSum: the weights can be computed again after the exponentials */
   double cost; /* of a pair, in multiplications */
 } gr_plan;
@@ -374,7 +379,10 @@ enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD =
 
 gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
-gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* the same for a GPU */
+gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
+gr_ref gr_behind_views(const gr_plan *p, gr_ref r);  /* the node whose components a view shows */
+bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too);
+void gr_place_buffers(gr_plan *p);
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
 int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs, but for those of a tile */
 bool gr_selects(const gr_plan *p); /* the reduction keeps indices: a span of columns is compared with what is kept at once */
@@ -384,6 +392,22 @@ void gr_print_plan(gr_str *b, const gr_plan *p);
 
 /* What every kernel starts with: the lines of prelude.h, without most comments (prelude_text.h is made by prelude.sed). */
 extern const char *const gr_prelude[]; /* NULL-terminated */
+
+/* What the term of a register tile reads (emit_cuda_tile.c). */
+typedef struct gr_stream {
+  gr_ref r;
+  gr_level level;
+  bool varies;      /* with the coordinate or component */
+  const char *idx;  /* which component, as text */
+  const char *name; /* of the thread's array of them */
+} gr_stream;
+
+enum { GR_STREAMS = 24 };
+typedef struct gr_tile {
+  bool wide; /* a wide sum, else a contraction */
+  int n;
+  gr_stream stream[GR_STREAMS];
+} gr_tile;
 
 /* Where text is being written. */
 typedef struct gr_emitter {
@@ -395,6 +419,7 @@ typedef struct gr_emitter {
   bool late;       /* in the loop over wide sums: pair-level scalars are read from what was kept of the tile */
   int row, col;    /* which of the register tile; -1: there is none */
   int red_used;    /* vectors of the accumulators' workspace that are taken */
+  gr_tile *tile;   /* CUDA: the register tile whose term is being written, or NULL */
 } gr_emitter;
 
 /* A component: sym + off, or the constant off. */
@@ -476,11 +501,19 @@ typedef struct gr_cuda_layout {
   int tile;               /* columns staged together: parts are multiples */
 } gr_cuda_layout;
 
-enum { GR_CUDA_THREADS = 128 };
+/* Threads of a block; components of a wide sum in one pass, and numbers between those of neighbouring columns. */
+enum { GR_CUDA_THREADS = 128, GR_CUDA_PASS = 64, GR_CUDA_PAD = 4 };
+size_t gr_cuda_shared(const gr_plan *p); /* plan_cuda.c: bytes of shared memory */
 
 gr_cuda_layout gr_cuda_layout_of(const gr_plan *p); /* of a plan by gr_plan_cuda */
 char *gr_emit_cuda(gr_ctx *c, const gr_plan *p, const char *title);
 extern const gr_red_emitter gr_emit_cuda_extremum, gr_emit_cuda_top, gr_emit_cuda_expsum; /* emit_cuda_red.c */
+extern const gr_red_emitter gr_emit_cuda_late_total, gr_emit_cuda_late_expsum;
+/* emit_cuda_tile.c */
+const char *gr_stream_value(gr_emitter *e, gr_ref r, gr_idx k);
+void gr_emit_cuda_slots(gr_emitter *e);
+void gr_emit_cuda_contractions(gr_emitter *e);
+void gr_emit_cuda_wide(gr_emitter *e);
 
 /* ---- interp.c, interp_loops.c: the definition of the language ------------------------------------------------------ */
 
@@ -541,8 +574,35 @@ gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *tex
 
 /* ---- cache.c: compiled kernels on disk and in memory ------------------------------------------------------------------------------ */
 
+/* Files KEY.so (kernels) and KEY.cubin (a GPU's).  The folder is made where need be; false: it cannot be used, the report says why. */
+bool gr_cache_open(const gr_options *opt, gr_report *report);
+char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n); /* checked, malloc'ed; NULL: not there */
+void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report);
 /* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err);
+
+/* ---- device.c: the seam to a GPU backend -------------------------------------------------------------------------------------------------- */
+
+/* One call of a program, its arguments checked. */
+typedef struct gr_run {
+  gr_program *p;
+  const gr_array *args;
+  int n_args;
+  int64_t rows, cols;
+  const gr_output *out;
+  const gr_options *opt;
+  gr_report *report;
+} gr_run;
+
+static inline bool gr_is_gpu(gr_backend b) { return b >= GR_GPU; }
+
+gr_class gr_device_check(const gr_options *opt, gr_error *err); /* there is a device, and those asked for exist */
+gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err);
+gr_class gr_device_run(const gr_run *r, gr_error *err);
+bool gr_device_forgive(const gr_run *r, gr_error *err); /* "auto" goes on without the GPU; the report says why */
+/* The arguments with those that lie on a device copied to the host: one block to free, or NULL where none does. */
+gr_class gr_arrays_home(const gr_run *r, gr_array **home, gr_error *err);
+void gr_note(gr_report *report, gr_error *err); /* the error becomes the report's note, and is cleared */
 
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 
@@ -557,6 +617,10 @@ struct gr_program {
   const char *cuda_text;
   const char *note;
   gr_kernel_fn *kernel[2]; /* of plan and of few, found at the first need */
+  struct {
+    uint64_t life; /* of the device's context: what it loaded is gone when it ends */
+    void *kernels;
+  } loaded[2][GR_DEVICES]; /* without and with fast math; the device backend's */
 };
 
 /* The text of the kernel for many or for few rows; lives as long as the program. */
