@@ -1,8 +1,8 @@
 /* cache.c: compiled kernels in memory and on disk, found by content.
  *
  * Owns the table of loaded kernels (the engine's only state: lists that only grow, so that neither a lock nor a fork
- * can get in the way) and the cache folder's files KEY.so.  KEY is the SHA-256 of everything that decides what the
- * compiler would write.  A file is the shared object followed by a trailer with its key, its length and its own
+ * can get in the way) and the cache folder's files KEY.so, and KEY.cubin for what a GPU backend keeps there.  KEY is the SHA-256 of
+ * everything that decides what the compiler would write.  A file is the shared object followed by a trailer with its key, its length and its own
  * SHA-256, so that a damaged, shortened or renamed file is noticed before it is loaded.
  * On a local disk a checked file is mapped where it lies: nothing ever writes to a file of the cache, and a deleted one
  * stays while it is mapped.  Elsewhere (NFS, Windows, noexec) what is loaded is a copy in a temporary folder.
@@ -152,12 +152,12 @@ static gr_class load_bytes(const char *key, const char *data, size_t n, const gr
 
 /* ---- the cache folder -------------------------------------------------------------------------------------------- */
 
-/* KEY.so, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
+/* KEY.so, KEY.cubin, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
 static bool is_ours(const char *name, bool *temporary) {
   size_t n = strlen(name);
   if (n <= KEY_LENGTH || strspn(name, "0123456789abcdef") != KEY_LENGTH) return false;
   *temporary = name[KEY_LENGTH] == '.' && n > 4 && !strcmp(name + n - 4, ".tmp");
-  return *temporary || !strcmp(name + KEY_LENGTH, ".so");
+  return *temporary || !strcmp(name + KEY_LENGTH, ".so") || !strcmp(name + KEY_LENGTH, ".cubin");
 }
 
 typedef struct entry {
@@ -279,11 +279,11 @@ static void mark_used(const char *path) {
   if (stat(path, &st) == 0 && st.st_mtime < time(NULL) - DAY) utime(path, NULL);
 }
 
-/* The checked bytes of the kernel, malloc'ed, or NULL: not there, or damaged and now deleted. */
-static char *read_cached(const char *dir, const char *key, size_t *n) {
+/* NULL: not there, or damaged and now deleted. */
+char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n) {
   gr_error ignored = {0};
   char path[LONG_PATH], *data = NULL;
-  if (!cache_path(path, dir, key, ".so")) return NULL;
+  if (!cache_path(path, dir, key, tail)) return NULL;
   gr_class cls = gr_read_file(path, &data, n, &ignored);
   gr_error_clear(&ignored);
   if (cls) return NULL;
@@ -310,10 +310,10 @@ static void unique_tail(char tail[32]) {
   snprintf(tail, 32, ".%.16s.tmp", hex);
 }
 
-static gr_class store(const char *dir, const char *key, const char *data, size_t n, gr_error *err) {
-  char tail[32], path[LONG_PATH], temporary[LONG_PATH];
-  unique_tail(tail);
-  if (!cache_path(path, dir, key, ".so") || !cache_path(temporary, dir, key, tail))
+static gr_class store(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_error *err) {
+  char unique[32], path[LONG_PATH], temporary[LONG_PATH];
+  unique_tail(unique);
+  if (!cache_path(path, dir, key, tail) || !cache_path(temporary, dir, key, unique))
     return gr_failf(err, GR_ARGUMENT, "the path '%.200s...' is too long", dir);
   char *whole = malloc(n + TRAILER + 1);
   if (!whole) return gr_fail(err, ERR_NoMemory, "a kernel", (long long)n);
@@ -329,13 +329,28 @@ static gr_class store(const char *dir, const char *key, const char *data, size_t
   return cls;
 }
 
-/* ---- a kernel ---------------------------------------------------------------------------------------------------- */
-
 /* The first line of why, as a note. */
 static void note_unkept(gr_report *report, const gr_error *why) {
   snprintf(report->note, sizeof report->note, "the kernel was not kept in the cache: %.*s",
            (int)strcspn(why->message, "\n"), why->message);
 }
+
+bool gr_cache_open(const gr_options *opt, gr_report *report) {
+  gr_error trouble = {0};
+  bool wanted = opt->cache_dir && *opt->cache_dir;
+  bool usable = wanted && !gr_make_private_dir(opt->cache_dir, &trouble);
+  if (wanted && !usable) note_unkept(report, &trouble);
+  gr_error_clear(&trouble);
+  return usable;
+}
+
+void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report) {
+  gr_error trouble = {0};
+  if (store(dir, key, tail, data, n, &trouble)) note_unkept(report, &trouble);
+  gr_error_clear(&trouble);
+}
+
+/* ---- a kernel ---------------------------------------------------------------------------------------------------- */
 
 static gr_class compile(const gr_compiler *cc, const char *text, const gr_options *opt, char **data, size_t *n,
                         gr_error *err) {
@@ -349,7 +364,7 @@ static gr_class compile(const gr_compiler *cc, const char *text, const gr_option
   return cls;
 }
 
-/* The file of the cache itself, which read_cached has just checked: half a millisecond less than a copy. */
+/* The file of the cache itself, which gr_cache_read has just checked: half a millisecond less than a copy. */
 static bool load_in_place(const char *dir, const char *key, gr_kernel_fn **fn) {
   gr_error ignored = {0};
   char path[LONG_PATH];
@@ -361,7 +376,7 @@ static bool load_in_place(const char *dir, const char *key, gr_kernel_fn **fn) {
 static bool from_disk(const char *key, const gr_options *opt, gr_kernel_fn **fn) {
   gr_error ignored = {0};
   size_t n;
-  char *data = read_cached(opt->cache_dir, key, &n);
+  char *data = gr_cache_read(opt->cache_dir, key, ".so", &n);
   bool done = data && (load_in_place(opt->cache_dir, key, fn) || !load_bytes(key, data, n, opt, true, fn, &ignored));
   free(data);
   gr_error_clear(&ignored);
@@ -371,26 +386,20 @@ static bool from_disk(const char *key, const gr_options *opt, gr_kernel_fn **fn)
 /* Compiles, loads, and then keeps what can be loaded. */
 static gr_class from_compiler(const gr_compiler *cc, const char *key, const char *text, const gr_options *opt,
                               bool has_cache, gr_kernel_fn **fn, gr_report *report, gr_error *err) {
-  gr_error trouble = {0};
   char *data = NULL;
   size_t n = 0;
   double start = gr_now();
   gr_class cls = compile(cc, text, opt, &data, &n, err);
   report->seconds_compile = gr_now() - start;
   if (!cls) cls = load_bytes(key, data, n, opt, has_cache, fn, err);
-  if (!cls && has_cache && store(opt->cache_dir, key, data, n, &trouble)) note_unkept(report, &trouble);
+  if (!cls && has_cache) gr_cache_write(opt->cache_dir, key, ".so", data, n, report);
   free(data);
-  gr_error_clear(&trouble);
   return cls;
 }
 
 static gr_class make_kernel(const gr_compiler *cc, const char *key, const char *text, const gr_options *opt,
                             gr_kernel_fn **fn, gr_report *report, gr_error *err) {
-  gr_error trouble = {0};
-  bool wanted = opt->cache_dir && *opt->cache_dir;
-  bool has_cache = wanted && !gr_make_private_dir(opt->cache_dir, &trouble);
-  if (wanted && !has_cache) note_unkept(report, &trouble);
-  gr_error_clear(&trouble);
+  bool has_cache = gr_cache_open(opt, report);
   report->origin = GR_FROM_DISK;
   if (!has_cache || !from_disk(key, opt, fn)) {
     report->origin = GR_NO_KERNEL;

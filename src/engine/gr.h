@@ -35,7 +35,8 @@ enum {
   GR_MAX_DIM = 1 << 20, /* of one expression */
   GR_MAX_ARGS = 1000,
   GR_MAX_K = 1024,
-  GR_MAX_KIDS = 3
+  GR_MAX_KIDS = 3,
+  GR_DEVICES = 8 /* GPUs whose kernels a program remembers; on others they are looked up at each call */
 };
 
 /* ---- util.c: arena, string builder, errors ------------------------------------------------------------------- */
@@ -573,8 +574,35 @@ gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *tex
 
 /* ---- cache.c: compiled kernels on disk and in memory ------------------------------------------------------------------------------ */
 
+/* Files KEY.so (kernels) and KEY.cubin (a GPU's).  The folder is made where need be; false: it cannot be used, the report says why. */
+bool gr_cache_open(const gr_options *opt, gr_report *report);
+char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n); /* checked, malloc'ed; NULL: not there */
+void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report);
 /* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err);
+
+/* ---- device.c: the seam to a GPU backend -------------------------------------------------------------------------------------------------- */
+
+/* One call of a program, its arguments checked. */
+typedef struct gr_run {
+  gr_program *p;
+  const gr_array *args;
+  int n_args;
+  int64_t rows, cols;
+  const gr_output *out;
+  const gr_options *opt;
+  gr_report *report;
+} gr_run;
+
+static inline bool gr_is_gpu(gr_backend b) { return b >= GR_GPU; }
+
+gr_class gr_device_check(const gr_options *opt, gr_error *err); /* there is a device, and those asked for exist */
+gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err);
+gr_class gr_device_run(const gr_run *r, gr_error *err);
+bool gr_device_forgive(const gr_run *r, gr_error *err); /* "auto" goes on without the GPU; the report says why */
+/* The arguments with those that lie on a device copied to the host: one block to free, or NULL where none does. */
+gr_class gr_arrays_home(const gr_run *r, gr_array **home, gr_error *err);
+void gr_note(gr_report *report, gr_error *err); /* the error becomes the report's note, and is cleared */
 
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 
@@ -589,6 +617,10 @@ struct gr_program {
   const char *cuda_text;
   const char *note;
   gr_kernel_fn *kernel[2]; /* of plan and of few, found at the first need */
+  struct {
+    uint64_t life; /* of the device's context: what it loaded is gone when it ends */
+    void *kernels;
+  } loaded[2][GR_DEVICES]; /* without and with fast math; the device backend's */
 };
 
 /* The text of the kernel for many or for few rows; lives as long as the program. */
