@@ -275,7 +275,7 @@ static void emit_reduction(gr_emitter *e) {
   gr_line(&e->out, "static __device__ const gr_reduction reduction = {%d, (gr_family)%d, %d, (gr_results)%d, %d, %d, %d, %s, %s, %s, %s, %d, %d, %d};", r->red,
           (int)r->family, r->direction, (int)r->results, r->dim, r->k, r->nweight, truth(r->lead), truth(r->has_weight), truth(r->index), truth(r->kahan),
           r->nstate, r->nout, r->out_dim);
-  gr_line(&e->out, "enum { KEPT = %d, INDEX = %d, NSTATE = %d };", kept, r->results == RES_X ? 0 : r->out_dim * r->k, r->nstate);
+  gr_line(&e->out, "enum { KEPT = %d, INDEX = %d, NSTATE = %d };", kept, r->out_dim * r->k, r->nstate);
 }
 
 static void emit_head(gr_emitter *e, const char *title) {
