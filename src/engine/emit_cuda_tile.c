@@ -249,7 +249,7 @@ static void load_scalar(gr_emitter *e, const gr_stream *x) {
   gr_line(&e->out, "for (int v = 0; v < 8; v++) %s[v] = %st[c * THREADS + ROW(v)];", x->name, gr_node_name(e, x->r));
 }
 
-static void add_products(gr_emitter *e, const gr_tile *t, const char *add) {
+static void add_products(gr_emitter *e, const gr_tile *t, const char *add, int n) {
   gr_open(e, "for (int c = 0; c < nc; c++)");
   each_varying(e, t, 0, load_column);
   for (int s = 0; s < t->n; s++) load_scalar(e, &t->stream[s]);
@@ -257,7 +257,7 @@ static void add_products(gr_emitter *e, const gr_tile *t, const char *add) {
   if (is_expsum(e)) gr_line(&e->out, "#pragma unroll");
   if (is_expsum(e)) gr_line(&e->out, "for (int v = 0; v < 8; v++) factor[v] = term[c * THREADS + ROW(v)];");
   open_each(e, "m", "WIDE");
-  gr_line(&e->out, "const int k = k0 + COMPONENT(m); (void)k;");
+  gr_line(&e->out, "const int k = k0 + COMPONENT(m) < %d ? k0 + COMPONENT(m) : %d; (void)k;", n, n - 1);
   gr_line(&e->out, "#pragma unroll");
   gr_line(&e->out, is_expsum(e) ? "for (int v = 0; v < 8; v++) sum[v][m] += factor[v] * %s;" : "for (int v = 0; v < 8; v++) sum[v][m] += %s;", add);
   gr_close(e);
@@ -297,7 +297,7 @@ void gr_emit_cuda_wide(gr_emitter *e) {
     gr_line(&e->out, "#pragma unroll");
     gr_line(&e->out, "for (int n = 0; n < 8 * WIDE; n++) sum[n / WIDE][n %% WIDE] *= scale[ROW(n / WIDE)];");
   }
-  add_products(e, &t, add);
+  add_products(e, &t, add, n);
   emit_fold(e, n);
   gr_close(e);
 }
