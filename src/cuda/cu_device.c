@@ -189,7 +189,10 @@ static gr_class make_context(cu_gpu *g, gr_error *err) {
 gr_class cu_use(int id, cu_gpu **g, gr_error *err) {
   if (id < 0 || id >= state.n) return gr_fail(err, ERR_DeviceId, id, state.n, state.n == 1 ? "" : "s");
   *g = &state.gpu[id];
-  return (*g)->life ? CU(*g, err, cuCtxSetCurrent, (*g)->context) : make_context(*g, err);
+  if ((*g)->life) return CU(*g, err, cuCtxSetCurrent, (*g)->context);
+  if (make_context(*g, err) == GR_MEMORY) err->cls = GR_CUDA; /* smaller blocks would not help */
+  if (err->cls) (*g)->full = false;
+  return err->cls;
 }
 
 gr_class cu_begin(gr_error *err) {
