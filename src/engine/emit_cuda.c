@@ -61,15 +61,20 @@ static void emit_columns(gr_emitter *e) {
 
 /* ---- pairs ---- */
 
-/* Component by component, so that neighbouring threads read neighbouring numbers. */
+/* Component by component, so that neighbouring threads read neighbouring numbers, some of them at once. */
 static void stage_node(gr_emitter *e, gr_ref r) {
   const gr_place *pl = &e->p->place[r];
-  const char *from = pl->packed >= 0 ? gr_format(e->c->arena, "C[(%d + k) * ld_c + (b - c_base + c)]", pl->packed)
-                                     : gr_format(e->c->arena, "gr_take(arg[%d], k, b + c)", node(e, r)->ints[0]);
+  bool prepared = pl->packed >= 0;
+  if (!prepared) gr_open(e, "gr_read(arg[%d], [&](auto take)", node(e, r)->ints[0]);
+  gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int k = 0; k < %d; k++)", node(e, r)->dim);
-  gr_line(&e->out, "for (int c = threadIdx.x; c < nc; c += THREADS) S[c * RECORD + %s] = %s;",
-          gr_idx_text(e, (gr_idx){"k", pl->buffer}), from);
+  gr_line(&e->out, "#pragma unroll 4");
+  gr_line(&e->out, "for (int c = threadIdx.x; c < nc; c += THREADS) S[c * RECORD + %s] = %s;", gr_idx_text(e, (gr_idx){"k", pl->buffer}),
+          prepared ? gr_format(e->c->arena, "C[(%d + k) * ld_c + (b - c_base + c)]", pl->packed) : "take(k, b + c)");
   gr_close(e);
+  if (prepared) return;
+  e->out.indent--;
+  gr_line(&e->out, "});");
 }
 
 static void stage_columns(gr_emitter *e) {
