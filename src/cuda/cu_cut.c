@@ -9,8 +9,8 @@
 #include "cu.h"
 
 /* All thresholds of this file.
- *   each      multiplications of the plan's cost that a multiprocessor does per clock.  Between a fifth and a tenth of what cheap formulas reach, as
- *             none must take much longer than estimated.
+ *   each      multiplications of the plan's cost that a multiprocessor does per clock: by a count of instructions between a fifth and a tenth of
+ *             what cheap formulas reach, as none must take much longer than estimated.
  *   launch    seconds of a launch, by that estimate
  *   columns   a split's columns cost at least so much for each row: else merging states shows
  *   splits    past which more of them do not help

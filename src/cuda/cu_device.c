@@ -143,7 +143,9 @@ void cu_libraries(gr_device_libraries *l) {
     snprintf(l->driver, sizeof l->driver, "CUDA %d.%d (%.400s)", state.driver.version / 1000, state.driver.version % 1000 / 10, state.driver.path);
   else
     snprintf(l->driver, sizeof l->driver, "%.500s", err.message);
-  if (need_nvrtc(&err) == GR_OK)
+  if (!state.ready) /* looking may take a process (cu_load.c), and nobody would use what is found */
+    snprintf(l->compiler, sizeof l->compiler, "not looked for, as there is no GPU");
+  else if (need_nvrtc(&err) == GR_OK)
     snprintf(l->compiler, sizeof l->compiler, "NVRTC %d.%d (%.500s)", state.nvrtc.major, state.nvrtc.minor, state.nvrtc.path);
   else
     snprintf(l->compiler, sizeof l->compiler, "%.1000s", err.message);

@@ -111,6 +111,9 @@ static void no_nvrtc(void) {
 
 static const test gaussian = {.formula = "Exp(-G*SqDist(X,Y))*B", .aliases = {"G=Pm(1)", "X=Vi(3)", "Y=Vj(3)", "B=Vj(2)"}, .axis = 1, .m = 300, .n = 500, .lo = 0.1, .hi = 1};
 
+/* Enough for "auto" to think of a GPU. */
+static const test large = {.formula = "X-Y", .aliases = {"X=Vi(1)", "Y=Vj(1)"}, .reduction = "Min", .axis = 1, .m = 25000, .n = 25000};
+
 typedef struct setting {
   const test *t;
   gr_program *p;
@@ -179,7 +182,7 @@ static void nobody_there(void) {
   check(bad(&s, &err) == GR_CUDA, "GPU without a driver");
   s.opt.device = NULL;
   check(bad(&s, &err) == GR_CUDA, "GPU without a backend");
-  setting l = begin(&(test){.formula = "X-Y", .aliases = {"X=Vi(1)", "Y=Vj(1)"}, .reduction = "Min", .axis = 1, .m = 40000, .n = 40000});
+  setting l = begin(&large);
   l.opt.backend = GR_AUTO;
   gr_report rep = good(&l, "auto without a GPU");
   check(rep.backend == GR_CPU && !rep.note[0] && rep.n_devices == 0, "auto without a GPU: backend %d, note \"%s\"", rep.backend, rep.note);
@@ -201,6 +204,7 @@ static void real_nvrtc(void) {
   cu_image image;
   char key[CU_KEY], other[CU_KEY];
   gr_options opt = options(GR_GPU, 1);
+  opt.cache_dir = "cubins";
   if (cu_open_nvrtc(&n, 0, &err) != GR_OK) {
     printf("  skipped: no NVRTC on this machine\n");
     gr_error_clear(&err);
@@ -231,9 +235,9 @@ static void real_nvrtc(void) {
   check(cu_compile(&n, &plain, text_bad, &opt, key, &image, &rep, &err) == GR_CUDA && err.log && strstr(err.log, "nonsense"), "the log of a broken text: %s",
         err.log ? err.log : "none");
   check(rep.origin == GR_NO_KERNEL && !image.data, "a broken text gave code");
-  int64_t files, bytes;
-  check(gr_cache_info(opt.cache_dir, &files, &bytes, &err) == GR_OK && files == 6, "%d files in the cache", (int)files);
-  check(gr_cache_clear(opt.cache_dir, &files, &err) == GR_OK && files == 6, "%d files cleared", (int)files);
+  int64_t files = 0, bytes;
+  check(gr_cache_info(opt.cache_dir, &files, &bytes, &err) == GR_OK && files == 6, "the cache counts cubins");
+  check(gr_cache_clear(opt.cache_dir, &files, &err) == GR_OK && files == 6, "the cache clears cubins");
   gr_error_clear(&err);
 }
 
@@ -412,11 +416,11 @@ static void types(void) {
 
 /* More than the device holds goes through in blocks, with the same result; too much for any block is an error, and the next call works. */
 static void little_memory(void) {
-  static const test large = {.formula = "X-Y", .aliases = {"X=Vi(40)", "Y=Vj(40)"}, .reduction = "Max", .axis = 1, .m = 3000, .n = 2000};
+  static const test wide = {.formula = "X-Y", .aliases = {"X=Vi(40)", "Y=Vj(40)"}, .reduction = "Max", .axis = 1, .m = 3000, .n = 2000};
   gr_error err = {0};
   use_fakes();
   setenv("GENRED_FAKE_MEMORY", "400000", 1);
-  setting s = begin(&large);
+  setting s = begin(&wide);
   good(&s, "in blocks");
   setenv("GENRED_FAKE_MEMORY", "4000", 1);
   gr_cuda.shutdown();
@@ -546,6 +550,10 @@ static void forked(void) {
     failed = 0;
     check(bad(&s, &err) == GR_CUDA, "a forked child");
     says(&err, "forked");
+    setting l = begin(&large);
+    l.opt.backend = GR_AUTO;
+    gr_report rep = good(&l, "auto in a forked child");
+    check(rep.backend == GR_CPU && strstr(rep.note, "forked"), "auto in a forked child: %d %s", rep.backend, rep.note);
     gr_cuda.free(b);
     gr_cuda.shutdown();
     _exit(failed != 0);
@@ -565,6 +573,7 @@ static void repeated(void) {
   setting s = begin(&gaussian);
   good(&s, "first");
   snprintf(log, sizeof log, "%s/calls", tmp);
+  remove(log);
   setenv("GENRED_FAKE_LOG", log, 1);
   gr_report rep = good(&s, "again");
   setenv("GENRED_FAKE_LOG", "", 1);
