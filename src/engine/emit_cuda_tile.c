@@ -219,8 +219,8 @@ static void declare_rows(gr_emitter *e, const gr_stream *x, int n) {
     declare_fixed(e, x);
     return;
   }
-  gr_line(&e->out, "V %s[8][8];", x->name);
-  open_each(e, "m", "8");
+  gr_line(&e->out, "V %s[8][WIDE];", x->name);
+  open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m);");
   gr_line(&e->out, "#pragma unroll");
   gr_line(&e->out, "for (int v = 0; v < 8; v++) %s[v][m] = k < %d ? v_set(%s) : v_set(0);", x->name, n, in_memory(e, x, "ROW(v)"));
@@ -230,9 +230,9 @@ static void declare_rows(gr_emitter *e, const gr_stream *x, int n) {
 static void load_column(gr_emitter *e, const gr_stream *x, int rows, int columns, int chunk) {
   (void)rows, (void)chunk;
   if (x->level != LEVEL_COL) return;
-  gr_line(&e->out, "V %s[8];", x->name);
+  gr_line(&e->out, "V %s[WIDE];", x->name);
   gr_line(&e->out, "#pragma unroll");
-  gr_line(&e->out, "for (int m = 0; m < 8; m++) %s[m] = v_set(wide[(%d * TILE + c) * PASS_LD + COMPONENT(m)]);", x->name, columns);
+  gr_line(&e->out, "for (int m = 0; m < WIDE; m++) %s[m] = v_set(wide[(%d * TILE + c) * PASS_LD + COMPONENT(m)]);", x->name, columns);
 }
 
 /* What pairs left for a column, or a column's number that is the same for all components. */
@@ -251,7 +251,7 @@ static void add_products(gr_emitter *e, const gr_tile *t, const char *add) {
   if (is_expsum(e)) gr_line(&e->out, "V factor[8];");
   if (is_expsum(e)) gr_line(&e->out, "#pragma unroll");
   if (is_expsum(e)) gr_line(&e->out, "for (int v = 0; v < 8; v++) factor[v] = term[c * THREADS + ROW(v)];");
-  open_each(e, "m", "8");
+  open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m); (void)k;");
   gr_line(&e->out, "#pragma unroll");
   gr_line(&e->out, is_expsum(e) ? "for (int v = 0; v < 8; v++) sum[v][m] += factor[v] * %s;" : "for (int v = 0; v < 8; v++) sum[v][m] += %s;", add);
@@ -263,7 +263,7 @@ static void add_products(gr_emitter *e, const gr_tile *t, const char *add) {
 static void emit_fold(gr_emitter *e, int n) {
   const char *keep = is_expsum(e) ? "* (double)folded[ROW(v)].l[0] + (double)sum[v][m].l[0]" : "+ (double)sum[v][m].l[0]";
   gr_open(e, "if (fold)");
-  open_each(e, "m", "8");
+  open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m);");
   open_each(e, "v", "8");
   gr_line(&e->out, "double *const s = mine + (%d + k) * ld_state + row0 + ROW(v);", is_expsum(e) ? 1 + e->p->red.lead : 0);
@@ -279,18 +279,18 @@ void gr_emit_cuda_wide(gr_emitter *e) {
   gr_tile t = {.wide = true};
   const char *add = term(e, &t, r, "k");
   int n = node(e, r)->dim;
-  gr_line(&e->out, "/* The components of the sum: 8 rows by 8 components of a thread. */");
+  gr_line(&e->out, "/* The components of the sum: 8 rows by %d components of a thread. */", e->p->pass / 8);
   gr_line(&e->out, e->p->passes == 1 ? "#pragma unroll" : "#pragma unroll 1");
   gr_open(e, "for (int p = 0; p < PASSES; p++)");
   gr_line(&e->out, "const int k0 = p * PASS;");
-  gr_line(&e->out, "V(&sum)[8][8] = sums[p];");
+  gr_line(&e->out, "V(&sum)[8][WIDE] = sums[p];");
   if (e->p->passes > 1) gr_line(&e->out, "if (p > 0) __syncthreads();");
   each_varying(e, &t, n, stage_pass);
   gr_line(&e->out, "__syncthreads();");
   for (int s = 0; s < t.n; s++) declare_rows(e, &t.stream[s], n);
   if (is_expsum(e)) {
     gr_line(&e->out, "#pragma unroll");
-    gr_line(&e->out, "for (int n = 0; n < 64; n++) sum[n / 8][n %% 8] *= scale[ROW(n / 8)];");
+    gr_line(&e->out, "for (int n = 0; n < 8 * WIDE; n++) sum[n / WIDE][n %% WIDE] *= scale[ROW(n / WIDE)];");
   }
   add_products(e, &t, add);
   emit_fold(e, n);
