@@ -77,8 +77,9 @@ static void stage_node(gr_emitter *e, gr_ref r) {
   gr_line(&e->out, "});");
 }
 
+/* Before wide sums all threads have waited since they read the last tile's columns. */
 static void stage_columns(gr_emitter *e) {
-  if (e->p->record) gr_line(&e->out, "__syncthreads();");
+  if (e->p->record && !e->p->late) gr_line(&e->out, "__syncthreads();");
   for (gr_ref r = 0; r < e->p->dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
     if (pl->live && pl->level == LEVEL_COL && pl->staged && pl->buffer >= 0) stage_node(e, r);

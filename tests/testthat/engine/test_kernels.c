@@ -2,6 +2,7 @@
  * language, either axis, sizes around warps and blocks, every way of cutting the work, three schedules; and no barrier of them can be left out.
  *
  * Kernels are launched here as the run time may launch them, and as it seldom does: any shape of a block, rows and columns in several launches.
+ * Two processes share the programs. Every access to memory is watched (fake/block.c).
  *   GR_FULL=1        every schedule and shape for every program, instead of by turns
  *   GR_ONLY=Var(x    only programs whose description has this in it */
 #include <dlfcn.h>
@@ -341,11 +342,117 @@ static void end(void) {
   check(cu.leaks(text, sizeof text) == 0 && cu.programs() == 0, "left behind: %s", text);
 }
 
+/* ---- no barrier can be left out ---- */
+
+/* One program for each way in which threads of a block work together; with more than one tile, chunk and pass, and with something for
+ * each barrier to keep in order (a parameter that is computed with). */
+static const test together[] = {
+    {.formula = "Exp(-SqDist(x,y)*Exp(Sum(p)))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)", "p=Pm(3)"}},
+    {.formula = "Exp(-SqDist(x*Exp(Sum(p)),Exp(y)))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)", "p=Pm(3)"}, .f64 = true},
+    {.formula = "SqDist(x,y)*Exp(Sum(p))", .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(3)"}, .reduction = "Min_ArgMin"},
+    {.formula = "SqDist(x,y)*Exp(Sum(p))", .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(3)"}, .reduction = "KMin_ArgKMin", .k = 5},
+    {.formula = "SqDist(x,y)*Exp(Sum(p))", .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(3)"}, .reduction = "Var"},
+    {.formula = "1+0.001*(x|y)*Exp(Sum(p))", .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(3)"}, .reduction = "Prod"},
+    {.formula = "-SqDist(x,y)*Exp(Sum(p))", .formula2 = "b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)", "p=Pm(3)"}, .reduction = "SumSoftMaxWeight"},
+    {.formula = "Exp(-SqDist(x,y)*Exp(Sum(p)))*b", .aliases = {"x=Vi(100)", "y=Vj(100)", "b=Vj(2)", "p=Pm(3)"}, .lo = -0.2, .hi = 0.2},
+    {.formula = "Exp(-SqDist(x,y)*Exp(Sum(p)))*(x|y)*b", .aliases = {"x=Vi(100)", "y=Vj(100)", "b=Vj(2)", "p=Pm(3)"}, .lo = -0.2, .hi = 0.2, .f64 = true},
+    {.formula = "Exp(p*2)*SqDist(x,y)*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(150)", "p=Pm(150)"}},
+    {.formula = "Exp(-SqDist(x,y)*Exp(Sum(p)))*b", .aliases = {"x=Vi(100)", "y=Vj(100)", "b=Vj(150)", "p=Pm(3)"}, .lo = -0.2, .hi = 0.2},
+    {.formula = "(x|y)*Exp(Sum(p))", .formula2 = "b", .aliases = {"x=Vi(64)", "y=Vj(64)", "b=Vj(150)", "p=Pm(3)"}, .reduction = "SumSoftMaxWeight", .lo = -0.5, .hi = 0.5},
+    {.formula = "(x|y)*Exp(Sum(p))", .aliases = {"x=Vi(64)", "y=Vj(64)", "p=Pm(3)"}, .reduction = "LogSumExp", .lo = -0.5, .hi = 0.5}};
+
+static int barriers_in(const char *text) {
+  int n = 0;
+  while ((text = strstr(text, "__syncthreads()"))) text++, n++;
+  return n;
+}
+
+/* Does any schedule show that barrier n is missing: by its results (watched: by the accesses themselves)? */
+static bool is_noticed(const test *t, gr_program *p, const gr_array *args, const result *right, int n, bool watched) {
+  char number[16];
+  gr_error err = {0};
+  kernels k;
+  bool noticed = false;
+  snprintf(number, sizeof number, "%d", n);
+  setenv("GENRED_FAKE_DROP_BARRIER", number, 1);
+  setenv("GENRED_FAKE_CHECK", watched ? "1" : "0", 1);
+  if (!load(p, &k, &err)) return false;
+  for (int s = 0; s < 3 && !noticed; s++) {
+    shape how = {.tx = k.layout.tx_most > 4 ? k.layout.tx_most / 4 : k.layout.tx_most, .nsplit = 1, .rows = t->m, .cols = t->n, .schedule = s};
+    if (how.tx < k.layout.tx_least) how.tx = k.layout.tx_least;
+    result r = empty_like(right, gr_program_result(p).n);
+    noticed = run_shape(p, &k, args, t->m, t->n, how, &r) != CUDA_SUCCESS;
+    for (int i = 0; i < gr_program_result(p).n; i++) noticed = noticed || difference(r.v[i], right->v[i], right->size) > 1e-3;
+    free_result(&r);
+  }
+  if (noticed && watched) start_again();
+  else cu.cuModuleUnload(k.module);
+  unsetenv("GENRED_FAKE_DROP_BARRIER");
+  return noticed;
+}
+
+static void barriers_are_needed(void) {
+  int all = 0, by_result = 0;
+  for (size_t c = (size_t)part; c < sizeof together / sizeof *together; c += (size_t)parts) {
+    test t = together[c];
+    const char *text;
+    gr_error err = {0};
+    gr_program *p;
+    gr_array args[SOURCES_MAX];
+    gr_options slow = options(GR_INTERPRETER, 1);
+    gr_cuda_layout layout;
+    result right;
+    t.axis = 1, t.m = 150, t.n = 700;
+    if (!check(make(&t, &p, &err) == GR_OK && gr_program_cuda(p, &text, &layout, &err) == GR_OK, "%s: %s", describe(&t), err.message)) return;
+    make_args(p, &t, args);
+    check(run(p, args, &slow, &right, &err) == GR_OK, "%s: %s", describe(&t), err.message);
+    check(!is_noticed(&t, p, args, &right, 0, true), "%s: something is noticed although no barrier is missing: %s", describe(&t), cu.fault());
+    for (int n = 1; n <= barriers_in(text); n++, all++) {
+      by_result += is_noticed(&t, p, args, &right, n, false);
+      check(is_noticed(&t, p, args, &right, n, true), "%s: that barrier %d of %d is missing is not noticed", describe(&t), n, barriers_in(text));
+    }
+    free_result(&right);
+    free_args(p, args);
+    gr_program_free(p);
+  }
+  printf("%d barriers taken away one by one, %d change a result in one of three schedules\n", all, by_result);
+}
+
+/* ---- by two processes ---- */
+
 static void share(void) {
   if (!start()) return;
   each_case = on_device;
+  setenv("GENRED_FAKE_CHECK", "1", 1);
   whole_language();
+  barriers_are_needed();
   end();
+}
+
+/* Each process takes every so many-th program. The others tell this one what they counted. */
+static void share_out(void) {
+  int pipes[2], counts[2];
+  pid_t child = -1;
+  parts = 2;
+  fflush(stdout);
+  if (pipe(pipes) == 0) child = fork();
+  if (child < 0) {
+    check(false, "no second process");
+    return;
+  }
+  part = child == 0;
+  share();
+  if (child == 0) {
+    counts[0] = passed, counts[1] = failed;
+    fflush(stdout);
+    _exit(write(pipes[1], counts, sizeof counts) != sizeof counts);
+  }
+  int status = 1;
+  close(pipes[1]);
+  bool told = read(pipes[0], counts, sizeof counts) == sizeof counts;
+  waitpid(child, &status, 0);
+  if (!check(told && status == 0, "the second process ended early")) return;
+  passed += counts[0], failed += counts[1];
 }
 
 int main(int argc, char **argv) {
@@ -359,6 +466,6 @@ int main(int argc, char **argv) {
   char kept[600];
   snprintf(kept, sizeof kept, "%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
   setenv("GENRED_FAKE_CACHE", kept, 1);
-  share();
+  share_out();
   return report();
 }
