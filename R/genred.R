@@ -90,16 +90,19 @@
 #' nearest <- Genred(~ sqdist(x, y), c(x = "Vi(3)", y = "Vj(3)"), "ArgKMin", axis = "j", opt_arg = 3)
 #' head(nearest(x, y))
 Genred <- function(formula, aliases, reduction_op = "Sum", axis = 0, dtype = "float32", opt_arg = NULL,
-                   formula2 = NULL, dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto") {
+                   formula2 = NULL, dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto",
+                   use_fast_math = FALSE) {
   call <- genred_call(sys.call())
   if (missing(formula)) stop_genred("argument", "argument `formula` is missing", call = call)
   if (missing(aliases)) stop_genred("argument", "argument `aliases` is missing", call = call)
   if (missing(reduction_op)) reduction_op <- NULL
   if (missing(axis)) axis <- NULL
   if (missing(dtype)) dtype <- NULL
+  if (missing(use_fast_math)) use_fast_math <- NULL
   new_operator(list(
     formula = formula, aliases = aliases, reduction_op = reduction_op, axis = axis, dtype = dtype, opt_arg = opt_arg,
-    formula2 = formula2, dtype_acc = dtype_acc, use_double_acc = use_double_acc, sum_scheme = sum_scheme
+    formula2 = formula2, dtype_acc = dtype_acc, use_double_acc = use_double_acc, sum_scheme = sum_scheme,
+    use_fast_math = use_fast_math
   ), call)
 }
 
@@ -134,7 +137,8 @@ read_spec <- function(given, call) {
     dtype_acc = read_choice(given$dtype_acc, "dtype_acc", c("auto", "float32", "float64"), call),
     double_acc = read_flag(given$use_double_acc, "use_double_acc", call),
     scheme = read_choice(given$sum_scheme, "sum_scheme",
-                         c("auto", "direct_sum", "block_sum", "kahan_scheme"), call)
+                         c("auto", "direct_sum", "block_sum", "kahan_scheme"), call),
+    fast_math = read_flag(given$use_fast_math %or% setting_flag("use_fast_math") %or% FALSE, "use_fast_math", call)
   )
   spec$key <- spec_key(spec)
   spec
@@ -206,7 +210,10 @@ quoted <- function(x) paste0('"', x, '"', collapse = ", ")
 
 # ---- the function ------------------------------------------------------------------------------------------------------
 
-call_settings <- c("backend", "device_id", "ranges")
+call_settings <- c("backend", "device_id", "ranges", "keep")
+
+# Their defaults, in this order.
+call_defaults <- list("auto", -1, NULL, FALSE)
 
 # The names that operator_body() uses; an alias of the same name would hide them.
 body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent", ".plan", ".values", ".settings",
@@ -223,7 +230,7 @@ check_argument_names <- function(names, call) {
 }
 
 operator_function <- function(spec, names) {
-  args <- c(rep(list(quote(expr = )), length(names)), list("auto", -1, NULL))
+  args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   env <- new.env(parent = topenv())
   env$.spec <- spec
