@@ -1,7 +1,7 @@
 /* cu.h: the CUDA backend's private header: shared types and prototypes, grouped by owning file.
  *
- * Functions return a gr_class and fill a caller-owned gr_error, as the engine's system code does.  Inside, GR_MEMORY means that the device's
- * memory ran out (cu_run.c tries again, then reports GR_CUDA). */
+ * Functions return a gr_class and fill a caller-owned gr_error, as the engine's system code does.  Inside, GR_MEMORY with g->full means that
+ * the device's memory ran out (cu_run.c tries again, then reports GR_CUDA). */
 #ifndef GENRED_CU_H
 #define GENRED_CU_H
 
@@ -65,10 +65,10 @@ typedef struct cu_kernels { /* a loaded module */
   cu_module module;
   cu_function params, rows, columns, pairs, merge, merge_rows, finish;
   int resident;    /* blocks of gr_pairs that a multiprocessor holds at once */
-  double rate;     /* measured: multiplications a second; 0: not yet */
-  cu_block *head;  /* sources and small arguments, as they were at the last call; then P */
-  char *head_copy; /* what lies in it */
-  size_t head_size;
+  gr_cuda_layout layout;
+  double rate;     /* measured: pairs a second; 0: not yet */
+  cu_block *head;  /* sources and parameters as they were at the last call, then P */
+  char *head_copy; /* what lies there */
   bool head_valid;
 } cu_kernels;
 
@@ -91,6 +91,7 @@ typedef struct cu_gpu {
   cu_event mark[4];  /* begin and end of the launches in flight */
   cu_result fault;   /* not SUCCESS: the context is past use, as this function said */
   const char *fault_call;
+  bool full; /* memory ran out in this call */
 } cu_gpu;
 
 /* The driver, initialised, and the number of devices; errors: none there (n = 0), something wrong (n = -1), a forked child. */
@@ -117,9 +118,10 @@ gr_class cu_take(cu_gpu *g, size_t bytes, cu_block **b, gr_error *err); /* 256-b
 void cu_give(cu_gpu *g, cu_block *b);                                   /* NULL is fine */
 void cu_give_idle(cu_gpu *g);                                           /* what is kept goes back to the driver */
 void cu_free_memory(cu_gpu *g, bool lost);                              /* all of it; lost: with its context */
-/* rows x cols doubles, `stride` between columns, to the device as float or double, contiguous; returns while the last copies are in flight. */
-gr_class cu_upload(cu_gpu *g, cu_address to, bool f64, const double *data, int64_t rows, int64_t cols, int64_t stride, gr_error *err);
-/* A stage that no copy uses any more, and when a copy out of or into it was enqueued. */
+/* rows x cols numbers of the host, `stride` between columns, to the device as `type`, contiguous; returns while the last copies are in flight. */
+gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const double *data, int64_t rows, int64_t cols, int64_t stride, int threads,
+                   gr_error *err);
+/* The next stage, once no copy uses it any more; and that a copy out of or into it was enqueued. */
 gr_class cu_stage(cu_gpu *g, int *stage, gr_error *err);
 gr_class cu_stage_used(cu_gpu *g, int stage, gr_error *err);
 gr_class cu_stage_wait(cu_gpu *g, int stage, gr_error *err);
@@ -156,9 +158,51 @@ typedef struct cu_sizes {
 cu_cut cu_cut_of(const cu_gpu *g, const gr_plan *p, const gr_cuda_layout *l, int resident, gr_backend backend, int64_t rows, int64_t cols);
 /* Blocks so that all fits into `room` bytes. */
 void cu_cut_blocks(cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s, int64_t rows, int64_t cols, size_t room);
-size_t cu_cut_bytes(const cu_cut *c, const gr_plan *p, const cu_sizes *s);
+size_t cu_cut_bytes(const cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s);
 /* Seconds that so many pairs take, as far as can be said before any was measured. */
 double cu_seconds(const cu_gpu *g, const gr_plan *p, double pairs);
+
+/* ---- cu_part.c: one device's share of a call ------------------------------------------------------------------------------------------ */
+
+typedef struct cu_call {
+  gr_program *p;
+  const gr_array *args; /* stride and dimensions; data where they are on the host */
+  const double **data;  /* on the host; NULL: on the device, wherever it is needed */
+  int n_args;
+  int64_t rows, cols;
+  const gr_output *out; /* on the host, unless `stays` */
+  bool stays;
+  const gr_options *opt;
+  gr_report *report;
+} cu_call;
+
+typedef struct cu_part {
+  const cu_call *call;
+  cu_gpu *g;
+  cu_kernels *k;
+  int64_t first, rows; /* of the call */
+  cu_sizes sizes;
+  cu_cut cut;
+  cu_block *row_args, *col_args, *R, *C, *state;
+  int64_t ld; /* of the states and of R */
+  char *head; /* as it will be on the device */
+  double *total; /* both indices are reduced: the state of all rows so far */
+  /* where it is: block of rows, block of columns, chunk in it, rows of the block */
+  int64_t row_block, col_block, chunk, group;
+  bool rows_ready, cols_ready;
+  bool timed;   /* launches are long enough to be measured, and waited for with an eye on interrupts */
+  int pending;  /* of these in flight, */
+  int mark;     /* and where the next one's marks are */
+  double pairs[2];
+  double done;  /* pairs that were launched */
+  bool finished;
+} cu_part;
+
+/* Memory for blocks of rows and columns that fit; attempt 1 is after memory ran out. */
+gr_class cu_part_begin(cu_part *s, int attempt, gr_error *err);
+/* Enqueues the next piece of work, or finds that it has to wait (*moved stays). */
+gr_class cu_part_step(cu_part *s, bool *moved, gr_error *err);
+void cu_part_end(cu_part *s);
 
 /* ---- cu_run.c: a program applied to arrays ------------------------------------------------------------------------------------------ */
 

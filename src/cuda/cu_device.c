@@ -52,7 +52,7 @@ gr_class cu_result_of(cu_gpu *g, cu_result r, const char *name, gr_error *err) {
   if (r == CUDA_SUCCESS) return GR_OK;
   if (is_fault(r) && g->fault == CUDA_SUCCESS) g->fault = r, g->fault_call = name;
   gr_fail(err, ERR_Cuda, name, g->id, g->info.name, result_text(r, text));
-  if (r == CUDA_ERROR_OUT_OF_MEMORY) err->cls = GR_MEMORY;
+  if (r == CUDA_ERROR_OUT_OF_MEMORY) g->full = true, err->cls = GR_MEMORY;
   return err->cls;
 }
 
@@ -247,8 +247,9 @@ static gr_class find_functions(cu_gpu *g, cu_kernels *k, gr_error *err) {
 }
 
 /* Past 48 KB a kernel must ask for its shared memory. */
-static gr_class prepare_pairs(cu_gpu *g, cu_kernels *k, const gr_cuda_layout *l, gr_error *err) {
+static gr_class prepare_pairs(cu_gpu *g, cu_kernels *k, gr_error *err) {
   enum { PLAIN = 48 << 10 };
+  const gr_cuda_layout *l = &k->layout;
   if (l->shared > (size_t)g->shared_most && l->shared > PLAIN)
     return gr_fail(err, ERR_CudaShared, (long long)l->shared, g->id, g->info.name, g->shared_most);
   if (l->shared > PLAIN && CU(g, err, cuFuncSetAttribute, k->pairs, CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)l->shared) != GR_OK)
@@ -271,9 +272,10 @@ static gr_class load_kernels(cu_gpu *g, const char *key, const cu_image *image, 
   cu_kernels *k = calloc(1, sizeof *k);
   if (!k) return gr_fail(err, ERR_NoMemory, "a kernel", (long long)sizeof *k);
   memcpy(k->key, key, CU_KEY);
+  k->layout = *l;
   gr_class cls = load_module(g, k, image, err);
   if (!cls) cls = find_functions(g, k, err);
-  if (!cls) cls = prepare_pairs(g, k, l, err);
+  if (!cls) cls = prepare_pairs(g, k, err);
   if (!cls) {
     k->next = g->kernels;
     *out = g->kernels = k;
@@ -289,14 +291,14 @@ static gr_class make_kernels(cu_gpu *g, gr_program *p, const gr_options *opt, cu
   const char *text;
   char key[CU_KEY];
   cu_image image = {0};
-  if (need_nvrtc(err) != GR_OK || gr_program_cuda(p, &text, err) != GR_OK) return err->cls;
+  gr_cuda_layout l;
+  if (need_nvrtc(err) != GR_OK || gr_program_cuda(p, &text, &l, err) != GR_OK) return err->cls;
   cu_make_key(&state.nvrtc, &target, text, key);
   report->origin = GR_FROM_MEMORY;
   for (*out = g->kernels; *out; *out = (*out)->next)
     if (!memcmp((*out)->key, key, CU_KEY)) return GR_OK;
   gr_class cls = cu_compile(&state.nvrtc, &target, text, opt, key, &image, report, err);
   if (cls) return cls;
-  const gr_cuda_layout l = gr_cuda_layout_of(p->plan);
   cls = image.data ? load_kernels(g, key, &image, &l, out, err)
                    : gr_fail(err, ERR_CudaOld, state.nvrtc.major, state.nvrtc.minor, state.nvrtc.path, g->id, g->info.name, g->info.major, g->info.minor);
   free(image.data);

@@ -29,7 +29,7 @@ static void load_param(gr_emitter *e, gr_ref r, int arg) {
 static void emit_params(gr_emitter *e) {
   e->at = LEVEL_PARAM;
   gr_line(&e->out, "/* Parameters, and what depends on them only. */");
-  gr_open(e, "GR_KERNEL gr_params(const gr_source *arg, T *P)");
+  gr_open(e, "extern \"C\" __global__ void gr_params(const gr_source *arg, T *P)");
   gr_each_variable(e, load_param);
   gr_line(&e->out, "__syncthreads();");
   gr_line(&e->out, "if (threadIdx.x > 0) return;");
@@ -40,7 +40,7 @@ static void emit_params(gr_emitter *e) {
 /* Rows or columns base ... base + n, GR_L of them for each thread. */
 static void emit_prepare(gr_emitter *e, gr_level level, const char *name, const char *into) {
   e->at = level;
-  gr_open(e, "GR_KERNEL %s(const gr_source *arg, const T *P, T *%s, int64 ld, int64 base, int64 n)", name, into);
+  gr_open(e, "extern \"C\" __global__ void %s(const gr_source *arg, const T *P, T *%s, int64 ld, int64 base, int64 n)", name, into);
   gr_line(&e->out, "const int64 block = (int64)blockDim.x * GR_L;");
   gr_open(e, "for (int64 b = blockIdx.x * block; b < n; b += gridDim.x * block)");
   gr_line(&e->out, "const gr_lanes at = {b + threadIdx.x, n - 1, (int)blockDim.x};");
@@ -218,7 +218,7 @@ static void emit_pairs(gr_emitter *e) {
 
 static const char *const after_pairs[] = {
     "/* Split s of n takes in split s + half. */",
-    "GR_KERNEL gr_merge(double *state, int64 ld_state, int64 nr, int64 n, int64 half) {",
+    "extern \"C\" __global__ void gr_merge(double *state, int64 ld_state, int64 nr, int64 n, int64 half) {",
     "  for (int64 k = GR_FIRST; k < (n - half) * nr; k += GR_STEP) {",
     "    double *const s = state + k / nr * NSTATE * ld_state + k % nr;",
     "    gr_state_merge(&reduction, s, ld_state, s + half * NSTATE * ld_state, ld_state);",
@@ -226,12 +226,12 @@ static const char *const after_pairs[] = {
     "}",
     "",
     "/* Row r of n takes in row r + half. */",
-    "GR_KERNEL gr_merge_rows(double *state, int64 ld_state, int64 n, int64 half) {",
+    "extern \"C\" __global__ void gr_merge_rows(double *state, int64 ld_state, int64 n, int64 half) {",
     "  for (int64 r = GR_FIRST; r < n - half; r += GR_STEP) gr_state_merge(&reduction, state + r, ld_state, state + r + half, ld_state);",
     "}",
     "",
     "/* States to rows at ... at + nr of results; indices count from 1, INT_MIN where there is none. */",
-    "GR_KERNEL gr_finish(const double *state, int64 ld_state, int64 nr, double count, T *value, int *index, int64 at, int64 rows) {",
+    "extern \"C\" __global__ void gr_finish(const double *state, int64 ld_state, int64 nr, double count, T *value, int *index, int64 at, int64 rows) {",
     "  const int n = reduction.out_dim * reduction.k;",
     "  for (int64 k = GR_FIRST; k < nr * n; k += GR_STEP) {",
     "    const int e = (int)(k / nr);",
@@ -258,7 +258,6 @@ static const char *const definitions[] = {
     "#define INFINITY __longlong_as_double(0x7ff0000000000000LL)",
     "#define NAN __longlong_as_double(0x7ff8000000000000LL)",
     "#define GR_STATE static __device__ __forceinline__",
-    "#define GR_KERNEL extern \"C\" __global__ void",
     "#define GR_FIRST (blockIdx.x * (int64)blockDim.x + threadIdx.x)",
     "#define GR_STEP (gridDim.x * (int64)blockDim.x)", NULL};
 
