@@ -69,7 +69,7 @@ static bool shape_of(SEXP x, const gr_arg_info *info, gr_array *a) {
 static bool shape_on_gpu(SEXP x, const gr_arg_info *info, gr_array *a) {
   const gr_buffer *b = ffi_array_buffer(x);
   bool vector = info->category == GR_PM;
-  if (!b || b->type == GR_INT || XLENGTH(VECTOR_ELT(x, ARRAY_DIM)) != 2) return false;
+  if (!b || XLENGTH(VECTOR_ELT(x, ARRAY_DIM)) != 2) return false;
   if (vector && b->rows != 1 && b->cols != 1) return false;
   a->buffer = b;
   a->data = NULL;
