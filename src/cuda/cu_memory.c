@@ -336,7 +336,7 @@ gr_class cu_address_of(const gr_buffer *b, cu_address *at, gr_error *err) {
 
 gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err) {
   cu_gpu *g = NULL;
-  cu_address at;
+  cu_address at = 0;
   err->cls = GR_OK;
   if (cu_begin(err) != GR_OK) return err->cls;
   if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK &&
@@ -347,7 +347,7 @@ gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err)
 
 gr_class cu_get(const gr_buffer *b, double *data, int64_t stride, gr_error *err) {
   cu_gpu *g = NULL;
-  cu_address at;
+  cu_address at = 0;
   err->cls = GR_OK;
   if (cu_begin(err) != GR_OK) return err->cls;
   if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK) download(g, at, b->type, data, b->rows, b->cols, stride, err);

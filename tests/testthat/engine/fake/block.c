@@ -26,10 +26,12 @@ enum { THREADS_MAX = 1024, WARP = 32, STACK = 512 << 10, PAGE = 64 << 10, GUARD 
 typedef void *jump[5];
 #define JUMP_SAVE(b) __builtin_setjmp(b)
 #define JUMP(b) __builtin_longjmp(b, 1)
+#define ALONE __attribute__((noipa)) /* callers may not know which registers it leaves alone */
 #else
 typedef jmp_buf jump;
 #define JUMP_SAVE(b) _setjmp(b)
 #define JUMP(b) _longjmp(b, 1)
+#define ALONE __attribute__((noinline))
 #endif
 
 typedef enum state { READY, AT_BARRIER, AT_WARP, DONE } state;
@@ -77,12 +79,14 @@ static struct machine {
 
 /* ---- switching ---- */
 
-static void to_scheduler(void) {
-  fiber *f = &m.fiber[m.running];
-  if (JUMP_SAVE(f->at) == 0) JUMP(m.scheduler);
+/* gcc wants a place and the jump that leaves it in functions of their own. */
+static ALONE void leave_fiber(void) { JUMP(m.scheduler); }
+
+static ALONE void to_scheduler(void) {
+  if (JUMP_SAVE(m.fiber[m.running].at) == 0) leave_fiber();
 }
 
-static void fail(fault_kind kind, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn, noinline));
+static ALONE void fail(fault_kind kind, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 
 /* Ends the launch: no fiber of it goes on. */
 static void fail(fault_kind kind, const char *fmt, ...) {
@@ -92,7 +96,8 @@ static void fail(fault_kind kind, const char *fmt, ...) {
   int n = snprintf(m.fault.text, sizeof m.fault.text, "block (%u, %u, %u), thread %d: ", m.host.block.x, m.host.block.y, m.host.block.z, m.running);
   vsnprintf(m.fault.text + n, sizeof m.fault.text - (size_t)n, fmt, ap);
   va_end(ap);
-  JUMP(m.scheduler);
+  leave_fiber();
+  abort();
 }
 
 /* A fiber's life: one kernel after the other; it is left, and left for good after a fault, in to_scheduler. */
@@ -105,7 +110,7 @@ static void live(void) {
   }
 }
 
-static __attribute__((noinline)) void start(fiber *f) {
+static ALONE void start(fiber *f) {
   getcontext(&f->start);
   f->start.uc_stack.ss_sp = f->stack + PAGE;
   f->start.uc_stack.ss_size = STACK;
@@ -115,18 +120,23 @@ static __attribute__((noinline)) void start(fiber *f) {
   swapcontext(&m.origin, &f->start);
 }
 
-static __attribute__((noinline)) void enter_fiber(int t) {
+static ALONE void enter_fiber(int t) {
   fiber *f = &m.fiber[t];
   if (f->made) JUMP(f->at);
   start(f);
 }
 
-static __attribute__((noinline)) void run_fiber(int t) {
+/* Calls f, which ends by returning or where something leaves to the scheduler. */
+static ALONE void until_left(void (*f)(int), int t) {
+  if (JUMP_SAVE(m.scheduler) == 0) f(t);
+}
+
+static void run_fiber(int t) {
   shim_host *h = &m.host;
   unsigned u = (unsigned)t;
   m.running = t;
   h->thread = (shim_dim){u % h->block_dim.x, u / h->block_dim.x % h->block_dim.y, u / h->block_dim.x / h->block_dim.y};
-  if (JUMP_SAVE(m.scheduler) == 0) enter_fiber(t);
+  until_left(enter_fiber, t);
 }
 
 /* ---- waiting ---- */
@@ -209,9 +219,10 @@ static unsigned active(void) {
 static void trap(const char *what) { fail(FAULT_LAUNCH, "%s", what); }
 
 /* No fiber can go on by itself: at one barrier all together they can. */
-static void release_barrier(void) {
+static ALONE void release_barrier(int unused) {
   static const char *const states[] = {"ready", "at a barrier", "in a warp operation", "done"};
   int yes = 0;
+  (void)unused;
   for (int t = 0; t < m.threads; t++) {
     const fiber *f = &m.fiber[t], *g = &m.fiber[0];
     if (f->state != AT_BARRIER || g->state != AT_BARRIER || f->line != g->line) {
@@ -283,10 +294,11 @@ static void arrange(schedule s) {
   }
 }
 
-static bool guards_hold(void) {
+static ALONE void check_guards(int unused) {
+  (void)unused;
   for (int k = 0; k < GUARD; k++)
-    if ((unsigned char)m.shared[k] != 0xa5 || (unsigned char)m.shared[GUARD + m.shared_size + (size_t)k] != 0xa5) return false;
-  return true;
+    if ((unsigned char)m.shared[k] != 0xa5 || (unsigned char)m.shared[GUARD + m.shared_size + (size_t)k] != 0xa5)
+      fail(FAULT_ADDRESS, "writes past the %zu bytes of shared memory", m.shared_size);
 }
 
 static void new_block(void) {
@@ -301,7 +313,7 @@ static void new_block(void) {
 }
 
 /* Sweeps over the threads until all are done. */
-static __attribute__((noinline)) void run_block(schedule s) {
+static void run_block(schedule s) {
   new_block();
   while (m.done < m.threads && !m.fault.kind) {
     bool moved = false;
@@ -311,9 +323,9 @@ static __attribute__((noinline)) void run_block(schedule s) {
       moved = true;
       run_fiber(m.order[k]);
     }
-    if (!moved && !m.fault.kind && JUMP_SAVE(m.scheduler) == 0) release_barrier();
+    if (!moved && !m.fault.kind) until_left(release_barrier, 0);
   }
-  if (!m.fault.kind && !guards_hold() && JUMP_SAVE(m.scheduler) == 0) fail(FAULT_ADDRESS, "writes past the %zu bytes of shared memory", m.shared_size);
+  if (!m.fault.kind) until_left(check_guards, 0);
 }
 
 static void run_grid(const launch *l, schedule s) {

@@ -73,21 +73,21 @@ static inline void __trap() { shim->trap("__trap"); }
 SHIM_VECTORS(V)
 #undef V
 
-/* ---- mathematics: f(double), f(float), ff(float) ---- */
+/* ---- mathematics: each for double, for float, and for float with an f behind its name ---- */
 
 #define SHIM_MATH(F1, F2)                                                                                      \
   F1(acos) F1(acosh) F1(asin) F1(asinh) F1(atan) F1(atanh) F1(cbrt) F1(ceil) F1(cos) F1(cosh) F1(erf) F1(erfc) \
   F1(exp) F1(exp2) F1(exp10) F1(expm1) F1(fabs) F1(floor) F1(lgamma) F1(log) F1(log10) F1(log1p) F1(log2)      \
   F1(nearbyint) F1(rint) F1(round) F1(sin) F1(sinh) F1(sqrt) F1(tan) F1(tanh) F1(tgamma) F1(trunc)             \
   F2(atan2) F2(copysign) F2(fdim) F2(fmax) F2(fmin) F2(fmod) F2(hypot) F2(pow) F2(remainder)
-#define F1(f)                                                                                                  \
-  extern "C" double f(double) noexcept;                                                                        \
-  extern "C" float f##f(float) noexcept;                                                                       \
-  static inline float f(float x) { return f##f(x); }
-#define F2(f)                                                                                                  \
-  extern "C" double f(double, double) noexcept;                                                                \
-  extern "C" float f##f(float, float) noexcept;                                                                \
-  static inline float f(float x, float y) { return f##f(x, y); }
+#define F1(name)                                                                                               \
+  extern "C" double name(double) noexcept;                                                                     \
+  extern "C" float name##f(float) noexcept;                                                                    \
+  static inline float name(float x) { return name##f(x); }
+#define F2(name)                                                                                               \
+  extern "C" double name(double, double) noexcept;                                                             \
+  extern "C" float name##f(float, float) noexcept;                                                             \
+  static inline float name(float x, float y) { return name##f(x, y); }
 SHIM_MATH(F1, F2)
 #undef F1
 #undef F2

@@ -137,11 +137,27 @@ static const char *aside(const char *s) {
   return *end ? end + 1 : end;
 }
 
+/* What begins a kernel: __global__, or a macro that stands for it. */
+typedef struct starters {
+  char name[4][64];
+  int n;
+} starters;
+
+static void note_macro(const char *s, starters *known) {
+  if (!starts(s, "#define ")) return;
+  const char *name = skip_space(s + 8), *global = strstr(s, "__global__");
+  if (!global || global > s + strcspn(s, "\n") || known->n == 4) return;
+  snprintf(known->name[known->n++], sizeof *known->name, "%.*s", (int)(skip_name(name) - name), name);
+}
+
 /* The kernel declared at s, "__global__ void [__launch_bounds__(n)] NAME(": noted as a row of the table. */
-static void note_kernel(const char *s, text *table) {
+static void note_kernel(const char *s, const starters *known, text *table) {
   char threads[64] = "0";
-  if (!starts(s, "__global__")) return;
-  for (s = skip_space(s + 10); starts(s, "void") || starts(s, "__launch_bounds__"); s = skip_space(s)) {
+  size_t word = (size_t)(skip_name(s) - s);
+  int k = 0;
+  while (k < known->n && (strlen(known->name[k]) != word || strncmp(s, known->name[k], word) != 0)) k++;
+  if (k == known->n) return;
+  for (s = skip_space(s + word); starts(s, "void") || starts(s, "__launch_bounds__"); s = skip_space(s)) {
     bool bounds = *s == '_';
     s = skip_space(skip_name(s));
     if (!bounds) continue;
@@ -153,13 +169,15 @@ static void note_kernel(const char *s, text *table) {
 
 static void rewrite(const char *s, long drop, text *out) {
   text table = {0};
+  starters known = {{"__global__"}, 1};
   long barriers = 0;
   bool in_word = false;
   addf(out, "#include \"cuda_shim.h\"\n#line 1 \"kernel.cu\"\n");
   while (*s) {
     const char *next = aside(s);
     if (!next && !in_word) {
-      note_kernel(s, &table);
+      note_macro(s, &known);
+      note_kernel(s, &known, &table);
       next = shared_declaration(s, out);
       if (next) {
         s = next;
