@@ -57,8 +57,7 @@ read_device <- function(x, call) {
 
 default_device <- function(call) {
   ids <- .Call(.ffi_settings_list)$devices
-  if (is.null(ids)) stop_genred("argument", "the option genred.device or GENRED_DEVICE has a value that it cannot have; see ?genred_options",
-                                call = call)
+  if (is.null(ids)) stop_genred("argument", "an option of genred has a value that it cannot have; see ?genred_options", call = call)
   if (length(ids)) ids[1L] else 0L
 }
 

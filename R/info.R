@@ -64,7 +64,7 @@ print.genred_info <- function(x, ...) {
   row("", paste(names(limits), limits, collapse = ", "))
   row("OpenMP", if (x$openmp) "yes" else "no")
   rows <- function(name, text) {
-    lines <- strwrap(text, width = max(60L, getOption("width") - 12L), exdent = 2L)
+    lines <- strwrap(strsplit(text, "\n", fixed = TRUE)[[1L]], width = max(60L, getOption("width") - 12L), exdent = 2L)
     for (k in seq_along(lines)) row(if (k == 1L) name else "", lines[k])
   }
   rows("CUDA", x$cuda$driver)

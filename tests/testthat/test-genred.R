@@ -12,7 +12,7 @@ test_that("the seed example is the dense product, on both axes", {
 test_that("an operator is a function of its aliases", {
   op <- gaussian()
   expect_s3_class(op, c("Genred", "function"), exact = TRUE)
-  expect_named(formals(op), c("G", "X", "Y", "B", "backend", "device_id", "ranges"))
+  expect_named(formals(op), c("G", "X", "Y", "B", "backend", "device_id", "ranges", "keep"))
   expect_identical(formals(op)$backend, "auto")
   expect_identical(formals(op)$device_id, quote(-1)[[2]] * -1)
   expect_null(formals(op)$ranges)
