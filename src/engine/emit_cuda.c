@@ -61,15 +61,20 @@ static void emit_columns(gr_emitter *e) {
 
 /* ---- pairs ---- */
 
-/* Component by component, so that neighbouring threads read neighbouring numbers. */
+/* Component by component, so that neighbouring threads read neighbouring numbers, some of them at once. */
 static void stage_node(gr_emitter *e, gr_ref r) {
   const gr_place *pl = &e->p->place[r];
-  const char *from = pl->packed >= 0 ? gr_format(e->c->arena, "C[(%d + k) * ld_c + (b - c_base + c)]", pl->packed)
-                                     : gr_format(e->c->arena, "gr_take(arg[%d], k, b + c)", node(e, r)->ints[0]);
+  bool prepared = pl->packed >= 0;
+  if (!prepared) gr_open(e, "gr_read(arg[%d], [&](auto take)", node(e, r)->ints[0]);
+  gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int k = 0; k < %d; k++)", node(e, r)->dim);
-  gr_line(&e->out, "for (int c = threadIdx.x; c < nc; c += THREADS) S[c * RECORD + %s] = %s;",
-          gr_idx_text(e, (gr_idx){"k", pl->buffer}), from);
+  gr_line(&e->out, "#pragma unroll 4");
+  gr_line(&e->out, "for (int c = threadIdx.x; c < nc; c += THREADS) S[c * RECORD + %s] = %s;", gr_idx_text(e, (gr_idx){"k", pl->buffer}),
+          prepared ? gr_format(e->c->arena, "C[(%d + k) * ld_c + (b - c_base + c)]", pl->packed) : "take(k, b + c)");
   gr_close(e);
+  if (prepared) return;
+  e->out.indent--;
+  gr_line(&e->out, "});");
 }
 
 static void stage_columns(gr_emitter *e) {
@@ -186,9 +191,9 @@ static const char *const begin_late[] = {
     "  gr_state_init(&reduction, start, 1);",
     "  for (int e = 0; e < NSTATE; e++) vd_put(mine + e * ld_state, at, vd_set(start[e]));",
     "}",
-    "V sums[PASSES][8][8];",
+    "V sums[PASSES][8][WIDE];",
     "#pragma unroll",
-    "for (int n = 0; n < PASSES * 64; n++) sums[n / 64][n / 8 % 8][n % 8] = v_set(0);", NULL};
+    "for (int n = 0; n < PASSES * 8 * WIDE; n++) sums[n / (8 * WIDE)][n / WIDE % 8][n % WIDE] = v_set(0);", NULL};
 
 static const char *const end_own[] = {"for (int e = 0; e < NSTATE; e++) vd_put(mine + e * ld_state, at, own[e]);", NULL};
 
@@ -270,7 +275,7 @@ static void emit_reduction(gr_emitter *e) {
   gr_line(&e->out, "static __device__ const gr_reduction reduction = {%d, (gr_family)%d, %d, (gr_results)%d, %d, %d, %d, %s, %s, %s, %s, %d, %d, %d};", r->red,
           (int)r->family, r->direction, (int)r->results, r->dim, r->k, r->nweight, truth(r->lead), truth(r->has_weight), truth(r->index), truth(r->kahan),
           r->nstate, r->nout, r->out_dim);
-  gr_line(&e->out, "enum { KEPT = %d, INDEX = %d, NSTATE = %d };", kept, r->results == RES_X ? 0 : r->out_dim * r->k, r->nstate);
+  gr_line(&e->out, "enum { KEPT = %d, INDEX = %d, NSTATE = %d };", kept, r->out_dim * r->k, r->nstate);
 }
 
 static void emit_head(gr_emitter *e, const char *title) {
@@ -287,7 +292,8 @@ static void emit_head(gr_emitter *e, const char *title) {
   gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->record, GR_SPAN);
   gr_line(&e->out, "#define AT(n) (own + (n)) /* number n of the states of a thread's rows */");
   if (!p->tiled) return;
-  gr_line(&e->out, "enum { COLUMNS = TILE / 8, PASS = %d, PASS_LD = PASS + %d, PASSES = %d, FOLD = 256 / TILE };", GR_CUDA_PASS, GR_CUDA_PAD, p->passes);
+  gr_line(&e->out, "enum { COLUMNS = TILE / 8, PASS = %d, PASS_LD = PASS + %d, WIDE = PASS / 8, PASSES = %d, FOLD = 256 / TILE };", p->pass, GR_CUDA_PAD,
+          p->passes);
   gr_line(&e->out, "/* The rows, columns and components of a thread: vectors of four where there are as many. */");
   gr_line(&e->out, "#define ROW(v) ((v) / 4 * 64 + rows8 + (v) %% 4)");
   gr_line(&e->out, "#define COLUMN(q) %s", p->tile == 64 ? "((q) / 4 * 32 + columns8 * 4 + (q) % 4)" : "(columns8 * COLUMNS + (q))");

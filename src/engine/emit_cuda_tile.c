@@ -56,7 +56,7 @@ static int columns_of_thread(const gr_plan *p) { return p->tile / 8; }
 
 /* As many coordinates in a chunk as the slot has room for that takes the values afterwards. */
 static int chunk_size(const gr_plan *p, const gr_tile *t) {
-  int each = count(t, LEVEL_ROW, true) * GR_CUDA_THREADS + count(t, LEVEL_COL, true) * p->tile, n = 16;
+  int each = count(t, LEVEL_ROW, true) * GR_CUDA_THREADS + count(t, LEVEL_COL, true) * p->tile, n = 8;
   while (n > 1 && n * each > p->tile * GR_CUDA_THREADS) n /= 2;
   return n;
 }
@@ -70,18 +70,53 @@ static void declare_fixed(gr_emitter *e, const gr_stream *x) {
           in_memory(e, x, row ? "ROW(v)" : "last_column(COLUMN(q))"));
 }
 
-/* Chunks lie where the values of the contraction go afterwards. */
-static void stage_chunk(gr_emitter *e, const gr_stream *x, int rows, int columns, int chunk) {
-  const char *from = in_memory(e, x, x->level == LEVEL_ROW ? "threadIdx.x" : "last_column(n % TILE)");
-  if (x->level == LEVEL_ROW) {
-    gr_open(e, "for (int k = k0; k < k1; k++)");
-    gr_line(&e->out, "chunk[(%d + k - k0) * THREADS + threadIdx.x] = %s;", rows * chunk, from);
-  } else {
-    gr_open(e, "for (int n = threadIdx.x; n < (k1 - k0) * TILE; n += THREADS)");
-    gr_line(&e->out, "const int k = k0 + n / TILE;");
-    gr_line(&e->out, "columns[%d * TILE + n] = %s;", columns * chunk, from);
-  }
+/* The loop that reads numbers of a column stream, for any type that an argument has. */
+static void open_reading(gr_emitter *e, const gr_stream *x) {
+  if (e->p->place[x->r].packed < 0) gr_open(e, "gr_read(arg[%d], [&](auto take)", node(e, x->r)->ints[0]);
+}
+
+static void close_reading(gr_emitter *e, const gr_stream *x) {
+  if (e->p->place[x->r].packed >= 0) return;
+  e->out.indent--;
+  gr_line(&e->out, "});");
+}
+
+static const char *in_reading(gr_emitter *e, const gr_stream *x, const char *at) {
+  return e->p->place[x->r].packed >= 0 ? in_memory(e, x, at) : gr_format(e->c->arena, "take(%s, b + %s)", x->idx, at);
+}
+
+/* A thread's share of a chunk goes through registers, so that the next one is on its way while one is computed. */
+static int share(const gr_emitter *e, const gr_stream *x, int chunk) {
+  return x->level == LEVEL_ROW ? chunk : (chunk * e->p->tile + GR_CUDA_THREADS - 1) / GR_CUDA_THREADS;
+}
+
+static void declare_next(gr_emitter *e, const gr_stream *x, int rows, int columns, int chunk) {
+  (void)rows, (void)columns;
+  gr_line(&e->out, "T %s_next[%d];", x->name, share(e, x, chunk));
+}
+
+static void read_next(gr_emitter *e, const gr_stream *x, int rows, int columns, int chunk) {
+  bool row = x->level == LEVEL_ROW;
+  (void)rows, (void)columns;
+  if (!row) open_reading(e, x);
+  gr_line(&e->out, "#pragma unroll");
+  gr_open(e, "for (int n = 0; n < %d; n++)", share(e, x, chunk));
+  gr_line(&e->out, row ? "const int k = last_k(k0 + n);" : "const int at_n = threadIdx.x + n * THREADS, k = last_k(k0 + at_n / TILE);");
+  gr_line(&e->out, "%s_next[n] = %s;", x->name, row ? in_memory(e, x, "threadIdx.x") : in_reading(e, x, "last_column(at_n % TILE)"));
   gr_close(e);
+  if (!row) close_reading(e, x);
+}
+
+/* Chunks lie where the values of the contraction go afterwards. */
+static void store_next(gr_emitter *e, const gr_stream *x, int rows, int columns, int chunk) {
+  int n = share(e, x, chunk);
+  gr_line(&e->out, "#pragma unroll");
+  if (x->level == LEVEL_ROW)
+    gr_line(&e->out, "for (int n = 0; n < %d; n++) chunk[(%d + n) * THREADS + threadIdx.x] = %s_next[n];", n, rows * chunk, x->name);
+  else if (chunk * e->p->tile >= GR_CUDA_THREADS)
+    gr_line(&e->out, "for (int n = 0; n < %d; n++) columns[%d * TILE + threadIdx.x + n * THREADS] = %s_next[n];", n, columns * chunk, x->name);
+  else
+    gr_line(&e->out, "for (int n = 0; n < 1; n++) if (threadIdx.x < %d * TILE) columns[%d * TILE + threadIdx.x] = %s_next[n];", chunk, columns * chunk, x->name);
 }
 
 static void load_chunk(gr_emitter *e, const gr_stream *x, int rows, int columns, int chunk) {
@@ -124,12 +159,20 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
   gr_line(&e->out, "for (int n = 0; n < 8 * COLUMNS; n++) a[n / COLUMNS][n %% COLUMNS] = v_set(0);");
   for (int s = 0; s < t.n; s++)
     if (!t.stream[s].varies) declare_fixed(e, &t.stream[s]);
+  gr_line(&e->out, "auto last_k = [](int k) { return k < %d ? k : %d; };", dim, dim - 1);
+  each_varying(e, &t, chunk, declare_next);
+  gr_open(e, "auto read = [&](int k0)");
+  each_varying(e, &t, chunk, read_next);
+  e->out.indent--;
+  gr_line(&e->out, "};");
+  gr_line(&e->out, "read(0);");
   gr_open(e, "for (int k0 = 0; k0 < %d; k0 += %d)", dim, chunk);
   gr_line(&e->out, "const int k1 = k0 + %d < %d ? k0 + %d : %d;", chunk, dim, chunk, dim);
   gr_line(&e->out, "__syncthreads();");
-  each_varying(e, &t, chunk, stage_chunk);
+  each_varying(e, &t, chunk, store_next);
   gr_line(&e->out, "__syncthreads();");
-  gr_line(&e->out, "#pragma unroll 4");
+  gr_line(&e->out, "if (k1 < %d) read(k1);", dim);
+  gr_line(&e->out, "#pragma unroll 1 /* 8 columns are enough to do: two coordinates at once would spill */");
   gr_open(e, "for (int k = k0; k < k1; k++)");
   each_varying(e, &t, chunk, load_chunk);
   open_each(e, "v", "8");
@@ -160,10 +203,13 @@ static bool is_expsum(const gr_emitter *e) { return e->p->red.family == FAM_ExpS
 static void stage_pass(gr_emitter *e, const gr_stream *x, int rows, int columns, int n) {
   (void)rows;
   if (x->level != LEVEL_COL) return;
+  open_reading(e, x);
+  gr_line(&e->out, "#pragma unroll 8");
   gr_open(e, "for (int n = threadIdx.x; n < TILE * PASS; n += THREADS)");
   gr_line(&e->out, "const int c = n %% TILE, m = n / TILE, k = k0 + m;");
-  gr_line(&e->out, "wide[(%d * TILE + c) * PASS_LD + m] = k < %d && c < nc ? %s : (T)0;", columns, n, in_memory(e, x, "c"));
+  gr_line(&e->out, "wide[(%d * TILE + c) * PASS_LD + m] = k < %d && c < nc ? %s : (T)0;", columns, n, in_reading(e, x, "c"));
   gr_close(e);
+  close_reading(e, x);
 }
 
 /* What a thread's terms read of rows does not depend on the column. */
@@ -173,8 +219,8 @@ static void declare_rows(gr_emitter *e, const gr_stream *x, int n) {
     declare_fixed(e, x);
     return;
   }
-  gr_line(&e->out, "V %s[8][8];", x->name);
-  open_each(e, "m", "8");
+  gr_line(&e->out, "V %s[8][WIDE];", x->name);
+  open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m);");
   gr_line(&e->out, "#pragma unroll");
   gr_line(&e->out, "for (int v = 0; v < 8; v++) %s[v][m] = k < %d ? v_set(%s) : v_set(0);", x->name, n, in_memory(e, x, "ROW(v)"));
@@ -184,9 +230,9 @@ static void declare_rows(gr_emitter *e, const gr_stream *x, int n) {
 static void load_column(gr_emitter *e, const gr_stream *x, int rows, int columns, int chunk) {
   (void)rows, (void)chunk;
   if (x->level != LEVEL_COL) return;
-  gr_line(&e->out, "V %s[8];", x->name);
+  gr_line(&e->out, "V %s[WIDE];", x->name);
   gr_line(&e->out, "#pragma unroll");
-  gr_line(&e->out, "for (int m = 0; m < 8; m++) %s[m] = v_set(wide[(%d * TILE + c) * PASS_LD + COMPONENT(m)]);", x->name, columns);
+  gr_line(&e->out, "for (int m = 0; m < WIDE; m++) %s[m] = v_set(wide[(%d * TILE + c) * PASS_LD + COMPONENT(m)]);", x->name, columns);
 }
 
 /* What pairs left for a column, or a column's number that is the same for all components. */
@@ -205,7 +251,7 @@ static void add_products(gr_emitter *e, const gr_tile *t, const char *add) {
   if (is_expsum(e)) gr_line(&e->out, "V factor[8];");
   if (is_expsum(e)) gr_line(&e->out, "#pragma unroll");
   if (is_expsum(e)) gr_line(&e->out, "for (int v = 0; v < 8; v++) factor[v] = term[c * THREADS + ROW(v)];");
-  open_each(e, "m", "8");
+  open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m); (void)k;");
   gr_line(&e->out, "#pragma unroll");
   gr_line(&e->out, is_expsum(e) ? "for (int v = 0; v < 8; v++) sum[v][m] += factor[v] * %s;" : "for (int v = 0; v < 8; v++) sum[v][m] += %s;", add);
@@ -217,7 +263,7 @@ static void add_products(gr_emitter *e, const gr_tile *t, const char *add) {
 static void emit_fold(gr_emitter *e, int n) {
   const char *keep = is_expsum(e) ? "* (double)folded[ROW(v)].l[0] + (double)sum[v][m].l[0]" : "+ (double)sum[v][m].l[0]";
   gr_open(e, "if (fold)");
-  open_each(e, "m", "8");
+  open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m);");
   open_each(e, "v", "8");
   gr_line(&e->out, "double *const s = mine + (%d + k) * ld_state + row0 + ROW(v);", is_expsum(e) ? 1 + e->p->red.lead : 0);
@@ -233,18 +279,18 @@ void gr_emit_cuda_wide(gr_emitter *e) {
   gr_tile t = {.wide = true};
   const char *add = term(e, &t, r, "k");
   int n = node(e, r)->dim;
-  gr_line(&e->out, "/* The components of the sum: 8 rows by 8 components of a thread. */");
+  gr_line(&e->out, "/* The components of the sum: 8 rows by %d components of a thread. */", e->p->pass / 8);
   gr_line(&e->out, e->p->passes == 1 ? "#pragma unroll" : "#pragma unroll 1");
   gr_open(e, "for (int p = 0; p < PASSES; p++)");
   gr_line(&e->out, "const int k0 = p * PASS;");
-  gr_line(&e->out, "V(&sum)[8][8] = sums[p];");
+  gr_line(&e->out, "V(&sum)[8][WIDE] = sums[p];");
   if (e->p->passes > 1) gr_line(&e->out, "if (p > 0) __syncthreads();");
   each_varying(e, &t, n, stage_pass);
   gr_line(&e->out, "__syncthreads();");
   for (int s = 0; s < t.n; s++) declare_rows(e, &t.stream[s], n);
   if (is_expsum(e)) {
     gr_line(&e->out, "#pragma unroll");
-    gr_line(&e->out, "for (int n = 0; n < 64; n++) sum[n / 8][n %% 8] *= scale[ROW(n / 8)];");
+    gr_line(&e->out, "for (int n = 0; n < 8 * WIDE; n++) sum[n / WIDE][n %% WIDE] *= scale[ROW(n / WIDE)];");
   }
   add_products(e, &t, add);
   emit_fold(e, n);

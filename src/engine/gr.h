@@ -366,8 +366,8 @@ typedef struct gr_plan {
   int record;    /* numbers from one staged column to the next; 0: columns are read from memory, prepared */
   bool tiled;    /* contractions or wide sums are computed by all threads of a block together, 8 rows and some columns each */
   int slots;     /* arrays of a tile in shared memory, one number for each row and column */
-  int passes;    /* the components of a wide sum are taken 64 at a time */
-  int streams;   /* of these arrays of 64 components of a tile's columns, staged in shared memory */
+  int pass, passes; /* components of a wide sum that are taken at a time: 8 or 4 of a thread */
+  int streams;   /* of these arrays of `pass` components of a tile's columns, staged in shared memory */
   bool reread;   /* ExpSum: the weights can be computed again after the exponentials */
   double cost; /* of a pair, in multiplications */
 } gr_plan;
@@ -501,8 +501,8 @@ typedef struct gr_cuda_layout {
   int tile;               /* columns staged together: parts are multiples */
 } gr_cuda_layout;
 
-/* Threads of a block; components of a wide sum in one pass, and numbers between those of neighbouring columns. */
-enum { GR_CUDA_THREADS = 128, GR_CUDA_PASS = 64, GR_CUDA_PAD = 4 };
+/* Threads of a block; numbers between the components of neighbouring columns in a pass. */
+enum { GR_CUDA_THREADS = 128, GR_CUDA_PAD = 4 };
 size_t gr_cuda_shared(const gr_plan *p); /* plan_cuda.c: bytes of shared memory */
 
 gr_cuda_layout gr_cuda_layout_of(const gr_plan *p); /* of a plan by gr_plan_cuda */

@@ -5,7 +5,7 @@
  *   narrow  a thread has 1 to 4 rows and goes through the columns of a tile alone
  *   tiled   where a sum over more than 8 coordinates, or a wide sum of more than 8 components, is worth a matrix product: a block has 128 rows and up
  *           to 64 columns, of which a thread takes 8 x 8 at a time (`contract`), then a thread has one row for what is left of the pairs, and
- *           then 8 rows x 8 components of the wide sum (`late`).  What one phase leaves to the next lies in shared memory, in slots. */
+ *           then 8 rows x 8 (in double 4) components of the wide sum (`late`).  What one phase leaves to the next lies in shared memory, in slots. */
 #include <string.h>
 
 #include "gr.h"
@@ -136,13 +136,14 @@ static void place_slots(gr_plan *p, bool *taken) {
   for (gr_ref r = 0; r < p->dag->n; r++)
     if (p->place[r].live && p->place[r].saved && !p->place[r].contract) p->place[r].slot = take_slot(p, r, taken);
   p->kept = p->late && p->red.family == FAM_ExpSum ? take_slot(p, p->dag->n, taken) : -1; /* the terms */
-  p->passes = p->late ? (node(p, wide(p))->dim + GR_CUDA_PASS - 1) / GR_CUDA_PASS : 0;
+  p->pass = p->f64 ? 32 : 64;
+  p->passes = p->late ? (node(p, wide(p))->dim + p->pass - 1) / p->pass : 0;
   p->streams = p->late ? count_leaves(p, wide(p), LEVEL_COL) : 0;
 }
 
 size_t gr_cuda_shared(const gr_plan *p) {
   size_t n = (size_t)p->tile * (size_t)p->record;
-  if (p->tiled) n += (size_t)p->tile * ((size_t)p->slots * GR_CUDA_THREADS + (size_t)p->streams * (GR_CUDA_PASS + GR_CUDA_PAD)) + 2 * GR_CUDA_THREADS;
+  if (p->tiled) n += (size_t)p->tile * ((size_t)p->slots * GR_CUDA_THREADS + (size_t)p->streams * (size_t)(p->pass + GR_CUDA_PAD)) + 2 * GR_CUDA_THREADS;
   return n * (size_t)bytes(p);
 }
 

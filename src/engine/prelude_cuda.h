@@ -169,14 +169,39 @@ GR_D float half_value(unsigned short h) {
   return __int_as_float((int)(s | (e == 31 ? 0x7f800000u : (e + 112) << 23) | m << 13));
 }
 
+struct gr_half { unsigned short bits; };
+struct gr_bfloat { unsigned short bits; };
+GR_D T gr_number(double x) { return (T)x; }
+GR_D T gr_number(float x) { return (T)x; }
+GR_D T gr_number(gr_half x) { return (T)half_value(x.bits); }
+GR_D T gr_number(gr_bfloat x) { return (T)__int_as_float((int)((unsigned)x.bits << 16)); }
+
 GR_D T gr_take(const gr_source &x, int k, int64 r) {
   const int64 at = r + k * x.ld;
   switch ((int)x.type) {
-  case 0: return (T)((const double *)x.data)[at];
-  case 1: return (T)((const float *)x.data)[at];
-  case 2: return (T)half_value(((const unsigned short *)x.data)[at]);
-  default: return (T)__int_as_float((int)((unsigned)((const unsigned short *)x.data)[at] << 16));
+  case 0: return gr_number(((const double *)x.data)[at]);
+  case 1: return gr_number(((const float *)x.data)[at]);
+  case 2: return gr_number(((const gr_half *)x.data)[at]);
+  default: return gr_number(((const gr_bfloat *)x.data)[at]);
   }
+}
+
+struct gr_own { /* reads an argument whose numbers are T */
+  const T *__restrict__ data;
+  int64 ld;
+  GR_MEMBER T operator()(int k, int64 r) const { return data[r + k * ld]; }
+};
+struct gr_any {
+  gr_source x;
+  GR_MEMBER T operator()(int k, int64 r) const { return gr_take(x, k, r); }
+};
+
+/* f(reader): the loop in f exists twice, so that most arguments are read without a question about their type. */
+template <class F> GR_D void gr_read(const gr_source &x, F f) {
+  if (x.type == GR_K(1, 0))
+    f(gr_own{(const T *)x.data, x.ld});
+  else
+    f(gr_any{x});
 }
 
 GR_D V v_take(const gr_source &x, int k, int64 base, gr_lanes at) {
