@@ -68,7 +68,7 @@ print.genred_info <- function(x, ...) {
     for (k in seq_along(lines)) row(if (k == 1L) name else "", lines[k])
   }
   rows("CUDA", x$cuda$driver)
-  rows("", x$cuda$nvrtc)
+  rows("NVRTC", x$cuda$nvrtc)
   devices <- x$cuda$devices
   for (k in seq_len(nrow(devices))) {
     row(paste("GPU", devices$device_id[k]), devices$name[k], ", ", bytes_text(devices$memory[k]), ", compute capability ", devices$capability[k])
