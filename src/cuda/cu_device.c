@@ -85,6 +85,7 @@ static gr_class describe(cu_gpu *g, gr_error *err) {
     return err->cls;
   g->info.name[sizeof g->info.name - 1] = 0;
   g->info.memory = (int64_t)bytes;
+  if (g->clock < 1) g->clock = 1000000; /* it need not tell; estimates want a number */
   return GR_OK;
 }
 

@@ -117,8 +117,12 @@ static void emit_tile(gr_emitter *e) {
     return;
   }
   if (e->p->cost <= UNROLL_COST) gr_line(&e->out, "#pragma unroll 4");
-  gr_open(e, "for (int t = 0; t < (nc - y + ny - 1) / ny; t++)");
-  gr_line(&e->out, "const int c = y + t * ny;");
+  if (e->p->tiled) {
+    gr_open(e, "for (int c = 0; c < nc; c++)");
+  } else {
+    gr_open(e, "for (int t = 0; t < (nc - y + ny - 1) / ny; t++)");
+    gr_line(&e->out, "const int c = y + t * ny;");
+  }
   emit_column(e);
   gr_close(e);
 }

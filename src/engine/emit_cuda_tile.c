@@ -125,9 +125,9 @@ static void load_chunk(gr_emitter *e, const gr_stream *x, int rows, int columns,
   gr_line(&e->out, "V %s[%d];", x->name, n);
   gr_line(&e->out, "#pragma unroll");
   if (row)
-    gr_line(&e->out, "for (int v = 0; v < %d; v++) %s[v] = v_set(chunk[(%d + k - k0) * THREADS + ROW(v)]);", n, x->name, rows * chunk);
+    gr_line(&e->out, "for (int v = 0; v < %d; v++) %s[v] = v_set(chunk[(k - k0 + %d) * THREADS + ROW(v)]);", n, x->name, rows * chunk);
   else
-    gr_line(&e->out, "for (int q = 0; q < %d; q++) %s[q] = v_set(columns[(%d + k - k0) * TILE + COLUMN(q)]);", n, x->name, columns * chunk);
+    gr_line(&e->out, "for (int q = 0; q < %d; q++) %s[q] = v_set(columns[(k - k0 + %d) * TILE + COLUMN(q)]);", n, x->name, columns * chunk);
 }
 
 /* Calls `f` for every stream that varies, with the number of those of its level before it. */
@@ -199,15 +199,20 @@ void gr_emit_cuda_contractions(gr_emitter *e) {
 
 static bool is_expsum(const gr_emitter *e) { return e->p->red.family == FAM_ExpSum; }
 
-/* 64 components of the tile's columns, one column after the other. */
+/* The components of a pass for the tile's columns, one column after the other, four at a time: so neighbouring threads read neighbouring numbers,
+ * and write in different banks. */
 static void stage_pass(gr_emitter *e, const gr_stream *x, int rows, int columns, int n) {
   (void)rows;
   if (x->level != LEVEL_COL) return;
   open_reading(e, x);
-  gr_line(&e->out, "#pragma unroll 8");
-  gr_open(e, "for (int n = threadIdx.x; n < TILE * PASS; n += THREADS)");
-  gr_line(&e->out, "const int c = n %% TILE, m = n / TILE, k = k0 + m;");
-  gr_line(&e->out, "wide[(%d * TILE + c) * PASS_LD + m] = k < %d && c < nc ? %s : (T)0;", columns, n, in_reading(e, x, "c"));
+  gr_line(&e->out, "#pragma unroll 4");
+  gr_open(e, "for (int n = threadIdx.x; n < TILE * PASS / 4; n += THREADS)");
+  gr_line(&e->out, "const int c = n %% TILE, m0 = n / TILE * 4;");
+  gr_line(&e->out, "#pragma unroll");
+  gr_open(e, "for (int m = m0; m < m0 + 4; m++)");
+  gr_line(&e->out, "const int k = k0 + m < %d ? k0 + m : %d;", n, n - 1);
+  gr_line(&e->out, "wide[(%d * TILE + c) * PASS_LD + m] = %s;", columns, in_reading(e, x, "last_column(c)"));
+  gr_close(e);
   gr_close(e);
   close_reading(e, x);
 }
@@ -221,9 +226,9 @@ static void declare_rows(gr_emitter *e, const gr_stream *x, int n) {
   }
   gr_line(&e->out, "V %s[8][WIDE];", x->name);
   open_each(e, "m", "WIDE");
-  gr_line(&e->out, "const int k = k0 + COMPONENT(m);");
+  gr_line(&e->out, "const int k = k0 + COMPONENT(m) < %d ? k0 + COMPONENT(m) : %d;", n, n - 1);
   gr_line(&e->out, "#pragma unroll");
-  gr_line(&e->out, "for (int v = 0; v < 8; v++) %s[v][m] = k < %d ? v_set(%s) : v_set(0);", x->name, n, in_memory(e, x, "ROW(v)"));
+  gr_line(&e->out, "for (int v = 0; v < 8; v++) %s[v][m] = v_set(%s);", x->name, in_memory(e, x, "ROW(v)"));
   gr_close(e);
 }
 
@@ -244,7 +249,7 @@ static void load_scalar(gr_emitter *e, const gr_stream *x) {
   gr_line(&e->out, "for (int v = 0; v < 8; v++) %s[v] = %st[c * THREADS + ROW(v)];", x->name, gr_node_name(e, x->r));
 }
 
-static void add_products(gr_emitter *e, const gr_tile *t, const char *add) {
+static void add_products(gr_emitter *e, const gr_tile *t, const char *add, int n) {
   gr_open(e, "for (int c = 0; c < nc; c++)");
   each_varying(e, t, 0, load_column);
   for (int s = 0; s < t->n; s++) load_scalar(e, &t->stream[s]);
@@ -252,7 +257,7 @@ static void add_products(gr_emitter *e, const gr_tile *t, const char *add) {
   if (is_expsum(e)) gr_line(&e->out, "#pragma unroll");
   if (is_expsum(e)) gr_line(&e->out, "for (int v = 0; v < 8; v++) factor[v] = term[c * THREADS + ROW(v)];");
   open_each(e, "m", "WIDE");
-  gr_line(&e->out, "const int k = k0 + COMPONENT(m); (void)k;");
+  gr_line(&e->out, "const int k = k0 + COMPONENT(m) < %d ? k0 + COMPONENT(m) : %d; (void)k;", n, n - 1);
   gr_line(&e->out, "#pragma unroll");
   gr_line(&e->out, is_expsum(e) ? "for (int v = 0; v < 8; v++) sum[v][m] += factor[v] * %s;" : "for (int v = 0; v < 8; v++) sum[v][m] += %s;", add);
   gr_close(e);
@@ -292,7 +297,7 @@ void gr_emit_cuda_wide(gr_emitter *e) {
     gr_line(&e->out, "#pragma unroll");
     gr_line(&e->out, "for (int n = 0; n < 8 * WIDE; n++) sum[n / WIDE][n %% WIDE] *= scale[ROW(n / WIDE)];");
   }
-  add_products(e, &t, add);
+  add_products(e, &t, add, n);
   emit_fold(e, n);
   gr_close(e);
 }
