@@ -69,6 +69,8 @@ static const char *expand_home(const char *path) {
 
 static bool add_id(double x, ffi_ids *ids) {
   if (!(x >= 0 && x <= 1e6) || x != (int)x || ids->n == FFI_DEVICES) return false;
+  for (int k = 0; k < ids->n; k++)
+    if (ids->id[k] == (int)x) return false;
   ids->id[ids->n++] = (int)x;
   return true;
 }
