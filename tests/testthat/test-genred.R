@@ -204,6 +204,8 @@ test_that("the closure carries nothing of its caller", {
 test_that("forked children compute, on one thread", {
   skip_on_os("windows")
   skip_if_not_installed("parallel")
+  old <- options(genred.backend = utils::tail(backends(), 1)) # a GPU stays with the parent
+  on.exit(options(old))
   x <- points(600, 3); y <- points(700, 3); b <- points(700, 2)
   op <- gaussian()
   value <- op(0.5, x, y, b)
