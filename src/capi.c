@@ -106,7 +106,7 @@ static genred_status api_run(genred_program *program, const genred_array *args, 
                     .device = ffi_gpus(), .device_ids = s.devices.id, .n_devices = s.devices.n};
   if (opt.threads < 1) opt.threads = 1;
   gr_array *a = arrays(args, n, &err);
-  gr_output results[2] = {{NULL, GR_F64}, {NULL, GR_F64}};
+  gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
   for (int k = 0; k < gr_program_result(engine_const(program)).n; k++)
     results[k] = (gr_output){.data = out[k].data, .type = out[k].type == GENRED_INT64 ? GR_I64 : GR_F64};
   if (a) gr_program_run(engine(program), a, n, results, &opt, &report, &err);
