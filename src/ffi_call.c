@@ -173,17 +173,25 @@ static int home_of(const call *c, const gr_options *opt) {
   return opt->n_devices ? opt->device_ids[0] : 0;
 }
 
+/* The k-th result; where there is no memory for it, err tells so. */
+static SEXP one_result(const call *c, const ffi_op *op, int k, int64_t rows, int home, gr_output *out, gr_error *err) {
+  SEXP names = row_names(c, op, rows);
+  if (c->keep) return new_kept_result(&op->result, k, rows, names, home, &out[k], err);
+  return new_result(&op->result, k, rows, names, &out[k]);
+}
+
 /* One result, or list(value, index); or a failure, and err tells so. */
 static SEXP new_results(const call *c, const ffi_op *op, int64_t rows, int home, gr_output *out, gr_error *err) {
   const char *pair[] = {"value", "index", ""};
-  const gr_result_info *r = &op->result;
-  SEXP names = row_names(c, op, rows), both = PROTECT(Rf_mkNamed(VECSXP, pair)), one = R_NilValue;
-  for (int k = 0; k < r->n && err->cls == GR_OK; k++) {
-    one = c->keep ? new_kept_result(r, k, rows, names, home, &out[k], err) : new_result(r, k, rows, names, &out[k]);
-    SET_VECTOR_ELT(both, k, one);
+  SEXP both;
+  if (op->result.n == 1) {
+    both = one_result(c, op, 0, rows, home, out, err);
+  } else {
+    both = PROTECT(Rf_mkNamed(VECSXP, pair));
+    for (int k = 0; k < 2 && err->cls == GR_OK; k++) SET_VECTOR_ELT(both, k, one_result(c, op, k, rows, home, out, err));
+    UNPROTECT(1);
   }
-  UNPROTECT(1);
-  return err->cls != GR_OK ? ffi_fail(err) : r->n == 1 ? one : both;
+  return err->cls == GR_OK ? both : ffi_fail(err);
 }
 
 /* A result that comes with something to say, once per session. */
