@@ -225,6 +225,29 @@ static SEXP run_call(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP *ar
   return result;
 }
 
+/* ---- before the calls --------------------------------------------------------------------------------------------------------- */
+
+/* The kernels of calls to come, of these operators with m and n rows.  A note, or NULL: what is wrong is left to the calls. */
+SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges) {
+  gr_options opt;
+  gr_report report;
+  gr_backend how;
+  ffi_op *op;
+  int count = 0, size = (int)XLENGTH(specs);
+  if (ranges != R_NilValue || !is_minus_one(device) || !ffi_backend(backend, &how) || read_options(how, &opt)) return R_NilValue;
+  gr_call *call = (gr_call *)R_alloc((size_t)size + 1, sizeof *call);
+  SEXP kept = PROTECT(Rf_allocVector(VECSXP, size)); /* the programs, while the table may drop them */
+  for (int k = 0; k < size; k++) {
+    SET_VECTOR_ELT(kept, k, ffi_op_get(VECTOR_ELT(specs, k), &op));
+    if (!op || op->busy) continue;
+    gr_call one = {op->program, (int64_t)REAL(m)[k], (int64_t)REAL(n)[k]};
+    call[count++] = one;
+  }
+  gr_programs_prepare(call, count, &opt, &report);
+  UNPROTECT(1);
+  return report.note[0] ? Rf_mkString(report.note) : R_NilValue;
+}
+
 /* ---- entry points ---------------------------------------------------------------------------------------------------------- */
 
 SEXP ffi_call(SEXP args) {

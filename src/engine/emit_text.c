@@ -4,8 +4,6 @@
 
 #include "gr.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->node[r]; }
-
 /* ---- functions ---- */
 
 /* Functions of the file, the same in every kernel that calls them; a later one may call an earlier one.  They fill buffers: neither inlined nor
@@ -121,10 +119,12 @@ static const struct {
               {"softmin", {OP_SoftDTW_SqDist, OP_SoftDTW_Grad}, {"exp", "log"}}};
 enum { GROUPS = sizeof groups / sizeof *groups };
 
-static void find_groups(const gr_emitter *e, bool used[GROUPS]) {
+static void find_groups(const gr_plan *const *plan, int n, bool used[GROUPS]) {
   bool op[OP_COUNT] = {false};
-  for (gr_ref r = 0; r < e->p->dag->n; r++) op[node(e, r)->op] |= e->p->place[r].live;
-  op[OP_Exp2] |= e->p->red.family == FAM_ExpSum;
+  for (int k = 0; k < n; k++) {
+    for (gr_ref r = 0; r < plan[k]->dag->n; r++) op[plan[k]->dag->node[r].op] |= plan[k]->place[r].live;
+    op[OP_Exp2] |= plan[k]->red.family == FAM_ExpSum;
+  }
   for (int k = 0; k < GROUPS; k++) {
     used[k] = false;
     for (int i = 0; i < 4 && groups[k].op[i]; i++) used[k] |= op[groups[k].op[i]];
@@ -137,11 +137,12 @@ static void find_groups(const gr_emitter *e, bool used[GROUPS]) {
 static bool starts(const char *line, const char *with) { return strncmp(line, with, strlen(with)) == 0; }
 
 /* In prelude.h a group stands between `#ifndef GR_WITHOUT_name` and its #endif; these two lines are left out, too. */
-void gr_emit_prelude(gr_emitter *e) {
+void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n) {
   static const char mark[] = "#ifndef GR_WITHOUT_";
   bool used[GROUPS], wanted = true, empty = false;
   int depth = 0;
-  find_groups(e, used);
+  find_groups(plan, n, used);
+  if (plan[0]->f64) gr_put(out, "#define GR_F64 1\n");
   for (const char *const *line = gr_prelude; *line; line++) {
     if (starts(*line, mark)) {
       const char *name = *line + sizeof mark - 1;
@@ -156,7 +157,7 @@ void gr_emit_prelude(gr_emitter *e) {
         continue;
       }
     }
-    if (wanted && !(empty && **line == '\n')) gr_put(&e->out, *line);
+    if (wanted && !(empty && **line == '\n')) gr_put(out, *line);
     empty = **line == '\n';
   }
 }

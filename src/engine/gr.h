@@ -434,7 +434,10 @@ const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k); /* component k of
 const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
 const char *gr_of_row(const gr_emitter *e);    /* where a vector of rows begins there */
 void gr_emit_pairs(gr_emitter *e);             /* emit_pairs.c */
-void gr_emit_prelude(gr_emitter *e);           /* emit_text.c: the groups of prelude.h that the kernel needs */
+void gr_emit_title(gr_str *out, const char *title);           /* as a comment */
+void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p);   /* all that follows the prelude */
+/* emit_text.c: the groups of prelude.h that these kernels, of one precision, need */
+void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n);
 void gr_emit_support(gr_emitter *e, const char *text); /* the functions that `text` calls */
 
 /* emit_red.c, emit_select.c: the reduction inside a tile, for the lanes of one vector of rows */
@@ -463,6 +466,14 @@ typedef struct gr_wide {
 gr_wide gr_emit_red_wide(gr_emitter *e);
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);
+
+/* emit_joint.c: several kernels, of one precision, as one text */
+typedef struct gr_member {
+  const gr_plan *plan;
+  const char *title;
+  const char *tail; /* of the names of its file scope: a kernel's function is gr_kernel_TAIL */
+} gr_member;
+char *gr_emit_joint(gr_ctx *c, const gr_member *m, int n);
 
 /* Rows r0 <= r < r1 over columns c0 <= c < c1.  arg[k] is component 0 of row 0, ld[k] the stride between components.
  * state is nstate arrays of ld_state doubles (ld_state a multiple of 16 and at least r1 - r0 rounded up to 16), entry 0 belonging to
@@ -531,6 +542,22 @@ gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *tex
 
 /* ---- cache.c: compiled kernels on disk and in memory ------------------------------------------------------------------------------ */
 
+enum { GR_KEY = 64, GR_TAIL = 16 }; /* digits of a kernel's key; those that its function's name has in a joint text */
+
+/* A kernel that will be needed. */
+typedef struct gr_wanted {
+  gr_program *program;
+  bool few;              /* of the program's two */
+  const char *text;      /* alone */
+  char key[GR_KEY + 1];  /* made by gr_kernel_known */
+  gr_kernel_fn *fn;      /* NULL until it is found */
+} gr_wanted;
+
+/* Is it in memory or in opt->cache_dir?  Then fn is set. */
+bool gr_kernel_known(const gr_compiler *cc, const gr_options *opt, gr_wanted *w);
+/* Compiles the joint text of n kernels; each is kept, in memory and in opt->cache_dir, as if it had been compiled alone. */
+gr_class gr_kernels_compile(const gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt,
+                            gr_report *report, gr_error *err);
 /* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err);
 
@@ -550,5 +577,9 @@ struct gr_program {
 
 /* The text of the kernel for many or for few rows; lives as long as the program. */
 gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err);
+/* The joint text of kernels whose keys are known, of programs of one precision; malloc'ed. */
+gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
+/* Would a call with M and N rows of i and j use a kernel, and which? */
+bool gr_wants_kernel(const gr_program *p, int64_t m, int64_t n, const gr_options *opt, bool *few);
 
 #endif

@@ -351,13 +351,20 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
   return find_kernel(p, false, opt, report, err);
 }
 
-/* "auto" interprets tiny work, and everything when there is no working compiler or no room for its files (the note says
- * so). */
-static gr_class choose_backend(gr_program *p, bool few, double work, const gr_options *opt, gr_report *report, gr_error *err) {
+/* "auto" interprets tiny work. */
+bool gr_wants_kernel(const gr_program *p, int64_t m, int64_t n, const gr_options *opt, bool *few) {
+  int64_t rows = p->plan->axis == 1 ? m : n, cols = p->plan->axis == 1 ? n : m;
+  double work = p->plan->cost * (double)rows * (double)cols;
+  *few = few_rows(p->plan, rows, cols);
+  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny);
+}
+
+/* And everything when there is no working compiler or no room for its files (the note says so). */
+static gr_class choose_backend(gr_program *p, const int64_t mn[2], bool *few, const gr_options *opt, gr_report *report, gr_error *err) {
   *report = (gr_report){.backend = GR_INTERPRETER, .threads = 1};
-  if (opt->backend == GR_INTERPRETER || work == 0 || (opt->backend == GR_AUTO && work <= tune.tiny)) return GR_OK;
+  if (!gr_wants_kernel(p, mn[0], mn[1], opt, few)) return GR_OK;
   report->backend = GR_CPU;
-  if (find_kernel(p, few, opt, report, err) == GR_OK || opt->backend == GR_CPU) return err->cls;
+  if (find_kernel(p, *few, opt, report, err) == GR_OK || opt->backend == GR_CPU) return err->cls;
   if (err->cls != GR_COMPILER && err->cls != GR_MEMORY) return err->cls;
   report->backend = GR_INTERPRETER;
   report->origin = GR_NO_KERNEL;
@@ -375,8 +382,8 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
   job j = {.plan = p->plan, .args = args, .out = out, .opt = opt, .data = data_few, .stride = stride_few};
   j.rows = mn[p->plan->axis == 1 ? 0 : 1];
   j.cols = mn[p->plan->axis == 1 ? 1 : 0];
-  bool few = few_rows(p->plan, j.rows, j.cols);
-  if (choose_backend(p, few, p->plan->cost * (double)j.rows * (double)j.cols, opt, report, err) != GR_OK) return err->cls;
+  bool few;
+  if (choose_backend(p, mn, &few, opt, report, err) != GR_OK) return err->cls;
   if (report->backend == GR_CPU) j.kernel = p->kernel[few];
   if (j.kernel && few) j.plan = p->few;
   double start = gr_now();

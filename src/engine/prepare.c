@@ -1,0 +1,86 @@
+/* prepare.c: the kernels of calls to come, those that are missing compiled together.
+ *
+ * A run of the compiler costs 40 to 50 ms besides the kernel itself: starting, the prelude, the linker.  An operator of several
+ * programs says first what it will call, so that it pays for this once for each precision (a text has one).
+ * Guarantees: nothing is compiled that the calls would interpret; what fails here changes nothing: every call then looks for its
+ * kernel itself, compiles it alone, and tells what is wrong. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gr.h"
+
+/* Characters of the kernels' texts (each alone) in one run.  Long ones take seconds: what is shared does not show there, and the time that a
+ * run may take (gr_spawn) should be enough for all of it. */
+enum { TEXT_MOST = 512 * 1024 };
+
+/* The kernels that the calls will ask for and their programs do not have. */
+static int collect(const gr_call *call, int n, const gr_options *opt, gr_wanted *w) {
+  int count = 0;
+  for (int k = 0; k < n; k++) {
+    gr_wanted x = {.program = call[k].program};
+    if (gr_wants_kernel(x.program, call[k].m, call[k].n, opt, &x.few) && !x.program->kernel[x.few]) w[count++] = x;
+  }
+  return count;
+}
+
+static bool is_among(gr_wanted *const *w, int n, const char *key) {
+  for (int k = 0; k < n; k++)
+    if (!strcmp(w[k]->key, key)) return true;
+  return false;
+}
+
+/* Those that are neither in memory nor on disk, each once. */
+static int find_missing(const gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing) {
+  int count = 0;
+  gr_error err = {0};
+  for (int k = 0; k < n; k++)
+    if (!gr_program_text(w[k].program, w[k].few, &w[k].text, &err) && !gr_kernel_known(cc, opt, &w[k]) &&
+        !is_among(missing, count, w[k].key))
+      missing[count++] = &w[k];
+  gr_error_clear(&err);
+  return count;
+}
+
+/* Those of one precision, as many as one run takes, to the front. */
+static int take_group(gr_wanted **missing, int n, bool f64) {
+  int count = 0;
+  size_t length = 0;
+  for (int k = 0; k < n; k++) {
+    gr_wanted *w = missing[k];
+    size_t more = strlen(w->text);
+    if (w->program->plan->f64 != f64 || length + more > TEXT_MOST) continue;
+    length += more;
+    missing[k] = missing[count];
+    missing[count++] = w;
+  }
+  return count;
+}
+
+static void compile_group(const gr_compiler *cc, const gr_options *opt, gr_wanted *const *group, int n, gr_report *report) {
+  gr_error err = {0};
+  char *text = NULL;
+  if (n < 2) return; /* its call compiles it */
+  if (!gr_programs_text(group, n, &text, &err)) gr_kernels_compile(cc, text, group, n, opt, report, &err);
+  free(text);
+  gr_error_clear(&err);
+}
+
+static void prepare(const gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing, gr_report *report) {
+  int count = find_missing(cc, opt, w, n, missing);
+  for (int f64 = 0; f64 < 2; f64++) compile_group(cc, opt, missing, take_group(missing, count, f64), report);
+  for (int k = 0; k < n; k++)
+    if (w[k].fn) w[k].program->kernel[w[k].few] = w[k].fn;
+}
+
+void gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report) {
+  gr_compiler cc = {0};
+  gr_error err = {0};
+  *report = (gr_report){.backend = GR_CPU, .threads = 1};
+  gr_wanted *w = malloc((size_t)n * sizeof *w), **missing = malloc((size_t)n * sizeof *missing);
+  int count = w && missing ? collect(call, n, opt, w) : 0;
+  if (count > 1 && !gr_compiler_find(opt->cc, &cc, &err)) prepare(&cc, opt, w, count, missing, report);
+  gr_compiler_free(&cc);
+  gr_error_clear(&err);
+  free(missing);
+  free(w);
+}
