@@ -1,11 +1,12 @@
 /* emit_joint.c: several kernels as one text for one run of the compiler.
  *
- * One prelude, with the groups that any of them needs; behind it each kernel's own text as it stands in a file of its own.  In front of that,
- * the preprocessor is told to give a tail to every name that the text puts into the scope of the file (`#define pairs pairs_TAIL`);
- * after it, to forget this and the text's own macros.  The names are read off the text itself, so that emitters need no list of them.  A name
- * that is a local one in the same kernel, too, gets the tail there as well, which changes nothing.
- * Assumes of a kernel's own text, as the emitters write it: what stands in the scope of the file begins its line, what does not is indented; a
- * function's or macro's name is followed by a parenthesis at once, and no other parenthesis comes before; an enumeration has one line.
+ * One prelude, with the groups that any of them needs; behind it each kernel's own text as it stands in a file of its own.  In front
+ * of that, the preprocessor is told to give a tail to every name that the text puts into the scope of the file
+ * (`#define pairs pairs_TAIL`); after it, to forget this and the text's own macros.  The names are read off the text itself, so that
+ * emitters need no list of them.  A name that is a local one in the same kernel, too, gets the tail there as well, which changes nothing.
+ * Assumes of a kernel's own text, as the emitters write it: what stands in the scope of the file begins its line, what does not is
+ * indented; a function's name is followed by a parenthesis at once, and no other one comes before; an enumeration has one line.  (Where
+ * that does not hold, the joint text does not compile, and kernels are compiled alone.)
  * Guarantees that a kernel means what it means alone: the options of GR_MIX, which hold to the end of the file, are taken back. */
 #include <ctype.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* prepare.c: the kernels of calls to come, those that are missing compiled together.
  *
- * A run of the compiler costs 40 to 50 ms besides the kernel itself: starting, the prelude, the linker.  An operator of several
- * programs says first what it will call, so that it pays for this once for each precision (a text has one).
+ * Measured: of 70 to 110 ms for a small kernel, 40 are saved by every one that shares a run of the compiler with another: starting it,
+ * the prelude, the linker, and functions that are alike in both.  So an operator of several programs says first what it will call; there is
+ * one run for each precision, as a text has one.
  * Guarantees: nothing is compiled that the calls would interpret; what fails here changes nothing: every call then looks for its
  * kernel itself, compiles it alone, and tells what is wrong. */
 #include <stdlib.h>
@@ -9,8 +10,8 @@
 
 #include "gr.h"
 
-/* Characters of the kernels' texts (each alone) in one run.  Long ones take seconds: what is shared does not show there, and the time that a
- * run may take (gr_spawn) should be enough for all of it. */
+/* Characters of the kernels' texts (each alone) in one run.  Long ones take seconds: what is shared does not show there, and the time
+ * that a run may take (gr_spawn) should be enough for all of it. */
 enum { TEXT_MOST = 512 * 1024 };
 
 /* The kernels that the calls will ask for and their programs do not have. */
