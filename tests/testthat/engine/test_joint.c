@@ -224,7 +224,8 @@ static void test_choice(void) {
   all_agree(p, tests, 1, &opt, GR_COMPILED); /* alone; then two others, of which one is there twice, and few rows of the first */
   gr_call one[] = {{q[0], 20, 30}, {p[4], 37, 50}};
   gr_programs_prepare(one, 2, &opt, &rep);
-  check(runs(cc) == 1 && q[0]->kernel[0] == p[0]->kernel[0] && !p[4]->kernel[0], "one that is there and one that is not: %d runs", runs(cc));
+  check(runs(cc) == 1 && q[0]->kernel[0] == p[0]->kernel[0] && !p[4]->kernel[0],
+        "one that is there and one that is not: %d runs", runs(cc));
   gr_call call[] = {{p[0], 20, 30}, {p[2], 20, 30}, {q[2], 20, 30}, {p[0], 2, 5000}, {p[3], 20, 0}};
   gr_programs_prepare(call, 5, &opt, &rep);
   check(runs(cc) == 2, "%d runs", runs(cc));
