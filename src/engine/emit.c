@@ -382,6 +382,7 @@ void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p) {
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   gr_str out = {.arena = c->arena};
   gr_emit_title(&out, title);
+  if (p->f64) gr_put(&out, "#define GR_F64 1\n");
   gr_emit_prelude(&out, &p, 1);
   gr_put(&out, "\n");
   gr_emit_own(&out, c, p);

@@ -142,7 +142,6 @@ void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n) {
   bool used[GROUPS], wanted = true, empty = false;
   int depth = 0;
   find_groups(plan, n, used);
-  if (plan[0]->f64) gr_put(out, "#define GR_F64 1\n");
   for (const char *const *line = gr_prelude; *line; line++) {
     if (starts(*line, mark)) {
       const char *name = *line + sizeof mark - 1;
