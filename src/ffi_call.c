@@ -67,6 +67,7 @@ static bool read_args(call *c, const ffi_op *op) {
       c->protects++;
     }
     c->array[k].data = REAL_RO(c->arg[k]);
+    c->array[k].buffer = NULL;
   }
   return true;
 }
@@ -109,6 +110,7 @@ static SEXP new_result(const gr_result_info *r, int which, int64_t rows, SEXP na
 static gr_output output_of(SEXP x) {
   gr_output o;
   bool index = TYPEOF(x) == INTSXP;
+  o.buffer = NULL;
   o.type = index ? GR_R_INT : GR_F64;
   if (index)
     o.data = INTEGER(x);

@@ -1,9 +1,9 @@
 /* cache.c: compiled kernels in memory and on disk, found by content.
  *
  * Owns the table of loaded kernels (the engine's only state: lists that only grow, so that neither a lock nor a fork
- * can get in the way) and the cache folder's files KEY.so.  KEY is the SHA-256 of everything that decides what the
- * compiler would write.  Kernels that were compiled together lie in one shared object, which then has a file for each key.
- * A file is the shared object followed by a trailer with its key, its length and its own
+ * can get in the way) and the cache folder's files KEY.so, and KEY.cubin for what a GPU backend keeps there.  KEY is the SHA-256 of
+ * everything that decides what the compiler would write.  Kernels that were compiled together lie in one shared object, which then has a
+ * file for each key.  A file is the shared object followed by a trailer with its key, its length and its own
  * SHA-256, so that a damaged, shortened or renamed file is noticed before it is loaded.
  * On a local disk a checked file is mapped where it lies: nothing ever writes to a file of the cache, and a deleted one
  * stays while it is mapped.  Elsewhere (NFS, Windows, noexec) what is loaded is a copy in a temporary folder.
@@ -153,12 +153,12 @@ static gr_class load_bytes(const char *key, const char *data, size_t n, const gr
 
 /* ---- the cache folder -------------------------------------------------------------------------------------------- */
 
-/* KEY.so, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
+/* KEY.so, KEY.cubin, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
 static bool is_ours(const char *name, bool *temporary) {
   size_t n = strlen(name);
   if (n <= GR_KEY || strspn(name, "0123456789abcdef") != GR_KEY) return false;
   *temporary = name[GR_KEY] == '.' && n > 4 && !strcmp(name + n - 4, ".tmp");
-  return *temporary || !strcmp(name + GR_KEY, ".so");
+  return *temporary || !strcmp(name + GR_KEY, ".so") || !strcmp(name + GR_KEY, ".cubin");
 }
 
 typedef struct entry {
@@ -280,11 +280,11 @@ static void mark_used(const char *path) {
   if (stat(path, &st) == 0 && st.st_mtime < time(NULL) - DAY) utime(path, NULL);
 }
 
-/* The checked bytes of the kernel, malloc'ed, or NULL: not there, or damaged and now deleted. */
-static char *read_cached(const char *dir, const char *key, size_t *n) {
+/* NULL: not there, or damaged and now deleted. */
+char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n) {
   gr_error ignored = {0};
   char path[LONG_PATH], *data = NULL;
-  if (!cache_path(path, dir, key, ".so")) return NULL;
+  if (!cache_path(path, dir, key, tail)) return NULL;
   gr_class cls = gr_read_file(path, &data, n, &ignored);
   gr_error_clear(&ignored);
   if (cls) return NULL;
@@ -311,10 +311,10 @@ static void unique_tail(char tail[32]) {
   snprintf(tail, 32, ".%.16s.tmp", hex);
 }
 
-static gr_class store(const char *dir, const char *key, const char *data, size_t n, gr_error *err) {
-  char tail[32], path[LONG_PATH], temporary[LONG_PATH];
-  unique_tail(tail);
-  if (!cache_path(path, dir, key, ".so") || !cache_path(temporary, dir, key, tail))
+static gr_class store(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_error *err) {
+  char unique[32], path[LONG_PATH], temporary[LONG_PATH];
+  unique_tail(unique);
+  if (!cache_path(path, dir, key, tail) || !cache_path(temporary, dir, key, unique))
     return gr_failf(err, GR_ARGUMENT, "the path '%.200s...' is too long", dir);
   char *whole = malloc(n + TRAILER + 1);
   if (!whole) return gr_fail(err, ERR_NoMemory, "a kernel", (long long)n);
@@ -330,13 +330,28 @@ static gr_class store(const char *dir, const char *key, const char *data, size_t
   return cls;
 }
 
-/* ---- a kernel ---------------------------------------------------------------------------------------------------- */
-
 /* The first line of why, as a note. */
 static void note_unkept(gr_report *report, const gr_error *why) {
   snprintf(report->note, sizeof report->note, "the kernel was not kept in the cache: %.*s",
            (int)strcspn(why->message, "\n"), why->message);
 }
+
+bool gr_cache_open(const gr_options *opt, gr_report *report) {
+  gr_error trouble = {0};
+  bool wanted = opt->cache_dir && *opt->cache_dir;
+  bool usable = wanted && !gr_make_private_dir(opt->cache_dir, &trouble);
+  if (wanted && !usable) note_unkept(report, &trouble);
+  gr_error_clear(&trouble);
+  return usable;
+}
+
+void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report) {
+  gr_error trouble = {0};
+  if (store(dir, key, tail, data, n, &trouble)) note_unkept(report, &trouble);
+  gr_error_clear(&trouble);
+}
+
+/* ---- a kernel ---------------------------------------------------------------------------------------------------- */
 
 static gr_class compile(const gr_compiler *cc, const char *text, const gr_options *opt, char **data, size_t *n,
                         gr_error *err) {
@@ -350,7 +365,7 @@ static gr_class compile(const gr_compiler *cc, const char *text, const gr_option
   return cls;
 }
 
-/* The file of the cache itself, which read_cached has just checked: half a millisecond less than a copy. */
+/* The file of the cache itself, which gr_cache_read has just checked: half a millisecond less than a copy. */
 static bool load_in_place(const char *dir, const char *key, void **object) {
   gr_error ignored = {0};
   char path[LONG_PATH];
@@ -364,7 +379,7 @@ static gr_kernel_fn *from_disk(const char *key, const gr_options *opt) {
   gr_kernel_fn *fn = NULL;
   void *object;
   size_t n;
-  char *data = read_cached(opt->cache_dir, key, &n);
+  char *data = gr_cache_read(opt->cache_dir, key, ".so", &n);
   bool loaded = data && (load_in_place(opt->cache_dir, key, &object) || !load_bytes(key, data, n, opt, true, &object, &ignored));
   if (loaded && find_kernel(object, key, &fn, &ignored)) fn = NULL;
   free(data);
@@ -372,26 +387,10 @@ static gr_kernel_fn *from_disk(const char *key, const gr_options *opt) {
   return fn;
 }
 
-static bool may_cache(const gr_options *opt, gr_report *report) {
-  gr_error trouble = {0};
-  bool wanted = opt->cache_dir && *opt->cache_dir;
-  bool can = wanted && !gr_make_private_dir(opt->cache_dir, &trouble);
-  if (wanted && !can) note_unkept(report, &trouble);
-  gr_error_clear(&trouble);
-  return can;
-}
-
-/* Each has a file of its own, with all that was compiled together in it: so it is found, checked and dropped like any other. */
-static gr_class store_each(gr_wanted *const *w, int count, const char *data, size_t n, const gr_options *opt, gr_error *err) {
-  gr_class cls = GR_OK;
-  for (int k = 0; !cls && k < count; k++) cls = store(opt->cache_dir, w[k]->key, data, n, err);
-  return cls;
-}
-
-/* Compiles, loads, and then keeps what can be loaded; all or none. */
+/* Compiles, loads, and then keeps what can be loaded; all or none.  Each has a file of its own, with all that was compiled together in
+ * it: so it is found, checked and dropped like any other. */
 static gr_class from_compiler(const gr_compiler *cc, const char *text, gr_wanted *const *w, int count, const gr_options *opt,
                               bool has_cache, gr_report *report, gr_error *err) {
-  gr_error trouble = {0};
   char *data = NULL;
   void *object;
   size_t n = 0;
@@ -400,12 +399,11 @@ static gr_class from_compiler(const gr_compiler *cc, const char *text, gr_wanted
   report->seconds_compile += gr_now() - start;
   if (!cls) cls = load_bytes(w[0]->key, data, n, opt, has_cache, &object, err);
   for (int k = 0; !cls && k < count; k++) cls = find_kernel(object, w[k]->key, &w[k]->fn, err);
-  if (!cls && has_cache && store_each(w, count, data, n, opt, &trouble)) note_unkept(report, &trouble);
+  for (int k = 0; !cls && has_cache && k < count; k++) gr_cache_write(opt->cache_dir, w[k]->key, ".so", data, n, report);
   for (int k = 0; !cls && k < count; k++) keep_loaded(w[k]->key, w[k]->fn);
   for (int k = 0; cls && k < count; k++) w[k]->fn = NULL;
   if (!cls) report->origin = GR_COMPILED;
   free(data);
-  gr_error_clear(&trouble);
   return cls;
 }
 
@@ -414,7 +412,7 @@ static gr_origin find_known(const gr_compiler *cc, const gr_options *opt, gr_wan
   make_key(w->key, cc, opt->cflags, w->text);
   w->fn = find_loaded(w->key);
   if (w->fn) return GR_FROM_MEMORY;
-  *has_cache = may_cache(opt, report);
+  *has_cache = gr_cache_open(opt, report);
   if (*has_cache) w->fn = from_disk(w->key, opt);
   if (!w->fn) return GR_NO_KERNEL;
   keep_loaded(w->key, w->fn);
@@ -429,7 +427,7 @@ bool gr_kernel_known(const gr_compiler *cc, const gr_options *opt, gr_wanted *w)
 
 gr_class gr_kernels_compile(const gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt,
                             gr_report *report, gr_error *err) {
-  return from_compiler(cc, text, w, n, opt, may_cache(opt, report), report, err);
+  return from_compiler(cc, text, w, n, opt, gr_cache_open(opt, report), report, err);
 }
 
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err) {

@@ -41,11 +41,15 @@ const char *gr_idx_text(gr_emitter *e, gr_idx k) {
   return strchr(k.sym, ' ') && *k.sym != '(' ? gr_format(e->c->arena, "(%s)", k.sym) : k.sym;
 }
 
+/* In a kernel for a GPU, arrays are registers only where every index is a constant. */
+enum { CUDA_UNROLL = 64 };
+
 void gr_each(gr_emitter *e, int dim, gr_body *body, const void *data) {
   if (dim <= GR_UNROLL) {
     for (int k = 0; k < dim; k++) body(e, (gr_idx){NULL, k}, data);
     return;
   }
+  if (e->p->cuda && dim <= CUDA_UNROLL) gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int k = 0; k < %d; k++)", dim);
   body(e, (gr_idx){"k", 0}, data);
   gr_close(e);
@@ -79,8 +83,8 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
 /* ---- values ---- */
 
 static const char *constant(gr_emitter *e, double x) {
-  const char *s = x != x            ? "__builtin_nan(\"\")"
-                  : isinf(x)        ? (x > 0 ? "__builtin_inf()" : "-__builtin_inf()")
+  const char *s = x != x            ? "GR_NAN"
+                  : isinf(x)        ? (x > 0 ? "GR_INF" : "-GR_INF")
                   : x == floor(x) && fabs(x) < 1e9 ? gr_format(e->c->arena, "%.0f", x)
                                                    : gr_format(e->c->arena, "%.17g", x);
   if (x == 0 && signbit(x)) s = "-0.0";
@@ -99,10 +103,26 @@ static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, gr_idx k) {
   return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, r)", t, c, name, of, name, c);
 }
 
+/* Variables come from the arguments where a level is computed, from buffers where pairs are. */
+static const char *from_buffer_cuda(gr_emitter *e, gr_ref r, gr_idx k) {
+  if (e->tile) return gr_stream_value(e, r, k);
+  const gr_place *pl = &e->p->place[r];
+  gr_arena *a = e->c->arena;
+  const char *of = gr_idx_text(e, k);
+  bool global = pl->level == LEVEL_COL && !pl->staged;
+  k.off += global ? pl->packed : pl->buffer;
+  const char *t = gr_idx_text(e, k);
+  if (pl->level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
+  if (e->at != LEVEL_PAIR) return gr_format(a, "v_take(arg[%d], %s, base, at)", node(e, r)->ints[0], of);
+  if (pl->level == LEVEL_ROW) return gr_format(a, "v_rows(Rv + %s * ld_r, at)", t);
+  return gr_format(a, global ? "v_set(C[%s * ld_c + (b - c_base + c)])" : "v_set(S[c * RECORD + %s])", t);
+}
+
 /* Component k of a node of a lower level, read from its buffer. */
 const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
   gr_arena *a = e->c->arena;
+  if (e->p->cuda) return from_buffer_cuda(e, r, k);
   bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late;
   if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, k);
   k.off += packed ? pl->packed : pl->buffer;
@@ -145,6 +165,7 @@ static bool is_call(const char *s) {
 }
 
 static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {
+  if (e->tile) return gr_stream_value(e, r, k);
   const gr_place *pl = &e->p->place[r];
   const char *name = gr_node_name(e, r);
   if (node(e, r)->dim > 1) return gr_format(e->c->arena, "%s[%s]", name, gr_idx_text(e, k));
@@ -180,7 +201,7 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   return from_storage(e, r, k);
 }
 
-const char *gr_at_column(const gr_emitter *e) { return e->p->by_columns ? "c / GR_L" : "c"; }
+const char *gr_at_column(const gr_emitter *e) { return e->p->cuda ? "c * THREADS + x" : e->p->by_columns ? "c / GR_L" : "c"; }
 
 /* Where the second vector of rows begins in what is kept for each column of a tile. */
 const char *gr_of_row(const gr_emitter *e) { return e->p->rows_at_once > 1 ? "v * TILE + " : ""; }
@@ -228,8 +249,10 @@ static bool has_nodes(const gr_emitter *e, gr_level level) {
 
 /* The destination of component k of a kept node, as text. */
 static const char *destination(gr_emitter *e, gr_ref r, gr_idx k) {
-  k.off += e->p->place[r].buffer;
+  bool prepared = e->p->cuda && e->at == LEVEL_COL;
+  k.off += prepared ? e->p->place[r].packed : e->p->place[r].buffer;
   const char *t = gr_idx_text(e, k);
+  if (e->p->cuda && e->at != LEVEL_PARAM) return gr_format(e->c->arena, "v_put(%s + %s * ld, at,", prepared ? "C" : "R", t);
   switch (e->at) {
   case LEVEL_PARAM: return gr_format(e->c->arena, "P[%s] =", t);
   case LEVEL_ROW: return gr_format(e->c->arena, "v_store(Rv + %s * GR_L,", t);
@@ -242,11 +265,18 @@ static void keep_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, e->at == LEVEL_PARAM ? "%s (%s)[0];" : "%s %s);", destination(e, r, k), gr_value(e, r, k));
 }
 
-static void compute_and_keep(gr_emitter *e) {
+/* Kept for deeper levels; variables too where these do not read the arguments. */
+static bool is_kept(const gr_emitter *e, gr_ref r) {
+  const gr_place *pl = &e->p->place[r];
+  if (!pl->live || pl->level != e->at) return false;
+  if (e->p->cuda && e->at == LEVEL_COL) return pl->packed >= 0;
+  return pl->buffer >= 0 && (node(e, r)->op != OP_Var || (e->p->cuda && e->at == LEVEL_ROW));
+}
+
+void gr_compute_and_keep(gr_emitter *e) {
   gr_emit_level(e);
   for (gr_ref r = 0; r < e->p->dag->n; r++)
-    if (e->p->place[r].level == e->at && e->p->place[r].buffer >= 0 && node(e, r)->op != OP_Var)
-      gr_each(e, node(e, r)->dim, keep_component, &r);
+    if (is_kept(e, r)) gr_each(e, node(e, r)->dim, keep_component, &r);
 }
 
 /* Calls `line` for each variable of the current level. */
@@ -266,7 +296,7 @@ static void emit_params(gr_emitter *e) {
   gr_open(e, "static void parameters(const double *const *arg, const int64 *ld, T *P, V *W)");
   gr_line(&e->out, "(void)W;");
   gr_each_variable(e, load_param);
-  compute_and_keep(e);
+  gr_compute_and_keep(e);
   gr_close(e);
 }
 
@@ -284,7 +314,7 @@ static void emit_rows(gr_emitter *e) {
   if (has_nodes(e, LEVEL_ROW)) {
     gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
     gr_line(&e->out, "T *Rv = R + (long)r * NROW;");
-    compute_and_keep(e);
+    gr_compute_and_keep(e);
     gr_close(e);
   }
   gr_close(e);
@@ -317,7 +347,7 @@ static void emit_columns(gr_emitter *e) {
   gr_each_variable(e, load_column);
   if (has_nodes(e, LEVEL_COL)) {
     gr_open(e, "for (int c = 0; c < WHOLE(nc); c += GR_L)");
-    compute_and_keep(e);
+    gr_compute_and_keep(e);
     gr_close(e);
   }
   pack_columns(e);

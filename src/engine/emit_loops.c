@@ -54,8 +54,8 @@ static void emit_Sum(gr_emitter *e, gr_ref r) {
   for (int k = 1; k < n; k++) gr_line(&e->out, "%s += %s;", name, kid(e, r, 0, fixed(k)));
 }
 
-static void emit_Max(gr_emitter *e, gr_ref r) { emit_fold(e, r, "v_set((T)-__builtin_inf())", "%s = v_max(%s, %s);"); }
-static void emit_Min(gr_emitter *e, gr_ref r) { emit_fold(e, r, "v_set((T)__builtin_inf())", "%s = v_min(%s, %s);"); }
+static void emit_Max(gr_emitter *e, gr_ref r) { emit_fold(e, r, "v_set(-GR_INF)", "%s = v_max(%s, %s);"); }
+static void emit_Min(gr_emitter *e, gr_ref r) { emit_fold(e, r, "v_set(GR_INF)", "%s = v_min(%s, %s);"); }
 
 static void arg_component(gr_emitter *e, gr_idx k, const void *data) {
   const fold_data *d = data;
@@ -72,8 +72,8 @@ static void emit_arg(gr_emitter *e, gr_ref r, const char *compare, const char *w
   gr_close(e);
 }
 
-static void emit_ArgMax(gr_emitter *e, gr_ref r) { emit_arg(e, r, ">", "-__builtin_inf()"); }
-static void emit_ArgMin(gr_emitter *e, gr_ref r) { emit_arg(e, r, "<", "__builtin_inf()"); }
+static void emit_ArgMax(gr_emitter *e, gr_ref r) { emit_arg(e, r, ">", "-GR_INF"); }
+static void emit_ArgMin(gr_emitter *e, gr_ref r) { emit_arg(e, r, "<", "GR_INF"); }
 
 /* ---- vectors made of vectors ---- */
 

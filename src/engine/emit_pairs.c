@@ -15,7 +15,7 @@ static void local_component(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 /* Small vectors of a lower level get local names. */
-static void declare_locals(gr_emitter *e, gr_level level) {
+void gr_declare_locals(gr_emitter *e, gr_level level) {
   for (gr_ref r = 0; r < e->p->dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
     const gr_node *n = node(e, r);
@@ -191,7 +191,7 @@ static void emit_columns_loop(gr_emitter *e) {
   if (e->p->ncol && !e->p->by_columns)
     gr_line(&e->out, e->p->cols_at_once > 1 ? "const T *Cg = C + (long)(c / G) * (NCOL * G) + c %% G; (void)Cg;" : "const T *Cg = C + (long)c * NCOL; (void)Cg;");
   e->locals = true;
-  declare_locals(e, LEVEL_COL);
+  gr_declare_locals(e, LEVEL_COL);
   gr_emit_level(e);
   reduction(e)->step(e);
   e->locals = false;
@@ -239,7 +239,7 @@ static void emit_pairs_loop(gr_emitter *e) {
   if (tiled) open_register_tile(e);
   if (!tiled || inner) open_rows(e);
   emit_row(e);
-  declare_locals(e, LEVEL_ROW);
+  gr_declare_locals(e, LEVEL_ROW);
   reduction(e)->declare(e);
   reduction(e)->begin(e);
   emit_columns_loop(e);
@@ -270,7 +270,7 @@ void gr_emit_pairs(gr_emitter *e) {
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
   if (e->p->by_columns) name_columns(e);
   name_kept(e, true);
-  declare_locals(e, LEVEL_PARAM);
+  gr_declare_locals(e, LEVEL_PARAM);
   if (e->p->by_columns) {
     gr_line(&e->out, "VI lane = vi_set(0);");
     gr_line(&e->out, "for (int l = 0; l < GR_L; l++) lane[l] = l;");

@@ -201,7 +201,7 @@ static void moments_component(gr_emitter *e, gr_idx k, const void *data) {
 
 static void moments_step(gr_emitter *e) {
   gr_each(e, formula_dim(e), moments_component, NULL);
-  gr_line(&e->out, "seen = 1;");
+  gr_line(&e->out, "seen++;");
 }
 
 static void moments_fold(gr_emitter *e, gr_idx k, const void *data) {
@@ -217,7 +217,7 @@ static void moments_fold(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 static void moments_end(gr_emitter *e) {
-  gr_line(&e->out, "const VD count = vd_set(%s), before = vd_load(AT(0)), n = before + count;", e->p->by_columns ? "nc / GR_L" : "nc");
+  gr_line(&e->out, "const VD count = vd_set(%s), before = vd_load(AT(0)), n = before + count;", e->p->cuda ? "seen" : e->p->by_columns ? "nc / GR_L" : "nc");
   gr_each(e, formula_dim(e), moments_fold, NULL);
   gr_line(&e->out, "vd_store(AT(0), n);");
 }
@@ -235,7 +235,10 @@ const gr_red_emitter *gr_red_emitter_of(const gr_plan *p) {
   static const gr_red_emitter *const families[FAM_COUNT] = {
       [FAM_Total] = &total,     [FAM_Extremum] = &gr_emit_extremum, [FAM_Top] = &gr_emit_top,
       [FAM_ExpSum] = &expsum, [FAM_Product] = &product,       [FAM_Moments] = &moments};
-  return families[p->red.family];
+  static const gr_red_emitter *const cuda[FAM_COUNT] = {
+      [FAM_Extremum] = &gr_emit_cuda_extremum, [FAM_Top] = &gr_emit_cuda_top, [FAM_ExpSum] = &gr_emit_cuda_expsum};
+  if (p->cuda && p->late) return p->red.family == FAM_ExpSum ? &gr_emit_cuda_late_expsum : &gr_emit_cuda_late_total;
+  return p->cuda && cuda[p->red.family] ? cuda[p->red.family] : families[p->red.family];
 }
 
 /* Only these two have wide sums. */

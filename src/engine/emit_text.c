@@ -99,24 +99,27 @@ void gr_emit_support(gr_emitter *e, const char *text) {
 
 /* ---- vector math ---- */
 
-/* The groups of prelude.h: the operations that need them, and the groups that they need themselves. */
+/* The groups of prelude.h: the operations that need them, and the groups that they need themselves.  Kernels for a GPU take `shared` ones, the
+ * others are prelude_cuda.h's. */
 static const struct {
   const char *name;
   gr_op op[4];
   const char *needs[2];
-} groups[] = {{"exp", {OP_Exp, OP_Powf}, {NULL}},
-              {"exp2", {OP_Exp2}, {NULL}},
-              {"sigmoid", {OP_Sigmoid}, {"exp"}},
-              {"hyp", {OP_Tanh, OP_Sinh, OP_Cosh, OP_Expm1}, {"exp"}},
-              {"log", {OP_Log, OP_Powf, OP_XLogX}, {NULL}},
-              {"log1p", {OP_Log1p, OP_Softplus}, {"exp", "log"}},
-              {"sin", {OP_Sin, OP_Cos, OP_SinXDivX}, {NULL}},
-              {"tan", {OP_Tan}, {"sin"}},
-              {"asin", {OP_Asin, OP_Acos}, {NULL}},
-              {"atan", {OP_Atan, OP_Atan2}, {NULL}},
-              {"erf", {OP_Erf, OP_Erfc}, {"exp"}},
-              {"gamma", {OP_Lgamma, OP_Digamma}, {"log", "sin"}},
-              {"softmin", {OP_SoftDTW_SqDist, OP_SoftDTW_Grad}, {"exp", "log"}}};
+  bool shared;
+} groups[] = {{"plain", {0}, {NULL}, true},
+              {"exp", {OP_Exp, OP_Powf}, {NULL}, false},
+              {"exp2", {OP_Exp2}, {NULL}, false},
+              {"sigmoid", {OP_Sigmoid}, {"exp"}, false},
+              {"hyp", {OP_Tanh, OP_Sinh, OP_Cosh, OP_Expm1}, {"exp"}, false},
+              {"log", {OP_Log, OP_Powf, OP_XLogX}, {NULL}, false},
+              {"log1p", {OP_Log1p, OP_Softplus}, {"exp", "log"}, false},
+              {"sin", {OP_Sin, OP_Cos, OP_SinXDivX}, {NULL}, false},
+              {"tan", {OP_Tan}, {"sin"}, false},
+              {"asin", {OP_Asin, OP_Acos}, {NULL}, false},
+              {"atan", {OP_Atan, OP_Atan2}, {NULL}, false},
+              {"erf", {OP_Erf, OP_Erfc}, {"exp"}, false},
+              {"gamma", {OP_Lgamma, OP_Digamma}, {"log", "sin"}, true},
+              {"softmin", {OP_SoftDTW_SqDist, OP_SoftDTW_Grad}, {"exp", "log"}, true}};
 enum { GROUPS = sizeof groups / sizeof *groups };
 
 static void find_groups(const gr_plan *const *plan, int n, bool used[GROUPS]) {
@@ -126,7 +129,7 @@ static void find_groups(const gr_plan *const *plan, int n, bool used[GROUPS]) {
     op[OP_Exp2] |= plan[k]->red.family == FAM_ExpSum;
   }
   for (int k = 0; k < GROUPS; k++) {
-    used[k] = false;
+    used[k] = !groups[k].op[0];
     for (int i = 0; i < 4 && groups[k].op[i]; i++) used[k] |= op[groups[k].op[i]];
   }
   for (int k = 0; k < GROUPS; k++)
@@ -136,23 +139,28 @@ static void find_groups(const gr_plan *const *plan, int n, bool used[GROUPS]) {
 
 static bool starts(const char *line, const char *with) { return strncmp(line, with, strlen(with)) == 0; }
 
+/* Does the kernel take the group whose name the line begins with? */
+static bool takes_group(bool cuda, const bool used[GROUPS], const char *name) {
+  for (int k = 0; k < GROUPS; k++)
+    if (used[k] && starts(name, groups[k].name) && name[strlen(groups[k].name)] == '\n') return groups[k].shared || !cuda;
+  return false;
+}
+
 /* In prelude.h a group stands between `#ifndef GR_WITHOUT_name` and its #endif; these two lines are left out, too. */
 void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n) {
   static const char mark[] = "#ifndef GR_WITHOUT_";
-  bool used[GROUPS], wanted = true, empty = false;
+  bool used[GROUPS], ungrouped = !plan[0]->cuda, wanted = ungrouped, empty = false;
   int depth = 0;
   find_groups(plan, n, used);
   for (const char *const *line = gr_prelude; *line; line++) {
     if (starts(*line, mark)) {
-      const char *name = *line + sizeof mark - 1;
-      wanted = false, depth = 1;
-      for (int k = 0; k < GROUPS; k++) wanted |= used[k] && starts(name, groups[k].name) && name[strlen(groups[k].name)] == '\n';
+      wanted = takes_group(!ungrouped, used, *line + sizeof mark - 1), depth = 1;
       continue;
     }
     if (depth) {
       depth += starts(*line, "#if") - starts(*line, "#endif");
       if (!depth) {
-        wanted = true;
+        wanted = ungrouped;
         continue;
       }
     }

@@ -4,6 +4,8 @@
  * from strings (gr_program_new), asked about itself (gr_program_arg, gr_program_result, gr_program_dump) and run on
  * column-major arrays of double (gr_program_run).  Every fallible function fills a caller-owned gr_error and returns
  * GR_OK or the error's class; nothing longjmps across this header.  A program may be used by one thread at a time.
+ *
+ * GPUs are reached through a table of functions that the caller hands in (gr_options.device); without one the engine knows none.
  */
 #ifndef GENRED_ENGINE_H
 #define GENRED_ENGINE_H
@@ -87,20 +89,40 @@ typedef struct gr_result_info {
 
 gr_result_info gr_program_result(const gr_program *p);
 
-/* Stages: "tokens", "ast", "dag", "plan", "c".  *text is malloc'ed, NUL-terminated. */
+/* Stages: "tokens", "ast", "dag", "plan", "c", "cuda".  *text is malloc'ed, NUL-terminated. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err);
 
 /* ---- running it --------------------------------------------------------------------------------------------- */
 
-/* Component k of row r is data[r + k * stride].  A Pm(d) is rows = 1, stride = 1. */
+/* How numbers lie on a device; the first four are types of arguments. */
+typedef enum gr_storage_type { GR_DOUBLE = 0, GR_FLOAT, GR_HALF, GR_BFLOAT16, GR_INT } gr_storage_type;
+
+/* A matrix on a device, made and freed through gr_device.  Component k of row r is entry r + k * rows.  GR_INT holds indices as
+ * GR_R_INT does. */
+typedef struct gr_buffer {
+  int64_t rows, cols;
+  gr_storage_type type;
+  int device; /* id, from 0 */
+} gr_buffer;
+
+/* Component k of row r is data[r + k * stride].  A Pm(d) is rows = 1, stride = 1.  Where buffer is not NULL the entries are its,
+ * and data is not looked at; any backend takes it (the CPU from a copy). */
 typedef struct gr_array {
   const double *data;
   int64_t rows;
   int64_t cols;
   int64_t stride;
+  const gr_buffer *buffer;
 } gr_array;
 
-typedef enum gr_backend { GR_AUTO = 0, GR_CPU, GR_INTERPRETER } gr_backend;
+typedef enum gr_backend {
+  GR_AUTO = 0,
+  GR_CPU,
+  GR_INTERPRETER,
+  GR_GPU,
+  GR_GPU_1D, /* the columns are not split */
+  GR_GPU_2D  /* they are */
+} gr_backend;
 
 typedef enum gr_otype {
   GR_F64,   /* double */
@@ -108,11 +130,15 @@ typedef enum gr_otype {
   GR_I64    /* int64_t, 0-based, -1 where there is none */
 } gr_otype;
 
-/* Result r of row m, component d, neighbour k: data[m + rows * (k + K * d)]; K = 1 when the reduction has none. */
+/* Result r of row m, component d, neighbour k: data[m + rows * (k + K * d)]; K = 1 when the reduction has none.  Where buffer is not
+ * NULL, the result stays there, in the same order (rows x K D; values GR_FLOAT or GR_DOUBLE as the program's precision is, indices GR_INT). */
 typedef struct gr_output {
   void *data;
   gr_otype type;
+  gr_buffer *buffer;
 } gr_output;
+
+typedef struct gr_device gr_device;
 
 typedef struct gr_options {
   gr_backend backend;
@@ -124,16 +150,22 @@ typedef struct gr_options {
   int (*interrupted)(void *ctx);               /* polled on the calling thread, about every 50 ms; may be NULL */
   void (*progress)(double fraction, void *ctx); /* likewise; may be NULL */
   void *ctx;
+  const gr_device *device; /* how GPUs are reached; NULL: there are none */
+  const int *device_ids;   /* which, from 0; of several each takes a part of the rows */
+  int n_devices;           /* 0: the one where the arguments lie, else the first */
+  int use_fast_math;       /* GPU: functions and divisions of less precision */
 } gr_options;
 
 typedef enum gr_origin { GR_NO_KERNEL, GR_FROM_MEMORY, GR_FROM_DISK, GR_COMPILED } gr_origin;
 
 typedef struct gr_report {
-  gr_backend backend;  /* what ran: GR_CPU or GR_INTERPRETER */
+  gr_backend backend;  /* what ran: GR_CPU, GR_INTERPRETER, GR_GPU_1D or GR_GPU_2D */
   gr_origin origin;    /* where the kernel came from */
   int threads;         /* threads that took part */
   double seconds_compile, seconds_run;
-  char note[512]; /* why "auto" did not use the compiler, or why the cache was not written; else "" */
+  char note[512]; /* why "auto" did not use the compiler or the GPU, or why the cache was not written; else "" */
+  int device, n_devices; /* the first GPU that took part, and how many did (0: none) */
+  char device_name[64];
 } gr_report;
 
 /* Checks the arguments (dimensions, M, N) and gives the number of result rows. */
@@ -151,10 +183,45 @@ typedef struct gr_call {
   int64_t m, n;
 } gr_call;
 
-/* Finds the kernels that these calls will use, if they use one, in memory and on disk; those that are missing are compiled
- * together, in one run of the compiler for each precision.  What fails here the calls do by themselves, and report.
+/* Finds the processor's kernels that these calls will use, if they use one, in memory and on disk; those that are missing are compiled
+ * together, in one run of the compiler for each precision.  What fails here the calls do by themselves, and report.  For calls that go to a
+ * GPU nothing is done; "auto" is decided as if all arguments and results lay on the host: calls with others need not be told of.
  * report: origin (GR_COMPILED if there was such a run), seconds_compile, note (why the cache was not written). */
 void gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
+
+/* ---- GPUs ------------------------------------------------------------------------------------------------------ */
+
+typedef struct gr_device_info {
+  char name[64];
+  int64_t memory; /* bytes */
+  int major, minor; /* compute capability */
+  int multiprocessors;
+} gr_device_info;
+
+/* The libraries behind it: version and path, or why there is none. */
+typedef struct gr_device_libraries {
+  char driver[512], compiler[1024];
+} gr_device_libraries;
+
+/* What a GPU backend offers.  For the engine: run, compile, count, get, put.  For its callers: all but run and compile.
+ * Functions that fail leave GR_CUDA in err (or GR_INTERRUPT, GR_MEMORY, GR_ARGUMENT). */
+struct gr_device {
+  /* Devices that can be used.  With an error, n is 0 where there is no driver or no device, -1 where something is wrong with them. */
+  gr_class (*count)(int *n, gr_error *err);
+  gr_class (*info)(int id, gr_device_info *info, gr_error *err);
+  void (*libraries)(gr_device_libraries *libraries);
+  /* The arguments have passed the engine's checks; rows is the kept index. */
+  gr_class (*run)(gr_program *p, const gr_array *args, int64_t rows, int64_t cols, const gr_output *out, const gr_options *opt,
+                  gr_report *report, gr_error *err);
+  gr_class (*compile)(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
+  /* A matrix on device `id`, its entries not set; put and get copy all of it, from and to column-major doubles with `stride` between
+   * columns (indices are 1-based, NaN where there is none). */
+  gr_class (*make)(int id, int64_t rows, int64_t cols, gr_storage_type type, gr_buffer **out, gr_error *err);
+  gr_class (*put)(gr_buffer *b, const double *data, int64_t stride, gr_error *err);
+  gr_class (*get)(const gr_buffer *b, double *data, int64_t stride, gr_error *err);
+  void (*free)(gr_buffer *b);   /* NULL is fine; also in a forked child, and after a fault */
+  void (*shutdown)(void);       /* gives everything back; buffers that live on are lost */
+};
 
 /* ---- the engine itself -------------------------------------------------------------------------------------- */
 

@@ -50,5 +50,33 @@
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld")                                   \
   ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld and %lld rows")              \
   ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld")                                          \
-  ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c")                                    \
+  ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c, cuda")                              \
+  ERR(NoGPU, GR_CUDA, "no GPU can be used: this build reaches none")                                                    \
+  ERR(DeviceId, GR_CUDA, "there is no GPU with device_id %d: %d GPU%s found, numbered from 0")                           \
+  ERR(DeviceTwice, GR_ARGUMENT, "device_id names GPU %d twice")                                                          \
+  ERR(KeepHere, GR_ARGUMENT, "a result can stay on a GPU only where a GPU computes it, not with this backend")           \
+  ERR(KeepType, GR_ARGUMENT, "the matrix for result %d on the GPU must have %lld rows, %lld columns and type %s")        \
+  ERR(NoDriver, GR_CUDA, "no NVIDIA driver was found.  Tried: %s\n"                                                      \
+      "Where it lies elsewhere, name the library (libcuda.so.1) with the environment variable GENRED_CUDA_DRIVER.")      \
+  ERR(NoNvrtc, GR_CUDA, "no NVRTC library, which compiles kernels for GPUs, was found.  Tried: %s\n"                     \
+      "Install CUDA 11.2 or newer, or the Python package nvidia-cuda-nvrtc, or name the library (libnvrtc.so) with the " \
+      "environment variable GENRED_NVRTC.")                                                                              \
+  ERR(NoSymbol, GR_CUDA, "'%s' lacks the function %s: genred needs CUDA 11.2 or newer")                                  \
+  ERR(NoDevices, GR_CUDA, "the NVIDIA driver finds no GPU (%s)")                                                         \
+  ERR(Forked, GR_CUDA, "GPUs cannot be used in a forked process whose parent has used one.  "                            \
+      "Use a cluster of new processes (makeCluster), or backend = \"CPU\" in the children.")                             \
+  ERR(CudaBusy, GR_CUDA, "a call that uses a GPU is under way in this session already")                                  \
+  ERR(CudaDriver, GR_CUDA, "%s failed in the NVIDIA driver ('%s'): %s")                                                  \
+  ERR(Cuda, GR_CUDA, "%s failed on GPU %d (%s): %s")                                                                     \
+  ERR(CudaFault, GR_CUDA, "a kernel failed on GPU %d (%s); %s said %s.\n"                                                \
+      "The GPU was set up anew; matrices that lay on it are lost.")                                                      \
+  ERR(CudaMemory, GR_CUDA, "the memory of GPU %d (%s) does not suffice: %lld MB needed, %lld MB of %lld MB free.  "      \
+      "Tried again with what was kept for later calls given back, and in smaller blocks.")                               \
+  ERR(CudaLost, GR_CUDA, "this matrix lay on GPU %d, which has been set up anew since: its entries are lost")            \
+  ERR(CudaOld, GR_CUDA, "NVRTC %d.%d ('%s') knows no architecture of GPU %d (%s, compute capability %d.%d).  "           \
+      "An older version does; name it with the environment variable GENRED_NVRTC.")                                      \
+  ERR(CudaShared, GR_CUDA, "the kernel needs %lld bytes of shared memory; GPU %d (%s) has %d for a block")               \
+  ERR(NvrtcText, GR_CUDA, "NVRTC %d.%d did not compile the kernel (%s); its output is attached")                         \
+  ERR(Nvrtc, GR_CUDA, "%s failed in NVRTC: %s")                                                                          \
+  ERR(CudaLoad, GR_CUDA, "the driver (CUDA %d.%d) did not load what NVRTC %d.%d compiled for GPU %d (%s): %s")           \
   ERR(Internal, GR_INTERNAL, "internal error in genred: %s")

@@ -16,6 +16,7 @@
 #include "errs.h"
 #include "ops.h"
 #include "reds.h"
+#include "state.h"
 
 #if defined(__GNUC__)
 #define GR_PRINTF(f, a) __attribute__((format(printf, f, a)))
@@ -34,7 +35,8 @@ enum {
   GR_MAX_DIM = 1 << 20, /* of one expression */
   GR_MAX_ARGS = 1000,
   GR_MAX_K = 1024,
-  GR_MAX_KIDS = 3
+  GR_MAX_KIDS = 3,
+  GR_DEVICES = 8 /* GPUs whose kernels a program remembers; on others they are looked up at each call */
 };
 
 /* ---- util.c: arena, string builder, errors ------------------------------------------------------------------- */
@@ -287,8 +289,6 @@ typedef enum gr_red {
       RED_COUNT
 } gr_red;
 
-typedef enum gr_family { FAM_Total, FAM_Extremum, FAM_Top, FAM_ExpSum, FAM_Product, FAM_Moments, FAM_COUNT } gr_family;
-typedef enum gr_results { RES_V, RES_X, RES_VX, RES_R, RES_L, RES_Q, RES_M, RES_B, RES_S } gr_results;
 typedef enum gr_need { NEED_N, NEED_O, NEED_Y } gr_need;
 
 typedef struct gr_redinfo {
@@ -304,24 +304,6 @@ typedef struct gr_redinfo {
 extern const gr_redinfo gr_reds[RED_COUNT];
 int gr_red_find(const char *name);
 const char *const *gr_red_names(int *n); /* with the synonyms */
-
-/* A reduction with its sizes.  State entry e of a row is state[e * ld]. */
-typedef struct gr_reduction {
-  gr_red red;
-  gr_family family;
-  int direction;
-  gr_results results;
-  int dim;     /* of the formula */
-  int k;       /* K, or 1 */
-  int nweight; /* ExpSum: components of s (1 without weight; 1 + dim of the weight for SumSoftMaxWeight) */
-  bool lead;       /* ExpSum: s[0] has weight 1 */
-  bool has_weight; /* ExpSum: there is a weight formula */
-  bool index;      /* Extremum: indices are kept too */
-  bool kahan;      /* Total: compensations are kept too */
-  int nstate;  /* doubles of state per row */
-  int nout;    /* results */
-  int out_dim; /* D of each result */
-} gr_reduction;
 
 void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int k, bool kahan);
 void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows);
@@ -379,6 +361,14 @@ typedef struct gr_plan {
   int rows_at_once, cols_at_once; /* the register tile of contractions and wide sums: vectors of rows, columns; 1 x 1 without these */
   bool by_columns; /* lanes run over columns, for few rows; each lane then has a state of its own */
   bool late;  /* components of a wide sum, or the weights of exponentials, are computed by a loop of their own after the tile */
+  bool cuda;     /* for a GPU: a lane is a row of a thread; the fields below */
+  int lanes;     /* rows of a thread */
+  int record;    /* numbers from one staged column to the next; 0: columns are read from memory, prepared */
+  bool tiled;    /* contractions or wide sums are computed by all threads of a block together, 8 rows and some columns each */
+  int slots;     /* arrays of a tile in shared memory, one number for each row and column */
+  int pass, passes; /* components of a wide sum that are taken at a time: 8 or 4 of a thread */
+  int streams;   /* of these arrays of `pass` components of a tile's columns, staged in shared memory */
+  bool reread;   /* ExpSum: the weights can be computed again after the exponentials */
   double cost; /* of a pair, in multiplications */
 } gr_plan;
 
@@ -389,6 +379,10 @@ enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD =
 
 gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
+gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
+gr_ref gr_behind_views(const gr_plan *p, gr_ref r);  /* the node whose components a view shows */
+bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too);
+void gr_place_buffers(gr_plan *p);
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
 int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs, but for those of a tile */
 bool gr_selects(const gr_plan *p); /* the reduction keeps indices: a span of columns is compared with what is kept at once */
@@ -398,6 +392,22 @@ void gr_print_plan(gr_str *b, const gr_plan *p);
 
 /* What every kernel starts with: the lines of prelude.h, without most comments (prelude_text.h is made by prelude.sed). */
 extern const char *const gr_prelude[]; /* NULL-terminated */
+
+/* What the term of a register tile reads (emit_cuda_tile.c). */
+typedef struct gr_stream {
+  gr_ref r;
+  gr_level level;
+  bool varies;      /* with the coordinate or component */
+  const char *idx;  /* which component, as text */
+  const char *name; /* of the thread's array of them */
+} gr_stream;
+
+enum { GR_STREAMS = 24 };
+typedef struct gr_tile {
+  bool wide; /* a wide sum, else a contraction */
+  int n;
+  gr_stream stream[GR_STREAMS];
+} gr_tile;
 
 /* Where text is being written. */
 typedef struct gr_emitter {
@@ -409,6 +419,7 @@ typedef struct gr_emitter {
   bool late;       /* in the loop over wide sums: pair-level scalars are read from what was kept of the tile */
   int row, col;    /* which of the register tile; -1: there is none */
   int red_used;    /* vectors of the accumulators' workspace that are taken */
+  gr_tile *tile;   /* CUDA: the register tile whose term is being written, or NULL */
 } gr_emitter;
 
 /* A component: sym + off, or the constant off. */
@@ -429,11 +440,13 @@ void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fills the node's storage */
 
 void gr_emit_level(gr_emitter *e); /* computes all nodes of the current level, in order */
+void gr_compute_and_keep(gr_emitter *e); /* the same, and keeps what deeper levels read */
 void gr_each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int arg)); /* calls `line` for each variable of it */
 const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k); /* component k of a node of a lower level */
 const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
 const char *gr_of_row(const gr_emitter *e);    /* where a vector of rows begins there */
 void gr_emit_pairs(gr_emitter *e);             /* emit_pairs.c */
+void gr_declare_locals(gr_emitter *e, gr_level level);
 void gr_emit_title(gr_str *out, const char *title);           /* as a comment */
 void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p);   /* all that follows the prelude */
 /* emit_text.c: the groups of prelude.h that these kernels, of one precision, need */
@@ -482,6 +495,35 @@ char *gr_emit_joint(gr_ctx *c, const gr_member *m, int n);
 typedef void gr_kernel_fn(const double *const *arg, const int64_t *ld, double *state, int64_t ld_state, int64_t r0,
                           int64_t r1, int64_t c0, int64_t c1, void *scratch);
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows); /* rows a multiple of 16 */
+
+/* ---- emit_cuda.c, emit_cuda_red.c: plan to CUDA C++ --------------------------------------------------------------------- */
+
+/* What stands in front of every such text: state.h, prelude_cuda.h. */
+extern const char *const gr_prelude_cuda[]; /* NULL-terminated */
+
+/* How the kernels of a text are launched; emit_cuda.c says what they take. */
+typedef struct gr_cuda_layout {
+  int threads;            /* of a block of gr_pairs */
+  int lanes;              /* rows of a thread */
+  int tx_least, tx_most;  /* threads of a block that lie along rows: powers of 2 */
+  size_t shared;          /* bytes of dynamic shared memory of gr_pairs */
+  int nparam, nrow, ncol; /* numbers in P; components in R and C (0: no such buffer) */
+  int tile;               /* columns staged together: parts are multiples */
+} gr_cuda_layout;
+
+/* Threads of a block; numbers between the components of neighbouring columns in a pass. */
+enum { GR_CUDA_THREADS = 128, GR_CUDA_PAD = 4 };
+size_t gr_cuda_shared(const gr_plan *p); /* plan_cuda.c: bytes of shared memory */
+
+gr_cuda_layout gr_cuda_layout_of(const gr_plan *p); /* of a plan by gr_plan_cuda */
+char *gr_emit_cuda(gr_ctx *c, const gr_plan *p, const char *title);
+extern const gr_red_emitter gr_emit_cuda_extremum, gr_emit_cuda_top, gr_emit_cuda_expsum; /* emit_cuda_red.c */
+extern const gr_red_emitter gr_emit_cuda_late_total, gr_emit_cuda_late_expsum;
+/* emit_cuda_tile.c */
+const char *gr_stream_value(gr_emitter *e, gr_ref r, gr_idx k);
+void gr_emit_cuda_slots(gr_emitter *e);
+void gr_emit_cuda_contractions(gr_emitter *e);
+void gr_emit_cuda_wide(gr_emitter *e);
 
 /* ---- interp.c, interp_loops.c: the definition of the language ------------------------------------------------------ */
 
@@ -542,6 +584,10 @@ gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *tex
 
 /* ---- cache.c: compiled kernels on disk and in memory ------------------------------------------------------------------------------ */
 
+/* Files KEY.so (kernels) and KEY.cubin (a GPU's).  The folder is made where need be; false: it cannot be used, the report says why. */
+bool gr_cache_open(const gr_options *opt, gr_report *report);
+char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n); /* checked, malloc'ed; NULL: not there */
+void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report);
 enum { GR_KEY = 64, GR_TAIL = 16 }; /* digits of a kernel's key; those that its function's name has in a joint text */
 
 /* A kernel that will be needed. */
@@ -561,6 +607,30 @@ gr_class gr_kernels_compile(const gr_compiler *cc, const char *text, gr_wanted *
 /* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err);
 
+/* ---- device.c: the seam to a GPU backend -------------------------------------------------------------------------------------------------- */
+
+/* One call of a program, its arguments checked. */
+typedef struct gr_run {
+  gr_program *p;
+  const gr_array *args;
+  int n_args;
+  int64_t rows, cols;
+  const gr_output *out;
+  const gr_options *opt;
+  gr_report *report;
+} gr_run;
+
+static inline bool gr_is_gpu(gr_backend b) { return b >= GR_GPU; }
+
+gr_class gr_device_check(const gr_options *opt, gr_error *err); /* there is a device, and those asked for exist */
+gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err);
+bool gr_device_expected(const gr_call *call, const gr_options *opt); /* goes to a GPU, or fails for want of one; all numbers on the host */
+gr_class gr_device_run(const gr_run *r, gr_error *err);
+bool gr_device_forgive(const gr_run *r, gr_error *err); /* "auto" goes on without the GPU; the report says why */
+/* The arguments with those that lie on a device copied to the host: one block to free, or NULL where none does. */
+gr_class gr_arrays_home(const gr_run *r, gr_array **home, gr_error *err);
+void gr_note(gr_report *report, gr_error *err); /* the error becomes the report's note, and is cleared */
+
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 
 struct gr_program {
@@ -570,16 +640,23 @@ struct gr_program {
   gr_args args;
   gr_ast *ast, *ast2; /* ast2: NULL without a weight */
   gr_dag *dag;
-  gr_plan *plan, *few; /* few: by columns */
+  gr_plan *plan, *few, *cuda; /* few: by columns; cuda: made at the first need */
+  const char *cuda_text;
   const char *note;
   gr_kernel_fn *kernel[2]; /* of plan and of few, found at the first need */
+  struct {
+    uint64_t life; /* of the device's context: what it loaded is gone when it ends */
+    void *kernels;
+  } loaded[2][GR_DEVICES]; /* without and with fast math; the device backend's */
 };
 
 /* The text of the kernel for many or for few rows; lives as long as the program. */
 gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err);
+/* The text of the kernels for a GPU, and how they are launched; lives as long as the program. */
+gr_class gr_program_cuda(gr_program *p, const char **text, gr_cuda_layout *layout, gr_error *err);
 /* The joint text of kernels whose keys are known, of programs of one precision; malloc'ed. */
 gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
-/* Would a call with M and N rows of i and j use a kernel, and which? */
-bool gr_wants_kernel(const gr_program *p, int64_t m, int64_t n, const gr_options *opt, bool *few);
+/* Would a call that goes to no GPU use a kernel, and which?  rows: of the kept index. */
+bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, bool *few);
 
 #endif

@@ -18,7 +18,7 @@ static bool is_view(const gr_node *n) { return gr_ops[n->op].flags & FLAG_VIEW; 
 static bool is_free(const gr_node *n) { return n->op == OP_Const || n->op == OP_Zero || is_view(n); }
 
 /* The node whose components a view shows. */
-static gr_ref behind_views(const gr_plan *p, gr_ref r) {
+gr_ref gr_behind_views(const gr_plan *p, gr_ref r) {
   while (is_view(node(p, r))) r = node(p, r)->kid[0];
   return r;
 }
@@ -33,7 +33,7 @@ static gr_level level_of(const gr_plan *p, unsigned cats) {
 
 /* Called for each (reader, kid) with the kid behind its views.  `once`: the reader takes each component at most once. */
 static void read_kid(gr_plan *p, gr_level reader, gr_ref kid, bool once, bool *indexed) {
-  kid = behind_views(p, kid);
+  kid = gr_behind_views(p, kid);
   const gr_node *n = node(p, kid);
   if (n->op == OP_Const || n->op == OP_Zero) return;
   gr_place *pl = &p->place[kid];
@@ -60,7 +60,7 @@ static void count_uses(gr_plan *p, bool *indexed) {
 /* ---- storage ---- */
 
 static bool stored(const gr_plan *p, gr_ref r) {
-  r = behind_views(p, r);
+  r = gr_behind_views(p, r);
   return !p->place[r].inlined || node(p, r)->op == OP_Const || node(p, r)->op == OP_Zero;
 }
 
@@ -68,7 +68,7 @@ static bool stored(const gr_plan *p, gr_ref r) {
 static int depth(const gr_plan *p, const int *depths, gr_ref r) {
   int most = 0;
   for (int k = 0; k < node(p, r)->nkid; k++) {
-    gr_ref kid = behind_views(p, node(p, r)->kid[k]);
+    gr_ref kid = gr_behind_views(p, node(p, r)->kid[k]);
     if (p->place[kid].inlined && depths[kid] > most) most = depths[kid];
   }
   return most + 1;
@@ -106,7 +106,7 @@ static int place_in(int *width, int dim) {
   return *width - dim;
 }
 
-static void place_buffers(gr_plan *p) {
+void gr_place_buffers(gr_plan *p) {
   p->nparam = p->nrow = p->nstage = p->ncol = 0;
   for (gr_ref r = 0; r < p->dag->n; r++) {
     gr_place *pl = &p->place[r];
@@ -173,21 +173,21 @@ static void place_workspace(gr_plan *p) {
 
 /* ---- contractions and wide sums ---- */
 
-/* The leaves of the expression that is expanded at r: all of lower levels, or (scalars_too) pair-level scalars as well. */
-static bool leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too) {
-  r = behind_views(p, r);
+/* The leaves of the expression that is expanded at r: are they all of lower levels, or (scalars_too) pair-level scalars as well. */
+bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too) {
+  r = gr_behind_views(p, r);
   const gr_place *pl = &p->place[r];
   const gr_node *n = node(p, r);
   if (pl->level < LEVEL_PAIR || is_free(n)) return true;
   if (!pl->inlined) return scalars_too && n->dim == 1;
   for (int k = 0; k < n->nkid; k++)
-    if (!leaves_fit(p, n->kid[k], scalars_too)) return false;
+    if (!gr_leaves_fit(p, n->kid[k], scalars_too)) return false;
   return true;
 }
 
 /* Pair-level scalars that the loop over wide sums reads are kept for each column of the tile. */
 static void save_leaves(gr_plan *p, gr_ref r) {
-  r = behind_views(p, r);
+  r = gr_behind_views(p, r);
   p->place[r].staged = true; /* these sums run over columns, component by component */
   if (p->place[r].level < LEVEL_PAIR || is_free(node(p, r))) return;
   if (!p->place[r].inlined) {
@@ -203,12 +203,12 @@ static void find_contractions(gr_plan *p) {
     gr_place *pl = &p->place[r];
     if (!pl->live || pl->level != LEVEL_PAIR || node(p, r)->op != OP_Sum) continue;
     gr_ref kid = node(p, r)->kid[0];
-    pl->contract = node(p, kid)->dim >= p->least && leaves_fit(p, kid, false);
+    pl->contract = node(p, kid)->dim >= p->least && gr_leaves_fit(p, kid, false);
     any |= pl->contract;
   }
   bool expsum = p->red.family == FAM_ExpSum, sum = p->red.family == FAM_Total && p->scheme == SUM_BLOCK && !p->acc64;
   gr_ref wide = expsum ? p->weight : p->root;
-  p->late = (expsum || sum) && wide >= 0 && node(p, wide)->dim >= (expsum ? 1 : p->least) && leaves_fit(p, wide, true);
+  p->late = (expsum || sum) && wide >= 0 && node(p, wide)->dim >= (expsum ? 1 : p->least) && gr_leaves_fit(p, wide, true);
   if (p->late) save_leaves(p, wide);
   p->rows_at_once = any || p->late ? 2 : 1;
   p->cols_at_once = any || p->late ? 4 : 1;
@@ -216,7 +216,7 @@ static void find_contractions(gr_plan *p) {
 
 /* Columns with more than `least` components that the expression at r reads are packed. */
 static void pack_leaves(gr_plan *p, gr_ref r, int least) {
-  r = behind_views(p, r);
+  r = gr_behind_views(p, r);
   const gr_node *n = node(p, r);
   gr_place *pl = &p->place[r];
   if (pl->level == LEVEL_COL && n->dim > least) pl->packed = 0;
@@ -286,7 +286,7 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft) {
   for (gr_ref r = 0; r < n; r++) p->place[r].inlined = wants_inline(p, r, indexed, depths);
   find_contractions(p);
   find_packed(p);
-  place_buffers(p);
+  gr_place_buffers(p);
   p->tile = tile_size(p);
   place_workspace(p);
   p->cost = pair_cost(p);
@@ -303,7 +303,7 @@ static bool is_direct(const gr_plan *p, gr_ref r) {
 }
 
 static void stage_leaves(gr_plan *p, gr_ref r) {
-  r = behind_views(p, r);
+  r = gr_behind_views(p, r);
   p->place[r].direct = false;
   if (p->place[r].level < LEVEL_PAIR || is_free(node(p, r))) return;
   for (int k = 0; k < node(p, r)->nkid; k++) stage_leaves(p, node(p, r)->kid[k]);
@@ -333,7 +333,7 @@ gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p) {
   for (gr_ref r = 0; r < p->dag->n; r++) few->place[r].packed = -1, few->place[r].staged = true, few->place[r].direct = is_direct(p, r);
   bool tiled = keep_wide_contractions(few) || p->late;
   if (p->late) stage_leaves(few, p->red.family == FAM_ExpSum ? p->weight : p->root);
-  place_buffers(few);
+  gr_place_buffers(few);
   few->by_columns = true;
   few->rows_at_once = 1;
   few->cols_at_once = tiled ? COLUMNS : 1;

@@ -1,6 +1,11 @@
-/* prelude.c: prelude.h as text, for the emitted kernels.  prelude_text.h is made from it when the package is built. */
+/* prelude.c: prelude.h, and state.h with prelude_cuda.h, as text, for the emitted kernels.  The two headers with the text are made from them when
+ * the package is built. */
 #include "gr.h"
 
 const char *const gr_prelude[] = {
 #include "prelude_text.h"
+    NULL};
+
+const char *const gr_prelude_cuda[] = {
+#include "cuda_text.h"
     NULL};

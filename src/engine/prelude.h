@@ -47,6 +47,7 @@ typedef unsigned GR_TU;
 /* Everything is inlined, so how a function would pass a vector does not matter. */
 _Pragma("GCC diagnostic ignored \"-Wpsabi\"")
 #define GR_FN static inline __attribute__((always_inline, unused))
+#define GR_RARE static __attribute__((noinline, cold, unused))
 #ifdef _WIN32
 #define GR_EXPORT __attribute__((dllexport))
 #else
@@ -229,16 +230,18 @@ GR_FN V v_round(V a) { /* the fraction is exact, so 0.49999997 is below one half
   return gr_signed(n + v_bool(b - n >= GR_K(0.5f, 0.5)), a);
 }
 
+#ifndef GR_WITHOUT_plain
 GR_FN V v_sign(V a) { return v_sel(a == a, v_bool(a > 0) - v_bool(a < 0), a); }
 GR_FN V v_step(V a) { return v_sel(a == a, v_bool(a >= 0), a); }
 GR_FN V v_relu(V a) { return v_max(v_set(0), a); }
 GR_FN V v_clamp(V a, V lo, V hi) { return v_sel(a < lo, lo, v_min(hi, a)); }
 GR_FN V v_ifelse(V a, V b, V c) { return v_sel(a >= 0, b, c); }
+#endif
 
 GR_FN V gr_rsqrt(V a) { return v_sel(a == 0, v_set(0), 1 / v_sqrt(a)); }
 
 #if !GR_F64 && defined(GR_X86)
-static __attribute__((noinline, cold, unused)) void gr_rsqrt_any(V *y, const V *a) { *y = gr_rsqrt(*a); }
+GR_RARE void gr_rsqrt_any(V *y, const V *a) { *y = gr_rsqrt(*a); }
 
 /* The processor's estimate, to 1.5 2^-12, and one of Newton's steps: to 4 units in the last place, and less than half the time of a square
  * root and a division.  Where a lane is no normal positive number, those decide. */
@@ -258,6 +261,7 @@ GR_FN V v_rsqrt(V a) {
 GR_FN V v_rsqrt(V a) { return gr_rsqrt(a); }
 #endif
 
+#ifndef GR_WITHOUT_plain
 /* sqrt(a^2 + b^2): far from 1 both are scaled so that their squares are normal numbers.  Inf beats NaN. */
 GR_FN V v_hypot(V a, V b) {
   const T up = GR_K(0x1p100f, 0x1p700), down = GR_K(0x1p-66f, 0x1p-520);
@@ -290,6 +294,7 @@ _Pragma("GCC unroll 32")
 #define GR_P3(x, a, b, c) ((a) + (x) * ((b) + (x) * (c)))
 #define GR_P4(x, x2, a, b, c, d) (GR_P2(x, a, b) + (x2)*GR_P2(x, c, d))
 #define GR_P5(x, x2, x4, a, b, c, d, p) (GR_P4(x, x2, a, b, c, d) + (x4) * (p))
+#endif
 
 #ifndef GR_WITHOUT_exp
 /* ---- exp --------------------------------------------------------------------------------------------------------- */
@@ -460,7 +465,7 @@ GR_FN V v_softplus(V a) {
 
 enum { GR_SIN, GR_COS, GR_TAN };
 
-static __attribute__((noinline, cold, unused)) void gr_trig_large(T *y, const T *a, int fn) {
+GR_RARE void gr_trig_large(T *y, const T *a, int fn) {
   for (int l = 0; l < GR_L; l++)
     if (a[l] > GR_TRIG_MAX)
       y[l] = fn == GR_COS   ? GR_K(__builtin_cosf, __builtin_cos)(a[l])
@@ -684,7 +689,7 @@ GR_FN V gr_lgamma(V a) {
 }
 
 /* For lanes of a below -1/2: log(pi / |a sin(pi a)|) - lgamma(-a). */
-static __attribute__((noinline, cold, unused)) void gr_lgamma_negative(V *y, const V *a) {
+GR_RARE void gr_lgamma_negative(V *y, const V *a) {
   V b = -*a, f = gr_fraction(b), s = v_sin(2 * GR_PI_2 * v_abs(f));
   V r = -v_log(b * s * GR_K(0x1.45f306p-2f, 0x1.45f306dc9c883p-2)) - gr_lgamma(b);
   r = v_sel((VI)(f == 0) | (VI)(b == GR_INF), v_set(GR_INF), r);
@@ -754,7 +759,7 @@ GR_FN V gr_pi_cot(V f) {
 }
 
 /* For negative lanes of a: digamma(1 - a) - pi / tan(pi a). */
-static __attribute__((noinline, cold, unused)) void gr_digamma_negative(V *y, const V *a) {
+GR_RARE void gr_digamma_negative(V *y, const V *a) {
   V f = gr_fraction(*a), r = gr_digamma(1 - *a) - gr_pi_cot(f);
   *y = v_sel(*a < 0, v_sel(f == 0, v_set(GR_NAN), r), *y);
 }

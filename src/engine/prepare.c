@@ -3,7 +3,7 @@
  * Measured: of 70 to 110 ms for a small kernel, 40 are saved by every one that shares a run of the compiler with another: starting it,
  * the prelude, the linker, and functions that are alike in both.  So an operator of several programs says first what it will call; there is
  * one run for each precision, as a text has one.
- * Guarantees: nothing is compiled that the calls would interpret; what fails here changes nothing: every call then looks for its
+ * Guarantees: nothing is compiled that the calls would interpret or hand to a GPU; what fails here changes nothing: every call then looks for its
  * kernel itself, compiles it alone, and tells what is wrong. */
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +14,19 @@
  * that a run may take (gr_spawn) should be enough for all of it. */
 enum { TEXT_MOST = 512 * 1024 };
 
-/* The kernels that the calls will ask for and their programs do not have. */
+/* Does the call need a kernel of the processor that its program does not have?  The GPU is asked last: that may wake a driver. */
+static bool lacks_kernel(const gr_call *call, const gr_options *opt, bool *few) {
+  const gr_program *p = call->program;
+  bool by_i = p->plan->axis == 1;
+  return gr_wants_kernel(p, by_i ? call->m : call->n, by_i ? call->n : call->m, opt, few) && !p->kernel[*few] &&
+         !gr_device_expected(call, opt);
+}
+
 static int collect(const gr_call *call, int n, const gr_options *opt, gr_wanted *w) {
   int count = 0;
   for (int k = 0; k < n; k++) {
     gr_wanted x = {.program = call[k].program};
-    if (gr_wants_kernel(x.program, call[k].m, call[k].n, opt, &x.few) && !x.program->kernel[x.few]) w[count++] = x;
+    if (lacks_kernel(&call[k], opt, &x.few)) w[count++] = x;
   }
   return count;
 }

@@ -222,6 +222,20 @@ gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *e
   return err->cls;
 }
 
+static void make_cuda(gr_program *p, void *data) {
+  (void)data;
+  p->cuda = gr_plan_cuda(&p->ctx, p->plan);
+  p->cuda_text = gr_emit_cuda(&p->ctx, p->cuda, title(p, &p->arena));
+}
+
+gr_class gr_program_cuda(gr_program *p, const char **text, gr_cuda_layout *layout, gr_error *err) {
+  err->cls = GR_OK;
+  if (!p->cuda_text && protected(p, err, make_cuda, NULL) != GR_OK) return err->cls;
+  *text = p->cuda_text;
+  *layout = gr_cuda_layout_of(p->cuda);
+  return GR_OK;
+}
+
 typedef struct joint_data {
   gr_wanted *const *wanted;
   int n;
@@ -273,11 +287,14 @@ static void dump_ast(gr_program *p, gr_str *b) {
 static void dump_dag(gr_program *p, gr_str *b) { gr_print_dag(b, p->dag, p->plan->root, p->plan->weight, &p->args); }
 static void dump_plan(gr_program *p, gr_str *b) { gr_print_plan(b, p->plan); }
 static void dump_c(gr_program *p, gr_str *b) { gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p, &p->arena))); }
+static void dump_cuda(gr_program *p, gr_str *b) {
+  gr_put(b, gr_emit_cuda(&p->ctx, gr_plan_cuda(&p->ctx, p->plan), title(p, &p->arena)));
+}
 
 static const struct {
   const char *name;
   void (*dump)(gr_program *, gr_str *);
-} stages[] = {{"tokens", dump_tokens}, {"ast", dump_ast}, {"dag", dump_dag}, {"plan", dump_plan}, {"c", dump_c}};
+} stages[] = {{"tokens", dump_tokens}, {"ast", dump_ast}, {"dag", dump_dag}, {"plan", dump_plan}, {"c", dump_c}, {"cuda", dump_cuda}};
 
 typedef struct dump_data {
   const char *stage;

@@ -1,12 +1,15 @@
 /* reduce.c: the reductions on doubles: what a state is, how it starts, takes one pair, joins another and becomes results.
  *
- * One table row of five functions per family.  The emitted kernels keep the same state and step it their own way; the
- * interpreter uses `step`; threads and splits use `merge`.  State entry e of a row is state[e * ld], so that one row's
- * state may be contiguous (ld = 1) or a column of a block. */
+ * What a device needs too is in state.h: start, merge, result.  The emitted kernels keep the same state and step it their own way; the
+ * interpreter uses `step`; threads and splits use `merge`. */
 #include <math.h>
 #include <string.h>
 
 #include "gr.h"
+
+#undef GR_STATE
+#define GR_STATE static
+#include "state.h"
 
 /* ---- the table ---- */
 
@@ -39,62 +42,13 @@ int gr_red_find(const char *name) {
 
 /* ---- Total: D sums, and with Kahan's scheme D compensations (what the sums are too large by) ---- */
 
-static void total_init(const gr_reduction *r, double *s, int64_t ld) {
-  for (int e = 0; e < r->nstate; e++) s[e * ld] = 0;
-}
-
-static void kahan_add(double *sum, double *comp, double x) {
-  volatile double y = x - *comp, t = *sum + y; /* volatile: the compensation must survive the compiler */
-  *comp = (t - *sum) - y;
-  *sum = t;
-}
-
-static void total_add(const gr_reduction *r, double *s, int64_t ld, int d, double x) {
-  if (r->kahan)
-    kahan_add(&s[d * ld], &s[(r->dim + d) * ld], x);
-  else
-    s[d * ld] += x;
-}
-
 static void total_step(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
                        int64_t sw, int64_t col) {
   (void)w, (void)sw, (void)col;
   for (int d = 0; d < r->dim; d++) total_add(r, s, ld, d, f[d * sf]);
 }
 
-static double total(const gr_reduction *r, const double *s, int64_t ld, int d) {
-  double comp = r->kahan ? s[(r->dim + d) * ld] : 0;
-  return comp == comp ? s[d * ld] - comp : s[d * ld]; /* an infinite sum has a NaN compensation */
-}
-
-static void total_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
-  for (int d = 0; d < r->dim; d++) total_add(r, a, la, d, total(r, b, lb, d));
-}
-
 /* ---- Extremum: D values, and when asked for D indices ---- */
-
-static bool better(const gr_reduction *r, double x, double y) { return r->direction > 0 ? x < y : x > y; }
-
-static void extremum_init(const gr_reduction *r, double *s, int64_t ld) {
-  for (int d = 0; d < r->dim; d++) {
-    s[d * ld] = r->direction * INFINITY;
-    if (r->index) s[(r->dim + d) * ld] = -1;
-  }
-}
-
-/* Offers value x at index i to entry d: ties keep the lowest index, NaN is never chosen. */
-static void extremum_offer(const gr_reduction *r, double *s, int64_t ld, int d, double x, double i) {
-  double *v = &s[d * ld];
-  if (!r->index) {
-    if (better(r, x, *v)) *v = x;
-    return;
-  }
-  double *at = &s[(r->dim + d) * ld];
-  if (x == x && i >= 0 && (*at < 0 || better(r, x, *v) || (x == *v && i < *at))) {
-    *v = x;
-    *at = i;
-  }
-}
 
 static void extremum_step(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
                           int64_t sw, int64_t col) {
@@ -102,25 +56,7 @@ static void extremum_step(const gr_reduction *r, double *s, int64_t ld, const do
   for (int d = 0; d < r->dim; d++) extremum_offer(r, s, ld, d, f[d * sf], (double)col);
 }
 
-static void extremum_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
-  for (int d = 0; d < r->dim; d++)
-    extremum_offer(r, a, la, d, b[d * lb], r->index ? b[(r->dim + d) * lb] : 0);
-}
-
 /* ---- Top: entry d*K + k is the k-th best of component d; values, then indices ---- */
-
-static void top_init(const gr_reduction *r, double *s, int64_t ld) {
-  int n = r->dim * r->k;
-  for (int e = 0; e < n; e++) {
-    s[e * ld] = r->direction * INFINITY;
-    s[(n + e) * ld] = -1;
-  }
-}
-
-/* Does value x at index i come before y at j?  Ties keep the lowest index, NaN and an index of -1 come before nothing. */
-static bool before(const gr_reduction *r, double x, double i, double y, double j) {
-  return x == x && i >= 0 && (j < 0 || better(r, x, y) || (x == y && i < j));
-}
 
 /* From the end of the list up, because most values change nothing. */
 static void top_offer(const gr_reduction *r, double *s, int64_t ld, int d, double x, double i) {
@@ -137,42 +73,7 @@ static void top_step(const gr_reduction *r, double *s, int64_t ld, const double 
   for (int d = 0; d < r->dim; d++) top_offer(r, s, ld, d, f[d * sf], (double)col);
 }
 
-/* Two sorted lists: how many of each are among the K best is counted from the front, and they are moved from the back. */
-static void top_merge_lists(const gr_reduction *r, double *v, double *at, int64_t ld, const double *w, const double *from, int64_t lf) {
-  int a = 0, b = 0;
-  while (a + b < r->k)
-    if (before(r, w[b * lf], from[b * lf], v[a * ld], at[a * ld]))
-      b++;
-    else
-      a++;
-  for (int k = r->k - 1; b > 0; k--) {
-    bool first = a == 0 || before(r, v[(a - 1) * ld], at[(a - 1) * ld], w[(b - 1) * lf], from[(b - 1) * lf]);
-    v[k * ld] = first ? w[(b - 1) * lf] : v[(a - 1) * ld];
-    at[k * ld] = first ? from[(b - 1) * lf] : at[(a - 1) * ld];
-    first ? b-- : a--;
-  }
-}
-
-static void top_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
-  for (int d = 0; d < r->dim; d++) {
-    int64_t v = (int64_t)d * r->k, at = v + (int64_t)r->dim * r->k;
-    top_merge_lists(r, a + v * la, a + at * la, la, b + v * lb, b + at * lb, lb);
-  }
-}
-
 /* ---- ExpSum: m = max f, then s = sum of exp(f - m) w per weight component.  f = -Inf adds nothing. ---- */
-
-static void expsum_init(const gr_reduction *r, double *s, int64_t ld) {
-  s[0] = -INFINITY;
-  for (int k = 1; k <= r->nweight; k++) s[k * ld] = 0;
-}
-
-/* Factors for the sums when maxima a (kept) and b (added) meet. */
-static void expsum_factors(double a, double b, double *keep, double *add) {
-  double e = a == b ? 1 : exp(-fabs(b - a));
-  *keep = b > a ? e : 1;
-  *add = b == -INFINITY ? 0 : b > a ? 1 : e;
-}
 
 static void expsum_step(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
                         int64_t sw, int64_t col) {
@@ -186,19 +87,7 @@ static void expsum_step(const gr_reduction *r, double *s, int64_t ld, const doub
   }
 }
 
-static void expsum_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
-  double keep, add;
-  expsum_factors(a[0], b[0], &keep, &add);
-  if (b[0] == -INFINITY) add = 1; /* its sums are 0, or NaN, which must stay */
-  if (b[0] > a[0]) a[0] = b[0];
-  for (int k = 1; k <= r->nweight; k++) a[k * la] = a[k * la] * keep + b[k * lb] * add;
-}
-
 /* ---- Product ---- */
-
-static void product_init(const gr_reduction *r, double *s, int64_t ld) {
-  for (int d = 0; d < r->dim; d++) s[d * ld] = 1;
-}
 
 static void product_step(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
                          int64_t sw, int64_t col) {
@@ -206,15 +95,7 @@ static void product_step(const gr_reduction *r, double *s, int64_t ld, const dou
   for (int d = 0; d < r->dim; d++) s[d * ld] *= f[d * sf];
 }
 
-static void product_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
-  for (int d = 0; d < r->dim; d++) a[d * la] *= b[d * lb];
-}
-
 /* ---- Moments: count, means, sums of squared deviations; merged as Chan, Golub and LeVeque (1983) ---- */
-
-static void moments_init(const gr_reduction *r, double *s, int64_t ld) {
-  for (int e = 0; e < r->nstate; e++) s[e * ld] = 0;
-}
 
 static void moments_step(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
                          int64_t sw, int64_t col) {
@@ -227,29 +108,7 @@ static void moments_step(const gr_reduction *r, double *s, int64_t ld, const dou
   }
 }
 
-static void moments_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
-  double na = a[0], nb = b[0], n = na + nb;
-  if (nb == 0) return;
-  a[0] = n;
-  for (int d = 0; d < r->dim; d++) {
-    double delta = b[(1 + d) * lb] - a[(1 + d) * la];
-    a[(1 + d) * la] += delta * (nb / n);
-    a[(1 + r->dim + d) * la] += b[(1 + r->dim + d) * lb] + delta * delta * (na * nb / n);
-  }
-}
-
 /* ---- results ---- */
-
-static double result(const gr_reduction *r, const double *s, int64_t ld, int d, double count) {
-  switch (r->results) {
-  case RES_M: return total(r, s, ld, d) / count;
-  case RES_B: return s[d * ld] > 0; /* of nothing: Any is 0 (-Inf), All is 1 (Inf) */
-  case RES_S: return count > 1 ? s[(1 + r->dim + d) * ld] / (count - 1) : NAN;
-  case RES_L: return s[0] + log(s[(d + 1) * ld]);
-  case RES_Q: return s[(d + 2) * ld] / s[ld];
-  default: return r->family == FAM_Total ? total(r, s, ld, d) : s[d * ld];
-  }
-}
 
 /* Is entry e of the state component e of the result? */
 static bool as_kept(const gr_reduction *r) {
@@ -278,7 +137,7 @@ void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, int64_t s
   for (int e = 0; e < n; e++) {
     if (value && kept) put(&out[0], m + rows * e, s + e * ld, states);
     for (int64_t i = 0; value && !kept && i < states; i++) {
-      double x = result(r, s + i, ld, e, count);
+      double x = gr_state_result(r, s + i, ld, e, count);
       put(&out[0], m + rows * e + i, &x, 1);
     }
     if (index) put(&out[value], m + rows * e, s + (n + e) * ld, states);
@@ -287,16 +146,9 @@ void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, int64_t s
 
 /* ---- dispatch ---- */
 
-static const struct {
-  void (*init)(const gr_reduction *, double *, int64_t);
-  void (*step)(const gr_reduction *, double *, int64_t, const double *, int64_t, const double *, int64_t, int64_t);
-  void (*merge)(const gr_reduction *, double *, int64_t, const double *, int64_t);
-} families[FAM_COUNT] = {[FAM_Total] = {total_init, total_step, total_merge},
-                         [FAM_Extremum] = {extremum_init, extremum_step, extremum_merge},
-                         [FAM_Top] = {top_init, top_step, top_merge},
-                         [FAM_ExpSum] = {expsum_init, expsum_step, expsum_merge},
-                         [FAM_Product] = {product_init, product_step, product_merge},
-                         [FAM_Moments] = {moments_init, moments_step, moments_merge}};
+static void (*const steps[FAM_COUNT])(const gr_reduction *, double *, int64_t, const double *, int64_t, const double *, int64_t, int64_t) = {
+    [FAM_Total] = total_step,   [FAM_Extremum] = extremum_step, [FAM_Top] = top_step,
+    [FAM_ExpSum] = expsum_step, [FAM_Product] = product_step,   [FAM_Moments] = moments_step};
 
 static int state_size(const gr_reduction *r) {
   switch (r->family) {
@@ -325,16 +177,16 @@ void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int
 }
 
 void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows) {
-  if (rows > 0) families[r->family].init(r, state, ld);
+  if (rows > 0) gr_state_init(r, state, ld);
   for (int e = 0; e < r->nstate; e++)
     for (int64_t m = 1; m < rows; m++) state[e * ld + m] = state[e * ld];
 }
 
 void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf, const double *w,
                  int64_t sw, int64_t col) {
-  families[r->family].step(r, state, ld, f, sf, w, sw, col);
+  steps[r->family](r, state, ld, f, sf, w, sw, col);
 }
 
 void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from, int64_t ld_from) {
-  families[r->family].merge(r, into, ld_into, from, ld_from);
+  gr_state_merge(r, into, ld_into, from, ld_from);
 }

@@ -346,57 +346,75 @@ static gr_class find_kernel(gr_program *p, bool few, const gr_options *opt, gr_r
 }
 
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
-  *report = (gr_report){.backend = GR_CPU, .threads = 1};
+  bool device = gr_is_gpu(opt->backend);
+  *report = (gr_report){.backend = device ? opt->backend : GR_CPU, .threads = 1};
   err->cls = GR_OK;
+  if (device) return gr_device_check(opt, err) != GR_OK ? err->cls : opt->device->compile(p, opt, report, err);
   return find_kernel(p, false, opt, report, err);
 }
 
 /* "auto" interprets tiny work. */
-bool gr_wants_kernel(const gr_program *p, int64_t m, int64_t n, const gr_options *opt, bool *few) {
-  int64_t rows = p->plan->axis == 1 ? m : n, cols = p->plan->axis == 1 ? n : m;
+bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, bool *few) {
   double work = p->plan->cost * (double)rows * (double)cols;
   *few = few_rows(p->plan, rows, cols);
   return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny);
 }
 
 /* And everything when there is no working compiler or no room for its files (the note says so). */
-static gr_class choose_backend(gr_program *p, const int64_t mn[2], bool *few, const gr_options *opt, gr_report *report, gr_error *err) {
-  *report = (gr_report){.backend = GR_INTERPRETER, .threads = 1};
-  if (!gr_wants_kernel(p, mn[0], mn[1], opt, few)) return GR_OK;
+static gr_class choose_backend(const gr_run *r, bool *few, gr_error *err) {
+  gr_report *report = r->report;
+  report->backend = GR_INTERPRETER;
+  report->threads = 1;
+  if (!gr_wants_kernel(r->p, r->rows, r->cols, r->opt, few)) return GR_OK;
   report->backend = GR_CPU;
-  if (find_kernel(p, *few, opt, report, err) == GR_OK || opt->backend == GR_CPU) return err->cls;
+  if (find_kernel(r->p, *few, r->opt, report, err) == GR_OK || r->opt->backend == GR_CPU) return err->cls;
   if (err->cls != GR_COMPILER && err->cls != GR_MEMORY) return err->cls;
   report->backend = GR_INTERPRETER;
   report->origin = GR_NO_KERNEL;
-  snprintf(report->note, sizeof report->note, "%.500s", err->message);
-  gr_error_clear(err);
+  gr_note(report, err);
   return GR_OK;
+}
+
+/* On this machine's processor. */
+static gr_class run_here(const gr_run *r, gr_error *err) {
+  gr_program *p = r->p;
+  int64_t stride_few[16];
+  const double *data_few[16];
+  job j = {.plan = p->plan, .args = r->args, .out = r->out, .opt = r->opt, .rows = r->rows, .cols = r->cols, .data = data_few, .stride = stride_few};
+  bool few;
+  if (choose_backend(r, &few, err) != GR_OK) return err->cls;
+  if (r->report->backend == GR_CPU) j.kernel = p->kernel[few];
+  if (j.kernel && few) j.plan = p->few;
+  double start = gr_now();
+  void *many = NULL;
+  if (r->n_args > 16) {
+    many = malloc((size_t)r->n_args * (sizeof *j.data + sizeof *j.stride));
+    if (!many) return gr_fail(err, ERR_NoMemory, "arguments", (long long)r->n_args);
+    j.stride = many;
+    j.data = (const double **)(j.stride + r->n_args);
+  }
+  for (int k = 0; k < r->n_args; k++) j.data[k] = r->args[k].data, j.stride[k] = r->args[k].stride;
+  if (j.rows > 0 || p->plan->both) run_job(&j, r->report, err);
+  free(many);
+  r->report->seconds_run = gr_now() - start;
+  return err->cls;
 }
 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
                         gr_report *report, gr_error *err) {
-  int64_t mn[2], stride_few[16];
-  const double *data_few[16];
+  int64_t mn[2];
+  bool device;
+  gr_array *home;
   err->cls = GR_OK;
+  *report = (gr_report){.backend = GR_AUTO};
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
-  job j = {.plan = p->plan, .args = args, .out = out, .opt = opt, .data = data_few, .stride = stride_few};
-  j.rows = mn[p->plan->axis == 1 ? 0 : 1];
-  j.cols = mn[p->plan->axis == 1 ? 1 : 0];
-  bool few;
-  if (choose_backend(p, mn, &few, opt, report, err) != GR_OK) return err->cls;
-  if (report->backend == GR_CPU) j.kernel = p->kernel[few];
-  if (j.kernel && few) j.plan = p->few;
-  double start = gr_now();
-  void *many = NULL;
-  if (n_args > 16) {
-    many = malloc((size_t)n_args * (sizeof *j.data + sizeof *j.stride));
-    if (!many) return gr_fail(err, ERR_NoMemory, "arguments", (long long)n_args);
-    j.stride = many;
-    j.data = (const double **)(j.stride + n_args);
-  }
-  for (int k = 0; k < n_args; k++) j.data[k] = args[k].data, j.stride[k] = args[k].stride;
-  if (j.rows > 0 || p->plan->both) run_job(&j, report, err);
-  free(many);
-  report->seconds_run = gr_now() - start;
+  int kept = p->plan->axis == 1 ? 0 : 1;
+  gr_run r = {p, args, n_args, mn[kept], mn[1 - kept], out, opt, report};
+  if (gr_device_choose(&r, &device, err) != GR_OK) return err->cls;
+  if (device && (gr_device_run(&r, err) == GR_OK || !gr_device_forgive(&r, err))) return err->cls;
+  if (gr_arrays_home(&r, &home, err) != GR_OK) return err->cls;
+  if (home) r.args = home;
+  run_here(&r, err);
+  free(home);
   return err->cls;
 }

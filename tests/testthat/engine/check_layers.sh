@@ -1,13 +1,14 @@
 #!/bin/sh
-# check_layers.sh SRC ENGINE.a: the layers of src/, checked on the objects and on the texts.
+# check_layers.sh SRC ENGINE.a CUDA.a: the layers of src/, checked on the objects and on the texts.
 #
 #   engine   no R, no CUDA, no printing, no exit, no mutable globals but those named below
 #   cuda     the engine and CUDA, never R
-#   glue     (src/*.c, src/*.h) of the engine, the public header only
+#   glue     (src/*.c, src/*.h) of the engine and of src/cuda, the public headers only
 #
 # The strongest test is the link: a program of the whole engine and the C library alone.  Each rule counts as one test.
 src=$1
 archive=$2
+cuda=$3
 passed=0
 failed=0
 
@@ -34,10 +35,13 @@ rule "the engine links with the C library alone" "$(cat "$tmp/link")"
 # FILE.o SYMBOL for what the objects take from outside, and for their writable data (constants that hold addresses lie
 # in .data.rel.ro: not writable once loaded).
 nm -A -u "$archive" | awk '{split($0, a, ":"); print a[2], $NF}' >"$tmp/undefined"
-objdump -t "$archive" | awk '
-  / file format / {split($1, a, ":"); file = a[1]}
-  $0 ~ /[ \t](\.data|\.bss|\.tdata|\.tbss|\*COM\*)/ && $0 !~ /\.data\.rel\.ro/ && $NF !~ /^\./ {print file, $NF}' |
-  sed 's/\.[0-9]*$//' | sort -u >"$tmp/data"
+writable() {
+  objdump -t "$1" | awk '
+    / file format / {split($1, a, ":"); file = a[1]}
+    $0 ~ /[ \t](\.data|\.bss|\.tdata|\.tbss|\*COM\*)/ && $0 !~ /\.data\.rel\.ro/ && $NF !~ /^\./ {print file, $NF}' |
+    sed 's/\.[0-9]*$//' | sort -u
+}
+writable "$archive" >"$tmp/data"
 
 undefined() { grep -E " ($1)\$" "$tmp/undefined"; }
 rule "no R symbol in the engine" "$(undefined 'R_.*|Rf_.*|R[EV]?[vV]?[pP]rintf|REprintf|REAL.*|INTEGER.*|LOGICAL.*|RAW|COMPLEX|CHAR|LENGTH|TYPEOF|SET_.*|VECTOR_.*|STRING_.*|[A-Z]*SXP|unif_rand|norm_rand|exp_rand|.*RNGstate')"
@@ -55,6 +59,14 @@ END
 awk '{print $1, $2}' "$tmp/allowed" >"$tmp/allowed-data"
 rule "no mutable globals in the engine beyond those named in check_layers.sh" "$(grep -vxF -f "$tmp/allowed-data" "$tmp/data")"
 
+# ---- the objects of src/cuda ----
+
+nm -A -u "$cuda" | awk '{split($0, a, ":"); print a[2], $NF}' >"$tmp/undefined"
+rule "src/cuda takes no symbol of R or CUDA: libraries are opened at run time" "$(undefined 'R_.*|Rf_.*|[A-Z]*SXP|cu[A-Z].*|cuda.*|nvrtc.*|nvml.*')"
+rule "src/cuda does not print, exit or run a shell" "$(undefined 'printf|vprintf|puts|putchar|putc|perror|stdout|stderr|exit|abort|system|popen')"
+# The libraries, the devices and their contexts, which are the process's, not a program's.
+rule "no mutable globals in src/cuda beyond the state of cu_device.c" "$(writable "$cuda" | grep -vxF 'cu_device.o state')"
+
 # ---- what the texts include ----
 
 # FILE: HEADER for every #include of the files given, generated texts aside.
@@ -68,7 +80,7 @@ includes() {
 
 r_headers='(R|Rinternals|Rdefines|Rmath|Rversion|Rconfig|R_ext/.*|S)\.h'
 cuda_headers='(cuda|nvrtc|nvml|cuda_runtime|cu[A-Z_].*|cuda/.*|\.\./cuda/.*)\.?h?'
-own='(engine|gr|ops|reds|errs|prelude_text)\.h'
+own='(engine|gr|ops|reds|errs|state|prelude_text|cuda_text)\.h'
 c_headers='(ctype|errno|float|inttypes|limits|math|setjmp|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)\.h'
 posix='(cpuid|crt_externs|direct|dirent|dlfcn|fcntl|malloc|omp|pthread|sched|signal|spawn|unistd|utime|windows|sys/[a-z]*)\.h'
 
@@ -76,10 +88,12 @@ includes "$src"/engine/*.[ch] >"$tmp/engine"
 rule "the engine includes its own headers, C's and the system's" "$(grep -vE ": ($own|$c_headers|$posix)\$" "$tmp/engine")"
 includes "$src"/cuda/*.[ch] >"$tmp/cuda"
 rule "src/cuda includes no R header" "$(grep -E ": $r_headers\$" "$tmp/cuda")"
+rule "src/cuda includes its own headers, the engine's, C's and the system's" \
+  "$(grep -vE ": (\.\./engine/(gr|engine)\.h|cu(_api|_public)?\.h|$c_headers|$posix)\$" "$tmp/cuda")"
 includes "$src"/*.[ch] >"$tmp/glue"
-rule "the glue includes engine/engine.h, its own header and its clients', R's, C's and the system's, nothing else" \
-  "$(grep -vE ": (engine/engine\.h|ffi\.h|\.\./inst/include/genred\.h|$r_headers|$c_headers|$posix)\$" "$tmp/glue")"
-rule "the glue does not see CUDA" "$(grep -E ": $cuda_headers\$" "$tmp/glue")"
+rule "the glue includes engine/engine.h, cuda/cu_public.h, its own header and its clients', R's, C's and the system's, nothing else" \
+  "$(grep -vE ": (engine/engine\.h|cuda/cu_public\.h|ffi\.h|\.\./inst/include/genred\.h|$r_headers|$c_headers|$posix)\$" "$tmp/glue")"
+rule "the glue sees no more of CUDA" "$(grep -E ": $cuda_headers\$" "$tmp/glue" | grep -v ': cuda/cu_public\.h$')"
 sexp=$(grep -lw SEXP "$src"/engine/*.[ch] "$src"/cuda/*.[ch] 2>/dev/null)
 rule "no SEXP in the engine or in src/cuda" "$sexp"
 

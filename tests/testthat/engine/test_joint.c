@@ -104,7 +104,7 @@ static bool agrees(gr_program *p, const test *t, const gr_options *opt, gr_repor
   result a, b;
   make_args(p, t, args);
   bool ok = run(p, args, &slow, &a, err) == GR_OK && run(p, args, &slow, &b, err) == GR_OK;
-  gr_output out[2] = {{b.v[0], GR_F64}, {b.v[1], GR_F64}};
+  gr_output out[2] = {{b.v[0], GR_F64, NULL}, {b.v[1], GR_F64, NULL}};
   for (int64_t k = 0; k < b.size; k++) b.v[0][k] = -1e30;
   ok = ok && gr_program_run(p, args, gr_program_nargs(p), out, opt, rep, err) == GR_OK;
   double worst = 0;
@@ -252,6 +252,81 @@ static void test_precisions(void) {
   free_all(p, 6);
 }
 
+/* ---- GPUs: counted, but never called here ---- */
+
+static gr_class one_device(int *n, gr_error *err) {
+  (void)err;
+  *n = 1;
+  return GR_OK;
+}
+
+static gr_class broken_device(int *n, gr_error *err) {
+  *n = -1;
+  return gr_fail(err, ERR_NoGPU);
+}
+
+static const gr_device one = {.count = one_device}, broken = {.count = broken_device};
+
+/* What is expected before a call is what is chosen in it. */
+static void test_expected(gr_program *p, const test *t, const gr_device *device) {
+  static const gr_backend backends[] = {GR_AUTO, GR_CPU, GR_INTERPRETER};
+  gr_output out[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
+  gr_array args[ARGS_MAX + 4] = {{0}};
+  gr_error err = {0};
+  int gpu = 0;
+  for (int64_t m = 10; m <= 10000000; m *= 10)
+    for (int64_t n = 10; n <= 10000000; n *= 10)
+      for (int b = 0; b < 3; b++) {
+        gr_report rep = {0};
+        gr_options opt = options(backends[b], 1);
+        opt.device = device;
+        for (int k = 0; k < gr_program_nargs(p); k++) {
+          gr_arg_info a = gr_program_arg(p, k);
+          args[k].rows = a.category == GR_VI ? m : a.category == GR_VJ ? n : 1;
+          args[k].cols = a.dim;
+        }
+        gr_call call = {p, m, n};
+        bool by_i = p->plan->axis == 1, chosen;
+        gr_run r = {p, args, gr_program_nargs(p), by_i ? m : n, by_i ? n : m, out, &opt, &rep};
+        check(gr_device_choose(&r, &chosen, &err) == GR_OK && gr_device_expected(&call, &opt) == chosen, "%s: %lld x %lld, backend %d", describe(t),
+              (long long)m, (long long)n, (int)backends[b]);
+        gpu += chosen;
+      }
+  check(device == &one ? gpu > 5 && gpu < 44 : gpu == 0, "%s: %d of 49 sizes go to the GPU", describe(t), gpu);
+  gr_error_clear(&err);
+}
+
+static void test_device(void) {
+  const char *cc = compiler("device", "exec gcc -O1 \"$@\"");
+  gr_options opt = with(cc, "device cache");
+  gr_program *p[4];
+  test large[4];
+  make_all(p, tests, 4, false);
+  for (int k = 0; k < 4; k++) {
+    test_expected(p[k], &tests[k], &one);
+    test_expected(p[k], &tests[k], &broken);
+    large[k] = tests[k], large[k].m = large[k].n = 100000;
+  }
+  for (opt.backend = GR_GPU; opt.backend <= GR_GPU_2D; opt.backend++) {
+    gr_report none = prepare(p, tests, 4, &opt);
+    opt.device = &one;
+    gr_report there = prepare(p, large, 4, &opt);
+    opt.device = NULL;
+    check(runs(cc) == 0 && none.origin == GR_NO_KERNEL && there.origin == GR_NO_KERNEL, "backend %d: %d runs", (int)opt.backend, runs(cc));
+  }
+  opt.backend = GR_AUTO;
+  opt.device = &one;
+  prepare(p, large, 4, &opt);
+  check(runs(cc) == 0, "\"auto\" compiles what goes to the GPU: %d runs", runs(cc));
+  large[0].m = large[0].n = large[2].m = large[2].n = 1000;
+  prepare(p, large, 4, &opt);
+  check(runs(cc) == 1 && p[0]->kernel[0] && p[2]->kernel[0] && !p[1]->kernel[0] && !p[3]->kernel[0], "two of four stay here: %d runs", runs(cc));
+  opt.device = &broken;
+  gr_report rep = prepare(p, large, 4, &opt);
+  check(runs(cc) == 2 && p[1]->kernel[0] && p[3]->kernel[0] && !*rep.note, "with a broken GPU all are compiled: %d runs, %s", runs(cc), rep.note);
+  free_all(p, 4);
+}
+
 /* ---- what fails ---- */
 
 static void test_fallback(void) {
@@ -377,6 +452,7 @@ int main(int argc, char **argv) {
     printf("skipped: clang (it is not there)\n");
   test_choice();
   test_precisions();
+  test_device();
   test_fallback();
   test_half();
   test_errors();

@@ -1,0 +1,212 @@
+/* cu.h: the CUDA backend's private header: shared types and prototypes, grouped by owning file.
+ *
+ * Functions return a gr_class and fill a caller-owned gr_error, as the engine's system code does.  Inside, GR_MEMORY with g->full means that
+ * the device's memory ran out (cu_run.c tries again, then reports GR_CUDA). */
+#ifndef GENRED_CU_H
+#define GENRED_CU_H
+
+#include "../engine/gr.h"
+#include "cu_api.h"
+#include "cu_public.h"
+
+/* ---- cu_load.c: the libraries ------------------------------------------------------------------------------------------- */
+
+#define SYM(need, result, name, parameters) result(CU_CALL *name) parameters;
+typedef struct cu_driver {
+  CU_DRIVER(SYM)
+  char path[512];
+  int version; /* 1000 * major + 10 * minor */
+} cu_driver;
+typedef struct cu_nvrtc {
+  CU_NVRTC(SYM)
+  char path[512];
+  int major, minor;
+} cu_nvrtc;
+#undef SYM
+
+gr_class cu_open_driver(cu_driver *d, gr_error *err);
+/* `newest` is the driver's major version, which loads no newer compiler's code for sure: such a compiler is the last choice. 0: any. */
+gr_class cu_open_nvrtc(cu_nvrtc *n, int newest, gr_error *err);
+
+/* ---- cu_nvrtc.c: emitted text to code for a device -------------------------------------------------------------------------- */
+
+typedef struct cu_image { /* what cuModuleLoadData takes */
+  char *data; /* malloc'ed */
+  size_t n;
+} cu_image;
+
+/* What is compiled for: architecture as 10 * major + minor, options. */
+typedef struct cu_target {
+  int architecture;
+  bool fast_math;
+} cu_target;
+
+enum { CU_KEY = 65 };
+
+/* Compiles, or finds in opt->cache_dir; `key` receives the name of text, target and compiler. err: GR_CUDA, with NVRTC's output as log.
+ * Where no architecture of this NVRTC runs on the target, image->data is NULL and the class GR_OK: who asks knows the device's name. */
+gr_class cu_compile(const cu_nvrtc *n, const cu_target *target, const char *text, const gr_options *opt, const char *key, cu_image *image,
+                    gr_report *report, gr_error *err);
+void cu_make_key(const cu_nvrtc *n, const cu_target *target, const char *text, char key[CU_KEY]);
+
+/* ---- cu_device.c: devices and their contexts ----------------------------------------------------------------------------------- */
+
+typedef struct cu_block { /* device memory */
+  struct cu_block *next;
+  cu_address address;
+  size_t size;
+} cu_block;
+
+enum { CU_STAGES = 2, CU_STAGE_BYTES = 8 << 20 };
+
+typedef struct cu_kernels { /* a loaded module */
+  struct cu_kernels *next;
+  char key[CU_KEY];
+  cu_module module;
+  cu_function params, rows, columns, pairs, merge, merge_rows, finish;
+  int resident;    /* blocks of gr_pairs that a multiprocessor holds at once */
+  gr_cuda_layout layout;
+  double rate;     /* measured: pairs a second; 0: not yet */
+  cu_block *head;  /* sources and parameters as they were at the last call, then P */
+  char *head_copy; /* what lies there */
+  bool head_valid;
+} cu_kernels;
+
+typedef struct cu_gpu {
+  int id;
+  cu_device device;
+  gr_device_info info;
+  int clock, shared_most, double_ratio; /* kHz, bytes, slowdown of double precision */
+  /* while there is a context */
+  uint64_t life; /* number of the context; 0: there is none */
+  cu_context context;
+  cu_stream stream;
+  cu_kernels *kernels;
+  cu_block *taken;   /* all that is in use */
+  cu_block *idle;    /* given back, kept for later calls */
+  size_t idle_bytes;
+  void *stage[CU_STAGES]; /* pinned memory that copies go through */
+  cu_event staged[CU_STAGES];
+  int next_stage;
+  cu_event mark[4];  /* begin and end of the launches in flight */
+  cu_result fault;   /* not SUCCESS: the context is past use, as this function said */
+  const char *fault_call;
+  bool full; /* memory ran out in this call */
+} cu_gpu;
+
+/* The driver, initialised, and the number of devices; errors: none there (n = 0), something wrong (n = -1), a forked child. */
+gr_class cu_ready(int *n, gr_error *err);
+const cu_driver *cu_now(void); /* after cu_ready */
+/* What touches contexts stands between cu_begin and cu_end, which puts the caller's context back and sets up anew what a fault has spoilt. */
+gr_class cu_begin(gr_error *err);
+void cu_end(gr_error *err);
+gr_class cu_use(int id, cu_gpu **g, gr_error *err); /* device `id` with its context made current */
+gr_class cu_kernels_of(cu_gpu *g, gr_program *p, const gr_options *opt, cu_kernels **k, gr_report *report, gr_error *err);
+/* The class of what `name` returned on g. */
+gr_class cu_result_of(cu_gpu *g, cu_result r, const char *name, gr_error *err);
+#define CU(g, err, name, ...) cu_result_of(g, cu_now()->name(__VA_ARGS__), #name, err)
+gr_class cu_count(int *n, gr_error *err);
+gr_class cu_info(int id, gr_device_info *info, gr_error *err);
+void cu_libraries(gr_device_libraries *libraries);
+gr_class cu_compile_program(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
+void cu_shutdown(void);
+cu_gpu *cu_gpu_of(int id, uint64_t life); /* where it is still in that context, and this is no forked child, else NULL */
+
+/* ---- cu_memory.c: buffers, copies, matrices that stay --------------------------------------------------------------------------- */
+
+gr_class cu_take(cu_gpu *g, size_t bytes, cu_block **b, gr_error *err); /* 256-byte aligned */
+void cu_give(cu_gpu *g, cu_block *b);                                   /* NULL is fine */
+void cu_give_idle(cu_gpu *g);                                           /* what is kept goes back to the driver */
+void cu_free_memory(cu_gpu *g, bool lost);                              /* all of it; lost: with its context */
+/* rows x cols numbers of the host, `stride` between columns, to the device as `type`, contiguous; returns while the last copies are in flight. */
+gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const double *data, int64_t rows, int64_t cols, int64_t stride, int threads,
+                   gr_error *err);
+/* The next stage, once no copy uses it any more; and that a copy out of or into it was enqueued. */
+gr_class cu_stage(cu_gpu *g, int *stage, gr_error *err);
+gr_class cu_stage_used(cu_gpu *g, int stage, gr_error *err);
+gr_class cu_stage_wait(cu_gpu *g, int stage, gr_error *err);
+
+typedef struct cu_matrix { /* what a gr_buffer is */
+  gr_buffer shape;
+  uint64_t life; /* of the context it lies in */
+  cu_block *block;
+} cu_matrix;
+
+size_t cu_size_of(gr_storage_type type);
+/* Where a matrix's numbers lie; err where they are lost. */
+gr_class cu_address_of(const gr_buffer *b, cu_address *at, gr_error *err);
+gr_class cu_make(int id, int64_t rows, int64_t cols, gr_storage_type type, gr_buffer **out, gr_error *err);
+gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err);
+gr_class cu_get(const gr_buffer *b, double *data, int64_t stride, gr_error *err);
+void cu_free(gr_buffer *b);
+
+/* ---- cu_cut.c: how work is cut into launches --------------------------------------------------------------------------------------- */
+
+typedef struct cu_cut {
+  int64_t block_rows, block_cols; /* that are on the device at once */
+  int64_t chunk; /* columns of a launch */
+  int64_t wave;  /* rows that fill the device once: launches take multiples of it */
+  int64_t part;  /* columns of a split */
+  int nsplit, tx;
+} cu_cut;
+
+/* What one row and one column of a call take on the device, in bytes (rows: besides the state). */
+typedef struct cu_sizes {
+  int64_t row, col;
+} cu_sizes;
+
+cu_cut cu_cut_of(const cu_gpu *g, const gr_plan *p, const gr_cuda_layout *l, int resident, gr_backend backend, int64_t rows, int64_t cols);
+/* Blocks so that all fits into `room` bytes. */
+void cu_cut_blocks(cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s, int64_t rows, int64_t cols, size_t room);
+size_t cu_cut_bytes(const cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s);
+/* Seconds that so many pairs take, as far as can be said before any was measured. */
+double cu_seconds(const cu_gpu *g, const gr_plan *p, double pairs);
+
+/* ---- cu_part.c: one device's share of a call ------------------------------------------------------------------------------------------ */
+
+typedef struct cu_call {
+  gr_program *p;
+  const gr_array *args; /* stride and dimensions; data where they are on the host */
+  const double **data;  /* on the host; NULL: on the device, wherever it is needed */
+  int n_args;
+  int64_t rows, cols;
+  const gr_output *out; /* on the host, unless `stays` */
+  bool stays;
+  const gr_options *opt;
+  gr_report *report;
+} cu_call;
+
+typedef struct cu_part {
+  const cu_call *call;
+  cu_gpu *g;
+  cu_kernels *k;
+  int64_t first, rows; /* of the call */
+  cu_sizes sizes;
+  cu_cut cut;
+  cu_block *row_args, *col_args, *R, *C, *state;
+  int64_t ld; /* of the states and of R */
+  char *head; /* as it will be on the device */
+  double *total; /* both indices are reduced: the state of all rows so far */
+  /* where it is: block of rows, block of columns, chunk in it, rows of the block */
+  int64_t row_block, col_block, chunk, group;
+  bool rows_ready, cols_ready;
+  bool timed;   /* launches are long enough to be measured, and waited for with an eye on interrupts */
+  int pending;  /* of these in flight, */
+  int mark;     /* and where the next one's marks are */
+  double pairs[2];
+  double done;  /* pairs that were launched */
+  bool finished;
+} cu_part;
+
+/* Memory for blocks of rows and columns that fit; attempt 1 is after memory ran out. */
+gr_class cu_part_begin(cu_part *s, int attempt, gr_error *err);
+/* Enqueues the next piece of work, or finds that it has to wait (*moved stays). */
+gr_class cu_part_step(cu_part *s, bool *moved, gr_error *err);
+void cu_part_end(cu_part *s);
+
+/* ---- cu_run.c: a program applied to arrays ------------------------------------------------------------------------------------------ */
+
+gr_class cu_run(gr_program *p, const gr_array *args, int64_t rows, int64_t cols, const gr_output *out, const gr_options *opt,
+                gr_report *report, gr_error *err);
+
+#endif

@@ -1,0 +1,115 @@
+/* cu_cut.c: how a call is cut into launches.
+ *
+ * Rows fill the device where there are many; where there are few, a block's threads lie along columns too, and the columns are split over
+ * blocks whose states are merged.  One launch takes at most about `launch` seconds, so that interrupts are seen: columns are cut into chunks by
+ * an estimate that depends on the plan, the shapes and the device only, so that a result does not depend on timings; how many rows a launch
+ * takes, which changes no result, follows what was measured (cu_run.c). */
+#include <math.h>
+
+#include "cu.h"
+
+/* All thresholds of this file.
+ *   each      multiplications of the plan's cost that a multiprocessor does per clock.  Between a fifth and a tenth of what cheap formulas reach, as
+ *             none must take much longer than estimated.
+ *   launch    seconds of a launch, by that estimate
+ *   columns   a split's columns cost at least so much for each row: else merging states shows
+ *   splits    past which more of them do not help
+ *   full      the part of the last wave of blocks that may be idle before columns are split to even it out */
+static const struct {
+  double each, launch, columns;
+  int splits;
+  double full;
+} tune = {.each = 24, .launch = 0.1, .columns = 4e3, .splits = 4096, .full = 0.93};
+
+static int64_t at_least(int64_t n, int64_t least) { return n > least ? n : least; }
+static int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
+static int64_t ceiling(int64_t n, int64_t by) { return (n + by - 1) / by; }
+static int64_t round_up(int64_t n, int64_t to) { return ceiling(n, to) * to; }
+
+double cu_seconds(const cu_gpu *g, const gr_plan *p, double pairs) {
+  double rate = tune.each * g->info.multiprocessors * 1e3 * g->clock;
+  if (p->f64 && g->double_ratio > 1) rate /= g->double_ratio;
+  return pairs * p->cost / rate;
+}
+
+/* Splits that the columns allow. */
+static int splits_most(const gr_plan *p, const gr_cuda_layout *l, int64_t cols) {
+  double columns = fmax(fmax(tune.columns / p->cost, l->tile), 8.0 * p->red.nstate);
+  if (p->red.family == FAM_Top) columns = fmax(columns, 64.0 * p->red.k); /* every split fills its own list */
+  return (int)at_least(at_most((int64_t)((double)cols / columns), tune.splits), 1);
+}
+
+/* How full the device is while so many blocks run, in waves of `all`. */
+static double evenness(int64_t blocks, int64_t all) { return (double)blocks / (double)(ceiling(blocks, all) * all); }
+
+/* The least splits that keep the device full, or as full as can be. */
+static int choose_splits(int64_t blocks, int64_t all, int most) {
+  if (blocks < all) return (int)at_most(ceiling(all, blocks), most);
+  for (int n = 1; n <= 8 && n <= most; n++)
+    if (evenness(blocks * n, all) >= tune.full) return n;
+  return 1;
+}
+
+/* Threads along rows: no more than there are rows for; fewer where rows and splits leave multiprocessors idle. */
+static int choose_tx(const gr_cuda_layout *l, int64_t rows, int64_t all, int most) {
+  int tx = l->tx_most;
+  while (tx > l->tx_least && (int64_t)(tx / 2) * l->lanes >= rows) tx /= 2;
+  while (tx > l->tx_least && ceiling(rows, (int64_t)tx * l->lanes) * most < all) tx /= 2;
+  return tx;
+}
+
+/* Columns of a launch: those of one wave of rows take `launch` seconds. */
+static int64_t choose_chunk(const cu_gpu *g, const gr_plan *p, const gr_cuda_layout *l, const cu_cut *c, int64_t rows, int64_t cols) {
+  double column = cu_seconds(g, p, (double)at_least(at_most(c->wave, rows), 1));
+  int64_t unit = (int64_t)l->tile * c->nsplit;
+  double columns = fmax(floor(tune.launch / column / (double)unit), 1) * (double)unit;
+  return columns >= (double)cols ? at_least(cols, 1) : (int64_t)columns;
+}
+
+/* A split's columns, whole tiles where there are enough. */
+static void set_part(cu_cut *c, const gr_cuda_layout *l, bool forced) {
+  c->part = ceiling(c->chunk, c->nsplit);
+  if (!forced || c->part >= l->tile) c->part = round_up(c->part, l->tile);
+  c->nsplit = (int)at_least(ceiling(c->chunk, c->part), 1);
+}
+
+cu_cut cu_cut_of(const cu_gpu *g, const gr_plan *p, const gr_cuda_layout *l, int resident, gr_backend backend, int64_t rows, int64_t cols) {
+  int64_t all = (int64_t)g->info.multiprocessors * resident;
+  int most = backend == GR_GPU_1D ? 1 : splits_most(p, l, cols);
+  cu_cut c = {.nsplit = 1, .tx = l->tx_most, .block_rows = rows, .block_cols = cols};
+  if (backend != GR_GPU_1D) {
+    c.tx = choose_tx(l, rows, all, most);
+    c.nsplit = choose_splits(at_least(ceiling(rows, (int64_t)c.tx * l->lanes), 1), all, most);
+  }
+  bool forced = backend == GR_GPU_2D && c.nsplit < 2;
+  if (forced) c.nsplit = (int)at_least(at_most(cols, 4), 1);
+  c.wave = at_least(all / c.nsplit, 1) * c.tx * l->lanes;
+  c.chunk = choose_chunk(g, p, l, &c, rows, cols);
+  set_part(&c, l, forced);
+  return c;
+}
+
+/* ---- memory ---- */
+
+/* Every thread of a block that lies along columns has a state of its own. */
+static int64_t row_bytes(const cu_cut *c, const gr_plan *p, const cu_sizes *s, int threads) {
+  return s->row + (int64_t)c->nsplit * (threads / c->tx) * p->red.nstate * 8;
+}
+
+size_t cu_cut_bytes(const cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s) {
+  return (size_t)(c->block_rows * row_bytes(c, p, s, l->threads) + c->block_cols * s->col);
+}
+
+/* Columns first: they are read for all rows.  Blocks of columns are whole chunks, so that results are the same as without blocks. */
+void cu_cut_blocks(cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s, int64_t rows, int64_t cols, size_t room) {
+  int64_t row = at_least(row_bytes(c, p, s, l->threads), 1), col = at_least(s->col, 1), all = (int64_t)room;
+  int64_t for_rows = at_most(rows, at_least((all - at_most(all / 2, cols * col)) / row, 1));
+  int64_t for_cols = at_most(cols, at_least((all - at_most(all, for_rows * row)) / col, 1));
+  c->block_rows = for_rows < rows ? at_least(for_rows / c->wave * c->wave, at_most(for_rows, c->wave)) : rows;
+  if (for_cols < c->chunk) {
+    int64_t unit = for_cols < (int64_t)l->tile * c->nsplit ? l->tile : (int64_t)l->tile * c->nsplit;
+    c->chunk = at_least(for_cols / unit * unit, at_most(for_cols, unit));
+    set_part(c, l, false);
+  }
+  c->block_cols = for_cols < cols ? at_least(for_cols / c->chunk * c->chunk, 1) : cols;
+}

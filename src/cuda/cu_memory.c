@@ -1,0 +1,368 @@
+/* cu_memory.c: device memory and the copies to it.
+ *
+ * Owns the lists of a cu_gpu's blocks.  A block that is given back is kept for the next one that asks for its size, up to a bound: on devices an
+ * allocation takes longer than a small call.  All work of a device is in one stream, so that a block may be used again at once.  Copies go through
+ * two stages of pinned memory: while one is on its way, the next is filled (doubles become floats there, so that half as much travels).
+ * A matrix that stays (gr_buffer) knows its context's life: after a fault its entries are lost, and asking for them is an error. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cu.h"
+
+/* All thresholds of this file.
+ *   keep      bytes of idle blocks: so much at most, and such a part of the memory
+ *   threads   numbers from which several threads convert */
+static const struct {
+  int64_t keep;
+  double keep_part;
+  int64_t threads;
+} tune = {.keep = (int64_t)1 << 30, .keep_part = 0.125, .threads = 1 << 17};
+
+/* ---- blocks ---- */
+
+/* Few sizes, so that blocks fit again: eighths of a power of two, from 512 bytes. */
+static size_t rounded(size_t bytes) {
+  size_t step = 64;
+  while (step * 16 <= bytes) step *= 2;
+  bytes = (bytes + step - 1) / step * step;
+  return bytes < 512 ? 512 : bytes;
+}
+
+static cu_block *find_idle(cu_gpu *g, size_t size) {
+  for (cu_block **b = &g->idle; *b; b = &(*b)->next) {
+    if ((*b)->size != size) continue;
+    cu_block *found = *b;
+    *b = found->next;
+    g->idle_bytes -= size;
+    return found;
+  }
+  return NULL;
+}
+
+static gr_class allocate(cu_gpu *g, size_t size, cu_block **b, gr_error *err) {
+  cu_block *made = calloc(1, sizeof *made);
+  if (!made) return gr_fail(err, ERR_NoMemory, "a block on the GPU", (long long)sizeof *made);
+  made->size = size;
+  gr_class cls = CU(g, err, cuMemAlloc_v2, &made->address, size);
+  if (cls == GR_MEMORY && g->idle) {
+    gr_error_clear(err);
+    cu_give_idle(g);
+    cls = CU(g, err, cuMemAlloc_v2, &made->address, size);
+  }
+  *b = cls ? NULL : made;
+  if (cls) free(made);
+  return cls;
+}
+
+gr_class cu_take(cu_gpu *g, size_t bytes, cu_block **b, gr_error *err) {
+  size_t size = rounded(bytes);
+  gr_class cls = GR_OK;
+  *b = find_idle(g, size);
+  if (!*b) cls = allocate(g, size, b, err);
+  if (cls) return cls;
+  (*b)->next = g->taken;
+  g->taken = *b;
+  return GR_OK;
+}
+
+static size_t keep_most(const cu_gpu *g) {
+  double part = (double)g->info.memory * tune.keep_part;
+  return (size_t)(part < (double)tune.keep ? part : (double)tune.keep);
+}
+
+static void free_block(cu_gpu *g, cu_block *b, bool lost) {
+  (void)g;
+  if (!lost) cu_now()->cuMemFree_v2(b->address);
+  free(b);
+}
+
+void cu_give(cu_gpu *g, cu_block *b) {
+  cu_block **at = &g->taken;
+  if (!b) return;
+  while (*at != b) at = &(*at)->next;
+  *at = b->next;
+  if (g->fault != CUDA_SUCCESS || g->idle_bytes + b->size > keep_most(g)) {
+    free_block(g, b, g->fault != CUDA_SUCCESS);
+    return;
+  }
+  b->next = g->idle;
+  g->idle = b;
+  g->idle_bytes += b->size;
+}
+
+static void free_list(cu_gpu *g, cu_block **list, bool lost) {
+  while (*list) {
+    cu_block *next = (*list)->next;
+    free_block(g, *list, lost);
+    *list = next;
+  }
+}
+
+void cu_give_idle(cu_gpu *g) {
+  free_list(g, &g->idle, false);
+  g->idle_bytes = 0;
+}
+
+void cu_free_memory(cu_gpu *g, bool lost) {
+  free_list(g, &g->taken, lost);
+  free_list(g, &g->idle, lost);
+  g->idle_bytes = 0;
+  for (int k = 0; k < CU_STAGES; k++) {
+    if (g->staged[k] && !lost) cu_now()->cuEventDestroy_v2(g->staged[k]);
+    if (g->stage[k] && !lost) cu_now()->cuMemFreeHost(g->stage[k]);
+    g->stage[k] = NULL;
+    g->staged[k] = NULL;
+  }
+}
+
+/* ---- stages ---- */
+
+static gr_class make_stage(cu_gpu *g, int k, gr_error *err) {
+  if (!g->staged[k] && CU(g, err, cuEventCreate, &g->staged[k], CU_EVENT_DISABLE_TIMING) != GR_OK) return err->cls;
+  return CU(g, err, cuMemHostAlloc, &g->stage[k], CU_STAGE_BYTES, CU_HOST_ALLOC_PORTABLE);
+}
+
+gr_class cu_stage_wait(cu_gpu *g, int k, gr_error *err) { return CU(g, err, cuEventSynchronize, g->staged[k]); }
+
+gr_class cu_stage(cu_gpu *g, int *stage, gr_error *err) {
+  int k = *stage = g->next_stage;
+  g->next_stage = (k + 1) % CU_STAGES;
+  return g->stage[k] ? cu_stage_wait(g, k, err) : make_stage(g, k, err);
+}
+
+gr_class cu_stage_used(cu_gpu *g, int k, gr_error *err) { return CU(g, err, cuEventRecord, g->staged[k], g->stream); }
+
+/* ---- numbers in other types ---- */
+
+size_t cu_size_of(gr_storage_type type) {
+  static const size_t size[] = {8, 4, 2, 2, 4};
+  return size[type];
+}
+
+static uint32_t bits_of(float x) {
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  return u;
+}
+
+static double float_of(uint32_t u) {
+  float x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+
+/* x / 2^shift to the nearest integer, ties to even. */
+static uint32_t round_bits(uint32_t x, int shift) {
+  uint32_t half = 1u << (shift - 1), rest = x & ((1u << shift) - 1), q = x >> shift;
+  return q + (rest > half || (rest == half && (q & 1)));
+}
+
+static uint16_t to_bfloat(double v) {
+  uint32_t u = bits_of((float)v);
+  if (v != v) return (uint16_t)(u >> 16 | 64);
+  return (uint16_t)((u >> 31 << 15) + round_bits(u & 0x7fffffffu, 16));
+}
+
+/* binary16, straight from the double: rounded once. */
+static uint16_t to_half(double v) {
+  uint16_t sign = signbit(v) ? 0x8000 : 0;
+  double a = fabs(v);
+  int e;
+  if (v != v) return sign | 0x7e00;
+  if (a >= 65520) return sign | 0x7c00;
+  frexp(a, &e); /* 2^(e-1) <= a < 2^e */
+  int unit = e - 11 < -24 ? -24 : e - 11; /* exponent of the last bit */
+  int m = (int)nearbyint(ldexp(a, -unit));
+  return (uint16_t)(sign | (a == 0 ? 0 : unit == -24 ? m : ((unit + 24) << 10) + m));
+}
+
+static double from_half(uint16_t h) {
+  int e = h >> 10 & 31, m = h & 1023;
+  double a = e == 31 ? (m ? NAN : INFINITY) : e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
+  return h & 0x8000 ? -a : a;
+}
+
+static double from_bfloat(uint16_t b) { return float_of((uint32_t)b << 16); }
+
+/* An index as R has it: NaN is none. */
+static int32_t to_int(double v) { return v >= 1 && v <= INT32_MAX ? (int32_t)v : INT32_MIN; }
+
+#define ALL(type_of, expression) \
+  for (int64_t i = 0; i < n; i++) ((type_of *)to)[i] = expression
+
+static void narrow(void *to, gr_storage_type type, const double *from, int64_t n) {
+  switch (type) {
+  case GR_DOUBLE: memcpy(to, from, (size_t)n * sizeof *from); break;
+  case GR_FLOAT: ALL(float, (float)from[i]); break;
+  case GR_HALF: ALL(uint16_t, to_half(from[i])); break;
+  case GR_BFLOAT16: ALL(uint16_t, to_bfloat(from[i])); break;
+  case GR_INT: ALL(int32_t, to_int(from[i])); break;
+  }
+}
+
+static void widen(double *to, gr_storage_type type, const void *from, int64_t n) {
+  switch (type) {
+  case GR_DOUBLE: memcpy(to, from, (size_t)n * sizeof *to); break;
+  case GR_FLOAT: ALL(double, ((const float *)from)[i]); break;
+  case GR_HALF: ALL(double, from_half(((const uint16_t *)from)[i])); break;
+  case GR_BFLOAT16: ALL(double, from_bfloat(((const uint16_t *)from)[i])); break;
+  case GR_INT: ALL(double, ((const int32_t *)from)[i] == INT32_MIN ? NAN : ((const int32_t *)from)[i]); break;
+  }
+}
+
+/* ---- copies ---- */
+
+/* Numbers first ... first + n of a host matrix, column by column. */
+typedef struct piece {
+  const double *data;
+  int64_t rows, stride, first, n;
+} piece;
+
+static void fill_stage(char *stage, gr_storage_type type, const piece *p) {
+  size_t size = cu_size_of(type);
+  for (int64_t at = p->first, end = p->first + p->n; at < end;) {
+    int64_t row = at % p->rows, run = p->rows - row < end - at ? p->rows - row : end - at;
+    narrow(stage + (size_t)(at - p->first) * size, type, p->data + at / p->rows * p->stride + row, run);
+    at += run;
+  }
+}
+
+/* Large pieces are converted by several threads: one thread fills a stage more slowly than it travels. */
+static void fill_with_threads(char *stage, gr_storage_type type, const piece *p, int threads) {
+#ifdef _OPENMP
+  if (threads > 1 && p->n >= tune.threads) {
+    int64_t each = (p->n + threads - 1) / threads;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int t = 0; t < threads; t++) {
+      piece mine = *p;
+      mine.first += t * each;
+      mine.n = p->n - t * each < each ? p->n - t * each : each;
+      if (mine.n > 0) fill_stage(stage + (size_t)(t * each) * cu_size_of(type), type, &mine);
+    }
+    return;
+  }
+#endif
+  (void)threads;
+  fill_stage(stage, type, p);
+}
+
+gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const double *data, int64_t rows, int64_t cols, int64_t stride, int threads,
+                   gr_error *err) {
+  int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * cols;
+  for (int64_t at = 0; at < all; at += most) {
+    piece p = {data, rows, stride, at, all - at < most ? all - at : most};
+    int stage;
+    if (cu_stage(g, &stage, err) != GR_OK) return err->cls;
+    fill_with_threads(g->stage[stage], type, &p, threads);
+    if (CU(g, err, cuMemcpyHtoDAsync_v2, to + (cu_address)(at * size), g->stage[stage], (size_t)(p.n * size), g->stream) != GR_OK ||
+        cu_stage_used(g, stage, err) != GR_OK)
+      return err->cls;
+  }
+  return GR_OK;
+}
+
+/* A piece that has arrived in a stage goes where it belongs. */
+static void empty_stage(const char *stage, gr_storage_type type, double *data, int64_t rows, int64_t stride, int64_t first, int64_t n) {
+  for (int64_t at = first; at < first + n;) {
+    int64_t row = at % rows, run = rows - row < first + n - at ? rows - row : first + n - at;
+    widen(data + at / rows * stride + row, type, stage + (size_t)(at - first) * cu_size_of(type), run);
+    at += run;
+  }
+}
+
+static gr_class download(cu_gpu *g, cu_address from, gr_storage_type type, double *data, int64_t rows, int64_t cols, int64_t stride, gr_error *err) {
+  int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * cols, before = -1;
+  int stage = 0, last = 0;
+  for (int64_t at = 0; at < all + most; at += most) { /* while one piece is on its way, the one before is emptied */
+    if (at < all) {
+      int64_t n = all - at < most ? all - at : most;
+      if (cu_stage(g, &stage, err) != GR_OK ||
+          CU(g, err, cuMemcpyDtoHAsync_v2, g->stage[stage], from + (cu_address)(at * size), (size_t)(n * size), g->stream) != GR_OK ||
+          cu_stage_used(g, stage, err) != GR_OK)
+        return err->cls;
+    }
+    if (before >= 0) {
+      if (cu_stage_wait(g, last, err) != GR_OK) return err->cls;
+      empty_stage(g->stage[last], type, data, rows, stride, before, all - before < most ? all - before : most);
+    }
+    before = at < all ? at : -1;
+    last = stage;
+  }
+  return GR_OK;
+}
+
+/* ---- matrices that stay ---- */
+
+/* Memory that ran out is the device's matter to whoever asked for a matrix. */
+static gr_class done(cu_gpu *g, gr_error *err) {
+  if (g && g->full && err->cls == GR_MEMORY) err->cls = GR_CUDA;
+  cu_end(err);
+  return err->cls;
+}
+
+gr_class cu_make(int id, int64_t rows, int64_t cols, gr_storage_type type, gr_buffer **out, gr_error *err) {
+  cu_gpu *g = NULL;
+  *out = NULL;
+  cu_matrix *m = calloc(1, sizeof *m);
+  if (!m) return gr_fail(err, ERR_NoMemory, "a matrix", (long long)sizeof *m);
+  err->cls = GR_OK;
+  if (cu_begin(err) != GR_OK) {
+    free(m);
+    return err->cls;
+  }
+  if (cu_use(id, &g, err) == GR_OK) {
+    cu_take(g, (size_t)(rows * cols) * cu_size_of(type), &m->block, err);
+    m->life = g->life;
+  }
+  m->shape = (gr_buffer){rows, cols, type, id};
+  done(g, err);
+  if (err->cls)
+    free(m);
+  else
+    *out = &m->shape;
+  return err->cls;
+}
+
+static const cu_matrix *matrix_of(const gr_buffer *b) { return (const cu_matrix *)(const void *)b; }
+
+gr_class cu_address_of(const gr_buffer *b, cu_address *at, gr_error *err) {
+  const cu_matrix *m = matrix_of(b);
+  if (!cu_gpu_of(b->device, m->life)) return gr_fail(err, ERR_CudaLost, b->device);
+  *at = m->block->address;
+  return GR_OK;
+}
+
+gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err) {
+  cu_gpu *g = NULL;
+  cu_address at = 0;
+  err->cls = GR_OK;
+  if (cu_begin(err) != GR_OK) return err->cls;
+  if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK &&
+      cu_upload(g, at, b->type, data, b->rows, b->cols, stride, 1, err) == GR_OK)
+    CU(g, err, cuStreamSynchronize, g->stream);
+  return done(g, err);
+}
+
+gr_class cu_get(const gr_buffer *b, double *data, int64_t stride, gr_error *err) {
+  cu_gpu *g = NULL;
+  cu_address at = 0;
+  err->cls = GR_OK;
+  if (cu_begin(err) != GR_OK) return err->cls;
+  if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK) download(g, at, b->type, data, b->rows, b->cols, stride, err);
+  return done(g, err);
+}
+
+/* Comes from finalizers: at any time, in the middle of a call too, whose context it leaves as it was. */
+void cu_free(gr_buffer *b) {
+  cu_gpu *g = b ? cu_gpu_of(b->device, matrix_of(b)->life) : NULL;
+  cu_context now = NULL;
+  if (g) {
+    cu_now()->cuCtxGetCurrent(&now);
+    cu_now()->cuCtxSetCurrent(g->context);
+    cu_give(g, matrix_of(b)->block);
+    cu_now()->cuCtxSetCurrent(now);
+  }
+  free(b);
+}

@@ -1,0 +1,288 @@
+/* cu_run.c: a program applied to arrays on one device or several.
+ *
+ * Rows are shared out over the devices in proportion to what they do; each share is a cu_part, and all are fed by one loop on the calling
+ * thread, which also looks for interrupts and reports progress.  Arguments on a device are read there; where another device needs them, they are
+ * copied to the host first.  Results go to the host, or stay where one device computes all rows and they lie on it; else they take the way
+ * over the host.  Where memory runs out, everything that is kept is given back and the call starts again in smaller blocks, once. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cu.h"
+
+/* Seconds between looks at the caller's functions, and of a nap where all devices are busy. */
+static const struct {
+  double poll, nap;
+} tune = {.poll = 0.05, .nap = 5e-5};
+
+enum { PARTS = 16 };
+
+typedef struct job {
+  cu_call call;
+  int id[PARTS], n;
+  cu_part part[PARTS];
+  gr_output here[2]; /* results on the host, where the caller's do not lie */
+  double *copy[2];
+  double polled;
+} job;
+
+/* ---- which devices ---- */
+
+/* Those asked for; else the one where the first array lies; else the first. */
+static gr_class choose_devices(job *j, gr_error *err) {
+  const gr_options *o = j->call.opt;
+  if (o->n_devices > PARTS) return gr_failf(err, GR_ARGUMENT, "device_id: at most %d GPUs can share a call", PARTS);
+  j->n = o->n_devices > 0 ? o->n_devices : 1;
+  for (int k = 0; k < o->n_devices; k++) j->id[k] = o->device_ids[k];
+  if (o->n_devices > 0) return GR_OK;
+  for (int k = j->call.p->plan->red.nout - 1; k >= 0; k--)
+    if (j->call.out[k].buffer) j->id[0] = j->call.out[k].buffer->device;
+  for (int k = j->call.n_args - 1; k >= 0; k--)
+    if (j->call.args[k].buffer) j->id[0] = j->call.args[k].buffer->device;
+  return GR_OK;
+}
+
+/* ---- arguments ---- */
+
+/* Does a device that takes part have to read this from the host? */
+static bool needs_host(const job *j, const gr_buffer *b) {
+  bool needed = b->type == GR_INT;
+  for (int k = 0; k < j->n; k++) needed = needed || b->device != j->id[k];
+  return needed;
+}
+
+/* Before cu_begin, as cu_get is a call of its own.  All copies stand behind the pointers, in one block. */
+static gr_class fetch_arguments(job *j, gr_error *err) {
+  cu_call *c = &j->call;
+  size_t size = (size_t)c->n_args * sizeof *c->data;
+  for (int k = 0; k < c->n_args; k++)
+    if (c->args[k].buffer && needs_host(j, c->args[k].buffer)) size += (size_t)(c->args[k].rows * c->args[k].cols) * sizeof(double);
+  c->data = malloc(size + 1);
+  if (!c->data) return gr_fail(err, ERR_NoMemory, "arguments copied from a GPU", (long long)size);
+  double *to = (double *)(void *)(c->data + c->n_args);
+  for (int k = 0; k < c->n_args; k++) {
+    const gr_buffer *b = c->args[k].buffer;
+    c->data[k] = b ? NULL : c->args[k].data;
+    if (!b || !needs_host(j, b)) continue;
+    if (cu_get(b, to, b->rows, err) != GR_OK) return err->cls;
+    c->data[k] = to;
+    to += b->rows * b->cols;
+  }
+  return GR_OK;
+}
+
+/* ---- results ---- */
+
+static int64_t result_rows(const job *j) { return j->call.p->plan->both ? 1 : j->call.rows; }
+
+static int64_t result_size(const job *j) {
+  const gr_reduction *red = &j->call.p->plan->red;
+  return result_rows(j) * red->out_dim * red->k;
+}
+
+/* They stay at once, or go over the host, where doubles wait for them. */
+static gr_class prepare_results(job *j, const gr_output *out, gr_error *err) {
+  const gr_plan *p = j->call.p->plan;
+  j->call.stays = j->n == 1 && !p->both;
+  for (int k = 0; k < p->red.nout; k++) j->call.stays = j->call.stays && out[k].buffer && out[k].buffer->device == j->id[0];
+  if (j->call.stays) return GR_OK;
+  for (int k = 0; k < p->red.nout; k++) {
+    j->here[k] = out[k];
+    if (!out[k].buffer) continue;
+    j->copy[k] = malloc((size_t)(result_size(j) + 1) * sizeof(double));
+    if (!j->copy[k]) return gr_fail(err, ERR_NoMemory, "a result", (long long)result_size(j));
+    j->here[k] = (gr_output){.data = j->copy[k], .type = GR_F64};
+  }
+  j->call.out = j->here;
+  return GR_OK;
+}
+
+/* Of those that took the way over the host; there indices count from 0, and -1 is none. */
+static gr_class put_results(job *j, const gr_output *out, gr_error *err) {
+  for (int k = 0; k < j->call.p->plan->red.nout && !err->cls; k++) {
+    gr_buffer *b = out[k].buffer;
+    if (!j->copy[k]) continue;
+    for (int64_t i = 0; b->type == GR_INT && i < result_size(j); i++) j->copy[k][i] = j->copy[k][i] < 0 ? NAN : j->copy[k][i] + 1;
+    cu_put(b, j->copy[k], b->rows, err);
+  }
+  return err->cls;
+}
+
+/* Both indices are reduced: the states of all parts, in order. */
+static void finish_total(job *j) {
+  const cu_call *c = &j->call;
+  const gr_reduction *red = &c->p->plan->red;
+  for (int k = 1; k < j->n; k++) gr_red_merge(red, j->part[0].total, 1, j->part[k].total, 1);
+  gr_red_finish(red, j->part[0].total, 1, 1, c->out, 0, 1, (double)c->rows * (double)c->cols);
+}
+
+/* ---- the shares ---- */
+
+static double strength(const gr_device_info *info, int clock) { return (double)info->multiprocessors * clock; }
+
+/* Ends of the shares in whole blocks of 256 rows. */
+static gr_class share_rows(job *j, gr_error *err) {
+  double all = 0, before = 0;
+  int64_t first = 0;
+  for (int k = 0; k < j->n; k++) {
+    j->part[k] = (cu_part){.call = &j->call};
+    if (cu_use(j->id[k], &j->part[k].g, err) != GR_OK) {
+      j->part[k].g = NULL;
+      return err->cls;
+    }
+    all += strength(&j->part[k].g->info, j->part[k].g->clock);
+  }
+  for (int k = 0; k < j->n; k++) {
+    cu_part *s = &j->part[k];
+    before += strength(&s->g->info, s->g->clock);
+    int64_t end = (int64_t)((double)j->call.rows * before / all / 256 + 0.5) * 256;
+    if (k == j->n - 1 || end > j->call.rows) end = j->call.rows;
+    s->first = first;
+    s->rows = end - first;
+    first = end;
+  }
+  return GR_OK;
+}
+
+static gr_class make_current(const job *j, const cu_part *s, gr_error *err) {
+  return j->n == 1 ? GR_OK : CU(s->g, err, cuCtxSetCurrent, s->g->context);
+}
+
+static gr_class begin_parts(job *j, int attempt, gr_error *err) {
+  if (share_rows(j, err) != GR_OK) return err->cls;
+  for (int k = 0; k < j->n; k++)
+    if (make_current(j, &j->part[k], err) != GR_OK || cu_part_begin(&j->part[k], attempt, err) != GR_OK) return err->cls;
+  return GR_OK;
+}
+
+/* ---- the loop ---- */
+
+static gr_class poll(job *j, gr_error *err) {
+  const gr_options *o = j->call.opt;
+  double now = gr_now(), done = 0;
+  if (now - j->polled < tune.poll) return GR_OK;
+  j->polled = now;
+  for (int k = 0; k < j->n; k++) done += j->part[k].done;
+  if (o->progress) o->progress(fmin(done / ((double)j->call.rows * (double)j->call.cols), 1), o->ctx);
+  return o->interrupted && o->interrupted(o->ctx) ? gr_failf(err, GR_INTERRUPT, "interrupted") : GR_OK;
+}
+
+static gr_class step_all(job *j, bool *busy, bool *moved, gr_error *err) {
+  for (int k = 0; k < j->n; k++) {
+    cu_part *s = &j->part[k];
+    if (s->finished) continue;
+    *busy = true;
+    if (make_current(j, s, err) != GR_OK || cu_part_step(s, moved, err) != GR_OK) return err->cls;
+  }
+  return GR_OK;
+}
+
+/* What stays is there when this returns, and what failed has said so. */
+static gr_class wait_all(job *j, gr_error *err) {
+  for (int k = 0; k < j->n && j->call.stays; k++)
+    if (make_current(j, &j->part[k], err) != GR_OK || CU(j->part[k].g, err, cuStreamSynchronize, j->part[k].g->stream) != GR_OK) return err->cls;
+  return GR_OK;
+}
+
+static gr_class work(job *j, gr_error *err) {
+  j->polled = gr_now();
+  for (bool busy = true; busy && !err->cls;) {
+    bool moved = false;
+    busy = false;
+    if (step_all(j, &busy, &moved, err) != GR_OK || poll(j, err) != GR_OK) break;
+    if (busy && !moved) gr_sleep(tune.nap);
+  }
+  if (err->cls || wait_all(j, err) != GR_OK) return err->cls;
+  if (j->call.opt->progress) j->call.opt->progress(1, j->call.opt->ctx);
+  return GR_OK;
+}
+
+static void write_report(const job *j) {
+  const cu_part *s = &j->part[0];
+  gr_report *r = j->call.report;
+  int splits = 1;
+  for (int k = 0; k < j->n; k++)
+    if (j->part[k].cut.nsplit > splits) splits = j->part[k].cut.nsplit;
+  r->backend = splits > 1 ? GR_GPU_2D : GR_GPU_1D;
+  r->device = j->id[0];
+  r->n_devices = j->n;
+  snprintf(r->device_name, sizeof r->device_name, "%.63s", s->g->info.name);
+}
+
+static gr_class attempt(job *j, int n, gr_error *err) {
+  if (begin_parts(j, n, err) == GR_OK && work(j, err) == GR_OK) {
+    if (j->call.p->plan->both) finish_total(j);
+    write_report(j);
+  }
+  return err->cls;
+}
+
+/* ---- errors ---- */
+
+static cu_gpu *full_device(const job *j) {
+  for (int k = 0; k < j->n; k++)
+    if (j->part[k].g && j->part[k].g->full) return j->part[k].g;
+  return NULL;
+}
+
+static void end_parts(job *j) {
+  for (int k = 0; k < j->n; k++) cu_part_end(&j->part[k]);
+}
+
+static gr_class fail_memory(const job *j, cu_gpu *g, double need, gr_error *err) {
+  size_t there = 0, total = 0;
+  (void)j;
+  cu_now()->cuCtxSetCurrent(g->context);
+  cu_now()->cuMemGetInfo_v2(&there, &total);
+  return gr_fail(err, ERR_CudaMemory, g->id, g->info.name, (long long)(need / 1048576), (long long)(there >> 20), (long long)(g->info.memory >> 20));
+}
+
+/* What all parts need where nothing is cut. */
+static double memory_needed(const job *j, const cu_gpu *g) {
+  for (int k = 0; k < j->n; k++) {
+    const cu_part *s = &j->part[k];
+    if (s->g == g && s->k) return (double)cu_cut_bytes(&s->cut, j->call.p->plan, &s->k->layout, &s->sizes);
+  }
+  return 0;
+}
+
+static gr_class run_job(job *j, gr_error *err) {
+  attempt(j, 0, err);
+  cu_gpu *g = full_device(j);
+  if (err->cls == GR_MEMORY && g) {
+    end_parts(j);
+    for (int k = 0; k < j->n; k++) {
+      cu_gpu *one;
+      gr_error_clear(err);
+      if (cu_use(j->id[k], &one, err) != GR_OK) break;
+      cu_give_idle(one);
+      one->full = false;
+    }
+    if (!err->cls) attempt(j, 1, err);
+    g = full_device(j);
+    if (err->cls == GR_MEMORY && g) fail_memory(j, g, memory_needed(j, g), err);
+  }
+  for (int k = 0; k < j->n; k++)
+    if (j->part[k].g) j->part[k].g->full = false;
+  end_parts(j);
+  return err->cls;
+}
+
+gr_class cu_run(gr_program *p, const gr_array *args, int64_t rows, int64_t cols, const gr_output *out, const gr_options *opt,
+                gr_report *report, gr_error *err) {
+  job *j = calloc(1, sizeof *j);
+  if (!j) return gr_fail(err, ERR_NoMemory, "a call", (long long)sizeof *j);
+  err->cls = GR_OK;
+  j->call = (cu_call){.p = p, .args = args, .n_args = p->args.n, .rows = rows, .cols = cols, .out = out, .opt = opt, .report = report};
+  if (choose_devices(j, err) == GR_OK && fetch_arguments(j, err) == GR_OK && prepare_results(j, out, err) == GR_OK && cu_begin(err) == GR_OK) {
+    run_job(j, err);
+    cu_end(err);
+    if (!err->cls) put_results(j, out, err);
+  }
+  free(j->call.data);
+  free(j->copy[0]);
+  free(j->copy[1]);
+  free(j);
+  return err->cls;
+}

@@ -1,0 +1,214 @@
+/* state.h: the state of a reduction: how it starts, joins another and becomes a result.
+ *
+ * One source for the engine (reduce.c) and, as text, for kernels on devices: plain C that is C++ as well, that includes nothing and calls exp,
+ * log and fabs only.  The types come always, the functions where GR_STATE (what stands before each) is defined.  State entry e of a row is
+ * s[e * ld], so that one row's state may be contiguous (ld = 1) or a column of a block. */
+#ifndef GENRED_STATE_TYPES
+#define GENRED_STATE_TYPES
+
+typedef enum gr_family { FAM_Total, FAM_Extremum, FAM_Top, FAM_ExpSum, FAM_Product, FAM_Moments, FAM_COUNT } gr_family;
+typedef enum gr_results { RES_V, RES_X, RES_VX, RES_R, RES_L, RES_Q, RES_M, RES_B, RES_S } gr_results;
+
+/* A reduction with its sizes.  State entry e of a row is state[e * ld]. */
+typedef struct gr_reduction {
+  int red; /* gr_red */
+  gr_family family;
+  int direction;
+  gr_results results;
+  int dim;     /* of the formula */
+  int k;       /* K, or 1 */
+  int nweight; /* ExpSum: components of s (1 without weight; 1 + dim of the weight for SumSoftMaxWeight) */
+  bool lead;       /* ExpSum: s[0] has weight 1 */
+  bool has_weight; /* ExpSum: there is a weight formula */
+  bool index;      /* Extremum: indices are kept too */
+  bool kahan;      /* Total: compensations are kept too */
+  int nstate;  /* doubles of state per row */
+  int nout;    /* results */
+  int out_dim; /* D of each result */
+} gr_reduction;
+#endif
+
+#ifdef GR_STATE
+/* ---- Total: D sums, and with Kahan's scheme D compensations (what the sums are too large by) ---- */
+
+GR_STATE void total_init(const gr_reduction *r, double *s, int64_t ld) {
+  for (int e = 0; e < r->nstate; e++) s[e * ld] = 0;
+}
+
+GR_STATE void kahan_add(double *sum, double *comp, double x) {
+  volatile double y = x - *comp, t = *sum + y; /* volatile: the compensation must survive the compiler */
+  *comp = (t - *sum) - y;
+  *sum = t;
+}
+
+GR_STATE void total_add(const gr_reduction *r, double *s, int64_t ld, int d, double x) {
+  if (r->kahan)
+    kahan_add(&s[d * ld], &s[(r->dim + d) * ld], x);
+  else
+    s[d * ld] += x;
+}
+
+GR_STATE double total(const gr_reduction *r, const double *s, int64_t ld, int d) {
+  double comp = r->kahan ? s[(r->dim + d) * ld] : 0;
+  return comp == comp ? s[d * ld] - comp : s[d * ld]; /* an infinite sum has a NaN compensation */
+}
+
+GR_STATE void total_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  for (int d = 0; d < r->dim; d++) total_add(r, a, la, d, total(r, b, lb, d));
+}
+
+/* ---- Extremum: D values, and when asked for D indices ---- */
+
+GR_STATE bool better(const gr_reduction *r, double x, double y) { return r->direction > 0 ? x < y : x > y; }
+
+GR_STATE void extremum_init(const gr_reduction *r, double *s, int64_t ld) {
+  for (int d = 0; d < r->dim; d++) {
+    s[d * ld] = r->direction * INFINITY;
+    if (r->index) s[(r->dim + d) * ld] = -1;
+  }
+}
+
+/* Offers value x at index i to entry d: ties keep the lowest index, NaN is never chosen. */
+GR_STATE void extremum_offer(const gr_reduction *r, double *s, int64_t ld, int d, double x, double i) {
+  double *v = &s[d * ld];
+  if (!r->index) {
+    if (better(r, x, *v)) *v = x;
+    return;
+  }
+  double *at = &s[(r->dim + d) * ld];
+  if (x == x && i >= 0 && (*at < 0 || better(r, x, *v) || (x == *v && i < *at))) {
+    *v = x;
+    *at = i;
+  }
+}
+
+GR_STATE void extremum_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  for (int d = 0; d < r->dim; d++)
+    extremum_offer(r, a, la, d, b[d * lb], r->index ? b[(r->dim + d) * lb] : 0);
+}
+
+/* ---- Top: entry d*K + k is the k-th best of component d; values, then indices ---- */
+
+GR_STATE void top_init(const gr_reduction *r, double *s, int64_t ld) {
+  int n = r->dim * r->k;
+  for (int e = 0; e < n; e++) {
+    s[e * ld] = r->direction * INFINITY;
+    s[(n + e) * ld] = -1;
+  }
+}
+
+/* Does value x at index i come before y at j?  Ties keep the lowest index, NaN and an index of -1 come before nothing. */
+GR_STATE bool before(const gr_reduction *r, double x, double i, double y, double j) {
+  return x == x && i >= 0 && (j < 0 || better(r, x, y) || (x == y && i < j));
+}
+
+/* Two sorted lists: how many of each are among the K best is counted from the front, and they are moved from the back. */
+GR_STATE void top_merge_lists(const gr_reduction *r, double *v, double *at, int64_t ld, const double *w, const double *from, int64_t lf) {
+  int a = 0, b = 0;
+  while (a + b < r->k)
+    if (before(r, w[b * lf], from[b * lf], v[a * ld], at[a * ld]))
+      b++;
+    else
+      a++;
+  for (int k = r->k - 1; b > 0; k--) {
+    bool first = a == 0 || before(r, v[(a - 1) * ld], at[(a - 1) * ld], w[(b - 1) * lf], from[(b - 1) * lf]);
+    v[k * ld] = first ? w[(b - 1) * lf] : v[(a - 1) * ld];
+    at[k * ld] = first ? from[(b - 1) * lf] : at[(a - 1) * ld];
+    first ? b-- : a--;
+  }
+}
+
+GR_STATE void top_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  for (int d = 0; d < r->dim; d++) {
+    int64_t v = (int64_t)d * r->k, at = v + (int64_t)r->dim * r->k;
+    top_merge_lists(r, a + v * la, a + at * la, la, b + v * lb, b + at * lb, lb);
+  }
+}
+
+/* ---- ExpSum: m = max f, then s = sum of exp(f - m) w per weight component.  f = -Inf adds nothing. ---- */
+
+GR_STATE void expsum_init(const gr_reduction *r, double *s, int64_t ld) {
+  s[0] = -INFINITY;
+  for (int k = 1; k <= r->nweight; k++) s[k * ld] = 0;
+}
+
+/* Factors for the sums when maxima a (kept) and b (added) meet. */
+GR_STATE void expsum_factors(double a, double b, double *keep, double *add) {
+  double e = a == b ? 1 : exp(-fabs(b - a));
+  *keep = b > a ? e : 1;
+  *add = b == -INFINITY ? 0 : b > a ? 1 : e;
+}
+
+GR_STATE void expsum_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  double keep, add;
+  expsum_factors(a[0], b[0], &keep, &add);
+  if (b[0] == -INFINITY) add = 1; /* its sums are 0, or NaN, which must stay */
+  if (b[0] > a[0]) a[0] = b[0];
+  for (int k = 1; k <= r->nweight; k++) a[k * la] = a[k * la] * keep + b[k * lb] * add;
+}
+
+/* ---- Product ---- */
+
+GR_STATE void product_init(const gr_reduction *r, double *s, int64_t ld) {
+  for (int d = 0; d < r->dim; d++) s[d * ld] = 1;
+}
+
+GR_STATE void product_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  for (int d = 0; d < r->dim; d++) a[d * la] *= b[d * lb];
+}
+
+/* ---- Moments: count, means, sums of squared deviations; merged as Chan, Golub and LeVeque (1983) ---- */
+
+GR_STATE void moments_init(const gr_reduction *r, double *s, int64_t ld) {
+  for (int e = 0; e < r->nstate; e++) s[e * ld] = 0;
+}
+
+GR_STATE void moments_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  double na = a[0], nb = b[0], n = na + nb;
+  if (nb == 0) return;
+  a[0] = n;
+  for (int d = 0; d < r->dim; d++) {
+    double delta = b[(1 + d) * lb] - a[(1 + d) * la];
+    a[(1 + d) * la] += delta * (nb / n);
+    a[(1 + r->dim + d) * la] += b[(1 + r->dim + d) * lb] + delta * delta * (na * nb / n);
+  }
+}
+
+/* ---- results ---- */
+
+/* Component d of the result of a state into which `count` pairs went. */
+GR_STATE double gr_state_result(const gr_reduction *r, const double *s, int64_t ld, int d, double count) {
+  switch (r->results) {
+  case RES_M: return total(r, s, ld, d) / count;
+  case RES_B: return s[d * ld] > 0; /* of nothing: Any is 0 (-Inf), All is 1 (Inf) */
+  case RES_S: return count > 1 ? s[(1 + r->dim + d) * ld] / (count - 1) : NAN;
+  case RES_L: return s[0] + log(s[(d + 1) * ld]);
+  case RES_Q: return s[(d + 2) * ld] / s[ld];
+  default: return r->family == FAM_Total ? total(r, s, ld, d) : s[d * ld];
+  }
+}
+
+/* Starts the state s. */
+GR_STATE void gr_state_init(const gr_reduction *r, double *s, int64_t ld) {
+  switch (r->family) {
+  case FAM_Total: total_init(r, s, ld); break;
+  case FAM_Extremum: extremum_init(r, s, ld); break;
+  case FAM_Top: top_init(r, s, ld); break;
+  case FAM_ExpSum: expsum_init(r, s, ld); break;
+  case FAM_Product: product_init(r, s, ld); break;
+  default: moments_init(r, s, ld); break;
+  }
+}
+
+/* State a takes in state b. */
+GR_STATE void gr_state_merge(const gr_reduction *r, double *a, int64_t la, const double *b, int64_t lb) {
+  switch (r->family) {
+  case FAM_Total: total_merge(r, a, la, b, lb); break;
+  case FAM_Extremum: extremum_merge(r, a, la, b, lb); break;
+  case FAM_Top: top_merge(r, a, la, b, lb); break;
+  case FAM_ExpSum: expsum_merge(r, a, la, b, lb); break;
+  case FAM_Product: product_merge(r, a, la, b, lb); break;
+  default: moments_merge(r, a, la, b, lb); break;
+  }
+}
+#endif

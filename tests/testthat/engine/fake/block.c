@@ -1,0 +1,408 @@
+/* block.c: the machine that runs the blocks of a kernel on the host: every thread of a block is a fiber with a stack of its own, and what
+ * needs other threads (barriers, shuffles) switches between fibers.
+ *
+ * Owns the stacks, which are kept for the next launch, and the shared memory of the running block, which starts as NaN and has guard bytes on both
+ * sides.  Fibers run until they wait; who goes next is the schedule: in order, in reverse, or at random from a fixed seed.  Reported as faults: threads
+ * that wait at different barriers or that nobody will ever release, writes past shared memory, bad addresses, and,
+ * of kernels compiled with SHIM_CHECK, every access to shared memory that no barrier puts in order with another thread's, every
+ * read of shared memory that nobody wrote, and every access outside of memory that the caller knows.  One launch at a time: the caller has a lock.
+ * Threads are switched as in Engelschall's "Portable multithreading" (2000): a context is made once, then jumps are enough. */
+#define _GNU_SOURCE
+#include "block.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+enum { THREADS_MAX = 1024, WARP = 32, STACK = 512 << 10, PAGE = 64 << 10, GUARD = 256, SHARED_MAX = 256 << 10 };
+
+/* gcc's own jumps save three words and are not those that a sanitizer of the calling program watches. */
+#if defined(__GNUC__) && !defined(__clang__)
+typedef void *jump[5];
+#define JUMP_SAVE(b) __builtin_setjmp(b)
+#define JUMP(b) __builtin_longjmp(b, 1)
+#define ALONE __attribute__((noipa)) /* callers may not know which registers it leaves alone */
+#else
+typedef jmp_buf jump;
+#define JUMP_SAVE(b) _setjmp(b)
+#define JUMP(b) _longjmp(b, 1)
+#define ALONE __attribute__((noinline))
+#endif
+
+typedef enum state { READY, AT_BARRIER, AT_WARP, DONE } state;
+
+typedef struct fiber {
+  jump at;
+  char *stack;
+  ucontext_t start;
+  bool made;
+  state state;
+  int line;       /* where it waits */
+  int yes;        /* of its barrier */
+  shim_warp_op op;
+  unsigned mask;
+  shim_bits bits; /* what it brings to its warp, then what it takes from it */
+  int arg, width;
+} fiber;
+
+/* Who wrote and read a byte of shared memory last, and when: barriers of the block and of the warp passed by then. */
+typedef struct shadow {
+  uint32_t wrote, wrote_warp, read, read_warp;
+  uint16_t writer, reader;
+  bool many, many_warps; /* readers since */
+} shadow;
+
+static struct machine {
+  shim_host host;
+  fiber fiber[THREADS_MAX];
+  jump scheduler;
+  ucontext_t origin;
+  sigjmp_buf signalled;
+  int running, threads, done;
+  void (*enter)(void **);
+  void **arguments;
+  memory_check *memory;
+  fault fault;
+  unsigned random;
+  int order[THREADS_MAX];
+  uint32_t epoch, warp_epoch[THREADS_MAX / WARP];
+  size_t shared_size;
+  bool watched; /* shadow is in use */
+  shadow shadow[SHARED_MAX];
+  char shared[SHARED_MAX + 2 * GUARD] __attribute__((aligned(1024)));
+} m;
+
+/* ---- switching ---- */
+
+/* gcc wants a place and the jump that leaves it in functions of their own. */
+static ALONE void leave_fiber(void) { JUMP(m.scheduler); }
+
+static ALONE void to_scheduler(void) {
+  if (JUMP_SAVE(m.fiber[m.running].at) == 0) leave_fiber();
+}
+
+static ALONE void fail(fault_kind kind, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* Ends the launch: no fiber of it goes on. */
+static void fail(fault_kind kind, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  m.fault.kind = kind;
+  int n = snprintf(m.fault.text, sizeof m.fault.text, "block (%u, %u, %u), thread %d: ", m.host.block.x, m.host.block.y, m.host.block.z, m.running);
+  vsnprintf(m.fault.text + n, sizeof m.fault.text - (size_t)n, fmt, ap);
+  va_end(ap);
+  leave_fiber();
+  abort();
+}
+
+/* A fiber's life: one kernel after the other; it is left, and left for good after a fault, in to_scheduler. */
+static void live(void) {
+  for (;;) {
+    m.enter(m.arguments);
+    m.fiber[m.running].state = DONE;
+    m.done++;
+    to_scheduler();
+  }
+}
+
+static ALONE void start(fiber *f) {
+  getcontext(&f->start);
+  f->start.uc_stack.ss_sp = f->stack + PAGE;
+  f->start.uc_stack.ss_size = STACK;
+  f->start.uc_link = &m.origin;
+  makecontext(&f->start, live, 0);
+  f->made = true;
+  swapcontext(&m.origin, &f->start);
+}
+
+static ALONE void enter_fiber(int t) {
+  fiber *f = &m.fiber[t];
+  if (f->made) JUMP(f->at);
+  start(f);
+}
+
+/* Calls f, which ends by returning or where something leaves to the scheduler. */
+static ALONE void until_left(void (*f)(int), int t) {
+  if (JUMP_SAVE(m.scheduler) == 0) f(t);
+}
+
+static void run_fiber(int t) {
+  shim_host *h = &m.host;
+  unsigned u = (unsigned)t;
+  m.running = t;
+  h->thread = (shim_dim){u % h->block_dim.x, u / h->block_dim.x % h->block_dim.y, u / h->block_dim.x / h->block_dim.y};
+  until_left(enter_fiber, t);
+}
+
+/* ---- waiting ---- */
+
+static void wait_as(state s, int line) {
+  fiber *f = &m.fiber[m.running];
+  f->state = s;
+  f->line = line;
+  to_scheduler();
+}
+
+static int barrier(int yes, int line) {
+  m.fiber[m.running].yes = yes;
+  wait_as(AT_BARRIER, line);
+  return m.fiber[m.running].yes;
+}
+
+/* The lane that a shuffle reads: itself where the wanted one is outside of its part of the warp. */
+static int source(const fiber *f, int lane) {
+  int first = lane & ~(f->width - 1), last = first + f->width - 1, from = lane;
+  switch (f->op) {
+  case SHIM_IDX: return first + (f->arg & (f->width - 1));
+  case SHIM_UP: from = lane - f->arg; return from >= first ? from : lane;
+  case SHIM_DOWN: from = lane + f->arg; return from <= last ? from : lane;
+  case SHIM_XOR: from = lane ^ f->arg; return from <= last ? from : lane;
+  default: return lane;
+  }
+}
+
+/* All lanes of the mask are here: each gets what it asked for. A lane outside of the mask gives nothing that can be used. */
+static void exchange(int first, unsigned mask) {
+  shim_bits brought[WARP], ballot = 0;
+  for (int l = 0; l < WARP; l++) {
+    brought[l] = mask >> l & 1 ? m.fiber[first + l].bits : ~0ull;
+    if (mask >> l & 1 && m.fiber[first + l].bits) ballot |= 1ull << l;
+  }
+  for (int l = 0; l < WARP; l++) {
+    fiber *f = &m.fiber[first + l];
+    if (!(mask >> l & 1)) continue;
+    f->bits = f->op <= SHIM_BALLOT ? ballot : brought[source(f, l)];
+    f->state = READY;
+  }
+}
+
+static unsigned present(int first) { /* lanes that the block has */
+  int n = m.threads - first;
+  return n >= WARP ? 0xffffffffu : (1u << n) - 1;
+}
+
+static shim_bits warp(shim_warp_op op, unsigned mask, shim_bits bits, int arg, int width, int line) {
+  int lane = m.running % WARP, first = m.running - lane;
+  fiber *f = &m.fiber[m.running];
+  if (!(mask >> lane & 1)) fail(FAULT_LAUNCH, "line %d: lane %d is not in its own mask %08x", line, lane, mask);
+  mask &= present(first);
+  f->op = op, f->mask = mask, f->bits = bits, f->arg = arg, f->width = width;
+  f->state = AT_WARP, f->line = line;
+  for (int l = 0; l < WARP; l++) {
+    const fiber *g = &m.fiber[first + l];
+    if (!(mask >> l & 1)) continue;
+    if (g->state != AT_WARP) {
+      to_scheduler();
+      return f->bits;
+    }
+    if (g->line != line || g->op != op || g->mask != mask)
+      fail(FAULT_LAUNCH, "lanes %d and %d of a warp wait for each other at lines %d and %d with masks %08x and %08x", lane, l, line, g->line, mask, g->mask);
+  }
+  exchange(first, mask);
+  if (op == SHIM_SYNC && mask == present(first)) m.warp_epoch[first / WARP]++;
+  return f->bits;
+}
+
+static unsigned active(void) {
+  int first = m.running / WARP * WARP;
+  unsigned mask = 0;
+  for (int l = 0; l < WARP && first + l < m.threads; l++)
+    if (m.fiber[first + l].state != DONE) mask |= 1u << l;
+  return mask;
+}
+
+static void trap(const char *what) { fail(FAULT_LAUNCH, "%s", what); }
+
+/* No fiber can go on by itself: at one barrier all together they can. */
+static ALONE void release_barrier(int unused) {
+  static const char *const states[] = {"ready", "at a barrier", "in a warp operation", "done"};
+  int yes = 0;
+  (void)unused;
+  for (int t = 0; t < m.threads; t++) {
+    const fiber *f = &m.fiber[t], *g = &m.fiber[0];
+    if (f->state != AT_BARRIER || g->state != AT_BARRIER || f->line != g->line) {
+      m.running = t;
+      fail(FAULT_LAUNCH, "%s, line %d, while thread 0 is %s, line %d: the block cannot go on", states[f->state], f->line, states[g->state], g->line);
+    }
+    yes += f->yes;
+  }
+  for (int t = 0; t < m.threads; t++) m.fiber[t].state = READY, m.fiber[t].yes = yes;
+  m.epoch++;
+}
+
+/* ---- who may touch what ---- */
+
+static void touch_shared(size_t at, unsigned bytes, bool write) {
+  int warp = m.running / WARP;
+  for (size_t k = at; k < at + bytes; k++) {
+    shadow *s = &m.shadow[k];
+    bool fresh = s->wrote == m.epoch, apart = s->writer / WARP != warp || s->wrote_warp == m.warp_epoch[warp];
+    if (fresh && s->writer != m.running && apart)
+      fail(FAULT_LAUNCH, "race: %s byte %zu of shared memory, which thread %d wrote with no barrier between", write ? "writes" : "reads", k, s->writer);
+    fresh = s->read == m.epoch;
+    apart = s->many_warps || s->reader / WARP != warp || (s->read_warp == m.warp_epoch[warp] && (s->many || s->reader != m.running));
+    if (write && fresh && apart)
+      fail(FAULT_LAUNCH, "race: writes byte %zu of shared memory, which thread %d read with no barrier between", k, s->reader);
+    if (write) {
+      s->wrote = m.epoch, s->wrote_warp = m.warp_epoch[warp], s->writer = (uint16_t)m.running;
+      continue;
+    }
+    if (!s->wrote) fail(FAULT_LAUNCH, "reads byte %zu of shared memory, which nobody wrote", k);
+    bool beside = fresh && s->reader != m.running;
+    s->many_warps = fresh && (s->many_warps || s->reader / WARP != warp);
+    s->many = beside && (s->many || s->reader / WARP != warp || s->read_warp == m.warp_epoch[warp]);
+    s->read = m.epoch, s->read_warp = m.warp_epoch[warp], s->reader = (uint16_t)m.running;
+  }
+}
+
+static void touch(const void *p, unsigned bytes, int write) {
+  m.watched = true;
+  const char *at = p, *first = m.shared + GUARD, *last = first + m.shared_size;
+  if (at >= m.shared && at < m.shared + sizeof m.shared) {
+    if (at < first || at + bytes > last) fail(FAULT_ADDRESS, "%s %u bytes at %td of %zu bytes of shared memory", write ? "writes" : "reads", bytes, at - first, m.shared_size);
+    if ((uintptr_t)at % bytes && (bytes & (bytes - 1)) == 0) fail(FAULT_ADDRESS, "%u bytes of shared memory at %td: misaligned", bytes, at - first);
+    touch_shared((size_t)(at - first), bytes, write);
+  } else if (m.memory && m.memory(p, bytes, write) == 0) {
+    fail(FAULT_ADDRESS, "%s %u bytes at %p, outside of any buffer or misaligned", write ? "writes" : "reads", bytes, p);
+  }
+}
+
+/* ---- a block ---- */
+
+static unsigned draw(unsigned below) {
+  m.random = m.random * 1664525u + 1013904223u;
+  return (unsigned)((uint64_t)m.random * below >> 32);
+}
+
+typedef enum schedule { IN_ORDER, REVERSE, RANDOM } schedule;
+
+static schedule chosen(void) {
+  const char *s = getenv("GENRED_FAKE_SCHEDULE");
+  return !s || s[0] == 'o' ? IN_ORDER : strcmp(s, "reverse") == 0 ? REVERSE : RANDOM;
+}
+
+static void arrange(schedule s) {
+  for (int t = 0; t < m.threads; t++) m.order[t] = s == REVERSE ? m.threads - 1 - t : t;
+  for (int t = m.threads - 1; s == RANDOM && t > 0; t--) {
+    int u = (int)draw((unsigned)t + 1), swap = m.order[t];
+    m.order[t] = m.order[u], m.order[u] = swap;
+  }
+}
+
+static ALONE void check_guards(int unused) {
+  (void)unused;
+  for (int k = 0; k < GUARD; k++)
+    if ((unsigned char)m.shared[k] != 0xa5 || (unsigned char)m.shared[GUARD + m.shared_size + (size_t)k] != 0xa5)
+      fail(FAULT_ADDRESS, "writes past the %zu bytes of shared memory", m.shared_size);
+}
+
+static void new_block(void) {
+  memset(m.shared, 0xa5, GUARD);
+  memset(m.shared + GUARD, FAKE_POISON, m.shared_size);
+  memset(m.shared + GUARD + m.shared_size, 0xa5, GUARD);
+  if (m.watched) memset(m.shadow, 0, m.shared_size * sizeof *m.shadow);
+  m.epoch = 1;
+  memset(m.warp_epoch, 0, sizeof m.warp_epoch);
+  for (int t = 0; t < m.threads; t++) m.fiber[t].state = READY;
+  m.done = 0;
+}
+
+/* Sweeps over the threads until all are done. */
+static void run_block(schedule s) {
+  new_block();
+  while (m.done < m.threads && !m.fault.kind) {
+    bool moved = false;
+    arrange(s);
+    for (int k = 0; k < m.threads && !m.fault.kind; k++) {
+      if (m.fiber[m.order[k]].state != READY) continue;
+      moved = true;
+      run_fiber(m.order[k]);
+    }
+    if (!moved && !m.fault.kind) until_left(release_barrier, 0);
+  }
+  if (!m.fault.kind) until_left(check_guards, 0);
+}
+
+static void run_grid(const launch *l, schedule s) {
+  uint64_t n = (uint64_t)l->grid.x * l->grid.y * l->grid.z;
+  for (uint64_t k = 0; k < n && !m.fault.kind; k++) {
+    uint64_t b = s == REVERSE ? n - 1 - k : k;
+    m.host.block = (shim_dim){(unsigned)(b % l->grid.x), (unsigned)(b / l->grid.x % l->grid.y), (unsigned)(b / l->grid.x / l->grid.y)};
+    run_block(s);
+  }
+}
+
+/* ---- stacks ---- */
+
+static bool make_stacks(int n) {
+  for (int t = 0; t < n; t++) {
+    fiber *f = &m.fiber[t];
+    if (f->stack) continue;
+    char *p = mmap(NULL, STACK + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return false;
+    mprotect(p, PAGE, PROT_NONE);
+    f->stack = p;
+  }
+  return true;
+}
+
+/* After a fault fibers stand in the midst of a kernel: they start anew. */
+static void forget_fibers(void) {
+  for (int t = 0; t < THREADS_MAX; t++) m.fiber[t].made = false;
+}
+
+/* ---- signals: what a bad address or instruction is on the host ---- */
+
+static const int caught[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+enum { CAUGHT = sizeof caught / sizeof *caught };
+
+static void on_signal(int number, siginfo_t *info, void *context) {
+  (void)context;
+  m.fault.kind = number == SIGSEGV || number == SIGBUS ? FAULT_ADDRESS : FAULT_INSTRUCTION;
+  snprintf(m.fault.text, sizeof m.fault.text, "block (%u, %u, %u), thread %d: signal %d at address %p", m.host.block.x, m.host.block.y, m.host.block.z,
+           m.running, number, info->si_addr);
+  siglongjmp(m.signalled, 1);
+}
+
+static void run_guarded(const launch *l) {
+  static char alternative[64 << 10];
+  struct sigaction on = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK}, before[CAUGHT];
+  stack_t other = {.ss_sp = alternative, .ss_size = sizeof alternative}, stack_before;
+  sigemptyset(&on.sa_mask);
+  sigaltstack(&other, &stack_before);
+  for (int k = 0; k < CAUGHT; k++) sigaction(caught[k], &on, &before[k]);
+  if (sigsetjmp(m.signalled, 1) == 0) run_grid(l, chosen());
+  for (int k = 0; k < CAUGHT; k++) sigaction(caught[k], &before[k], NULL);
+  sigaltstack(&stack_before, NULL);
+}
+
+/* ---- the face ---- */
+
+shim_host *block_host(void) { return &m.host; }
+
+bool block_run(const launch *l, fault *why) {
+  uint64_t threads = (uint64_t)l->block.x * l->block.y * l->block.z;
+  m.fault = (fault){.kind = FAULT_NONE};
+  m.threads = (int)threads;
+  if (threads > THREADS_MAX || l->shared > SHARED_MAX || !make_stacks(m.threads)) {
+    *why = (fault){.kind = FAULT_LAUNCH, .text = "more threads or shared memory than there are"};
+    return false;
+  }
+  m.host.shared = m.shared + GUARD;
+  m.host.block_dim = l->block, m.host.grid_dim = l->grid;
+  m.host.barrier = barrier, m.host.warp = warp, m.host.active = active, m.host.access = touch, m.host.trap = trap;
+  m.enter = l->enter, m.arguments = l->arguments, m.memory = l->memory;
+  m.shared_size = l->shared;
+  m.random = 12345;
+  if (m.watched) memset(m.shadow, 0, sizeof m.shadow);
+  m.watched = false;
+  run_guarded(l);
+  if (m.fault.kind) forget_fibers();
+  *why = m.fault;
+  return !m.fault.kind;
+}

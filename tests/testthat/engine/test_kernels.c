@@ -1,0 +1,348 @@
+/* test_kernels.c: the kernels for a GPU, run on the host by the libraries that stand in for CUDA's (fake/), give what the interpreter gives: the whole
+ * language, either axis, sizes around warps and blocks, every way of cutting the work, three schedules; and no barrier of them can be left out.
+ *
+ * Kernels are launched here as the run time may launch them, and as it seldom does: any shape of a block, rows and columns in several launches.
+ *   GR_FULL=1   every schedule and shape for every program, instead of by turns */
+#include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../../src/cuda/cu_api.h"
+#include "language.h"
+
+/* ---- the libraries ---- */
+
+#define SYM(need, result, name, parameters) result(*name) parameters;
+static struct {
+  CU_DRIVER(SYM) CU_NVRTC(SYM)
+  int (*leaks)(char *, size_t);
+  int (*programs)(void);
+  const char *(*fault)(void);
+  bool found;
+} cu;
+#undef SYM
+
+static const char *beside(const char *program, const char *library) {
+  static char path[600];
+  const char *slash = strrchr(program, '/');
+  snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program, library);
+  return path;
+}
+
+static void open_libraries(const char *program) {
+  void *driver = dlopen(beside(program, "libcuda.so"), RTLD_NOW | RTLD_LOCAL), *nvrtc = dlopen(beside(program, "libnvrtc.so"), RTLD_NOW | RTLD_LOCAL);
+  if (!driver || !nvrtc) return;
+#define SYM(need, result, name, parameters) *(void **)&cu.name = dlsym(from, #name);
+  void *from = driver;
+  CU_DRIVER(SYM)
+  from = nvrtc;
+  CU_NVRTC(SYM)
+#undef SYM
+  *(void **)&cu.leaks = dlsym(driver, "fake_leaks");
+  *(void **)&cu.fault = dlsym(driver, "fake_last_fault");
+  *(void **)&cu.programs = dlsym(nvrtc, "fake_nvrtc_alive");
+  cu.found = true;
+}
+
+/* ---- a program's kernels ---- */
+
+enum { PARAMS, ROWS, COLUMNS, PAIRS, MERGE, MERGE_ROWS, FINISH, KERNELS };
+static const char *const kernel_names[] = {"gr_params", "gr_rows", "gr_columns", "gr_pairs", "gr_merge", "gr_merge_rows", "gr_finish"};
+
+typedef struct kernels {
+  gr_cuda_layout layout;
+  cu_module module;
+  cu_function f[KERNELS];
+} kernels;
+
+/* Compiles; the compiler's words on failure. */
+static char *compile(const char *text, size_t *bytes, char *log, size_t room) {
+  const char *const options[] = {"--gpu-architecture=sm_90", "--std=c++17"};
+  nv_program p;
+  char *cubin = NULL;
+  size_t n = 0;
+  *log = 0;
+  if (cu.nvrtcCreateProgram(&p, text, "kernel.cu", 0, NULL, NULL)) return NULL;
+  if (cu.nvrtcCompileProgram(p, 2, options) == NVRTC_SUCCESS && cu.nvrtcGetCUBINSize(p, bytes) == NVRTC_SUCCESS) {
+    cubin = malloc(*bytes);
+    cu.nvrtcGetCUBIN(p, cubin);
+  } else if (cu.nvrtcGetProgramLogSize(p, &n) == NVRTC_SUCCESS) {
+    char *all = malloc(n);
+    cu.nvrtcGetProgramLog(p, all);
+    snprintf(log, room, "%s", all);
+    free(all);
+  }
+  cu.nvrtcDestroyProgram(&p);
+  return cubin;
+}
+
+static bool load(gr_program *p, kernels *k, gr_error *err) {
+  const char *text;
+  char log[3000];
+  size_t bytes;
+  *k = (kernels){.module = NULL};
+  if (gr_program_cuda(p, &text, &k->layout, err) != GR_OK) return check(false, "%s", err->message);
+  char *cubin = compile(text, &bytes, log, sizeof log);
+  if (!check(cubin != NULL, "%s does not compile:\n%s", p->spec.formula, log)) return false;
+  bool ok = check(cu.cuModuleLoadData(&k->module, cubin) == CUDA_SUCCESS, "the module does not load");
+  free(cubin);
+  for (int f = 0; ok && f < KERNELS; f++) ok = check(cu.cuModuleGetFunction(&k->f[f], k->module, kernel_names[f]) == CUDA_SUCCESS, "no kernel %s", kernel_names[f]);
+  return ok;
+}
+
+/* ---- a run, cut as it pleases ---- */
+
+typedef struct shape {
+  int tx, nsplit;
+  int64_t rows, cols; /* at most so many in a launch; columns a multiple of the tile */
+  int schedule;
+} shape;
+
+typedef struct source {
+  cu_address data;
+  long long ld, type;
+} source;
+
+static const char *const schedules[] = {"order", "reverse", "random"};
+enum { SOURCES_MAX = ARGS_MAX + 4, BUFFERS_MAX = SOURCES_MAX + 16 };
+
+typedef struct work {
+  const gr_program *p;
+  const kernels *k;
+  const gr_array *args;
+  shape s;
+  size_t T; /* bytes of a number */
+  int64_t rows, cols, ld;
+  cu_address buffer[BUFFERS_MAX];
+  int n;
+  cu_address arg, P, R, C, state, value, index;
+  cu_result error;
+} work;
+
+static cu_address buffer(work *w, size_t bytes) {
+  cu_address a = 0;
+  if (!w->error) w->error = cu.cuMemAlloc_v2(&a, bytes ? bytes : 8);
+  if (a) w->buffer[w->n++] = a;
+  return a;
+}
+
+static void launch(work *w, int f, int64_t grid, int64_t grid_y, int block, size_t shared, void **arguments) {
+  if (!w->error) w->error = cu.cuLaunchKernel(w->k->f[f], (unsigned)grid, (unsigned)grid_y, 1, (unsigned)block, 1, 1, (unsigned)shared, NULL, arguments, NULL);
+}
+
+/* Arguments as doubles or as floats, by turns: they are floats in both. */
+static source upload(work *w, int k) {
+  const gr_array *a = &w->args[k];
+  bool single = k % 2;
+  size_t bytes = (size_t)(a->rows * a->cols) * (single ? 4 : 8);
+  char *copy = malloc(bytes + 1);
+  for (int64_t c = 0; c < a->cols; c++)
+    for (int64_t r = 0; r < a->rows; r++) {
+      double x = a->data[r + c * a->stride];
+      if (single) ((float *)copy)[r + c * a->rows] = (float)x;
+      else ((double *)copy)[r + c * a->rows] = x;
+    }
+  source s = {.data = buffer(w, bytes), .ld = a->rows, .type = single};
+  if (!w->error && bytes) w->error = cu.cuMemcpyHtoDAsync_v2(s.data, copy, bytes, NULL);
+  free(copy);
+  return s;
+}
+
+static void upload_all(work *w) {
+  source s[SOURCES_MAX];
+  int n = gr_program_nargs(w->p);
+  for (int k = 0; k < n; k++) s[k] = upload(w, k);
+  w->arg = buffer(w, sizeof s);
+  if (!w->error && n) w->error = cu.cuMemcpyHtoDAsync_v2(w->arg, s, (size_t)n * sizeof *s, NULL);
+}
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Columns c0 .. c1 prepared from column c0 on. */
+static void pairs(work *w, int64_t r0, int64_t nr, int64_t c0, int64_t c1, bool first) {
+  const gr_cuda_layout *l = &w->k->layout;
+  int64_t n = c1 - c0, ld_c = n > 0 ? n : 1, tiles = (n + l->tile - 1) / l->tile;
+  int64_t part = (tiles + w->s.nsplit - 1) / w->s.nsplit * l->tile, zero = 0, splits = w->s.nsplit;
+  int anew = first, tx = w->s.tx;
+  if (part == 0) part = l->tile;
+  if (l->ncol) w->C = buffer(w, (size_t)(l->ncol * ld_c) * w->T);
+  if (l->ncol && n > 0) launch(w, COLUMNS, 3, 1, 64, 0, (void *[]){&w->arg, &w->P, &w->C, &ld_c, &c0, &n});
+  (void)zero;
+  launch(w, PAIRS, (nr + tx * l->lanes - 1) / (tx * l->lanes), splits, l->threads, l->shared,
+         (void *[]){&w->arg, &w->P, &w->R, &w->ld, &w->C, &ld_c, &c0, &w->state, &w->ld, &r0, &nr, &c0, &c1, &part, &tx, &anew});
+}
+
+/* Halves n until 1 is left. */
+static void merge(work *w, int f, int64_t nr, int64_t n) {
+  for (int64_t half; n > 1; n = half) {
+    half = (n + 1) / 2;
+    void *splits[] = {&w->state, &w->ld, &nr, &n, &half}, *rows[] = {&w->state, &w->ld, &n, &half};
+    launch(w, f, 2, 1, 64, 0, f == MERGE ? splits : rows);
+  }
+}
+
+/* Rows r0 ... r0 + nr against all columns, to one state a row. */
+static void block_of_rows(work *w, int64_t r0, int64_t nr) {
+  const gr_cuda_layout *l = &w->k->layout;
+  int64_t step = (w->s.cols + l->tile - 1) / l->tile * l->tile;
+  if (l->nrow) launch(w, ROWS, 2, 1, 128, 0, (void *[]){&w->arg, &w->P, &w->R, &w->ld, &r0, &nr});
+  for (int64_t c = 0; c == 0 || c < w->cols; c += step) pairs(w, r0, nr, c, smaller(c + step, w->cols), c == 0);
+  merge(w, MERGE, nr, w->s.nsplit);
+}
+
+static void finish(work *w, int64_t nr, int64_t at, int64_t rows) {
+  double count = (double)w->cols * (w->p->plan->both ? (double)w->rows : 1);
+  launch(w, FINISH, 2, 1, 128, 0, (void *[]){&w->state, &w->ld, &nr, &count, &w->value, &w->index, &at, &rows});
+}
+
+static void run_all(work *w) {
+  const gr_cuda_layout *l = &w->k->layout;
+  const gr_reduction *red = &w->p->plan->red;
+  bool both = w->p->plan->both;
+  int64_t most = both ? w->rows : smaller(w->rows, w->s.rows), out = both ? 1 : w->rows, entries = red->out_dim * red->k;
+  w->ld = most + 3;
+  upload_all(w);
+  w->P = buffer(w, (size_t)l->nparam * w->T);
+  w->R = buffer(w, (size_t)(l->nrow * w->ld) * w->T);
+  w->state = buffer(w, (size_t)(w->s.nsplit * (l->threads / w->s.tx) * red->nstate * w->ld) * 8);
+  if (red->results != RES_X) w->value = buffer(w, (size_t)(out * entries) * w->T);
+  if (red->results == RES_X || red->results == RES_VX) w->index = buffer(w, (size_t)(out * entries) * 4);
+  if (l->nparam) launch(w, PARAMS, 1, 1, 64, 0, (void *[]){&w->arg, &w->P});
+  for (int64_t r = 0; r < w->rows; r += most) {
+    int64_t nr = smaller(most, w->rows - r);
+    block_of_rows(w, r, nr);
+    if (!both) finish(w, nr, r, w->rows);
+  }
+  if (both) merge(w, MERGE_ROWS, 0, w->rows);
+  if (both) finish(w, 1, 0, 1);
+}
+
+/* Results as the interpreter gives them: doubles, indices from 0. */
+static void fetch(work *w, result *r) {
+  int at = 0;
+  char *raw = malloc((size_t)r->size * 8 + 1);
+  if (w->value && !w->error) {
+    w->error = cu.cuMemcpyDtoHAsync_v2(raw, w->value, (size_t)r->size * w->T, NULL);
+    for (int64_t i = 0; i < r->size; i++) r->v[at][i] = w->T == 8 ? ((double *)raw)[i] : ((float *)raw)[i];
+    at++;
+  }
+  if (w->index && !w->error) {
+    w->error = cu.cuMemcpyDtoHAsync_v2(raw, w->index, (size_t)r->size * 4, NULL);
+    for (int64_t i = 0; i < r->size; i++) r->v[at][i] = ((int *)raw)[i] == INT32_MIN ? -1 : ((int *)raw)[i] - 1;
+  }
+  free(raw);
+}
+
+static result empty_like(const result *a, int n) {
+  result r = {.rows = a->rows, .size = a->size};
+  for (int i = 0; i < n; i++) r.v[i] = malloc(sizeof(double) * (size_t)(a->size + 1));
+  return r;
+}
+
+static cu_result run_shape(gr_program *p, const kernels *k, const gr_array *args, int64_t rows, int64_t cols, shape s, result *r) {
+  work w = {.p = p, .k = k, .args = args, .s = s, .T = p->plan->f64 ? 8 : 4, .rows = rows, .cols = cols};
+  setenv("GENRED_FAKE_SCHEDULE", schedules[s.schedule], 1);
+  run_all(&w);
+  fetch(&w, r);
+  for (int b = 0; b < w.n; b++) cu.cuMemFree_v2(w.buffer[b]);
+  return w.error;
+}
+
+/* ---- differential ---- */
+
+static int turn;
+
+static shape next_shape(const kernels *k, int64_t rows, int64_t cols, int n) {
+  shape s = {.nsplit = 1 + n / 2 % 3, .schedule = n % 3, .rows = n % 4 == 1 ? (rows + 1) / 2 : rows, .cols = n % 5 == 2 ? (cols + 1) / 2 : cols};
+  for (s.tx = k->layout.tx_least; s.tx < k->layout.tx_most && n % 7 > 0; s.tx *= 2) n -= n % 7 > 0 ? 8 : 0;
+  if (s.rows < 1) s.rows = 1;
+  if (s.cols < 1) s.cols = 1;
+  return s;
+}
+
+/* One of the program's results against the interpreter's. */
+static bool agree(const test *t, const gr_program *p, const result *a, const result *b, shape s, double tolerance) {
+  bool ok = true;
+  for (int i = 0; i < gr_program_result(p).n; i++) {
+    double d = difference(b->v[i], a->v[i], a->size);
+    ok = check(d <= (gr_program_result(p).is_index[i] ? 0 : tolerance), "%s: result %d differs by %g (tx %d, %d splits, %d rows and %d columns at once, %s)", describe(t), i, d, s.tx,
+               s.nsplit, (int)s.rows, (int)s.cols, schedules[s.schedule]) && ok;
+  }
+  return ok;
+}
+
+static void one_size(const test *t, gr_program *p, const kernels *k, double tolerance) {
+  gr_array args[SOURCES_MAX];
+  gr_error err = {0};
+  gr_options slow = options(GR_INTERPRETER, 1);
+  result a;
+  make_args(p, t, args);
+  int64_t rows = p->plan->axis == 1 ? t->m : t->n, cols = p->plan->axis == 1 ? t->n : t->m;
+  bool ok = check(run(p, args, &slow, &a, &err) == GR_OK, "%s: %s", describe(t), err.message);
+  for (int again = 0; ok && rows > 0 && again < (getenv("GR_FULL") ? 12 : 1); again++) {
+    shape s = next_shape(k, rows, cols, turn++);
+    result b = empty_like(&a, gr_program_result(p).n);
+    cu_result error = run_shape(p, k, args, rows, cols, s, &b);
+    if (check(error == CUDA_SUCCESS, "%s: error %d, %s", describe(t), error, cu.fault())) agree(t, p, &a, &b, s, tolerance);
+    free_result(&b);
+  }
+  free_result(&a);
+  free_args(p, args);
+}
+
+static int part, parts = 1, cases; /* this process' share of the programs */
+
+/* The program with the sizes given and with odd ones. */
+static bool on_device(const test *t, double tolerance) {
+  static const int odd[] = {1, 2, 31, 33, 129, 300};
+  gr_program *p;
+  gr_error err = {0};
+  kernels k;
+  int mine = cases++;
+  if (getenv("GR_STOP") && failed >= atoi(getenv("GR_STOP"))) return false;
+  if (mine % parts != part) return true;
+  if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return false;
+  if (load(p, &k, &err)) {
+    one_size(t, p, &k, tolerance);
+    test other = *t;
+    other.m = odd[mine % 6], other.n = odd[mine / 6 % 6];
+    if (getenv("GR_FULL") || mine % 4 == 0) one_size(&other, p, &k, 4 * tolerance);
+  }
+  if (k.module) cu.cuModuleUnload(k.module);
+  gr_program_free(p);
+  gr_error_clear(&err);
+  return true;
+}
+
+static bool begin(void) {
+  cu_context c;
+  return check(cu.cuInit(0) == CUDA_SUCCESS && cu.cuDevicePrimaryCtxRetain(&c, 0) == CUDA_SUCCESS && cu.cuCtxSetCurrent(c) == CUDA_SUCCESS, "the library starts");
+}
+
+static void end(void) {
+  char text[500];
+  cu.cuDevicePrimaryCtxRelease_v2(0);
+  check(cu.leaks(text, sizeof text) == 0 && cu.programs() == 0, "left behind: %s", text);
+}
+
+static void share(void) {
+  if (!begin()) return;
+  each_case = on_device;
+  whole_language();
+  end();
+}
+
+int main(int argc, char **argv) {
+  (void)argc;
+  open_libraries(argv[0]);
+  if (!cu.found) {
+    printf("SKIPPED: the kernels for a GPU are not run, as there is no C++ compiler to make them for the host\n");
+    check(true, "skipped");
+    return report();
+  }
+  char kept[600];
+  snprintf(kept, sizeof kept, "%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+  setenv("GENRED_FAKE_CACHE", kept, 1);
+  share();
+  return report();
+}
