@@ -49,7 +49,7 @@ void gr_each(gr_emitter *e, int dim, gr_body *body, const void *data) {
     for (int k = 0; k < dim; k++) body(e, (gr_idx){NULL, k}, data);
     return;
   }
-  if (e->p->cuda && dim <= CUDA_UNROLL) gr_line(&e->out, "#pragma unroll");
+  if (e->p->cuda && e->at == LEVEL_PAIR && dim <= CUDA_UNROLL) gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int k = 0; k < %d; k++)", dim);
   body(e, (gr_idx){"k", 0}, data);
   gr_close(e);

@@ -136,7 +136,7 @@ static void place_slots(gr_plan *p, bool *taken) {
   for (gr_ref r = 0; r < p->dag->n; r++)
     if (p->place[r].live && p->place[r].saved && !p->place[r].contract) p->place[r].slot = take_slot(p, r, taken);
   p->kept = p->late && p->red.family == FAM_ExpSum ? take_slot(p, p->dag->n, taken) : -1; /* the terms */
-  p->pass = p->f64 ? 32 : 64;
+  p->pass = p->f64 || (p->late && count_leaves(p, wide(p), LEVEL_ROW)) ? 32 : 64; /* a thread holds what it reads of rows, too */
   p->passes = p->late ? (node(p, wide(p))->dim + p->pass - 1) / p->pass : 0;
   p->streams = p->late ? count_leaves(p, wide(p), LEVEL_COL) : 0;
 }
