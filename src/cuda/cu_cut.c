@@ -9,17 +9,21 @@
 #include "cu.h"
 
 /* All thresholds of this file.
- *   each      multiplications of the plan's cost that a multiprocessor does per clock.  Between a fifth and a tenth of what cheap formulas reach, as
- *             none must take much longer than estimated.
+ *   each      multiplications of the plan's cost that a multiprocessor does per clock: by a count of instructions between a fifth and a tenth of
+ *             what cheap formulas reach, as none must take much longer than estimated.
  *   launch    seconds of a launch, by that estimate
  *   columns   a split's columns cost at least so much for each row: else merging states shows
+ *   thread    a thread's work, in multiplications, above which half of it is worth one more step of merging along columns (a step is some
+ *             thousand clocks, by a count of its loads)
  *   splits    past which more of them do not help
+ *   states    bytes of the states that wait to be merged: every split has its own, and every thread of a block that lies along columns
  *   full      the part of the last wave of blocks that may be idle before columns are split to even it out */
 static const struct {
-  double each, launch, columns;
+  double each, launch, columns, thread;
   int splits;
+  int64_t states;
   double full;
-} tune = {.each = 24, .launch = 0.1, .columns = 4e3, .splits = 4096, .full = 0.93};
+} tune = {.each = 24, .launch = 0.1, .columns = 4e3, .thread = 1e3, .splits = 4096, .states = (int64_t)256 << 20, .full = 0.93};
 
 static int64_t at_least(int64_t n, int64_t least) { return n > least ? n : least; }
 static int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
@@ -50,11 +54,18 @@ static int choose_splits(int64_t blocks, int64_t all, int most) {
   return 1;
 }
 
-/* Threads along rows: no more than there are rows for; fewer where rows and splits leave multiprocessors idle. */
-static int choose_tx(const gr_cuda_layout *l, int64_t rows, int64_t all, int most) {
-  int tx = l->tx_most;
-  while (tx > l->tx_least && (int64_t)(tx / 2) * l->lanes >= rows) tx /= 2;
-  while (tx > l->tx_least && ceiling(rows, (int64_t)tx * l->lanes) * most < all) tx /= 2;
+/* Work of a thread when tx lie along rows and the columns are split `most` times. */
+static double thread_work(const gr_plan *p, const gr_cuda_layout *l, int64_t cols, int most, int tx) {
+  return p->cost * l->lanes * (double)cols / most / (l->threads / tx);
+}
+
+/* Threads along rows: no more than there are rows for; fewer where rows and splits leave multiprocessors idle; as long as threads have enough to do. */
+static int choose_tx(const gr_plan *p, const gr_cuda_layout *l, int64_t rows, int64_t cols, int64_t all, int most, int64_t copies) {
+  int tx = l->tx_most, few = l->tx_least;
+  while (few < tx && l->threads / few > copies) few *= 2;
+  while (tx > few && thread_work(p, l, cols, most, tx) > tune.thread &&
+         ((int64_t)(tx / 2) * l->lanes >= rows || ceiling(rows, (int64_t)tx * l->lanes) * most < all))
+    tx /= 2;
   return tx;
 }
 
@@ -76,9 +87,11 @@ static void set_part(cu_cut *c, const gr_cuda_layout *l, bool forced) {
 cu_cut cu_cut_of(const cu_gpu *g, const gr_plan *p, const gr_cuda_layout *l, int resident, gr_backend backend, int64_t rows, int64_t cols) {
   int64_t all = (int64_t)g->info.multiprocessors * resident;
   int most = backend == GR_GPU_1D ? 1 : splits_most(p, l, cols);
+  int64_t copies = at_least(tune.states / (at_least(rows, 1) * p->red.nstate * 8), 1);
   cu_cut c = {.nsplit = 1, .tx = l->tx_most, .block_rows = rows, .block_cols = cols};
   if (backend != GR_GPU_1D) {
-    c.tx = choose_tx(l, rows, all, most);
+    c.tx = choose_tx(p, l, rows, cols, all, (int)at_most(most, copies), copies);
+    most = (int)at_least(at_most(most, copies / (l->threads / c.tx)), 1);
     c.nsplit = choose_splits(at_least(ceiling(rows, (int64_t)c.tx * l->lanes), 1), all, most);
   }
   bool forced = backend == GR_GPU_2D && c.nsplit < 2;

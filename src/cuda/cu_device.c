@@ -85,6 +85,7 @@ static gr_class describe(cu_gpu *g, gr_error *err) {
     return err->cls;
   g->info.name[sizeof g->info.name - 1] = 0;
   g->info.memory = (int64_t)bytes;
+  if (g->clock < 1) g->clock = 1000000; /* it need not tell; estimates want a number */
   return GR_OK;
 }
 
@@ -143,7 +144,9 @@ void cu_libraries(gr_device_libraries *l) {
     snprintf(l->driver, sizeof l->driver, "CUDA %d.%d (%.400s)", state.driver.version / 1000, state.driver.version % 1000 / 10, state.driver.path);
   else
     snprintf(l->driver, sizeof l->driver, "%.500s", err.message);
-  if (need_nvrtc(&err) == GR_OK)
+  if (!state.ready) /* looking may take a process (cu_load.c), and nobody would use what is found */
+    snprintf(l->compiler, sizeof l->compiler, "not looked for, as there is no GPU");
+  else if (need_nvrtc(&err) == GR_OK)
     snprintf(l->compiler, sizeof l->compiler, "NVRTC %d.%d (%.500s)", state.nvrtc.major, state.nvrtc.minor, state.nvrtc.path);
   else
     snprintf(l->compiler, sizeof l->compiler, "%.1000s", err.message);
@@ -189,7 +192,10 @@ static gr_class make_context(cu_gpu *g, gr_error *err) {
 gr_class cu_use(int id, cu_gpu **g, gr_error *err) {
   if (id < 0 || id >= state.n) return gr_fail(err, ERR_DeviceId, id, state.n, state.n == 1 ? "" : "s");
   *g = &state.gpu[id];
-  return (*g)->life ? CU(*g, err, cuCtxSetCurrent, (*g)->context) : make_context(*g, err);
+  if ((*g)->life) return CU(*g, err, cuCtxSetCurrent, (*g)->context);
+  if (make_context(*g, err) == GR_MEMORY) err->cls = GR_CUDA; /* smaller blocks would not help */
+  if (err->cls) (*g)->full = false;
+  return err->cls;
 }
 
 gr_class cu_begin(gr_error *err) {

@@ -3,6 +3,7 @@
  * Code for the device's own architecture (a cubin) where NVRTC knows it or an older one of the same major number, which runs the same; else
  * PTX of the newest architecture below, which the driver compiles (the toolkit is older than the device).  Options:
  *   -std=c++17        the same language from every version since 11.2
+ *   -default-device   functions without a mark, the kernels' lambdas, run on the device
  *   -use_fast_math    only where the user asks: approximate division, roots and functions, denormals as 0
  * Products and sums contract to fused ones by default, as they do on the CPU.  What NVRTC says goes with the error, never to the terminal. */
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 #include "cu.h"
 
-enum { CUBIN_ABI = 1, ARCHITECTURES = 64, NOPTIONS = 3 }; /* CUBIN_ABI: of the kernels' arguments */
+enum { CUBIN_ABI = 1, ARCHITECTURES = 64, NOPTIONS = 4 }; /* CUBIN_ABI: of the kernels' arguments */
 
 /* How the code is asked for. */
 typedef struct goal {
@@ -78,7 +79,7 @@ static char *read_log(const cu_nvrtc *n, nv_program program) {
 
 static gr_class compile_text(const cu_nvrtc *n, nv_program program, const goal *to, bool fast_math, gr_error *err) {
   char architecture[64];
-  const char *const options[NOPTIONS] = {architecture, "--std=c++17", "--use_fast_math"};
+  const char *const options[NOPTIONS] = {architecture, "--std=c++17", "--device-as-default-execution-space", "--use_fast_math"};
   snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d", to->ptx ? "compute" : "sm", to->architecture);
   nv_result r = n->nvrtcCompileProgram(program, fast_math ? NOPTIONS : NOPTIONS - 1, options);
   if (r == NVRTC_SUCCESS) return GR_OK;

@@ -15,13 +15,14 @@
 /* All thresholds of this file.
  *   launch   seconds that a launch shall take, by what was measured
  *   quick    seconds (by the estimate of cu_cut.c) below which a call is not measured, and waited for without looking up
- *   room     part of the free memory that is taken; what needs less than `small` bytes does not ask
+ *   room     part of the free memory that is taken (sizes of blocks are rounded up by an eighth at most), and after it ran out all the same;
+ *            what needs less than `small` bytes does not ask
  *   block, grid   of the kernels that go over rows or columns once */
 static const struct {
-  double launch, quick, room;
+  double launch, quick, room[2];
   size_t small;
   unsigned block, grid;
-} tune = {.launch = 0.1, .quick = 0.02, .room = 0.9, .small = (size_t)256 << 20, .block = 128, .grid = 8192};
+} tune = {.launch = 0.1, .quick = 0.02, .room = {0.85, 0.6}, .small = (size_t)256 << 20, .block = 128, .grid = 8192};
 
 typedef struct source { /* an argument as kernels read it */
   cu_address data;
@@ -92,7 +93,7 @@ static gr_class cut_to_memory(cu_part *s, int attempt, gr_error *err) {
   if (attempt == 0 && need <= tune.small) return GR_OK;
   gr_class cls = CU(s->g, err, cuMemGetInfo_v2, &there, &total);
   if (cls) return cls;
-  room = (size_t)(tune.room * (double)(there + s->g->idle_bytes));
+  room = (size_t)(tune.room[attempt] * (double)(there + s->g->idle_bytes));
   if (attempt && room > need / 2) room = need / 2;
   if (need > room) cu_cut_blocks(&s->cut, plan_of(s), l, &s->sizes, s->rows, c->cols, room);
   return GR_OK;
