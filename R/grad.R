@@ -15,6 +15,10 @@
 #' `Pm(d)` it is a 1 x d matrix, summed over everything. The incoming gradient of an operator with `axis = "ij"` is a vector, one number per
 #' component. With `e = 1` everywhere it is the gradient of `sum(op(...))`.
 #'
+#' Arguments may be [genred_array()]s, the incoming gradient too. With a GPU as `backend`, what one step computes for the next stays there; with
+#' `keep = TRUE` so does the result. The gradients of minima, and those of several terms, are put together in R: with `keep = TRUE` they are
+#' computed as without it and then copied to the GPU.
+#'
 #' Reductions: `"Sum"`, `"LogSumExp"`, `"SumSoftMaxWeight"`, `"Mean"`, `"Var"` and `"Prod"` (of values that are not 0) to any order
 #' (`genred_grad()` takes what it returns); `"Min"`, `"Max"`, `"KMin"` and `"KMax"` once: the gradient goes to the selected pairs.
 #'
@@ -180,12 +184,12 @@ plan_operator <- function(names, stages, terms, variable, of, row = row_category
 }
 
 gradient_function <- function(names, plan, run) {
-  args <- c(rep(list(quote(expr = )), length(names)), list("auto", -1, NULL))
+  args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   body <- bquote({
     .need_arguments(.(names))
     .values <- .(as.call(c(quote(list), stats::setNames(lapply(names, as.name), names))))
-    .settings <- list(backend = backend, device_id = device_id, ranges = ranges)
+    .settings <- list(backend = backend, device_id = device_id, ranges = ranges, keep = keep)
     .(run)
   })
   env <- new.env(parent = topenv())
@@ -239,9 +243,34 @@ apply_operator <- function(op, values, settings) do.call(op, c(values[argument_n
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
     prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), settings)
-    for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, settings)
-    Reduce(`+`, lapply(plan$terms, apply_operator, values, settings))
+    steps <- settings
+    steps$keep <- steps_stay(settings)
+    for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, steps)
+    if (length(plan$terms) == 1L) apply_operator(plan$terms[[1L]], values, settings) else sum_of_terms(plan, values, settings)
   })
+}
+
+# Results of steps need not leave the GPU. Under "auto" they do, as a later step may run elsewhere.
+steps_stay <- function(settings) isTRUE(settings$keep) || is_gpu(check_backend(settings$backend, NULL))
+
+sum_of_terms <- function(plan, values, settings) {
+  wanted <- settings
+  settings$keep <- FALSE
+  kept(Reduce(`+`, lapply(plan$terms, apply_operator, values, settings)), plan$terms[[1L]], values, wanted)
+}
+
+# A result that R has put together goes back to the GPU where this is asked for.
+kept <- function(x, op, values, settings) {
+  if (!read_flag(settings$keep, "keep", NULL)) return(x)
+  resident <- Filter(function(v) inherits(v, "genred_array"), values)
+  device <- if (settings$device_id[1L] >= 0) settings$device_id[1L] else if (length(resident)) field(resident[[1L]], "device_id") else default_device(NULL)
+  genred_array(x, working_dtype(op), device)
+}
+
+working_dtype <- function(op) {
+  if (inherits(op, "Genred")) return(operator_spec(op)$dtype)
+  plan <- environment(op)$.plan
+  working_dtype(if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
 }
 
 # The chain rule: the terms' own gradient; and for each step, from the last to the first, the gradient that its result
@@ -306,7 +335,7 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
 
 # The incoming gradient as numbers, rows x K x D like the index of what was selected.
 selected_incoming <- function(x, name, index) {
-  e <- if (is.data.frame(x)) as.matrix(x) else x
+  e <- if (is.data.frame(x) || inherits(x, "genred_array")) as.array(as.matrix(x)) else x
   if (is.object(e) || !(is.numeric(e) || is.logical(e)) || length(e) != length(index)) {
     stop_genred("argument", "argument `", name, "` must be numeric and have the shape of the result, ",
                 paste(dim(index), collapse = " x "), "; ", given_value(x))
@@ -324,6 +353,9 @@ prepare_selection <- function(plan, values, settings) {
 
 selected_gradient <- function(plan, values, settings) {
   prepare_selection(plan, values, settings)
+  given <- values
+  wanted <- settings
+  settings$keep <- FALSE
   index <- apply_operator(plan$index, values, settings)
   rows <- nrow(index)
   # the gradient of a missing neighbour goes nowhere
@@ -344,7 +376,7 @@ selected_gradient <- function(plan, values, settings) {
     values[[name]] <- x[at[[category]], , drop = FALSE]
   }
   values[[plan$incoming]] <- hot
-  add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]])
+  kept(add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]]), plan$inner, given, wanted)
 }
 
 # Rows of g added by the index `to` (NULL: all of them, for a Pm).

@@ -23,6 +23,12 @@ void gr_note(gr_report *report, gr_error *err) {
   gr_error_clear(err);
 }
 
+/* The same of a GPU that did not take a call of "auto". */
+static void note_gpu(gr_report *report, gr_error *err) {
+  snprintf(report->note, sizeof report->note, "no GPU was used, the CPU computes: %.460s", err->message);
+  gr_error_clear(err);
+}
+
 static bool stays(const gr_run *r) {
   bool any = false;
   for (int k = 0; k < r->p->plan->red.nout; k++) any = any || r->out[k].buffer;
@@ -71,7 +77,7 @@ static gr_class choose_freely(const gr_run *r, bool *device, gr_error *err) {
   *device = false;
   if (stays(r)) return err->cls;
   if (n < 0)
-    gr_note(r->report, err);
+    note_gpu(r->report, err);
   else
     gr_error_clear(err);
   return GR_OK;
@@ -127,7 +133,7 @@ gr_class gr_device_run(const gr_run *r, gr_error *err) {
 bool gr_device_forgive(const gr_run *r, gr_error *err) {
   if (r->opt->backend != GR_AUTO || err->cls != GR_CUDA || stays(r)) return false;
   *r->report = (gr_report){.backend = GR_AUTO};
-  gr_note(r->report, err);
+  note_gpu(r->report, err);
   return true;
 }
 

@@ -165,7 +165,7 @@ test_that("bad arguments of gradient operators are classed errors that show the 
     by_x <- genred_grad(Genred("SqDist(x,y)", c("x = Vi(2)", "y = Vj(2)"), red, axis = 1), "x")
     bad <- list(quote(by_x(x, y)), quote(by_x(x, y, "a")), quote(by_x(x, y, 1:4)), quote(by_x(x[, 1], y, 1:7)),
                 quote(by_x("a", y, 1:7)), quote(by_x(x, y, list(1))), quote(by_x(x, y, NULL)), quote(by_x(x, NULL, 1:7)),
-                quote(by_x(x, y, 1:7, backend = "GPU")))
+                quote(by_x(x, y, 1:7, backend = "TPU")))
     for (call in bad) {
       e <- expect_error(eval(call), class = "genred_error")
       expect_identical(conditionCall(e)[[1]], quote(by_x))
