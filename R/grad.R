@@ -179,6 +179,7 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
 # added.  row: what indexes the result's rows.
 plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
   plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
+  plan$kernels <- kernels_of(operators_of(plan), names)
   gradient_function(names, plan, quote(.run_plan(.plan, .values, .settings)))
 }
 
@@ -195,6 +196,32 @@ gradient_function <- function(names, plan, run) {
   env$.plan <- plan
   structure(as.function(c(args, list(body)), envir = env), class = c("GenredGradient", "function"))
 }
+
+# ---- their kernels: compiled together, as one run of the compiler costs more than most kernels ------------------------
+
+# The operators of a plan, and of the plans in it.
+operators_of <- function(plan) {
+  steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms)
+  unlist(lapply(steps, function(op) if (inherits(op, "Genred")) list(op) else operators_of(environment(op)$.plan)), recursive = FALSE)
+}
+
+# What the engine must know before a call: the operators, and of the arguments `names` those that have M and N rows.
+kernels_of <- function(ops, names) {
+  args <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
+  first <- function(category) intersect(names, args$name[args$category == category])[1L]
+  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"))
+}
+
+rows_of <- function(name, values) if (is.na(name)) 1 else as.numeric(NROW(values[[name]]))
+
+# m and n: one number, or one for each operator.  What is wrong with a value or a setting, the calls will tell.
+prepare_kernels <- function(kernels, m, n, settings) {
+  count <- length(kernels$specs)
+  note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id, settings$ranges)
+  if (!is.null(note)) say_once(note)
+}
+
+# ---- running them ----------------------------------------------------------------------------------------------------
 
 # Called in the frame of a gradient operator: all its arguments must be there.
 .need_arguments <- function(names) {
@@ -215,6 +242,7 @@ apply_operator <- function(op, values, settings) do.call(op, c(values[argument_n
 
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
+    prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), settings)
     steps <- settings
     steps$keep <- steps_stay(settings)
     for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, steps)
@@ -296,7 +324,8 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   given["opt_arg"] <- list(NULL)
   plan <- list(index = index, inner = new_operator(given, call), args = info$args, variable = variable, incoming = incoming,
                dim = info$result$dim, kept = if (info$result$axis == 1L) "Vi" else "Vj", of = op,
-               row = category_of(info, variable))
+               row = category_of(info, variable), k = max(1L, info$result$k))
+  plan$kernels <- kernels_of(list(index, plan$inner), c(info$args$name))
   gradient_function(c(info$args$name, incoming), plan, quote(.run_selection(.plan, .values, .settings)))
 }
 
@@ -314,7 +343,16 @@ selected_incoming <- function(x, name, index) {
   as.numeric(e)
 }
 
+# The second operator has a row for each pair that the first one selects, and no j.
+prepare_selection <- function(plan, values, settings) {
+  size <- c(Vi = rows_of(plan$kernels$i, values), Vj = rows_of(plan$kernels$j, values))
+  of <- size[[plan$kept]]
+  pairs <- of * plan$dim * min(plan$k, prod(size) / max(1, of))
+  prepare_kernels(plan$kernels, c(size[["Vi"]], pairs), c(size[["Vj"]], 1), settings)
+}
+
 selected_gradient <- function(plan, values, settings) {
+  prepare_selection(plan, values, settings)
   given <- values
   wanted <- settings
   settings$keep <- FALSE

@@ -113,6 +113,7 @@ void capi_register(void); /* at load time */
 
 SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, keep, arguments ... */
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
+SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges);
 SEXP ffi_make(SEXP spec);
 SEXP ffi_dump(SEXP spec, SEXP stage);
 SEXP ffi_describe(SEXP spec);

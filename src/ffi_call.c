@@ -295,6 +295,30 @@ static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n) {
   return result;
 }
 
+/* ---- before the calls --------------------------------------------------------------------------------------------------------- */
+
+/* The kernels of calls to come, of these operators with m and n rows.  A note, or NULL: what is wrong is left to the calls. */
+SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges) {
+  gr_options opt;
+  gr_report report;
+  ffi_op *op;
+  int count = 0, size = (int)XLENGTH(specs);
+  if (size == 0) return R_NilValue;
+  call c = {VECTOR_ELT(specs, 0), GR_AUTO, {0, {0}}, false, 0, NULL, NULL, 0};
+  if (!read_settings(&c, backend, device, ranges, Rf_ScalarLogical(0)) || read_options(&c, &opt)) return R_NilValue;
+  gr_call *call = (gr_call *)R_alloc((size_t)size + 1, sizeof *call);
+  SEXP kept = PROTECT(Rf_allocVector(VECSXP, size)); /* the programs, while the table may drop them */
+  for (int k = 0; k < size; k++) {
+    SET_VECTOR_ELT(kept, k, ffi_op_get(VECTOR_ELT(specs, k), &op));
+    if (!op || op->busy) continue;
+    gr_call one = {op->program, (int64_t)REAL(m)[k], (int64_t)REAL(n)[k]};
+    call[count++] = one;
+  }
+  gr_programs_prepare(call, count, &opt, &report);
+  UNPROTECT(1);
+  return report.note[0] ? Rf_mkString(report.note) : R_NilValue;
+}
+
 /* ---- entry points ---------------------------------------------------------------------------------------------------------- */
 
 SEXP ffi_call(SEXP args) {

@@ -41,12 +41,15 @@ static bool resident(const gr_run *r) {
   return any;
 }
 
+/* Is the GPU worth it for so many numbers that lie here? */
+static bool pays(double work, double numbers) { return work > tune.work + tune.byte * 8 * numbers; }
+
 /* Is the GPU worth it, where the choice is ours? */
 static bool worth(const gr_run *r) {
-  double bytes = 0, work = r->p->plan->cost * (double)r->rows * (double)r->cols;
+  double numbers = 0, work = r->p->plan->cost * (double)r->rows * (double)r->cols;
   if (stays(r) || (resident(r) && work > 0)) return true;
-  for (int k = 0; k < r->n_args; k++) bytes += 8.0 * (double)r->args[k].rows * (double)r->args[k].cols;
-  return work > tune.work + tune.byte * bytes;
+  for (int k = 0; k < r->n_args; k++) numbers += (double)r->args[k].rows * (double)r->args[k].cols;
+  return pays(work, numbers);
 }
 
 static gr_class check_ids(const gr_options *opt, int n, gr_error *err) {
@@ -85,6 +88,22 @@ gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
   if (*device) return gr_device_check(r->opt, err);
   if (r->opt->backend == GR_AUTO) return choose_freely(r, device, err);
   return stays(r) ? gr_fail(err, ERR_KeepHere) : GR_OK;
+}
+
+/* Where "auto" finds no device, or a broken one, the processor will compute. */
+bool gr_device_expected(const gr_call *call, const gr_options *opt) {
+  const double size[] = {[GR_VI] = (double)call->m, [GR_VJ] = (double)call->n, [GR_PM] = 1};
+  double numbers = 0;
+  int n;
+  gr_error ignored = {0};
+  if (opt->backend != GR_AUTO || !opt->device) return gr_is_gpu(opt->backend);
+  for (int k = 0; k < gr_program_nargs(call->program); k++) {
+    gr_arg_info arg = gr_program_arg(call->program, k);
+    numbers += size[arg.category] * arg.dim;
+  }
+  bool expected = pays(call->program->plan->cost * size[GR_VI] * size[GR_VJ], numbers) && opt->device->count(&n, &ignored) == GR_OK;
+  gr_error_clear(&ignored);
+  return expected;
 }
 
 static gr_class check_outputs(const gr_run *r, gr_error *err) {

@@ -151,9 +151,10 @@ GR_D V v_rows(const T *p, gr_lanes at) {
 GR_D void v_put(T *p, gr_lanes at, V a) {
   GR_EACH if (at.first + (int64)l * at.step <= at.last) p[at.first + (int64)l * at.step] = a.l[l];
 }
+/* Of states: the last row belongs to another thread, which may write it at the same time. */
 GR_D VD vd_rows(const double *p, gr_lanes at) {
   VD r;
-  GR_EACH r.l[l] = p[lane_row(at, l)];
+  GR_EACH r.l[l] = at.first + (int64)l * at.step <= at.last ? p[at.first + (int64)l * at.step] : 0;
   return r;
 }
 GR_D void vd_put(double *p, gr_lanes at, VD a) {
