@@ -44,7 +44,7 @@ GR_FN void top_insert(V *list, VI *index, V *limit, V f, TI column) {
   const VI hit = f REACHES *limit;
   VI i = i_sel(hit, vi_set(column), vi_set(NONE));
   f = v_sel(hit, f, v_set(WORST));
-#pragma unroll
+  #pragma unroll
   for (int k = 0; k < TOP; k++) {
     const V a = list[k];
     const VI j = index[k], m = (f BETTER a) | ((f == a) & (i < j));
