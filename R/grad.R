@@ -214,8 +214,15 @@ kernels_of <- function(ops, names) {
 
 rows_of <- function(name, values) if (is.na(name)) 1 else as.numeric(NROW(values[[name]]))
 
+# The engine decides as if all numbers lay here: calls with others go to their GPU, if they may.
+on_gpu <- function(values, settings) {
+  stays <- isTRUE(settings$keep) || any(vapply(values, inherits, NA, "genred_array"))
+  stays && may_be_gpu(check_backend(settings$backend, NULL))
+}
+
 # m and n: one number, or one for each operator.  What is wrong with a value or a setting, the calls will tell.
-prepare_kernels <- function(kernels, m, n, settings) {
+prepare_kernels <- function(kernels, m, n, values, settings) {
+  if (on_gpu(values, settings)) return()
   count <- length(kernels$specs)
   note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id, settings$ranges)
   if (!is.null(note)) say_once(note)
@@ -242,7 +249,7 @@ apply_operator <- function(op, values, settings) do.call(op, c(values[argument_n
 
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
-    prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), settings)
+    prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), values, settings)
     steps <- settings
     steps$keep <- steps_stay(settings)
     for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, steps)
@@ -348,7 +355,7 @@ prepare_selection <- function(plan, values, settings) {
   size <- c(Vi = rows_of(plan$kernels$i, values), Vj = rows_of(plan$kernels$j, values))
   of <- size[[plan$kept]]
   pairs <- of * plan$dim * min(plan$k, prod(size) / max(1, of))
-  prepare_kernels(plan$kernels, c(size[["Vi"]], pairs), c(size[["Vj"]], 1), settings)
+  prepare_kernels(plan$kernels, c(size[["Vi"]], pairs), c(size[["Vj"]], 1), values, settings)
 }
 
 selected_gradient <- function(plan, values, settings) {

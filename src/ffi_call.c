@@ -303,7 +303,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   gr_report report;
   ffi_op *op;
   int count = 0, size = (int)XLENGTH(specs);
-  if (size == 0) return R_NilValue;
+  if (size == 0 || XLENGTH(VECTOR_ELT(specs, 0)) != SPEC_SIZE) return R_NilValue;
   call c = {VECTOR_ELT(specs, 0), GR_AUTO, {0, {0}}, false, 0, NULL, NULL, 0};
   if (!read_settings(&c, backend, device, ranges, Rf_ScalarLogical(0)) || read_options(&c, &opt)) return R_NilValue;
   gr_call *call = (gr_call *)R_alloc((size_t)size + 1, sizeof *call);

@@ -202,6 +202,27 @@ test_that("gradients take arrays, inherit backend and keep, and chain on the GPU
   expect_clean(got)
 })
 
+test_that("what a gradient leaves to a GPU is not compiled for the processor", {
+  skip_without_fakes()
+  skip_without_compiler()
+  got <- in_fresh_r(variables = fake_environment(), code = {
+    x <- points(400, 2); y <- points(500, 2); b <- points(500, 1, 5); e <- points(400, 1, 7)
+    on <- genred_array(y, "float64")
+    compiled <- function(formula, ...) {
+      op <- Genred(formula, c("x = Vi(2)", "y = Vj(2)", "b = Vj(1)"), "SumSoftMaxWeight", formula2 = "b", axis = 1, dtype = "float64")
+      dir <- tempfile("cache")
+      value <- with_options(list(genred.cache_dir = dir), genred_grad(op, "x")(x, ..., b, e))
+      list(kernels = length(list.files(dir, "[.]so$")), value = as.matrix(value), true = genred_grad(op, "x")(x, y, b, e, backend = "interpreter"))
+    }
+    list(here = compiled("-SqDist(x,y)", y), cpu = compiled("-2*SqDist(x,y)", on, backend = "CPU"), gpu = compiled("-3*SqDist(x,y)", y, backend = "GPU"),
+         keep = compiled("-4*SqDist(x,y)", y, keep = TRUE), resident = compiled("-SqDist(x,y)/5", on))
+  })
+  expect_identical(vapply(got[c("here", "cpu", "gpu", "keep")], `[[`, 0L, "kernels"), c(here = 3L, cpu = 3L, gpu = 0L, keep = 0L))
+  expect_identical(got$resident$kernels, 0L)
+  for (one in got) expect_close(one$value, one$true, 1e-10)
+  expect_clean(got)
+})
+
 test_that("use_fast_math is off, inherited and an option", {
   plain <- Genred("Exp(x * y)", c("x = Vi(1)", "y = Vj(1)"), "LogSumExp")
   fast <- Genred("Exp(x * y)", c("x = Vi(1)", "y = Vj(1)"), "LogSumExp", use_fast_math = TRUE)
