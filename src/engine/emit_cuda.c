@@ -154,7 +154,7 @@ static const char *const merge_threads[] = {
     "  if (y >= h) continue;",
     "  GR_EACH {",
     "    const int64 r = at.first + (int64)l * at.step;",
-    "    if (r <= at.last) gr_state_merge(&reduction, mine + r, ld_state, mine + (int64)h * gridDim.y * NSTATE * ld_state + r, ld_state);",
+    "    if (r <= at.last) state_merge(mine + r, mine + (int64)h * gridDim.y * NSTATE * ld_state + r, ld_state);",
     "  }",
     "}", NULL};
 
@@ -183,7 +183,7 @@ static const char *const begin_own[] = {
     "VD own[NSTATE];",
     "if (anew || y) {",
     "  double start[NSTATE];",
-    "  gr_state_init(&reduction, start, 1);",
+    "  state_init(start);",
     "  for (int e = 0; e < NSTATE; e++) own[e] = vd_set(start[e]);",
     "} else {",
     "  for (int e = 0; e < NSTATE; e++) own[e] = vd_rows(mine + e * ld_state, at);",
@@ -192,7 +192,7 @@ static const char *const begin_own[] = {
 static const char *const begin_late[] = {
     "if (anew) {",
     "  double start[NSTATE];",
-    "  gr_state_init(&reduction, start, 1);",
+    "  state_init(start);",
     "  for (int e = 0; e < NSTATE; e++) vd_put(mine + e * ld_state, at, vd_set(start[e]));",
     "}",
     "V sums[PASSES][8][WIDE];",
@@ -229,28 +229,27 @@ static const char *const after_pairs[] = {
     "/* Split s of n takes in split s + half. */",
     "extern \"C\" __global__ void gr_merge(double *state, int64 ld_state, int64 nr, int64 n, int64 half) {",
     "  for (int64 k = GR_FIRST; k < (n - half) * nr; k += GR_STEP) {",
-    "    double *const s = state + k / nr * NSTATE * ld_state + k % nr;",
-    "    gr_state_merge(&reduction, s, ld_state, s + half * NSTATE * ld_state, ld_state);",
+    "    const int64 split = k / nr;",
+    "    double *const s = state + split * NSTATE * ld_state + (k - split * nr);",
+    "    state_merge(s, s + half * NSTATE * ld_state, ld_state);",
     "  }",
     "}",
     "",
     "/* Row r of n takes in row r + half. */",
     "extern \"C\" __global__ void gr_merge_rows(double *state, int64 ld_state, int64 n, int64 half) {",
-    "  for (int64 r = GR_FIRST; r < n - half; r += GR_STEP) gr_state_merge(&reduction, state + r, ld_state, state + r + half, ld_state);",
+    "  for (int64 r = GR_FIRST; r < n - half; r += GR_STEP) state_merge(state + r, state + r + half, ld_state);",
     "}",
     "",
     "/* States to rows at ... at + nr of results; indices count from 1, INT_MIN where there is none. */",
     "extern \"C\" __global__ void gr_finish(const double *state, int64 ld_state, int64 nr, double count, T *value, int *index, int64 at, int64 rows) {",
-    "  const int n = reduction.out_dim * reduction.k;",
-    "  for (int64 k = GR_FIRST; k < nr * n; k += GR_STEP) {",
-    "    const int e = (int)(k / nr);",
-    "    const int64 to = at + k % nr + rows * e;",
-    "    const double *const s = state + k % nr;",
-    "    if (value) value[to] = (T)(KEPT ? s[e * ld_state] : gr_state_result(&reduction, s, ld_state, e, count));",
-    "    if (!index) continue;",
-    "    const double i = s[(INDEX + e) * ld_state];",
-    "    index[to] = i < 0 ? -2147483647 - 1 : (int)i + 1;",
-    "  }",
+    "  for (int64 r = GR_FIRST; r < nr; r += GR_STEP)",
+    "    for (int e = 0; e < RESULTS; e++) {",
+    "      const double *const s = state + r;",
+    "      if (value) value[at + r + rows * e] = (T)(KEPT ? s[e * ld_state] : state_result(s, ld_state, e, count));",
+    "      if (!index) continue;",
+    "      const double i = s[(RESULTS + e) * ld_state];",
+    "      index[at + r + rows * e] = i < 0 ? -2147483647 - 1 : (int)i + 1;",
+    "    }",
     "}", NULL};
 
 static void emit_after(gr_emitter *e) { lines(e, after_pairs); }
@@ -276,21 +275,24 @@ static void emit_reduction(gr_emitter *e) {
   const gr_reduction *r = &e->p->red;
   bool kept = !r->kahan && (r->results == RES_V || r->results == RES_R || r->results == RES_X || r->results == RES_VX);
   gr_line(&e->out, "/* %s */", gr_reds[r->red].name);
-  gr_line(&e->out, "static __device__ const gr_reduction reduction = {%d, (gr_family)%d, %d, (gr_results)%d, %d, %d, %d, %s, %s, %s, %s, %d, %d, %d};", r->red,
+  gr_line(&e->out, "#define REDUCTION const gr_reduction r = {%d, (gr_family)%d, %d, (gr_results)%d, %d, %d, %d, %s, %s, %s, %s, %d, %d, %d}", r->red,
           (int)r->family, r->direction, (int)r->results, r->dim, r->k, r->nweight, truth(r->lead), truth(r->has_weight), truth(r->index), truth(r->kahan),
           r->nstate, r->nout, r->out_dim);
-  gr_line(&e->out, "enum { KEPT = %d, INDEX = %d, NSTATE = %d };", kept, r->out_dim * r->k, r->nstate);
+  gr_line(&e->out, "GR_D void state_init(double *s) { REDUCTION; gr_state_init(&r, s, 1); }");
+  gr_line(&e->out, "GR_D void state_merge(double *a, const double *b, int64 ld) { REDUCTION; gr_state_merge(&r, a, ld, b, ld); }");
+  gr_line(&e->out, "GR_D double state_result(const double *s, int64 ld, int d, double count) { REDUCTION; return gr_state_result(&r, s, ld, d, count); }");
+  gr_line(&e->out, "enum { KEPT = %d, RESULTS = %d, NSTATE = %d };", kept, r->out_dim * r->k, r->nstate);
 }
 
 static void emit_head(gr_emitter *e, const char *title) {
   const gr_plan *p = e->p;
-  gr_emit_title(e, title);
+  gr_emit_title(&e->out, title);
   gr_line(&e->out, "#define GR_F64 %d", p->f64);
   gr_line(&e->out, "#define GR_L %d /* rows of a thread */", p->lanes);
   lines(e, definitions);
   gr_put(&e->out, "\n");
   for (const char *const *line = gr_prelude_cuda; *line; line++) gr_put(&e->out, *line);
-  gr_emit_prelude(e);
+  gr_emit_prelude(&e->out, &p, 1);
   gr_put(&e->out, "\n");
   emit_reduction(e);
   gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->record, GR_SPAN);

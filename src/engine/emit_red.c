@@ -216,10 +216,13 @@ static void moments_fold(gr_emitter *e, gr_idx k, const void *data) {
   gr_close(e);
 }
 
+/* A GPU's thread may have no column of the tile. */
 static void moments_end(gr_emitter *e) {
+  if (e->p->cuda) gr_open(e, "if (seen)");
   gr_line(&e->out, "const VD count = vd_set(%s), before = vd_load(AT(0)), n = before + count;", e->p->cuda ? "seen" : e->p->by_columns ? "nc / GR_L" : "nc");
   gr_each(e, formula_dim(e), moments_fold, NULL);
   gr_line(&e->out, "vd_store(AT(0), n);");
+  if (e->p->cuda) gr_close(e);
 }
 
 /* ---- dispatch ---- */

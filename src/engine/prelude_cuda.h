@@ -151,9 +151,10 @@ GR_D V v_rows(const T *p, gr_lanes at) {
 GR_D void v_put(T *p, gr_lanes at, V a) {
   GR_EACH if (at.first + (int64)l * at.step <= at.last) p[at.first + (int64)l * at.step] = a.l[l];
 }
+/* Of states: the last row belongs to another thread, which may write it at the same time. */
 GR_D VD vd_rows(const double *p, gr_lanes at) {
   VD r;
-  GR_EACH r.l[l] = p[lane_row(at, l)];
+  GR_EACH r.l[l] = at.first + (int64)l * at.step <= at.last ? p[at.first + (int64)l * at.step] : 0;
   return r;
 }
 GR_D void vd_put(double *p, gr_lanes at, VD a) {
@@ -176,7 +177,8 @@ GR_D T gr_number(float x) { return (T)x; }
 GR_D T gr_number(gr_half x) { return (T)half_value(x.bits); }
 GR_D T gr_number(gr_bfloat x) { return (T)__int_as_float((int)((unsigned)x.bits << 16)); }
 
-GR_D T gr_take(const gr_source &x, int k, int64 r) {
+/* One function for all that read it: it is large, and where it is called often (gr_read) most arguments do not need it. */
+GR_RARE T gr_take(const gr_source &x, int k, int64 r) {
   const int64 at = r + k * x.ld;
   switch ((int)x.type) {
   case 0: return gr_number(((const double *)x.data)[at]);
@@ -192,8 +194,8 @@ struct gr_own { /* reads an argument whose numbers are T */
   GR_MEMBER T operator()(int k, int64 r) const { return data[r + k * ld]; }
 };
 struct gr_any {
-  gr_source x;
-  GR_MEMBER T operator()(int k, int64 r) const { return gr_take(x, k, r); }
+  const gr_source *x;
+  GR_MEMBER T operator()(int k, int64 r) const { return gr_take(*x, k, r); }
 };
 
 /* f(reader): the loop in f exists twice, so that most arguments are read without a question about their type. */
@@ -201,7 +203,7 @@ template <class F> GR_D void gr_read(const gr_source &x, F f) {
   if (x.type == GR_K(1, 0))
     f(gr_own{(const T *)x.data, x.ld});
   else
-    f(gr_any{x});
+    f(gr_any{&x});
 }
 
 GR_D V v_take(const gr_source &x, int k, int64 base, gr_lanes at) {

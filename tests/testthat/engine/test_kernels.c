@@ -2,7 +2,8 @@
  * language, either axis, sizes around warps and blocks, every way of cutting the work, three schedules; and no barrier of them can be left out.
  *
  * Kernels are launched here as the run time may launch them, and as it seldom does: any shape of a block, rows and columns in several launches.
- *   GR_FULL=1   every schedule and shape for every program, instead of by turns */
+ *   GR_FULL=1        every schedule and shape for every program, instead of by turns
+ *   GR_ONLY=Var(x    only programs whose description has this in it */
 #include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,6 +88,8 @@ static bool load(gr_program *p, kernels *k, gr_error *err) {
   bool ok = check(cu.cuModuleLoadData(&k->module, cubin) == CUDA_SUCCESS, "the module does not load");
   free(cubin);
   for (int f = 0; ok && f < KERNELS; f++) ok = check(cu.cuModuleGetFunction(&k->f[f], k->module, kernel_names[f]) == CUDA_SUCCESS, "no kernel %s", kernel_names[f]);
+  if (ok && k->layout.shared > 48 << 10)
+    ok = check(cu.cuFuncSetAttribute(k->f[PAIRS], CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)k->layout.shared) == CUDA_SUCCESS, "%zu bytes of shared memory", k->layout.shared);
   return ok;
 }
 
@@ -250,8 +253,6 @@ static cu_result run_shape(gr_program *p, const kernels *k, const gr_array *args
 
 /* ---- differential ---- */
 
-static int turn;
-
 static shape next_shape(const kernels *k, int64_t rows, int64_t cols, int n) {
   shape s = {.nsplit = 1 + n / 2 % 3, .schedule = n % 3, .rows = n % 4 == 1 ? (rows + 1) / 2 : rows, .cols = n % 5 == 2 ? (cols + 1) / 2 : cols};
   for (s.tx = k->layout.tx_least; s.tx < k->layout.tx_most && n % 7 > 0; s.tx *= 2) n -= n % 7 > 0 ? 8 : 0;
@@ -271,23 +272,44 @@ static bool agree(const test *t, const gr_program *p, const result *a, const res
   return ok;
 }
 
-static void one_size(const test *t, gr_program *p, const kernels *k, double tolerance) {
+/* Of an index: 1 where no variable has it. */
+static int64_t length_of(const gr_program *p, const gr_array *args, gr_category index) {
+  for (int k = 0; k < gr_program_nargs(p); k++)
+    if (gr_program_arg(p, k).category == index) return args[k].rows;
+  return 1;
+}
+
+/* False where a kernel faulted. */
+static bool one_size(const test *t, gr_program *p, const kernels *k, double tolerance, int turn) {
   gr_array args[SOURCES_MAX];
   gr_error err = {0};
   gr_options slow = options(GR_INTERPRETER, 1);
   result a;
   make_args(p, t, args);
-  int64_t rows = p->plan->axis == 1 ? t->m : t->n, cols = p->plan->axis == 1 ? t->n : t->m;
+  int64_t m = length_of(p, args, GR_VI), n = length_of(p, args, GR_VJ), rows = p->plan->axis == 1 ? m : n, cols = p->plan->axis == 1 ? n : m;
   bool ok = check(run(p, args, &slow, &a, &err) == GR_OK, "%s: %s", describe(t), err.message);
   for (int again = 0; ok && rows > 0 && again < (getenv("GR_FULL") ? 12 : 1); again++) {
-    shape s = next_shape(k, rows, cols, turn++);
+    shape s = next_shape(k, rows, cols, turn + again);
     result b = empty_like(&a, gr_program_result(p).n);
     cu_result error = run_shape(p, k, args, rows, cols, s, &b);
-    if (check(error == CUDA_SUCCESS, "%s: error %d, %s", describe(t), error, cu.fault())) agree(t, p, &a, &b, s, tolerance);
+    ok = check(error == CUDA_SUCCESS, "%s: error %d, %s", describe(t), error, cu.fault());
+    if (ok) agree(t, p, &a, &b, s, tolerance);
     free_result(&b);
   }
   free_result(&a);
   free_args(p, args);
+  return ok;
+}
+
+static bool start(void) {
+  cu_context c;
+  return check(cu.cuInit(0) == CUDA_SUCCESS && cu.cuDevicePrimaryCtxRetain(&c, 0) == CUDA_SUCCESS && cu.cuCtxSetCurrent(c) == CUDA_SUCCESS, "the library starts");
+}
+
+/* After a fault nothing works until the device is reset. */
+static void start_again(void) {
+  cu.cuDevicePrimaryCtxReset_v2(0);
+  start();
 }
 
 static int part, parts = 1, cases; /* this process' share of the programs */
@@ -298,25 +320,19 @@ static bool on_device(const test *t, double tolerance) {
   gr_program *p;
   gr_error err = {0};
   kernels k;
+  const char *only = getenv("GR_ONLY");
   int mine = cases++;
-  if (getenv("GR_STOP") && failed >= atoi(getenv("GR_STOP"))) return false;
-  if (mine % parts != part) return true;
+  if (mine % parts != part || (only && !strstr(describe(t), only))) return true;
   if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return false;
-  if (load(p, &k, &err)) {
-    one_size(t, p, &k, tolerance);
-    test other = *t;
-    other.m = odd[mine % 6], other.n = odd[mine / 6 % 6];
-    if (getenv("GR_FULL") || mine % 4 == 0) one_size(&other, p, &k, 4 * tolerance);
-  }
-  if (k.module) cu.cuModuleUnload(k.module);
+  bool ok = load(p, &k, &err) && one_size(t, p, &k, tolerance, mine);
+  test other = *t;
+  other.m = odd[mine % 6], other.n = odd[mine / 6 % 6];
+  if (ok && (getenv("GR_FULL") || mine % 4 == 0)) ok = one_size(&other, p, &k, 4 * tolerance, mine + 1);
+  if (ok) cu.cuModuleUnload(k.module);
+  else start_again();
   gr_program_free(p);
   gr_error_clear(&err);
   return true;
-}
-
-static bool begin(void) {
-  cu_context c;
-  return check(cu.cuInit(0) == CUDA_SUCCESS && cu.cuDevicePrimaryCtxRetain(&c, 0) == CUDA_SUCCESS && cu.cuCtxSetCurrent(c) == CUDA_SUCCESS, "the library starts");
 }
 
 static void end(void) {
@@ -326,7 +342,7 @@ static void end(void) {
 }
 
 static void share(void) {
-  if (!begin()) return;
+  if (!start()) return;
   each_case = on_device;
   whole_language();
   end();

@@ -50,13 +50,6 @@ typedef struct fiber {
   int arg, width;
 } fiber;
 
-/* Who wrote and read a byte of shared memory last, and when: barriers of the block and of the warp passed by then. */
-typedef struct shadow {
-  uint32_t wrote, wrote_warp, read, read_warp;
-  uint16_t writer, reader;
-  bool many, many_warps; /* readers since */
-} shadow;
-
 static struct machine {
   shim_host host;
   fiber fiber[THREADS_MAX];
@@ -66,14 +59,14 @@ static struct machine {
   int running, threads, done;
   void (*enter)(void **);
   void **arguments;
-  memory_check *memory;
+  find_region *find;
   fault fault;
   unsigned random;
   int order[THREADS_MAX];
-  uint32_t epoch, warp_epoch[THREADS_MAX / WARP];
+  uint32_t epoch, launch_epoch, block_epoch; /* barriers so far, at the begin of the launch, of the block */
+  uint32_t warp_epoch[THREADS_MAX / WARP];
   size_t shared_size;
-  bool watched; /* shadow is in use */
-  shadow shadow[SHARED_MAX];
+  shadow shadow[SHARED_MAX / SHADOW_PIECE + 1];
   char shared[SHARED_MAX + 2 * GUARD] __attribute__((aligned(1024)));
 } m;
 
@@ -237,39 +230,56 @@ static ALONE void release_barrier(int unused) {
 
 /* ---- who may touch what ---- */
 
-static void touch_shared(size_t at, unsigned bytes, bool write) {
+typedef struct touched {
+  const char *what;
+  bool shared; /* memory of the block, which nobody wrote before it */
+  size_t at;   /* of the piece, in bytes */
+} touched;
+
+/* Is what another thread did at `when`, in epoch `warp_when` of its warp, in order with the running thread? */
+static bool in_order(const touched *t, uint32_t when, uint32_t warp_when, int other) {
   int warp = m.running / WARP;
-  for (size_t k = at; k < at + bytes; k++) {
-    shadow *s = &m.shadow[k];
-    bool fresh = s->wrote == m.epoch, apart = s->writer / WARP != warp || s->wrote_warp == m.warp_epoch[warp];
-    if (fresh && s->writer != m.running && apart)
-      fail(FAULT_LAUNCH, "race: %s byte %zu of shared memory, which thread %d wrote with no barrier between", write ? "writes" : "reads", k, s->writer);
-    fresh = s->read == m.epoch;
-    apart = s->many_warps || s->reader / WARP != warp || (s->read_warp == m.warp_epoch[warp] && (s->many || s->reader != m.running));
-    if (write && fresh && apart)
-      fail(FAULT_LAUNCH, "race: writes byte %zu of shared memory, which thread %d read with no barrier between", k, s->reader);
-    if (write) {
-      s->wrote = m.epoch, s->wrote_warp = m.warp_epoch[warp], s->writer = (uint16_t)m.running;
-      continue;
-    }
-    if (!s->wrote) fail(FAULT_LAUNCH, "reads byte %zu of shared memory, which nobody wrote", k);
-    bool beside = fresh && s->reader != m.running;
-    s->many_warps = fresh && (s->many_warps || s->reader / WARP != warp);
-    s->many = beside && (s->many || s->reader / WARP != warp || s->read_warp == m.warp_epoch[warp]);
-    s->read = m.epoch, s->read_warp = m.warp_epoch[warp], s->reader = (uint16_t)m.running;
+  if (when < (t->shared ? m.block_epoch : m.launch_epoch)) return true;
+  if (when < m.block_epoch) return false; /* another block */
+  return when < m.epoch || other == m.running || (other / WARP == warp && warp_when < m.warp_epoch[warp]);
+}
+
+static void write_piece(shadow *s, const touched *t) {
+  int warp = m.running / WARP;
+  if (!in_order(t, s->read, s->read_warp, s->reader) || (s->read == m.epoch && (s->many_warps || (s->many && s->read_warp == m.warp_epoch[warp]))))
+    fail(FAULT_LAUNCH, "race: writes byte %zu of %s, which thread %d read with no barrier between", t->at, t->what, s->reader);
+  s->wrote = m.epoch, s->wrote_warp = m.warp_epoch[warp], s->writer = (uint16_t)m.running;
+}
+
+static void read_piece(shadow *s, const touched *t) {
+  int warp = m.running / WARP;
+  bool again = s->read == m.epoch, apart = again && s->reader / WARP != warp;
+  if (t->shared && s->wrote < m.block_epoch) fail(FAULT_LAUNCH, "reads byte %zu of %s, which nobody wrote", t->at, t->what);
+  s->many_warps = again && (s->many_warps || apart);
+  s->many = again && !apart && s->read_warp == m.warp_epoch[warp] && (s->many || s->reader != m.running);
+  s->read = m.epoch, s->read_warp = m.warp_epoch[warp], s->reader = (uint16_t)m.running;
+}
+
+static void touch_pieces(shadow *s, touched t, unsigned bytes, bool write) {
+  size_t last = (t.at + bytes - 1) / SHADOW_PIECE;
+  for (size_t k = t.at / SHADOW_PIECE; k <= last; k++) {
+    t.at = k * SHADOW_PIECE;
+    if (!in_order(&t, s[k].wrote, s[k].wrote_warp, s[k].writer))
+      fail(FAULT_LAUNCH, "race: %s byte %zu of %s, which thread %d wrote with no barrier between", write ? "writes" : "reads", t.at, t.what, s[k].writer);
+    write ? write_piece(&s[k], &t) : read_piece(&s[k], &t);
   }
 }
 
 static void touch(const void *p, unsigned bytes, int write) {
-  m.watched = true;
-  const char *at = p, *first = m.shared + GUARD, *last = first + m.shared_size;
-  if (at >= m.shared && at < m.shared + sizeof m.shared) {
-    if (at < first || at + bytes > last) fail(FAULT_ADDRESS, "%s %u bytes at %td of %zu bytes of shared memory", write ? "writes" : "reads", bytes, at - first, m.shared_size);
-    if ((uintptr_t)at % bytes && (bytes & (bytes - 1)) == 0) fail(FAULT_ADDRESS, "%u bytes of shared memory at %td: misaligned", bytes, at - first);
-    touch_shared((size_t)(at - first), bytes, write);
-  } else if (m.memory && m.memory(p, bytes, write) == 0) {
-    fail(FAULT_ADDRESS, "%s %u bytes at %p, outside of any buffer or misaligned", write ? "writes" : "reads", bytes, p);
-  }
+  const char *at = p;
+  bool shared = at >= m.shared && at < m.shared + sizeof m.shared;
+  region own = {m.shared + GUARD, m.shared_size, m.shadow};
+  const region *r = shared ? &own : m.find ? m.find(p) : NULL;
+  const char *what = shared ? "shared memory" : "a buffer";
+  if (!r) return;
+  if (at < r->at || at + bytes > r->at + r->bytes) fail(FAULT_ADDRESS, "%s %u bytes at %td of %s of %zu bytes", write ? "writes" : "reads", bytes, at - r->at, what, r->bytes);
+  if ((bytes & (bytes - 1)) == 0 && (uintptr_t)at % bytes) fail(FAULT_ADDRESS, "%u bytes at %td of %s: misaligned", bytes, at - r->at, what);
+  if (r->shadow) touch_pieces(r->shadow, (touched){what, shared, (size_t)(at - r->at)}, bytes, write);
 }
 
 /* ---- a block ---- */
@@ -305,8 +315,7 @@ static void new_block(void) {
   memset(m.shared, 0xa5, GUARD);
   memset(m.shared + GUARD, FAKE_POISON, m.shared_size);
   memset(m.shared + GUARD + m.shared_size, 0xa5, GUARD);
-  if (m.watched) memset(m.shadow, 0, m.shared_size * sizeof *m.shadow);
-  m.epoch = 1;
+  m.block_epoch = ++m.epoch;
   memset(m.warp_epoch, 0, sizeof m.warp_epoch);
   for (int t = 0; t < m.threads; t++) m.fiber[t].state = READY;
   m.done = 0;
@@ -396,11 +405,10 @@ bool block_run(const launch *l, fault *why) {
   m.host.shared = m.shared + GUARD;
   m.host.block_dim = l->block, m.host.grid_dim = l->grid;
   m.host.barrier = barrier, m.host.warp = warp, m.host.active = active, m.host.access = touch, m.host.trap = trap;
-  m.enter = l->enter, m.arguments = l->arguments, m.memory = l->memory;
+  m.enter = l->enter, m.arguments = l->arguments, m.find = l->find;
   m.shared_size = l->shared;
   m.random = 12345;
-  if (m.watched) memset(m.shadow, 0, sizeof m.shadow);
-  m.watched = false;
+  m.launch_epoch = m.epoch + 1;
   run_guarded(l);
   if (m.fault.kind) forget_fibers();
   *why = m.fault;

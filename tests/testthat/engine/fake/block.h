@@ -15,15 +15,31 @@ typedef struct fault {
   char text[400];
 } fault;
 
-/* What memory a kernel may touch: 1 yes, 0 no, -1 not known (stack, constants). */
-typedef int memory_check(const void *at, unsigned bytes, bool write);
+/* Who wrote and read a piece of memory last, and when: barriers that had been passed by then, of all blocks and of the warp. */
+typedef struct shadow {
+  uint32_t wrote, wrote_warp, read, read_warp;
+  uint16_t writer, reader;
+  bool many, many_warps; /* readers since */
+} shadow;
+
+enum { SHADOW_PIECE = 4 }; /* bytes */
+
+/* A buffer of the device, with a shadow for every piece of it. */
+typedef struct region {
+  const char *at;
+  size_t bytes;
+  shadow *shadow;
+} region;
+
+/* The buffer at an address or close to it, or NULL: a stack, constants. */
+typedef const region *find_region(const void *at);
 
 typedef struct launch {
   void (*enter)(void **);
   void **arguments;
   shim_dim grid, block;
   size_t shared;
-  memory_check *memory;
+  find_region *find;
 } launch;
 
 shim_host *block_host(void); /* what shim_bind takes */

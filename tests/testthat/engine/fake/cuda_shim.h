@@ -9,7 +9,7 @@
 #include "shim_host.h"
 
 static shim_host *shim;
-extern "C" void shim_bind(shim_host *host) { shim = host; }
+extern "C" __attribute__((no_sanitize("thread"))) void shim_bind(shim_host *host) { shim = host; }
 
 #define __global__
 #define __device__
@@ -201,20 +201,20 @@ template <class... A> static constexpr const unsigned *shim_sizes(void (*)(A...)
 /* ---- every access to memory is reported: what -fsanitize=thread calls ---- */
 
 #ifdef SHIM_CHECK
-#define SHIM_QUIET extern "C" __attribute__((no_sanitize("thread"))) void
+#define SHIM_CALLED(symbol, name, parameters, body)                                                            \
+  extern "C" void name parameters __asm__(symbol);                                                             \
+  extern "C" __attribute__((no_sanitize("thread"))) void name parameters { body; }
 #define SHIM_ACCESS(n)                                                                                         \
-  SHIM_QUIET __tsan_read##n(void *p) { shim->access(p, n, 0); }                                           \
-  SHIM_QUIET __tsan_write##n(void *p) { shim->access(p, n, 1); }                                          \
-  SHIM_QUIET __tsan_unaligned_read##n(void *p) { shim->access(p, n, 0); }                                 \
-  SHIM_QUIET __tsan_unaligned_write##n(void *p) { shim->access(p, n, 1); }                                \
-  SHIM_QUIET __tsan_volatile_read##n(void *p) { shim->access(p, n, 0); }                                  \
-  SHIM_QUIET __tsan_volatile_write##n(void *p) { shim->access(p, n, 1); }
+  SHIM_CALLED("__tsan_read" #n, shim_read##n, (void *p), shim->access(p, n, 0))                                \
+  SHIM_CALLED("__tsan_write" #n, shim_write##n, (void *p), shim->access(p, n, 1))                              \
+  SHIM_CALLED("__tsan_unaligned_read" #n, shim_unaligned_read##n, (void *p), shim->access(p, n, 0))            \
+  SHIM_CALLED("__tsan_unaligned_write" #n, shim_unaligned_write##n, (void *p), shim->access(p, n, 1))
 SHIM_ACCESS(1) SHIM_ACCESS(2) SHIM_ACCESS(4) SHIM_ACCESS(8) SHIM_ACCESS(16)
-SHIM_QUIET __tsan_read_range(void *p, unsigned long n) { shim->access(p, (unsigned)n, 0); }
-SHIM_QUIET __tsan_write_range(void *p, unsigned long n) { shim->access(p, (unsigned)n, 1); }
-SHIM_QUIET __tsan_init() {}
-SHIM_QUIET __tsan_func_entry(void *) {}
-SHIM_QUIET __tsan_func_exit(void *) {}
+SHIM_CALLED("__tsan_read_range", shim_read_range, (void *p, long n), shim->access(p, (unsigned)n, 0))
+SHIM_CALLED("__tsan_write_range", shim_write_range, (void *p, long n), shim->access(p, (unsigned)n, 1))
+SHIM_CALLED("__tsan_init", shim_init, (), )
+SHIM_CALLED("__tsan_func_entry", shim_func_entry, (void *), )
+SHIM_CALLED("__tsan_func_exit", shim_func_exit, (void *), )
 #endif
 
 #endif

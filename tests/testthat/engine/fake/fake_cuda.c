@@ -60,6 +60,7 @@ typedef struct memory {
   char *base; /* as malloc gave it; the buffer begins GUARD_BYTES or more behind */
   char *at;
   size_t bytes;
+  region region;
 } memory;
 
 struct cu_function_ {
@@ -299,15 +300,16 @@ static void free_work(work *w) {
   free(w);
 }
 
-static int kernel_memory(const void *at, unsigned bytes, bool write) {
-  (void)write;
+/* Of kernels that tell of every access; the shadow is made at the first. */
+static const region *kernel_memory(const void *at) {
   const char *p = at;
-  for (const object *o = d.objects; o; o = o->next) {
-    const memory *b = (const memory *)o;
+  for (object *o = d.objects; o; o = o->next) {
+    memory *b = (memory *)o;
     if (o->kind > PINNED || p < b->at - GUARD_BYTES || p >= b->at + b->bytes + GUARD_BYTES) continue;
-    return p >= b->at && p + bytes <= b->at + b->bytes && ((bytes & (bytes - 1)) || (uintptr_t)p % bytes == 0);
+    if (!b->region.shadow) b->region = (region){b->at, b->bytes, calloc(b->bytes / SHADOW_PIECE + 1, sizeof(shadow))};
+    return &b->region;
   }
-  return -1;
+  return NULL;
 }
 
 static bool guards_hold(const memory *b) {
@@ -556,6 +558,7 @@ static void end_memory(memory *b) {
   if (b->o.kind == MEMORY) d.used[b->o.owner->device] -= b->bytes;
   memset(b->at, FAKE_POISON, b->bytes);
   free(b->base);
+  free(b->region.shadow);
   gone(&b->o);
 }
 
@@ -833,7 +836,7 @@ static cu_result do_launch(cu_function f, shim_dim grid, shim_dim block, unsigne
   if (threads > (uint64_t)threads_most(f)) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
   char *values = take_arguments(f->kernel->sizes, arguments);
   if (!values) return CUDA_ERROR_INVALID_VALUE;
-  launch l = {.enter = f->kernel->enter, .arguments = (void **)values, .grid = grid, .block = block, .shared = shared, .memory = kernel_memory};
+  launch l = {.enter = f->kernel->enter, .arguments = (void **)values, .grid = grid, .block = block, .shared = shared, .find = kernel_memory};
   return give(s, (work){.kind = LAUNCH, .function = f, .launch = l, .values = values});
 }
 

@@ -5,7 +5,7 @@
  *   GENRED_FAKE_CXX           the compiler (c++)
  *   GENRED_FAKE_ARCHS         the architectures it says it knows ("75 80 86 89 90 100")
  *   GENRED_FAKE_NVRTC         its version ("12.8")
- *   GENRED_FAKE_CHECK         1: kernels report every access to memory (block.c), and are slow
+ *   GENRED_FAKE_CHECK         1: kernels report every access to memory (block.c), and are slow; gcc only
  *   GENRED_FAKE_DROP_BARRIER  n: the n-th __syncthreads() of the text, from 1, is removed
  *   GENRED_FAKE_CACHE         a folder in which objects are kept by the hash of what they are made from */
 #define _GNU_SOURCE

@@ -1,0 +1,68 @@
+#!/bin/sh
+# Everything that needs an NVIDIA GPU, in one run of under ten minutes: builds, compares the whole language on the device with the interpreter,
+# from C (under compute-sanitizer too, where it is found) and from R, and measures (bench/gpu.R).
+#
+#   sh bench/gpu.sh [FOLDER]        logs and results go to FOLDER (default: build/gpu); a short table comes last
+#
+# It needs the driver, NVRTC (of a CUDA toolkit, or of Python's wheel), a C compiler, and R with testthat.  Where there is no R, it takes one that
+# was brought along: .rbundle.txz in the root, a folder .rbundle with `Rscript` and a library that holds genred and testthat.
+# PyKeOps and torch are measured beside genred where Python has them (GENRED_BENCH_PYTHON names another Python).
+#   GENRED_GPU_SMALL=1   sizes divided by 100
+set -u
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+out=${1:-$root/build/gpu}
+mkdir -p "$out" && out=$(CDPATH='' cd -- "$out" && pwd) || exit 1
+harness=$root/tests/testthat/engine
+summary=$out/summary.txt
+: >"$summary"
+failed=0
+start=$(date +%s)
+
+tell() { echo "$*" | tee -a "$summary"; }
+
+# step NAME SECONDS COMMAND...: runs it, its output to a log, and says how it went.
+step() {
+  name=$1 limit=$2
+  shift 2
+  before=$(date +%s)
+  timeout "$limit" "$@" >"$out/$name.log" 2>&1 </dev/null
+  status=$?
+  [ "$status" -eq 0 ] || failed=1
+  tell "$(printf '%-22s %-10s %4d s   %s' "$name" "$([ "$status" -eq 0 ] && echo ok || echo "status $status")" $(($(date +%s) - before)) "$(tail -n 1 "$out/$name.log")")"
+  return "$status"
+}
+
+tell "$(date '+%Y-%m-%d %H:%M'), $(nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader 2>/dev/null | head -n 1)"
+
+# ---- C: no R needed ----
+TMPDIR=$(mktemp -d) && export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+if step build 120 make -s -C "$harness" build/plain/device; then
+  step device 200 "$harness/build/plain/device" "${GENRED_GPU_EVERY:-1}"
+  if command -v compute-sanitizer >/dev/null; then
+    step memcheck 100 compute-sanitizer --tool memcheck --error-exitcode 9 "$harness/build/plain/device" 40
+    step racecheck 60 compute-sanitizer --tool racecheck --error-exitcode 9 "$harness/build/plain/device" 80
+  else
+    tell "compute-sanitizer is not here"
+  fi
+fi
+
+# ---- R ----
+rscript=Rscript
+if ! command -v Rscript >/dev/null && [ -f "$root/.rbundle.txz" ]; then
+  (cd "$root" && tar xJf .rbundle.txz) && rscript=$root/.rbundle/Rscript
+elif command -v Rscript >/dev/null; then
+  library=$TMPDIR/library
+  mkdir -p "$library"
+  step install 120 sh -c "cd '$TMPDIR' && R CMD build --no-build-vignettes '$root' && R CMD INSTALL --no-docs -l '$library' genred_*.tar.gz"
+  R_LIBS=$library${R_LIBS:+:$R_LIBS} && export R_LIBS
+fi
+if ! command -v "$rscript" >/dev/null; then
+  tell "no R here, and no .rbundle.txz: nothing was run from R"
+  exit "$failed"
+fi
+step R-suite 150 env GENRED_BACKEND=GPU "$rscript" --vanilla "$root/bench/gpu_suite.R" "$root/tests/testthat"
+step measure 280 "$rscript" --vanilla "$root/bench/gpu.R" "--out=$out/gpu.csv" ${GENRED_GPU_SMALL:+--small}
+cat "$out/measure.log" | tee -a "$summary"
+tell "$(($(date +%s) - start)) s in all; logs in $out"
+exit "$failed"
