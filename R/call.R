@@ -6,6 +6,7 @@
 }
 
 recover_call <- function(result, frame, call) {
+  if (inherits(result, "genred_array")) return(result)
   call <- brief_call(call)
   if (is.null(result)) result <- careful_call(frame, call)
   if (inherits(result, "genred_noted")) {
@@ -19,9 +20,9 @@ careful_call <- function(frame, call) {
   spec <- get(".spec", envir = frame)
   info <- checked(.Call(.ffi_describe, spec), call)$args
   settings <- mget(call_settings, envir = frame)
-  check_settings(settings, call)
+  settings <- checked_settings(settings, call)
   values <- checked_arguments(mget(info$name, envir = frame), info, call)
-  result <- .Call(.ffi_call_list, spec, settings$backend, -1, NULL, values)
+  result <- .Call(.ffi_call_list, spec, settings$backend, settings$device_id, NULL, settings$keep, values)
   if (is.null(result)) stop_genred("internal", "the arguments were not understood", call = call)
   result
 }
@@ -42,14 +43,23 @@ careful_call <- function(frame, call) {
 
 backend_names <- c("auto", "CPU", "interpreter", "GPU", "GPU_1D", "GPU_2D")
 
-check_settings <- function(settings, call) {
+checked_settings <- function(settings, call) {
   backend <- check_backend(settings$backend, call)
-  check_device(settings$device_id, backend, call)
+  device_id <- check_device(settings$device_id, backend, call)
+  keep <- read_flag(settings$keep, "keep", call)
+  if (keep && !may_be_gpu(backend)) {
+    stop_genred("argument", "`keep = TRUE` leaves the result on a GPU, which backend = \"", backend, "\" does not use", call = call)
+  }
   if (!is.null(settings$ranges)) {
     stop_genred("argument", "`ranges` must be NULL: block-sparse ranges are not available in this version; ",
                 given_value(settings$ranges), call = call)
   }
+  list(backend = backend, device_id = device_id, keep = keep)
 }
+
+is_gpu <- function(backend) startsWith(backend, "GPU")
+
+may_be_gpu <- function(backend) backend == "auto" || is_gpu(backend)
 
 # The backend that is asked for, by argument, option or environment.
 check_backend <- function(x, call) {
@@ -66,23 +76,18 @@ check_backend <- function(x, call) {
     stop_genred("argument", what, " must be one of ", quoted(backend_names), "; ", given_value(x),
                 if (many) "\n  (were there too many arguments?)", call = call)
   }
-  if (startsWith(x, "GPU")) stop_no_gpu(paste0("backend = \"", x, "\""), call)
   x
 }
 
-stop_no_gpu <- function(asked, call) {
-  stop_genred("cuda", asked, " needs GPU support, and this build of genred has none: it comes without the CUDA part\n",
-              "  backend = \"CPU\" (or \"auto\") computes the same", call = call)
-}
-
+# One number is enough; of several GPUs each takes a part of the rows.
 check_device <- function(x, backend, call) {
-  whole <- is.numeric(x) && length(x) == 1L && !is.na(x) && x == round(x) && x >= -1
-  if (!whole) {
-    stop_genred("argument", "`device_id` must be -1 or the number of a GPU; ", given_value(x), call = call)
+  if (!is_whole(x) || !(identical(as.numeric(x), -1) || all(x >= 0)) || anyDuplicated(x) || length(x) > 16L || any(x > 1e6)) {
+    stop_genred("argument", "`device_id` must be -1, or the number of a GPU, from 0, or several; ", given_value(x), call = call)
   }
-  if (x == -1) return()
-  if (backend == "auto") stop_no_gpu(paste0("device_id = ", x), call)
-  stop_genred("argument", "`device_id` must be -1 with backend = \"", backend, "\"; ", given_value(x), call = call)
+  if (x[1L] >= 0 && !may_be_gpu(backend)) {
+    stop_genred("argument", "`device_id` must be -1 with backend = \"", backend, "\"; ", given_value(x), call = call)
+  }
+  as.numeric(x)
 }
 
 # ---- notes and progress ------------------------------------------------------------------------------------------------

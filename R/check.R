@@ -15,6 +15,22 @@ harmless_classes <- c("matrix", "array", "AsIs", "ts", "mts", "table", "noquote"
 
 checked_argument <- function(x, variable, call) {
   refuse <- function(...) refuse_argument(x, variable, ..., call = call)
+  if (inherits(x, "genred_array")) return(checked_array(x, variable, refuse, call))
+  x <- plain_numbers(x, refuse)
+  check_shape(x, variable, refuse)
+  x
+}
+
+checked_array <- function(x, variable, refuse, call) {
+  if (!.Call(.ffi_array_alive, x)) {
+    stop_genred("cuda", "argument `", variable$name, "` is a genred_array whose entries are gone: only the session that made it had them", call = call)
+  }
+  check_shape(x, variable, refuse)
+  x
+}
+
+# Numbers without a class, or an error.
+plain_numbers <- function(x, refuse) {
   if (is.data.frame(x)) {
     x <- frame_matrix(x, refuse)
   } else if (isS4(x)) {
@@ -23,7 +39,6 @@ checked_argument <- function(x, variable, call) {
     refuse(class_hint(x))
   }
   if (!is.numeric(x) && !is.logical(x)) refuse(type_hint(x))
-  check_shape(x, variable, refuse)
   unclass(x)
 }
 

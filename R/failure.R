@@ -10,7 +10,8 @@
 #'   \item{`genred_error_dimension`}{the dimensions inside the formula do not fit.}
 #'   \item{`genred_error_argument`}{a setting, or an argument of a call, is wrong.}
 #'   \item{`genred_error_compiler`}{there is no C compiler, or it failed; its output is in the field `log`.}
-#'   \item{`genred_error_cuda`}{a GPU was asked for and cannot be used.}
+#'   \item{`genred_error_cuda`}{a GPU was asked for and cannot be used (the message says what was tried), its memory ends, a kernel failed there, or the entries of
+#'     a [genred_array()] are gone; what NVRTC wrote is in the field `log`.}
 #'   \item{`genred_error_memory`}{memory ended, or a limit of genred is reached.}
 #'   \item{`genred_error_internal`}{a bug in genred.}
 #' }

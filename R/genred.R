@@ -41,16 +41,23 @@
 #' @param use_double_acc `TRUE` is the same as `dtype_acc = "float64"`.
 #' @param sum_scheme How sums are accumulated: `"auto"`, `"direct_sum"`, `"block_sum"` (partial sums of blocks; the error does not
 #'   grow with N) or `"kahan_scheme"` (compensated).
+#' @param use_fast_math `TRUE` lets kernels for GPUs use functions and divisions of less precision (NVRTC's `--use_fast_math`); the CPU takes no notice. The
+#'   default is the option `genred.use_fast_math`, then `GENRED_USE_FAST_MATH`, then `FALSE`.
 #'
 #' @return A function of class `"Genred"` with one argument per alias, and
 #' \describe{
-#'   \item{`backend`}{`"auto"`: the option `genred.backend`, then `GENRED_BACKEND`, then a compiled kernel for work that is worth
-#'     one and the interpreter for small work, or where there is no compiler. `"CPU"`: always a compiled kernel.
-#'     `"interpreter"`. `"GPU"`, `"GPU_1D"` and `"GPU_2D"` raise `genred_error_cuda` in this version.}
-#'   \item{`device_id`}{the number of the GPU; -1, the only value for the CPU, leaves the choice to genred.}
+#'   \item{`backend`}{`"auto"`: the option `genred.backend`, then `GENRED_BACKEND`, then an NVIDIA GPU where there is one and the work is worth
+#'     the transfer or the data lie there; else a compiled kernel for work that is worth one and the interpreter for small work, or where there is
+#'     no compiler. A GPU that is there and cannot be used is told once, and the CPU computes. `"CPU"`: always a compiled kernel. `"interpreter"`.
+#'     `"GPU"`: an NVIDIA GPU, or an error; `"GPU_1D"` and `"GPU_2D"` are the same with the reduced index not split and split over the GPU's
+#'     processors, which `"GPU"` decides by the shapes.}
+#'   \item{`device_id`}{the number of a GPU, from 0, or several numbers: each takes a part of the rows of the result. -1, the only value for the CPU: the
+#'     option `genred.device`, then `GENRED_DEVICE`, then the GPU where the arguments lie, then the first.}
 #'   \item{`ranges`}{`NULL`; block-sparse reductions are not in this version.}
+#'   \item{`keep`}{`TRUE` leaves the result (or both of them) on the GPU, as a [genred_array()] in the precision of the operator, indices as integers.
+#'     With several GPUs it lies on the first.}
 #' }
-#' Arguments are matrices of doubles, integers or logicals, data frames of such columns, or plain vectors for a `Pm` and for a
+#' Arguments are matrices of doubles, integers or logicals, data frames of such columns, [genred_array()]s, or plain vectors for a `Pm` and for a
 #' variable of dimension 1. `NA` in integers and logicals becomes `NA_real_`. Anything else is refused, never converted silently.
 #'
 #' The function returns a matrix with one row per i (`axis = 1`) or per j (`axis = 0`) and one column per component of the
@@ -65,10 +72,17 @@
 #'
 #' @section Errors:
 #' `genred_error_parse` and `genred_error_dimension` for the formula and the aliases, with the place marked;
-#' `genred_error_argument` for the other arguments and for those of a call; `genred_error_compiler`, `genred_error_memory`.
+#' `genred_error_argument` for the other arguments and for those of a call; `genred_error_compiler`, `genred_error_cuda`, `genred_error_memory`.
 #' See [genred_error].
 #'
-#' @seealso [genred_source()] for the generated code, [genred_options] for compiler, cache and threads,
+#' @section GPUs:
+#' genred opens the NVIDIA driver and NVRTC, the compiler for its kernels (CUDA 11.2 or newer), when a GPU is asked for; nothing of CUDA is needed to install
+#' or to load it. [genred_info()] shows what is found. The driver is looked for under its usual names (`libcuda.so.1`, `nvcuda.dll`); NVRTC
+#' too, then under `CUDA_PATH`, `CUDA_HOME`, `CONDA_PREFIX` and `/usr/local/cuda*`, and among the packages of the Python on the path (`nvidia-cuda-nvrtc`). The environment
+#' variables `GENRED_CUDA_DRIVER` and `GENRED_NVRTC` name one library each. All operations and reductions run there, in `"float32"` and `"float64"`. Data that
+#' do not fit into the memory of a GPU go through it in blocks. A forked process cannot use a GPU that its parent has used.
+#'
+#' @seealso [genred_array()] for data that stay on a GPU, [genred_source()] for the generated code, [genred_options] for compiler, cache and threads,
 #'   [print.Genred()] for the methods.
 #' @export
 #' @examples
@@ -90,16 +104,19 @@
 #' nearest <- Genred(~ sqdist(x, y), c(x = "Vi(3)", y = "Vj(3)"), "ArgKMin", axis = "j", opt_arg = 3)
 #' head(nearest(x, y))
 Genred <- function(formula, aliases, reduction_op = "Sum", axis = 0, dtype = "float32", opt_arg = NULL,
-                   formula2 = NULL, dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto") {
+                   formula2 = NULL, dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto",
+                   use_fast_math = FALSE) {
   call <- genred_call(sys.call())
   if (missing(formula)) stop_genred("argument", "argument `formula` is missing", call = call)
   if (missing(aliases)) stop_genred("argument", "argument `aliases` is missing", call = call)
   if (missing(reduction_op)) reduction_op <- NULL
   if (missing(axis)) axis <- NULL
   if (missing(dtype)) dtype <- NULL
+  if (missing(use_fast_math)) use_fast_math <- NULL
   new_operator(list(
     formula = formula, aliases = aliases, reduction_op = reduction_op, axis = axis, dtype = dtype, opt_arg = opt_arg,
-    formula2 = formula2, dtype_acc = dtype_acc, use_double_acc = use_double_acc, sum_scheme = sum_scheme
+    formula2 = formula2, dtype_acc = dtype_acc, use_double_acc = use_double_acc, sum_scheme = sum_scheme,
+    use_fast_math = use_fast_math
   ), call)
 }
 
@@ -134,7 +151,8 @@ read_spec <- function(given, call) {
     dtype_acc = read_choice(given$dtype_acc, "dtype_acc", c("auto", "float32", "float64"), call),
     double_acc = read_flag(given$use_double_acc, "use_double_acc", call),
     scheme = read_choice(given$sum_scheme, "sum_scheme",
-                         c("auto", "direct_sum", "block_sum", "kahan_scheme"), call)
+                         c("auto", "direct_sum", "block_sum", "kahan_scheme"), call),
+    fast_math = read_flag(given$use_fast_math %or% setting_flag("use_fast_math") %or% FALSE, "use_fast_math", call)
   )
   spec$key <- spec_key(spec)
   spec
@@ -206,7 +224,10 @@ quoted <- function(x) paste0('"', x, '"', collapse = ", ")
 
 # ---- the function ------------------------------------------------------------------------------------------------------
 
-call_settings <- c("backend", "device_id", "ranges")
+call_settings <- c("backend", "device_id", "ranges", "keep")
+
+# Their defaults, in this order.
+call_defaults <- list("auto", -1, NULL, FALSE)
 
 # The names that operator_body() uses; an alias of the same name would hide them.
 body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent", ".plan", ".values", ".settings",
@@ -223,7 +244,7 @@ check_argument_names <- function(names, call) {
 }
 
 operator_function <- function(spec, names) {
-  args <- c(rep(list(quote(expr = )), length(names)), list("auto", -1, NULL))
+  args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   env <- new.env(parent = topenv())
   env$.spec <- spec

@@ -15,6 +15,10 @@
 #' `Pm(d)` it is a 1 x d matrix, summed over everything. The incoming gradient of an operator with `axis = "ij"` is a vector, one number per
 #' component. With `e = 1` everywhere it is the gradient of `sum(op(...))`.
 #'
+#' Arguments may be [genred_array()]s, the incoming gradient too. With a GPU as `backend`, what one step computes for the next stays there; with
+#' `keep = TRUE` so does the result. The gradients of minima, and those of several terms, are put together in R: with `keep = TRUE` they are
+#' computed as without it and then copied to the GPU.
+#'
 #' Reductions: `"Sum"`, `"LogSumExp"`, `"SumSoftMaxWeight"`, `"Mean"`, `"Var"` and `"Prod"` (of values that are not 0) to any order
 #' (`genred_grad()` takes what it returns); `"Min"`, `"Max"`, `"KMin"` and `"KMax"` once: the gradient goes to the selected pairs.
 #'
@@ -175,22 +179,56 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
 # added.  row: what indexes the result's rows.
 plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
   plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
+  plan$kernels <- kernels_of(operators_of(plan), names)
   gradient_function(names, plan, quote(.run_plan(.plan, .values, .settings)))
 }
 
 gradient_function <- function(names, plan, run) {
-  args <- c(rep(list(quote(expr = )), length(names)), list("auto", -1, NULL))
+  args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   body <- bquote({
     .need_arguments(.(names))
     .values <- .(as.call(c(quote(list), stats::setNames(lapply(names, as.name), names))))
-    .settings <- list(backend = backend, device_id = device_id, ranges = ranges)
+    .settings <- list(backend = backend, device_id = device_id, ranges = ranges, keep = keep)
     .(run)
   })
   env <- new.env(parent = topenv())
   env$.plan <- plan
   structure(as.function(c(args, list(body)), envir = env), class = c("GenredGradient", "function"))
 }
+
+# ---- their kernels: compiled together, as one run of the compiler costs more than most kernels ------------------------
+
+# The operators of a plan, and of the plans in it.
+operators_of <- function(plan) {
+  steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms)
+  unlist(lapply(steps, function(op) if (inherits(op, "Genred")) list(op) else operators_of(environment(op)$.plan)), recursive = FALSE)
+}
+
+# What the engine must know before a call: the operators, and of the arguments `names` those that have M and N rows.
+kernels_of <- function(ops, names) {
+  args <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
+  first <- function(category) intersect(names, args$name[args$category == category])[1L]
+  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"))
+}
+
+rows_of <- function(name, values) if (is.na(name)) 1 else as.numeric(NROW(values[[name]]))
+
+# The engine decides as if all numbers lay here: calls with others go to their GPU, if they may.
+on_gpu <- function(values, settings) {
+  stays <- isTRUE(settings$keep) || any(vapply(values, inherits, NA, "genred_array"))
+  stays && may_be_gpu(check_backend(settings$backend, NULL))
+}
+
+# m and n: one number, or one for each operator.  What is wrong with a value or a setting, the calls will tell.
+prepare_kernels <- function(kernels, m, n, values, settings) {
+  if (on_gpu(values, settings)) return()
+  count <- length(kernels$specs)
+  note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id, settings$ranges)
+  if (!is.null(note)) say_once(note)
+}
+
+# ---- running them ----------------------------------------------------------------------------------------------------
 
 # Called in the frame of a gradient operator: all its arguments must be there.
 .need_arguments <- function(names) {
@@ -211,9 +249,35 @@ apply_operator <- function(op, values, settings) do.call(op, c(values[argument_n
 
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
-    for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, settings)
-    Reduce(`+`, lapply(plan$terms, apply_operator, values, settings))
+    prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), values, settings)
+    steps <- settings
+    steps$keep <- steps_stay(settings)
+    for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, steps)
+    if (length(plan$terms) == 1L) apply_operator(plan$terms[[1L]], values, settings) else sum_of_terms(plan, values, settings)
   })
+}
+
+# Results of steps need not leave the GPU. Under "auto" they do, as a later step may run elsewhere.
+steps_stay <- function(settings) isTRUE(settings$keep) || is_gpu(check_backend(settings$backend, NULL))
+
+sum_of_terms <- function(plan, values, settings) {
+  wanted <- settings
+  settings$keep <- FALSE
+  kept(Reduce(`+`, lapply(plan$terms, apply_operator, values, settings)), plan$terms[[1L]], values, wanted)
+}
+
+# A result that R has put together goes back to the GPU where this is asked for.
+kept <- function(x, op, values, settings) {
+  if (!read_flag(settings$keep, "keep", NULL)) return(x)
+  resident <- Filter(function(v) inherits(v, "genred_array"), values)
+  device <- if (settings$device_id[1L] >= 0) settings$device_id[1L] else if (length(resident)) field(resident[[1L]], "device_id") else default_device(NULL)
+  genred_array(x, working_dtype(op), device)
+}
+
+working_dtype <- function(op) {
+  if (inherits(op, "Genred")) return(operator_spec(op)$dtype)
+  plan <- environment(op)$.plan
+  working_dtype(if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
 }
 
 # The chain rule: the terms' own gradient; and for each step, from the last to the first, the gradient that its result
@@ -267,7 +331,8 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   given["opt_arg"] <- list(NULL)
   plan <- list(index = index, inner = new_operator(given, call), args = info$args, variable = variable, incoming = incoming,
                dim = info$result$dim, kept = if (info$result$axis == 1L) "Vi" else "Vj", of = op,
-               row = category_of(info, variable))
+               row = category_of(info, variable), k = max(1L, info$result$k))
+  plan$kernels <- kernels_of(list(index, plan$inner), c(info$args$name))
   gradient_function(c(info$args$name, incoming), plan, quote(.run_selection(.plan, .values, .settings)))
 }
 
@@ -277,7 +342,7 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
 
 # The incoming gradient as numbers, rows x K x D like the index of what was selected.
 selected_incoming <- function(x, name, index) {
-  e <- if (is.data.frame(x)) as.matrix(x) else x
+  e <- if (is.data.frame(x) || inherits(x, "genred_array")) as.array(as.matrix(x)) else x
   if (is.object(e) || !(is.numeric(e) || is.logical(e)) || length(e) != length(index)) {
     stop_genred("argument", "argument `", name, "` must be numeric and have the shape of the result, ",
                 paste(dim(index), collapse = " x "), "; ", given_value(x))
@@ -285,7 +350,19 @@ selected_incoming <- function(x, name, index) {
   as.numeric(e)
 }
 
+# The second operator has a row for each pair that the first one selects, and no j.
+prepare_selection <- function(plan, values, settings) {
+  size <- c(Vi = rows_of(plan$kernels$i, values), Vj = rows_of(plan$kernels$j, values))
+  of <- size[[plan$kept]]
+  pairs <- of * plan$dim * min(plan$k, prod(size) / max(1, of))
+  prepare_kernels(plan$kernels, c(size[["Vi"]], pairs), c(size[["Vj"]], 1), values, settings)
+}
+
 selected_gradient <- function(plan, values, settings) {
+  prepare_selection(plan, values, settings)
+  given <- values
+  wanted <- settings
+  settings$keep <- FALSE
   index <- apply_operator(plan$index, values, settings)
   rows <- nrow(index)
   # the gradient of a missing neighbour goes nowhere
@@ -306,7 +383,7 @@ selected_gradient <- function(plan, values, settings) {
     values[[name]] <- x[at[[category]], , drop = FALSE]
   }
   values[[plan$incoming]] <- hot
-  add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]])
+  kept(add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]]), plan$inner, given, wanted)
 }
 
 # Rows of g added by the index `to` (NULL: all of them, for a Pm).

@@ -1,11 +1,13 @@
 #' What genred uses on this machine
 #'
-#' Prints the version, the compiler that would be run, the widest vectors of the processor, the number of threads and why,
-#' and the cache of compiled kernels.
+#' Prints the version, the compiler that would be run, the widest vectors of the processor, the number of threads and why, the GPUs and
+#' the libraries behind them, or why there are none, and the cache of compiled kernels.
 #'
 #' @return A list of class `"genred_info"`, invisibly: `version`, `compiler` (`NA` if there is none), `compiler_error` (why, or
 #'   `NULL`), `cflags`, `simd`, `threads`, `threads_reason`, `threads_limits` (a named integer vector, `NA` where there is no limit),
-#'   `openmp`, `cuda`, `cache` (see [genred_cache_info()]), `dtype`, `backend`.
+#'   `openmp`, `cuda`, `cache` (see [genred_cache_info()]), `dtype`, `backend`. `cuda` is a list of `driver` and `nvrtc` (version and path, or
+#'   why there is none) and `devices`, a data frame with one row for each GPU that can be used: `device_id`, `name`, `memory` (bytes), `capability` (compute
+#'   capability) and `multiprocessors`.
 #' @seealso [genred_options], [genred_threads()]
 #' @export
 #' @examples
@@ -26,13 +28,20 @@ genred_info <- function() {
     threads_reason = threads_reason(threads),
     threads_limits = threads$limits,
     openmp = threads$openmp,
-    cuda = "not in this build",
+    cuda = cuda_info(),
     cache = cache_or_none(),
     dtype = setting("dtype", "float32"),
     backend = setting("backend", "auto")
   ))
   print(info)
   invisible(info)
+}
+
+cuda_info <- function() {
+  info <- .Call(.ffi_devices)
+  devices <- as.data.frame(info$devices, stringsAsFactors = FALSE)
+  info$devices <- cbind(device_id = seq_len(nrow(devices)) - 1L, devices)
+  info
 }
 
 cache_or_none <- function() {
@@ -54,7 +63,16 @@ print.genred_info <- function(x, ...) {
   limits <- x$threads_limits[!is.na(x$threads_limits)]
   row("", paste(names(limits), limits, collapse = ", "))
   row("OpenMP", if (x$openmp) "yes" else "no")
-  row("CUDA", x$cuda)
+  rows <- function(name, text) {
+    lines <- strwrap(strsplit(text, "\n", fixed = TRUE)[[1L]], width = max(60L, getOption("width") - 12L), exdent = 2L)
+    for (k in seq_along(lines)) row(if (k == 1L) name else "", lines[k])
+  }
+  rows("CUDA", x$cuda$driver)
+  rows("NVRTC", x$cuda$nvrtc)
+  devices <- x$cuda$devices
+  for (k in seq_len(nrow(devices))) {
+    row(paste("GPU", devices$device_id[k]), devices$name[k], ", ", bytes_text(devices$memory[k]), ", compute capability ", devices$capability[k])
+  }
   row("cache", if (nzchar(x$cache$dir)) x$cache$dir else "none")
   row("", if (is.na(x$cache$files)) "cannot be read" else paste0(counted(x$cache$files, "kernel"), ", ", bytes_text(x$cache$bytes)),
       "; ", x$cache$loaded, " loaded")

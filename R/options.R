@@ -9,13 +9,16 @@
 #' \tabular{llll}{
 #'   option \tab environment \tab default \tab meaning \cr
 #'   `genred.dtype` \tab `GENRED_DTYPE` \tab `"float32"` \tab precision of new operators: `"float32"` or `"float64"` \cr
-#'   `genred.backend` \tab `GENRED_BACKEND` \tab `"auto"` \tab `"auto"`, `"CPU"` or `"interpreter"` \cr
+#'   `genred.backend` \tab `GENRED_BACKEND` \tab `"auto"` \tab `"auto"`, `"CPU"`, `"interpreter"`, `"GPU"`, `"GPU_1D"` or `"GPU_2D"` \cr
 #'   `genred.threads` \tab `GENRED_THREADS` \tab see [genred_threads()] \tab number of threads \cr
-#'   `genred.device` \tab `GENRED_DEVICE` \tab -1 \tab number of the GPU; of no effect in this version \cr
+#'   `genred.device` \tab `GENRED_DEVICE` \tab -1 \tab number of the GPU, from 0, or several (in the environment: `0,1`) \cr
+#'   `genred.use_fast_math` \tab `GENRED_USE_FAST_MATH` \tab `FALSE` \tab functions of less precision on GPUs, for new operators \cr
 #'   `genred.cache_dir` \tab `GENRED_CACHE_DIR` \tab see [genred_cache_info()] \tab folder of the compiled kernels; the option `""`
 #'     keeps none \cr
 #'   `genred.cc` \tab `GENRED_CC` \tab R's own compiler, then `cc`, `gcc`, `clang` \tab C compiler, with arguments if need be \cr
 #'   `genred.cflags` \tab `GENRED_CFLAGS` \tab none \tab more flags for the C compiler \cr
+#'   \tab `GENRED_CUDA_DRIVER` \tab `libcuda.so.1`, `nvcuda.dll` \tab library of the NVIDIA driver, read at the first use of a GPU \cr
+#'   \tab `GENRED_NVRTC` \tab see [Genred()] \tab NVRTC library, likewise \cr
 #'   `genred.progress` \tab `GENRED_PROGRESS` \tab in interactive sessions \tab `TRUE` or `FALSE`: show the progress of work
 #'     that takes longer than two seconds
 #' }

@@ -88,17 +88,23 @@ result_text <- function(result) {
 
 precision_text <- function(spec) {
   acc <- if (spec$double_acc) "float64" else spec$dtype_acc
-  sums <- c(if (acc != "auto") paste("accumulated in", acc), if (spec$scheme != "auto") spec$scheme)
+  sums <- c(if (acc != "auto") paste("accumulated in", acc), if (spec$scheme != "auto") spec$scheme, if (spec$fast_math) "fast math on GPUs")
   paste0(spec$dtype, if (length(sums)) paste0(" (", paste(sums, collapse = ", "), ")"))
 }
 
 state_text <- function(last) {
   if (is.null(last)) return("not run yet")
   if (last$backend == "interpreter") return("last run by the interpreter")
+  if (is_gpu(last$backend)) return(gpu_state_text(last))
   origin <- switch(last$origin,
     compiled = paste0("compiled in ", format(last$seconds_compile, digits = 2L), " s"),
     disk = "kernel from the disk cache", "kernel loaded")
   paste0("last run on the CPU (", origin, ", ", counted(last$threads, "thread"), ")")
+}
+
+gpu_state_text <- function(last) {
+  more <- if (last$devices > 1L) paste(" and", last$devices - 1L, "more")
+  paste0("last run on GPU ", last$device_id, " (", last$device_name, ")", more, ", ", last$backend)
 }
 
 #' @rdname print.Genred
@@ -145,7 +151,8 @@ given_arguments <- function(spec) {
   list(
     formula = spec$formula, aliases = spec$aliases, reduction_op = spec$reduction,
     axis = if (spec$axis >= 0L) spec$axis, dtype = spec$dtype, opt_arg = spec$opt_arg, formula2 = spec$formula2,
-    dtype_acc = spec$dtype_acc, use_double_acc = spec$double_acc, sum_scheme = spec$scheme
+    dtype_acc = spec$dtype_acc, use_double_acc = spec$double_acc, sum_scheme = spec$scheme,
+    use_fast_math = spec$fast_math
   )
 }
 

@@ -8,6 +8,7 @@
 # sizes by 100 (to try the script where kernels are slow).
 
 library(genred)
+options(genred.backend = "GPU")
 options <- commandArgs(TRUE)
 small <- "--small" %in% options
 out <- sub("^--out=", "", c(grep("^--out=", options, value = TRUE), "")[1L])
@@ -27,7 +28,7 @@ bandwidths <- c("H200" = 4.8e12, "H100 80GB HBM3" = 3.35e12, "H100 PCIe" = 2.0e1
                 "T4" = 3.2e11)
 
 device <- local({
-  info <- genred_info()$gpu$devices[1L, ]
+  info <- genred_info()$cuda$devices[1L, ]
   clock <- 1e6 * as.numeric(smi("clocks.max.sm"))
   known <- names(bandwidths)[vapply(names(bandwidths), grepl, NA, x = info$name, fixed = TRUE)]
   list(name = info$name, cores = info$multiprocessors, clock = clock, bandwidth = if (length(known)) bandwidths[[known[1L]]] else NA)
@@ -108,7 +109,7 @@ error_of <- function(w, d, result) {
 measure <- function(w) {
   d <- data_of(w)
   args <- aliases(w)
-  op <- Genred(w$formula, unname(args), reduction_op = w$reduction, axis = 1, formula2 = w$formula2, opt_arg = w$k, dtype = "float32", backend = "GPU")
+  op <- Genred(w$formula, unname(args), reduction_op = w$reduction, axis = 1, formula2 = w$formula2, opt_arg = w$k, dtype = "float32")
   there <- lapply(unname(d[names(args)]), genred_array, dtype = "float32")
   result <- do.call(op, there)
   time <- typical(function() do.call(op, c(there, keep = TRUE)))

@@ -7,6 +7,7 @@
 latencies <- list(
   compile = list("new formula: compile, load, D = 3", "ms", 100),
   compile_wide = list("new formula: compile, load, D = 784", "ms", 100),
+  gradient = list("new formula: gradient of a softmax, 3 kernels", "ms", NA),
   session = list("new formula, the first of a session", "ms", NA),
   disk_session = list("kernel on disk, new process: Genred() and first call", "ms", NA),
   disk_make = list("  the session's second formula: Genred()", "ms", NA),
@@ -33,6 +34,18 @@ first_call <- function(k, d = 3) {
     op(p$x, p$y, p$b, backend = "CPU")
   })
   first - seconds(op(p$x, p$y, p$b, backend = "CPU"))
+}
+
+# The same for genred_grad() of a softmax, whose kernels are compiled together
+first_gradient <- function(k) {
+  p <- points_of(3)
+  e <- matrix(1, 10)
+  first <- seconds({
+    aliases <- c("X = Vi(3)", "Y = Vj(3)", "B = Vj(1)")
+    by_x <- genred_grad(Genred(sprintf("-%d * SqDist(X,Y)", k), aliases, "SumSoftMaxWeight", axis = 1, formula2 = "B"), "X")
+    by_x(p$x, p$y, p$b, e, backend = "CPU")
+  })
+  first - seconds(by_x(p$x, p$y, p$b, e, backend = "CPU"))
 }
 
 # In a new process, whose kernels are on disk: the session's first formula, which pays for what is done once per session
@@ -81,7 +94,8 @@ peer_latencies <- function(times) {
 run_latency <- function(cases, family) {
   times <- if (quick) 5L else 15L
   values <- list(session = child("latency_compile"), compile = vapply(seq_len(times), function(k) first_call(100 + k), 0),
-                 compile_wide = vapply(seq_len(times), function(k) first_call(100 + k, 784), 0))
+                 compile_wide = vapply(seq_len(times), function(k) first_call(100 + k, 784), 0),
+                 gradient = vapply(seq_len(times), function(k) first_gradient(100 + k), 0))
   fresh <- replicate(times, child("latency_child"))
   values <- c(values, list(disk_session = fresh[1L, ], disk_make = fresh[2L, ], disk_load = fresh[3L, ],
                            call = per_call("CPU"), call_auto = per_call("auto")),

@@ -14,6 +14,7 @@
 _Static_assert((int)GENRED_INTERNAL == (int)GR_INTERNAL && (int)GENRED_INTERRUPT == (int)GR_INTERRUPT &&
                    (int)GENRED_CUDA == (int)GR_CUDA,
                "the client's status codes are the engine's classes");
+_Static_assert((int)GENRED_GPU_2D == (int)GR_GPU_2D && (int)GENRED_CPU == (int)GR_CPU, "the client's backends are the engine's");
 _Static_assert(GENRED_MESSAGE == GR_MESSAGE_MAX, "a client's message holds an engine's");
 
 static gr_program *engine(genred_program *p) { return (gr_program *)p; }
@@ -101,10 +102,11 @@ static genred_status api_run(genred_program *program, const genred_array *args, 
     return status(&err, message);
   }
   gr_options opt = {.backend = (gr_backend)backend, .threads = threads > 0 ? threads : ffi_threads_now(), .cc = s.cc,
-                    .cflags = s.cflags, .cache_dir = s.cache_dir, .tmp_dir = s.tmp_dir, .interrupted = interrupted};
+                    .cflags = s.cflags, .cache_dir = s.cache_dir, .tmp_dir = s.tmp_dir, .interrupted = interrupted,
+                    .device = ffi_gpus(), .device_ids = s.devices.id, .n_devices = s.devices.n};
   if (opt.threads < 1) opt.threads = 1;
   gr_array *a = arrays(args, n, &err);
-  gr_output results[2] = {{NULL, GR_F64}, {NULL, GR_F64}};
+  gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
   for (int k = 0; k < gr_program_result(engine_const(program)).n; k++)
     results[k] = (gr_output){.data = out[k].data, .type = out[k].type == GENRED_INT64 ? GR_I64 : GR_F64};
   if (a) gr_program_run(engine(program), a, n, results, &opt, &report, &err);

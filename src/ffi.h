@@ -30,8 +30,15 @@ SEXP ffi_namespace(void);
 
 /* ---- ffi_settings.c: argument, option, environment -------------------------------------------------------------- */
 
+enum { FFI_DEVICES = 16 };
+
+typedef struct ffi_ids { /* GPUs, none: where to run is left to the engine */
+  int n, id[FFI_DEVICES];
+} ffi_ids;
+
 typedef struct ffi_settings {
   const char *cc, *cflags, *cache_dir, *tmp_dir;
+  ffi_ids devices;
   bool progress;   /* may be shown */
   const char *bad; /* the option that is not what it must be, or NULL */
 } ffi_settings;
@@ -39,8 +46,10 @@ typedef struct ffi_settings {
 /* The texts live until the .Call ends. */
 ffi_settings ffi_settings_now(void);
 void ffi_settings_symbols(void); /* at load time */
-/* Reads `backend` (an R value; "auto" defers to option and environment); false: not one of ours, or a GPU. */
+/* Reads `backend` (an R value; "auto" defers to option and environment); false: not one of ours. */
 bool ffi_backend(SEXP x, gr_backend *backend);
+/* Reads numbers of GPUs, or -1 for none; false: something else. */
+bool ffi_read_ids(SEXP x, ffi_ids *ids);
 
 /* ---- ffi_threads.c ------------------------------------------------------------------------------------------------ */
 
@@ -52,7 +61,7 @@ int ffi_threads_now(void); /* 0: the option genred.threads is no count */
 /* The elements of the plain R list that describes an operator; R/genred.R makes it. */
 enum {
   SPEC_KEY, SPEC_FORMULA, SPEC_FORMULA2, SPEC_ALIASES, SPEC_REDUCTION, SPEC_AXIS, SPEC_OPT_ARG, SPEC_DTYPE,
-  SPEC_DTYPE_ACC, SPEC_DOUBLE_ACC, SPEC_SCHEME, SPEC_SIZE
+  SPEC_DTYPE_ACC, SPEC_DOUBLE_ACC, SPEC_SCHEME, SPEC_FAST_MATH, SPEC_SIZE
 };
 
 typedef struct ffi_op {
@@ -84,14 +93,27 @@ int ffi_poll_interrupted(void *poll);
 void ffi_poll_progress(double fraction, void *poll);
 void ffi_poll_end(ffi_poll *p); /* closes the bar; continues a jump of R, in which case it does not return */
 
+/* ---- ffi_device.c: GPUs and matrices on them ------------------------------------------------------------------------------- */
+
+/* The elements of a genred_array; R/array.R reads them. */
+enum { ARRAY_POINTER, ARRAY_DIM, ARRAY_DIMNAMES, ARRAY_DTYPE, ARRAY_DEVICE, ARRAY_SIZE };
+
+void ffi_device_init(void); /* at load time */
+const gr_device *ffi_gpus(void);
+const gr_buffer *ffi_array_buffer(SEXP x); /* NULL: no genred_array, or its entries are gone */
+/* A genred_array (of two or three dimensions) with no memory behind it yet, and its memory; NULL: see err. */
+SEXP ffi_array_shell(SEXP dim, SEXP dimnames, gr_storage_type type, int device);
+gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err);
+
 /* ---- capi.c: the table for packages that link to genred ---------------------------------------------------------------- */
 
 void capi_register(void); /* at load time */
 
 /* ---- entry points --------------------------------------------------------------------------------------------------------- */
 
-SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, arguments ... */
-SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP args);
+SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, keep, arguments ... */
+SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
+SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges);
 SEXP ffi_make(SEXP spec);
 SEXP ffi_dump(SEXP spec, SEXP stage);
 SEXP ffi_describe(SEXP spec);
@@ -102,6 +124,10 @@ SEXP ffi_cgroup(SEXP root, SEXP self);
 SEXP ffi_compiler(SEXP cc);
 SEXP ffi_engine(void);
 SEXP ffi_operations(void);
+SEXP ffi_array_new(SEXP x, SEXP dim, SEXP dimnames, SEXP dtype, SEXP device);
+SEXP ffi_array_get(SEXP x);
+SEXP ffi_array_alive(SEXP x);
+SEXP ffi_devices(void);
 SEXP ffi_cache(SEXP dir);
 SEXP ffi_cache_clear(SEXP dir);
 

@@ -14,16 +14,24 @@ enum { FEW = 16 };
 typedef struct call {
   SEXP spec;
   gr_backend backend;
+  ffi_ids devices; /* that the call names */
+  bool keep;       /* results stay on the GPU */
   int n;
   SEXP *arg;       /* as given */
   gr_array *array; /* the same for the engine */
   int protects;
 } call;
 
-static bool is_minus_one(SEXP x) {
-  if (OBJECT(x)) return false;
-  if (TYPEOF(x) == REALSXP) return XLENGTH(x) == 1 && REAL(x)[0] == -1;
-  return TYPEOF(x) == INTSXP && XLENGTH(x) == 1 && INTEGER(x)[0] == -1;
+static bool read_flag(SEXP x, bool *flag) {
+  if (Rf_isObject(x) || TYPEOF(x) != LGLSXP || XLENGTH(x) != 1 || LOGICAL(x)[0] == NA_LOGICAL) return false;
+  *flag = LOGICAL(x)[0] != 0;
+  return true;
+}
+
+static bool read_settings(call *c, SEXP backend, SEXP device, SEXP ranges, SEXP keep) {
+  if (ranges != R_NilValue || !ffi_backend(backend, &c->backend) || !ffi_read_ids(device, &c->devices) || !read_flag(keep, &c->keep)) return false;
+  bool here = c->backend == GR_CPU || c->backend == GR_INTERPRETER;
+  return !here || (c->devices.n == 0 && !c->keep);
 }
 
 /* ---- arguments ---------------------------------------------------------------------------------------------------- */
@@ -57,22 +65,45 @@ static bool shape_of(SEXP x, const gr_arg_info *info, gr_array *a) {
   return true;
 }
 
+/* The same of a matrix on a GPU; its numbers lie as R's do. */
+static bool shape_on_gpu(SEXP x, const gr_arg_info *info, gr_array *a) {
+  const gr_buffer *b = ffi_array_buffer(x);
+  bool vector = info->category == GR_PM;
+  if (!b || XLENGTH(VECTOR_ELT(x, ARRAY_DIM)) != 2) return false;
+  if (vector && b->rows != 1 && b->cols != 1) return false;
+  a->buffer = b;
+  a->data = NULL;
+  a->rows = vector ? 1 : b->rows;
+  a->cols = vector ? b->rows * b->cols : b->cols;
+  a->stride = vector ? 1 : b->rows;
+  return true;
+}
+
 /* Integers and logicals become doubles here, NA included. */
 static bool read_args(call *c, const ffi_op *op) {
-  for (int k = 0; k < c->n; k++)
-    if (!is_plain(c->arg[k]) || !shape_of(c->arg[k], &op->arg[k], &c->array[k])) return false;
   for (int k = 0; k < c->n; k++) {
+    SEXP x = c->arg[k];
+    c->array[k].buffer = NULL;
+    if (is_plain(x) ? !shape_of(x, &op->arg[k], &c->array[k]) : !shape_on_gpu(x, &op->arg[k], &c->array[k])) return false;
+  }
+  for (int k = 0; k < c->n; k++) {
+    if (c->array[k].buffer) continue;
     if (TYPEOF(c->arg[k]) != REALSXP) {
       c->arg[k] = PROTECT(Rf_coerceVector(c->arg[k], REALSXP));
       c->protects++;
     }
     c->array[k].data = REAL_RO(c->arg[k]);
-    c->array[k].buffer = NULL;
   }
   return true;
 }
 
 /* ---- results ------------------------------------------------------------------------------------------------------- */
+
+static SEXP names_of_rows(SEXP x) {
+  SEXP names = TYPEOF(x) == VECSXP ? VECTOR_ELT(x, ARRAY_DIMNAMES) : Rf_getAttrib(x, R_DimNamesSymbol);
+  if (names != R_NilValue) return VECTOR_ELT(names, 0);
+  return TYPEOF(x) == VECSXP ? R_NilValue : Rf_getAttrib(x, R_NamesSymbol);
+}
 
 /* Row names of the first argument of the kept index that has some. */
 static SEXP row_names(const call *c, const ffi_op *op, int64_t rows) {
@@ -80,61 +111,87 @@ static SEXP row_names(const call *c, const ffi_op *op, int64_t rows) {
   if (op->result.axis == 2) return R_NilValue;
   for (int k = 0; k < c->n; k++) {
     if (op->arg[k].category != kept) continue;
-    SEXP x = c->arg[k], names = Rf_getAttrib(x, R_DimNamesSymbol);
-    if (names == R_NilValue)
-      names = Rf_getAttrib(x, R_NamesSymbol);
-    else
-      names = VECTOR_ELT(names, 0);
+    SEXP names = names_of_rows(c->arg[k]);
     if (TYPEOF(names) == STRSXP && XLENGTH(names) == rows) return names;
   }
   return R_NilValue;
 }
 
-static SEXP new_result(const gr_result_info *r, int which, int64_t rows, SEXP names) {
-  SEXPTYPE type = r->is_index[which] ? INTSXP : REALSXP;
-  bool cube = r->k > 0 && r->dim > 1;
-  SEXP out;
-  if (cube)
-    out = Rf_alloc3DArray(type, (int)rows, r->k, r->dim);
-  else
-    out = Rf_allocMatrix(type, (int)rows, r->k > 0 ? r->k : r->dim);
-  if (names == R_NilValue) return out;
-  PROTECT(out);
-  SEXP dimnames = PROTECT(Rf_allocVector(VECSXP, cube ? 3 : 2));
+typedef struct result_shape {
+  int nd, dim[3];
+} result_shape;
+
+static result_shape shape_of_result(const gr_result_info *r, int64_t rows) {
+  result_shape s = {2, {(int)rows, r->k > 0 ? r->k : r->dim, r->dim}};
+  if (r->k > 0 && r->dim > 1) s.nd = 3;
+  return s;
+}
+
+static SEXP dimnames_of(SEXP names, int nd) {
+  if (names == R_NilValue) return R_NilValue;
+  SEXP dimnames = Rf_allocVector(VECSXP, nd);
   SET_VECTOR_ELT(dimnames, 0, names);
-  Rf_setAttrib(out, R_DimNamesSymbol, dimnames);
+  return dimnames;
+}
+
+static SEXP new_result(const gr_result_info *r, int which, int64_t rows, SEXP names, gr_output *o) {
+  result_shape s = shape_of_result(r, rows);
+  bool index = r->is_index[which];
+  SEXPTYPE type = index ? INTSXP : REALSXP;
+  SEXP out = PROTECT(s.nd == 3 ? Rf_alloc3DArray(type, s.dim[0], s.dim[1], s.dim[2]) : Rf_allocMatrix(type, s.dim[0], s.dim[1]));
+  SEXP dimnames = PROTECT(dimnames_of(names, s.nd));
+  if (dimnames != R_NilValue) Rf_setAttrib(out, R_DimNamesSymbol, dimnames);
+  o->buffer = NULL;
+  o->type = index ? GR_R_INT : GR_F64;
+  if (index)
+    o->data = INTEGER(out);
+  else
+    o->data = REAL(out);
   UNPROTECT(2);
   return out;
 }
 
-static gr_output output_of(SEXP x) {
-  gr_output o;
-  bool index = TYPEOF(x) == INTSXP;
-  o.buffer = NULL;
-  o.type = index ? GR_R_INT : GR_F64;
-  if (index)
-    o.data = INTEGER(x);
-  else
-    o.data = REAL(x);
-  return o;
+/* A genred_array; o->buffer is NULL where there is no memory for it, see err. */
+static SEXP new_kept_result(const gr_result_info *r, int which, int64_t rows, SEXP names, int device, gr_output *o, gr_error *err) {
+  result_shape s = shape_of_result(r, rows);
+  gr_storage_type type = r->is_index[which] ? GR_INT : strcmp(r->dtype, "float64") == 0 ? GR_DOUBLE : GR_FLOAT;
+  SEXP dim = PROTECT(Rf_allocVector(INTSXP, s.nd));
+  memcpy(INTEGER(dim), s.dim, (size_t)s.nd * sizeof *s.dim);
+  SEXP dimnames = PROTECT(dimnames_of(names, s.nd));
+  SEXP out = PROTECT(ffi_array_shell(dim, dimnames, type, device));
+  o->data = NULL;
+  o->type = GR_F64;
+  o->buffer = ffi_array_fill(out, type, err);
+  UNPROTECT(3);
+  return out;
 }
 
-/* One result, or list(value, index). */
-static SEXP new_results(const ffi_op *op, int64_t rows, SEXP names, gr_output *out) {
+/* Where results stay: on the first GPU that is named, else with the first argument that lies on one. */
+static int home_of(const call *c, const gr_options *opt) {
+  for (int k = 0; k < c->n && opt->n_devices == 0; k++)
+    if (c->array[k].buffer) return c->array[k].buffer->device;
+  return opt->n_devices ? opt->device_ids[0] : 0;
+}
+
+/* The k-th result; where there is no memory for it, err tells so. */
+static SEXP one_result(const call *c, const ffi_op *op, int k, int64_t rows, int home, gr_output *out, gr_error *err) {
+  SEXP names = row_names(c, op, rows);
+  if (c->keep) return new_kept_result(&op->result, k, rows, names, home, &out[k], err);
+  return new_result(&op->result, k, rows, names, &out[k]);
+}
+
+/* One result, or list(value, index); or a failure, and err tells so. */
+static SEXP new_results(const call *c, const ffi_op *op, int64_t rows, int home, gr_output *out, gr_error *err) {
   const char *pair[] = {"value", "index", ""};
-  const gr_result_info *r = &op->result;
-  if (r->n == 1) {
-    SEXP one = new_result(r, 0, rows, names);
-    out[0] = output_of(one);
-    return one;
+  SEXP both;
+  if (op->result.n == 1) {
+    both = one_result(c, op, 0, rows, home, out, err);
+  } else {
+    both = PROTECT(Rf_mkNamed(VECSXP, pair));
+    for (int k = 0; k < 2 && err->cls == GR_OK; k++) SET_VECTOR_ELT(both, k, one_result(c, op, k, rows, home, out, err));
+    UNPROTECT(1);
   }
-  SEXP both = PROTECT(Rf_mkNamed(VECSXP, pair));
-  for (int k = 0; k < 2; k++) {
-    SET_VECTOR_ELT(both, k, new_result(r, k, rows, names));
-    out[k] = output_of(VECTOR_ELT(both, k));
-  }
-  UNPROTECT(1);
-  return both;
+  return err->cls == GR_OK ? both : ffi_fail(err);
 }
 
 /* A result that comes with something to say, once per session. */
@@ -153,10 +210,10 @@ static SEXP noted(SEXP result, const gr_report *report) {
 /* ---- the run ----------------------------------------------------------------------------------------------------------- */
 
 /* The option that is wrong, or NULL. */
-static const char *read_options(gr_backend backend, gr_options *o) {
+static const char *read_options(call *c, gr_options *o) {
   ffi_settings s = ffi_settings_now();
   memset(o, 0, sizeof *o);
-  o->backend = backend;
+  o->backend = c->backend;
   o->threads = ffi_threads_now();
   o->cc = s.cc;
   o->cflags = s.cflags;
@@ -164,26 +221,28 @@ static const char *read_options(gr_backend backend, gr_options *o) {
   o->tmp_dir = s.tmp_dir;
   o->interrupted = ffi_poll_interrupted;
   o->progress = s.progress ? ffi_poll_progress : NULL;
+  o->device = ffi_gpus();
+  o->use_fast_math = Rf_asLogical(VECTOR_ELT(c->spec, SPEC_FAST_MATH)) == TRUE;
+  if (c->devices.n == 0) c->devices = s.devices;
+  o->device_ids = c->devices.id;
+  o->n_devices = c->devices.n;
   return s.bad ? s.bad : o->threads < 1 ? "genred.threads" : NULL;
 }
 
-static SEXP run_engine(call *c, ffi_op *op, const gr_output *out, SEXP result) {
+static SEXP run_engine(call *c, ffi_op *op, gr_options *opt, const gr_output *out, SEXP result) {
   gr_error err;
   gr_report report;
-  gr_options opt;
   ffi_poll poll;
-  const char *bad = read_options(c->backend, &opt);
-  if (bad) return ffi_failf(GR_ARGUMENT, "the option %s has a value that it cannot have; see ?genred_options", bad);
   err.cls = GR_OK;
   err.message[0] = 0;
   err.log = NULL;
   memset(&report, 0, sizeof report);
   SEXP token = PROTECT(R_MakeUnwindCont());
   ffi_poll_start(&poll, token);
-  opt.ctx = &poll;
+  opt->ctx = &poll;
 
   op->busy = true;
-  gr_class cls = gr_program_run(op->program, c->array, c->n, out, &opt, &report, &err);
+  gr_class cls = gr_program_run(op->program, c->array, c->n, out, opt, &report, &err);
   op->busy = false;
   if (poll.unwinding) gr_error_clear(&err);
   ffi_poll_end(&poll);
@@ -200,26 +259,35 @@ static SEXP run_engine(call *c, ffi_op *op, const gr_output *out, SEXP result) {
 
 static SEXP run_op(call *c, ffi_op *op) {
   gr_error err = {GR_OK, "", NULL};
+  gr_options opt;
   gr_output out[2];
   int64_t rows;
   if (c->n != op->nargs) return ffi_failf(GR_INTERNAL, "%d arguments where %d are needed", c->n, op->nargs);
   if (op->busy) return ffi_failf(GR_ARGUMENT, "this operator is running already");
+  const char *bad = read_options(c, &opt);
+  if (bad) return ffi_failf(GR_ARGUMENT, "the setting %s has a value that it cannot have; see ?genred_options", bad);
   if (!read_args(c, op)) return R_NilValue;
   if (gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK) return ffi_fail(&err);
   if (rows > INT_MAX)
     return ffi_failf(GR_ARGUMENT, "the result would have %lld rows; a matrix in R has at most %d", (long long)rows,
                      INT_MAX);
-  SEXP result = PROTECT(new_results(op, rows, row_names(c, op, rows), out));
-  result = run_engine(c, op, out, result);
+  int home = home_of(c, &opt);
+  SEXP result = PROTECT(new_results(c, op, rows, home, out, &err));
+  if (c->keep && opt.n_devices == 0) {
+    opt.device_ids = &home;
+    opt.n_devices = 1;
+  }
+  if (err.cls == GR_OK) result = run_engine(c, op, &opt, out, result);
   UNPROTECT(1);
   return result;
 }
 
-static SEXP run_call(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP *arg, int n) {
-  call c = {spec, GR_AUTO, n, arg, NULL, 0};
+static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n) {
+  call c = {spec, GR_AUTO, {0, {0}}, false, n, arg, NULL, 0};
   gr_array few[FEW];
   ffi_op *op;
-  if (ranges != R_NilValue || !is_minus_one(device) || !ffi_backend(backend, &c.backend)) return R_NilValue;
+  if (XLENGTH(spec) != SPEC_SIZE) return ffi_failf(GR_ARGUMENT, "this operator was made by another version of genred");
+  if (!read_settings(&c, setting[0], setting[1], setting[2], setting[3])) return R_NilValue;
   c.array = n <= FEW ? few : (gr_array *)R_alloc((size_t)n, sizeof *c.array);
   SEXP result = PROTECT(ffi_op_get(spec, &op));
   if (op) result = run_op(&c, op);
@@ -227,21 +295,46 @@ static SEXP run_call(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP *ar
   return result;
 }
 
+/* ---- before the calls --------------------------------------------------------------------------------------------------------- */
+
+/* The kernels of calls to come, of these operators with m and n rows.  A note, or NULL: what is wrong is left to the calls. */
+SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges) {
+  gr_options opt;
+  gr_report report;
+  ffi_op *op;
+  int count = 0, size = (int)XLENGTH(specs);
+  if (size == 0 || XLENGTH(VECTOR_ELT(specs, 0)) != SPEC_SIZE) return R_NilValue;
+  call c = {VECTOR_ELT(specs, 0), GR_AUTO, {0, {0}}, false, 0, NULL, NULL, 0};
+  if (!read_settings(&c, backend, device, ranges, Rf_ScalarLogical(0)) || read_options(&c, &opt)) return R_NilValue;
+  gr_call *call = (gr_call *)R_alloc((size_t)size + 1, sizeof *call);
+  SEXP kept = PROTECT(Rf_allocVector(VECSXP, size)); /* the programs, while the table may drop them */
+  for (int k = 0; k < size; k++) {
+    SET_VECTOR_ELT(kept, k, ffi_op_get(VECTOR_ELT(specs, k), &op));
+    if (!op || op->busy) continue;
+    gr_call one = {op->program, (int64_t)REAL(m)[k], (int64_t)REAL(n)[k]};
+    call[count++] = one;
+  }
+  gr_programs_prepare(call, count, &opt, &report);
+  UNPROTECT(1);
+  return report.note[0] ? Rf_mkString(report.note) : R_NilValue;
+}
+
 /* ---- entry points ---------------------------------------------------------------------------------------------------------- */
 
 SEXP ffi_call(SEXP args) {
-  SEXP few[FEW], *arg = few, head[4];
+  SEXP few[FEW], *arg = few, head[5];
   args = CDR(args);
-  for (int k = 0; k < 4; k++, args = CDR(args)) head[k] = CAR(args);
+  for (int k = 0; k < 5; k++, args = CDR(args)) head[k] = CAR(args);
   int n = Rf_length(args);
   if (n > FEW) arg = (SEXP *)R_alloc((size_t)n, sizeof *arg);
   for (int k = 0; k < n; k++, args = CDR(args)) arg[k] = CAR(args);
-  return run_call(head[0], head[1], head[2], head[3], arg, n);
+  return run_call(head[0], head + 1, arg, n);
 }
 
-SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP args) {
+SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args) {
+  const SEXP setting[] = {backend, device, ranges, keep};
   int n = (int)XLENGTH(args);
   SEXP *arg = (SEXP *)R_alloc((size_t)n + 1, sizeof *arg);
   for (int k = 0; k < n; k++) arg[k] = VECTOR_ELT(args, k);
-  return run_call(spec, backend, device, ranges, arg, n);
+  return run_call(spec, setting, arg, n);
 }

@@ -186,9 +186,9 @@ static SEXP describe_result(const gr_result_info *r) {
 }
 
 static SEXP describe_last(const gr_report *last) {
-  static const char *const backends[] = {NULL, "CPU", "interpreter"};
+  static const char *const backends[] = {NULL, "CPU", "interpreter", "GPU", "GPU_1D", "GPU_2D"};
   static const char *const origins[] = {"none", "memory", "disk", "compiled"};
-  const char *names[] = {"backend", "origin", "threads", "seconds_compile", "seconds_run", ""};
+  const char *names[] = {"backend", "origin", "threads", "seconds_compile", "seconds_run", "device_id", "devices", "device_name", ""};
   if (last->backend == GR_AUTO) return R_NilValue;
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, text_value(backends[last->backend]));
@@ -196,6 +196,9 @@ static SEXP describe_last(const gr_report *last) {
   SET_VECTOR_ELT(out, 2, Rf_ScalarInteger(last->threads));
   SET_VECTOR_ELT(out, 3, Rf_ScalarReal(last->seconds_compile));
   SET_VECTOR_ELT(out, 4, Rf_ScalarReal(last->seconds_run));
+  if (last->n_devices > 0) SET_VECTOR_ELT(out, 5, Rf_ScalarInteger(last->device));
+  SET_VECTOR_ELT(out, 6, Rf_ScalarInteger(last->n_devices));
+  SET_VECTOR_ELT(out, 7, text_value(last->device_name));
   UNPROTECT(1);
   return out;
 }

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static SEXP sym_backend, sym_cc, sym_cflags, sym_cache_dir, sym_progress, sym_defaults;
+static SEXP sym_backend, sym_device, sym_cc, sym_cflags, sym_cache_dir, sym_progress, sym_defaults;
 
 void ffi_settings_symbols(void) {
   sym_backend = Rf_install("genred.backend");
+  sym_device = Rf_install("genred.device");
   sym_cc = Rf_install("genred.cc");
   sym_cflags = Rf_install("genred.cflags");
   sym_cache_dir = Rf_install("genred.cache_dir");
@@ -64,6 +65,55 @@ static const char *expand_home(const char *path) {
   return strcpy(R_alloc(strlen(path) + 1, 1), path);
 }
 
+/* ---- GPUs: numbers from 0 ---- */
+
+static bool add_id(double x, ffi_ids *ids) {
+  if (!(x >= 0 && x <= 1e6) || x != (int)x || ids->n == FFI_DEVICES) return false;
+  for (int k = 0; k < ids->n; k++)
+    if (ids->id[k] == (int)x) return false;
+  ids->id[ids->n++] = (int)x;
+  return true;
+}
+
+bool ffi_read_ids(SEXP x, ffi_ids *ids) {
+  bool real = TYPEOF(x) == REALSXP;
+  ids->n = 0;
+  if (Rf_isObject(x) || !(real || TYPEOF(x) == INTSXP) || XLENGTH(x) == 0) return false;
+  R_xlen_t n = XLENGTH(x);
+  for (R_xlen_t k = 0; k < n; k++) {
+    double id = real ? REAL(x)[k] : INTEGER(x)[k];
+    if (n == 1 && id == -1) return true;
+    if (!add_id(id, ids)) return false;
+  }
+  return true;
+}
+
+/* "0" or "0,1"; "-1" as none. */
+static bool ids_of_text(const char *text, ffi_ids *ids) {
+  char *end = NULL;
+  ids->n = 0;
+  if (strcmp(text, "-1") == 0) return true;
+  do {
+    if (!add_id((double)strtol(text, &end, 10), ids) || end == text) return false;
+    text = end + 1;
+  } while (*end == ',');
+  return *end == 0;
+}
+
+static void device_setting(ffi_settings *s) {
+  SEXP option = Rf_GetOption1(sym_device);
+  const char *env = getenv("GENRED_DEVICE");
+  s->devices.n = 0;
+  if (option != R_NilValue) {
+    if (ffi_read_ids(option, &s->devices)) return;
+    s->bad = CHAR(PRINTNAME(sym_device));
+  } else {
+    if (!env || !*env || ids_of_text(env, &s->devices)) return;
+    s->bad = "GENRED_DEVICE";
+  }
+  s->devices.n = 0;
+}
+
 ffi_settings ffi_settings_now(void) {
   ffi_settings s;
   need_defaults();
@@ -74,6 +124,7 @@ ffi_settings ffi_settings_now(void) {
   s.cache_dir = text_setting(sym_cache_dir, "GENRED_CACHE_DIR", &s.bad);
   s.cache_dir = s.cache_dir ? expand_home(s.cache_dir) : defaults.cache_dir;
   s.tmp_dir = defaults.tmp_dir;
+  device_setting(&s);
   SEXP progress = Rf_GetOption1(sym_progress);
   s.progress = !(TYPEOF(progress) == LGLSXP && XLENGTH(progress) == 1 && LOGICAL(progress)[0] == FALSE);
   return s;
@@ -83,7 +134,7 @@ static bool named_backend(const char *name, gr_backend *backend) {
   static const struct {
     const char *name;
     gr_backend backend;
-  } known[] = {{"auto", GR_AUTO}, {"CPU", GR_CPU}, {"interpreter", GR_INTERPRETER}};
+  } known[] = {{"auto", GR_AUTO}, {"CPU", GR_CPU}, {"interpreter", GR_INTERPRETER}, {"GPU", GR_GPU}, {"GPU_1D", GR_GPU_1D}, {"GPU_2D", GR_GPU_2D}};
   for (size_t k = 0; k < sizeof known / sizeof *known; k++)
     if (strcmp(name, known[k].name) == 0) {
       *backend = known[k].backend;
@@ -101,11 +152,17 @@ bool ffi_backend(SEXP x, gr_backend *backend) {
   return !env || !*env || named_backend(env, backend);
 }
 
+static SEXP ids_value(const ffi_ids *ids) {
+  SEXP out = Rf_allocVector(INTSXP, ids->n);
+  for (int k = 0; k < ids->n; k++) INTEGER(out)[k] = ids->id[k];
+  return out;
+}
+
 static SEXP text_or_null(const char *s) { return s ? Rf_mkString(s) : R_NilValue; }
 
-/* What a call would use now. */
+/* What a call would use now; no devices where a setting has a value that it cannot have. */
 SEXP ffi_settings_list(void) {
-  const char *names[] = {"cc", "cflags", "cache_dir", "tmp_dir", "progress", ""};
+  const char *names[] = {"cc", "cflags", "cache_dir", "tmp_dir", "progress", "devices", ""};
   ffi_settings s = ffi_settings_now();
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, text_or_null(s.cc));
@@ -113,6 +170,7 @@ SEXP ffi_settings_list(void) {
   SET_VECTOR_ELT(out, 2, text_or_null(s.cache_dir));
   SET_VECTOR_ELT(out, 3, text_or_null(s.tmp_dir));
   SET_VECTOR_ELT(out, 4, Rf_ScalarLogical(s.progress));
+  if (!s.bad) SET_VECTOR_ELT(out, 5, ids_value(&s.devices));
   UNPROTECT(1);
   return out;
 }

@@ -17,7 +17,7 @@
  *     g->program_free(p);
  *
  * Everything is to be called on R's main thread.  No function jumps (no R error, no C++ exception crosses it): each
- * returns a status and writes a message.  Settings (compiler, cache folder, threads) are those of the R session. A running
+ * returns a status and writes a message.  Settings (compiler, cache folder, threads, GPU) are those of the R session. A running
  * reduction answers to the user's interrupt with GENRED_INTERRUPT; the caller then frees what it holds and calls
  * R_CheckUserInterrupt() or returns.  C99 and C++11.
  */
@@ -42,13 +42,20 @@ typedef enum genred_status {
   GENRED_DIMENSION, /* dimensions do not fit */
   GENRED_ARGUMENT,  /* a setting or an array is wrong */
   GENRED_COMPILER,  /* no compiler, or it failed */
-  GENRED_CUDA,      /* no GPU */
+  GENRED_CUDA,      /* no GPU can be used, or it failed */
   GENRED_MEMORY,    /* out of memory, or a limit is reached */
   GENRED_INTERRUPT, /* the user interrupted */
   GENRED_INTERNAL   /* a bug in genred */
 } genred_status;
 
-typedef enum genred_backend { GENRED_AUTO = 0, GENRED_CPU, GENRED_INTERPRETER } genred_backend;
+typedef enum genred_backend {
+  GENRED_AUTO = 0,
+  GENRED_CPU,
+  GENRED_INTERPRETER,
+  GENRED_GPU,    /* or GENRED_CUDA, with what was tried */
+  GENRED_GPU_1D, /* the reduced index is not split */
+  GENRED_GPU_2D  /* it is */
+} genred_backend;
 typedef enum genred_type { GENRED_DOUBLE = 0, GENRED_INT64 } genred_type;
 typedef enum genred_category { GENRED_VI = 0, GENRED_VJ = 1, GENRED_PM = 2 } genred_category;
 

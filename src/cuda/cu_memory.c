@@ -72,10 +72,20 @@ static size_t keep_most(const cu_gpu *g) {
   return (size_t)(part < (double)tune.keep ? part : (double)tune.keep);
 }
 
-static void free_block(cu_gpu *g, cu_block *b, bool lost) {
-  (void)g;
+static void free_block(cu_block *b, bool lost) {
   if (!lost) cu_now()->cuMemFree_v2(b->address);
   free(b);
+}
+
+/* Those that nobody asked for the longest go first. */
+static void trim_idle(cu_gpu *g) {
+  while (g->idle_bytes > keep_most(g)) {
+    cu_block **last = &g->idle;
+    while ((*last)->next) last = &(*last)->next;
+    g->idle_bytes -= (*last)->size;
+    free_block(*last, false);
+    *last = NULL;
+  }
 }
 
 void cu_give(cu_gpu *g, cu_block *b) {
@@ -83,31 +93,32 @@ void cu_give(cu_gpu *g, cu_block *b) {
   if (!b) return;
   while (*at != b) at = &(*at)->next;
   *at = b->next;
-  if (g->fault != CUDA_SUCCESS || g->idle_bytes + b->size > keep_most(g)) {
-    free_block(g, b, g->fault != CUDA_SUCCESS);
+  if (g->fault != CUDA_SUCCESS) {
+    free_block(b, true);
     return;
   }
   b->next = g->idle;
   g->idle = b;
   g->idle_bytes += b->size;
+  trim_idle(g);
 }
 
-static void free_list(cu_gpu *g, cu_block **list, bool lost) {
+static void free_list(cu_block **list, bool lost) {
   while (*list) {
     cu_block *next = (*list)->next;
-    free_block(g, *list, lost);
+    free_block(*list, lost);
     *list = next;
   }
 }
 
 void cu_give_idle(cu_gpu *g) {
-  free_list(g, &g->idle, false);
+  free_list(&g->idle, false);
   g->idle_bytes = 0;
 }
 
 void cu_free_memory(cu_gpu *g, bool lost) {
-  free_list(g, &g->taken, lost);
-  free_list(g, &g->idle, lost);
+  free_list(&g->taken, lost);
+  free_list(&g->idle, lost);
   g->idle_bytes = 0;
   for (int k = 0; k < CU_STAGES; k++) {
     if (g->staged[k] && !lost) cu_now()->cuEventDestroy_v2(g->staged[k]);

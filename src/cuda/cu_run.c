@@ -230,9 +230,8 @@ static void end_parts(job *j) {
   for (int k = 0; k < j->n; k++) cu_part_end(&j->part[k]);
 }
 
-static gr_class fail_memory(const job *j, cu_gpu *g, double need, gr_error *err) {
+static gr_class fail_memory(const cu_gpu *g, double need, gr_error *err) {
   size_t there = 0, total = 0;
-  (void)j;
   cu_now()->cuCtxSetCurrent(g->context);
   cu_now()->cuMemGetInfo_v2(&there, &total);
   return gr_fail(err, ERR_CudaMemory, g->id, g->info.name, (long long)(need / 1048576), (long long)(there >> 20), (long long)(g->info.memory >> 20));
@@ -261,7 +260,7 @@ static gr_class run_job(job *j, gr_error *err) {
     }
     if (!err->cls) attempt(j, 1, err);
     g = full_device(j);
-    if (err->cls == GR_MEMORY && g) fail_memory(j, g, memory_needed(j, g), err);
+    if (err->cls == GR_MEMORY && g) fail_memory(g, memory_needed(j, g), err);
   }
   for (int k = 0; k < j->n; k++)
     if (j->part[k].g) j->part[k].g->full = false;

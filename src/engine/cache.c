@@ -2,7 +2,8 @@
  *
  * Owns the table of loaded kernels (the engine's only state: lists that only grow, so that neither a lock nor a fork
  * can get in the way) and the cache folder's files KEY.so, and KEY.cubin for what a GPU backend keeps there.  KEY is the SHA-256 of
- * everything that decides what the compiler would write.  A file is the shared object followed by a trailer with its key, its length and its own
+ * everything that decides what the compiler would write.  Kernels that were compiled together lie in one shared object, which then has a
+ * file for each key.  A file is the shared object followed by a trailer with its key, its length and its own
  * SHA-256, so that a damaged, shortened or renamed file is noticed before it is loaded.
  * On a local disk a checked file is mapped where it lies: nothing ever writes to a file of the cache, and a deleted one
  * stays while it is mapped.  Elsewhere (NFS, Windows, noexec) what is loaded is a copy in a temporary folder.
@@ -24,7 +25,6 @@
 enum {
   KERNEL_ABI = 1, /* of gr_kernel_fn: grows when its arguments change */
   LONG_PATH = 4096,
-  KEY_LENGTH = 64,
   CACHE_FILES = 512,
   DAY = 24 * 3600
 };
@@ -35,7 +35,7 @@ static const int64_t cache_bytes = (int64_t)256 << 20;
 typedef struct kernel {
   struct kernel *next;
   gr_kernel_fn *fn;
-  char key[KEY_LENGTH + 1];
+  char key[GR_KEY + 1];
 } kernel;
 
 static _Atomic(kernel *) loaded[256]; /* by the first two digits of the key; entries are put in front and stay */
@@ -74,7 +74,7 @@ int gr_kernels_loaded(void) {
 
 static void add_text(gr_sha256 *h, const char *s) { gr_sha256_add(h, s, strlen(s) + 1); }
 
-static void make_key(char key[KEY_LENGTH + 1], const gr_compiler *cc, const char *cflags, const char *text) {
+static void make_key(char key[GR_KEY + 1], const gr_compiler *cc, const char *cflags, const char *text) {
   gr_sha256 h;
   char abi[32];
   snprintf(abi, sizeof abi, "abi %d", KERNEL_ABI);
@@ -111,25 +111,26 @@ static size_t checked_length(const char *key, const char *data, size_t n) {
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
-static gr_class load_file(const char *path, gr_kernel_fn **fn, gr_error *err) {
-  void *handle;
-  gr_class cls = gr_dlopen(path, &handle, err);
-  if (cls) return cls;
-  void *symbol = gr_dlsym(handle, "gr_kernel");
+/* The kernel of this key in a shared object of its own, or of several. */
+static gr_class find_kernel(void *object, const char *key, gr_kernel_fn **fn, gr_error *err) {
+  char name[64];
+  snprintf(name, sizeof name, "gr_kernel_%.*s", GR_TAIL, key);
+  void *symbol = gr_dlsym(object, name);
+  if (!symbol) symbol = gr_dlsym(object, "gr_kernel");
   if (!symbol) return gr_failf(err, GR_COMPILER, "the compiled kernel has no function gr_kernel");
   memcpy(fn, &symbol, sizeof *fn); /* ISO C has no cast from an object to a function */
   return GR_OK;
 }
 
 /* Loads a copy in a fresh folder below parent.  The name holds the key: dlopen takes equal names for equal objects. */
-static gr_class load_copy(const char *parent, const char *key, const char *data, size_t n, gr_kernel_fn **fn,
+static gr_class load_copy(const char *parent, const char *key, const char *data, size_t n, void **object,
                           gr_error *err) {
   char dir[LONG_PATH - 128], path[LONG_PATH];
   gr_class cls = gr_temp_dir(parent, dir, sizeof dir, err);
   if (cls) return cls;
   snprintf(path, sizeof path, "%s/%s.so", dir, key);
   cls = gr_write_file(path, data, n, err);
-  if (!cls) cls = load_file(path, fn, err);
+  if (!cls) cls = gr_dlopen(path, object, err);
   gr_remove_dir(dir);
   return cls;
 }
@@ -140,10 +141,10 @@ static const char noexec_hint[] =
 
 /* The temporary folder may be full or mounted noexec; then the cache folder may do. */
 static gr_class load_bytes(const char *key, const char *data, size_t n, const gr_options *opt, bool has_cache,
-                           gr_kernel_fn **fn, gr_error *err) {
+                           void **object, gr_error *err) {
   gr_error first = {0}, second = {0};
-  gr_class cls = load_copy(opt->tmp_dir, key, data, n, fn, &first);
-  if (cls && has_cache && !load_copy(opt->cache_dir, key, data, n, fn, &second)) cls = GR_OK;
+  gr_class cls = load_copy(opt->tmp_dir, key, data, n, object, &first);
+  if (cls && has_cache && !load_copy(opt->cache_dir, key, data, n, object, &second)) cls = GR_OK;
   if (cls) gr_failf(err, cls, "%.1500s%s", first.message, strstr(first.message, "cannot load") ? noexec_hint : "");
   gr_error_clear(&first);
   gr_error_clear(&second);
@@ -155,13 +156,13 @@ static gr_class load_bytes(const char *key, const char *data, size_t n, const gr
 /* KEY.so, KEY.cubin, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
 static bool is_ours(const char *name, bool *temporary) {
   size_t n = strlen(name);
-  if (n <= KEY_LENGTH || strspn(name, "0123456789abcdef") != KEY_LENGTH) return false;
-  *temporary = name[KEY_LENGTH] == '.' && n > 4 && !strcmp(name + n - 4, ".tmp");
-  return *temporary || !strcmp(name + KEY_LENGTH, ".so") || !strcmp(name + KEY_LENGTH, ".cubin");
+  if (n <= GR_KEY || strspn(name, "0123456789abcdef") != GR_KEY) return false;
+  *temporary = name[GR_KEY] == '.' && n > 4 && !strcmp(name + n - 4, ".tmp");
+  return *temporary || !strcmp(name + GR_KEY, ".so") || !strcmp(name + GR_KEY, ".cubin");
 }
 
 typedef struct entry {
-  char name[KEY_LENGTH + 64];
+  char name[GR_KEY + 64];
   bool temporary;
   int64_t bytes;
   time_t used;
@@ -365,64 +366,80 @@ static gr_class compile(const gr_compiler *cc, const char *text, const gr_option
 }
 
 /* The file of the cache itself, which gr_cache_read has just checked: half a millisecond less than a copy. */
-static bool load_in_place(const char *dir, const char *key, gr_kernel_fn **fn) {
+static bool load_in_place(const char *dir, const char *key, void **object) {
   gr_error ignored = {0};
   char path[LONG_PATH];
-  bool done = cache_path(path, dir, key, ".so") && gr_may_map(path) && !load_file(path, fn, &ignored);
+  bool done = cache_path(path, dir, key, ".so") && gr_may_map(path) && !gr_dlopen(path, object, &ignored);
   gr_error_clear(&ignored);
   return done;
 }
 
-static bool from_disk(const char *key, const gr_options *opt, gr_kernel_fn **fn) {
+static gr_kernel_fn *from_disk(const char *key, const gr_options *opt) {
   gr_error ignored = {0};
+  gr_kernel_fn *fn = NULL;
+  void *object;
   size_t n;
   char *data = gr_cache_read(opt->cache_dir, key, ".so", &n);
-  bool done = data && (load_in_place(opt->cache_dir, key, fn) || !load_bytes(key, data, n, opt, true, fn, &ignored));
+  bool loaded = data && (load_in_place(opt->cache_dir, key, &object) || !load_bytes(key, data, n, opt, true, &object, &ignored));
+  if (loaded && find_kernel(object, key, &fn, &ignored)) fn = NULL;
   free(data);
   gr_error_clear(&ignored);
-  return done;
+  return fn;
 }
 
-/* Compiles, loads, and then keeps what can be loaded. */
-static gr_class from_compiler(const gr_compiler *cc, const char *key, const char *text, const gr_options *opt,
-                              bool has_cache, gr_kernel_fn **fn, gr_report *report, gr_error *err) {
+/* Compiles, loads, and then keeps what can be loaded; all or none.  Each has a file of its own, with all that was compiled together in
+ * it: so it is found, checked and dropped like any other. */
+static gr_class from_compiler(const gr_compiler *cc, const char *text, gr_wanted *const *w, int count, const gr_options *opt,
+                              bool has_cache, gr_report *report, gr_error *err) {
   char *data = NULL;
+  void *object;
   size_t n = 0;
   double start = gr_now();
   gr_class cls = compile(cc, text, opt, &data, &n, err);
-  report->seconds_compile = gr_now() - start;
-  if (!cls) cls = load_bytes(key, data, n, opt, has_cache, fn, err);
-  if (!cls && has_cache) gr_cache_write(opt->cache_dir, key, ".so", data, n, report);
+  report->seconds_compile += gr_now() - start;
+  if (!cls) cls = load_bytes(w[0]->key, data, n, opt, has_cache, &object, err);
+  for (int k = 0; !cls && k < count; k++) cls = find_kernel(object, w[k]->key, &w[k]->fn, err);
+  for (int k = 0; !cls && has_cache && k < count; k++) gr_cache_write(opt->cache_dir, w[k]->key, ".so", data, n, report);
+  for (int k = 0; !cls && k < count; k++) keep_loaded(w[k]->key, w[k]->fn);
+  for (int k = 0; cls && k < count; k++) w[k]->fn = NULL;
+  if (!cls) report->origin = GR_COMPILED;
   free(data);
   return cls;
 }
 
-static gr_class make_kernel(const gr_compiler *cc, const char *key, const char *text, const gr_options *opt,
-                            gr_kernel_fn **fn, gr_report *report, gr_error *err) {
-  bool has_cache = gr_cache_open(opt, report);
-  report->origin = GR_FROM_DISK;
-  if (!has_cache || !from_disk(key, opt, fn)) {
-    report->origin = GR_NO_KERNEL;
-    gr_class cls = from_compiler(cc, key, text, opt, has_cache, fn, report, err);
-    if (cls) return cls;
-    report->origin = GR_COMPILED;
-  }
-  keep_loaded(key, *fn);
-  return GR_OK;
+/* Where the kernel is already, or GR_NO_KERNEL. */
+static gr_origin find_known(const gr_compiler *cc, const gr_options *opt, gr_wanted *w, bool *has_cache, gr_report *report) {
+  make_key(w->key, cc, opt->cflags, w->text);
+  w->fn = find_loaded(w->key);
+  if (w->fn) return GR_FROM_MEMORY;
+  *has_cache = gr_cache_open(opt, report);
+  if (*has_cache) w->fn = from_disk(w->key, opt);
+  if (!w->fn) return GR_NO_KERNEL;
+  keep_loaded(w->key, w->fn);
+  return GR_FROM_DISK;
+}
+
+bool gr_kernel_known(const gr_compiler *cc, const gr_options *opt, gr_wanted *w) {
+  gr_report ignored;
+  bool has_cache;
+  return find_known(cc, opt, w, &has_cache, &ignored) != GR_NO_KERNEL;
+}
+
+gr_class gr_kernels_compile(const gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt,
+                            gr_report *report, gr_error *err) {
+  return from_compiler(cc, text, w, n, opt, gr_cache_open(opt, report), report, err);
 }
 
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err) {
   gr_compiler cc = {0};
-  char key[KEY_LENGTH + 1];
+  gr_wanted wanted = {.text = text}, *const w = &wanted;
+  bool has_cache;
   report->seconds_compile = 0;
   gr_class cls = gr_compiler_find(opt->cc, &cc, err);
   if (cls) return cls;
-  make_key(key, &cc, opt->cflags, text);
-  *fn = find_loaded(key);
-  if (*fn)
-    report->origin = GR_FROM_MEMORY;
-  else
-    cls = make_kernel(&cc, key, text, opt, fn, report, err);
+  report->origin = find_known(&cc, opt, w, &has_cache, report);
+  if (!w->fn) cls = from_compiler(&cc, text, &w, 1, opt, has_cache, report, err);
+  *fn = w->fn;
   gr_compiler_free(&cc);
   return cls;
 }

@@ -23,6 +23,12 @@ void gr_note(gr_report *report, gr_error *err) {
   gr_error_clear(err);
 }
 
+/* The same of a GPU that did not take a call of "auto". */
+static void note_gpu(gr_report *report, gr_error *err) {
+  snprintf(report->note, sizeof report->note, "no GPU was used, the CPU computes: %.460s", err->message);
+  gr_error_clear(err);
+}
+
 static bool stays(const gr_run *r) {
   bool any = false;
   for (int k = 0; k < r->p->plan->red.nout; k++) any = any || r->out[k].buffer;
@@ -35,12 +41,15 @@ static bool resident(const gr_run *r) {
   return any;
 }
 
+/* Is the GPU worth it for so many numbers that lie here? */
+static bool pays(double work, double numbers) { return work > tune.work + tune.byte * 8 * numbers; }
+
 /* Is the GPU worth it, where the choice is ours? */
 static bool worth(const gr_run *r) {
-  double bytes = 0, work = r->p->plan->cost * (double)r->rows * (double)r->cols;
+  double numbers = 0, work = r->p->plan->cost * (double)r->rows * (double)r->cols;
   if (stays(r) || (resident(r) && work > 0)) return true;
-  for (int k = 0; k < r->n_args; k++) bytes += 8.0 * (double)r->args[k].rows * (double)r->args[k].cols;
-  return work > tune.work + tune.byte * bytes;
+  for (int k = 0; k < r->n_args; k++) numbers += (double)r->args[k].rows * (double)r->args[k].cols;
+  return pays(work, numbers);
 }
 
 static gr_class check_ids(const gr_options *opt, int n, gr_error *err) {
@@ -68,7 +77,7 @@ static gr_class choose_freely(const gr_run *r, bool *device, gr_error *err) {
   *device = false;
   if (stays(r)) return err->cls;
   if (n < 0)
-    gr_note(r->report, err);
+    note_gpu(r->report, err);
   else
     gr_error_clear(err);
   return GR_OK;
@@ -79,6 +88,22 @@ gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
   if (*device) return gr_device_check(r->opt, err);
   if (r->opt->backend == GR_AUTO) return choose_freely(r, device, err);
   return stays(r) ? gr_fail(err, ERR_KeepHere) : GR_OK;
+}
+
+/* Where "auto" finds no device, or a broken one, the processor will compute. */
+bool gr_device_expected(const gr_call *call, const gr_options *opt) {
+  const double size[] = {[GR_VI] = (double)call->m, [GR_VJ] = (double)call->n, [GR_PM] = 1};
+  double numbers = 0;
+  int n;
+  gr_error ignored = {0};
+  if (opt->backend != GR_AUTO || !opt->device) return gr_is_gpu(opt->backend);
+  for (int k = 0; k < gr_program_nargs(call->program); k++) {
+    gr_arg_info arg = gr_program_arg(call->program, k);
+    numbers += size[arg.category] * arg.dim;
+  }
+  bool expected = pays(call->program->plan->cost * size[GR_VI] * size[GR_VJ], numbers) && opt->device->count(&n, &ignored) == GR_OK;
+  gr_error_clear(&ignored);
+  return expected;
 }
 
 static gr_class check_outputs(const gr_run *r, gr_error *err) {
@@ -108,7 +133,7 @@ gr_class gr_device_run(const gr_run *r, gr_error *err) {
 bool gr_device_forgive(const gr_run *r, gr_error *err) {
   if (r->opt->backend != GR_AUTO || err->cls != GR_CUDA || stays(r)) return false;
   *r->report = (gr_report){.backend = GR_AUTO};
-  gr_note(r->report, err);
+  note_gpu(r->report, err);
   return true;
 }
 

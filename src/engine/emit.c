@@ -357,10 +357,10 @@ static void emit_columns(gr_emitter *e) {
 /* ---- the whole text ---- */
 
 /* The title as a comment; a formula can hold no comment signs, but may have several lines. */
-void gr_emit_title(gr_emitter *e, const char *title) {
-  gr_put(&e->out, "/* ");
-  for (const char *t = title; *t; t++) gr_putf(&e->out, t[0] == '*' && t[1] == '/' ? "* " : *t == '\n' ? "\n * " : "%c", *t);
-  gr_put(&e->out, "\n */\n");
+void gr_emit_title(gr_str *out, const char *title) {
+  gr_put(out, "/* ");
+  for (const char *t = title; *t; t++) gr_putf(out, t[0] == '*' && t[1] == '/' ? "* " : *t == '\n' ? "\n * " : "%c", *t);
+  gr_put(out, "\n */\n");
 }
 
 static void emit_entry(gr_emitter *e) {
@@ -380,13 +380,9 @@ static void emit_entry(gr_emitter *e) {
   gr_close(e);
 }
 
-/* What the file has before its functions. */
-static void emit_head(gr_emitter *e, const char *title) {
+/* What a kernel has before its functions. */
+static void emit_head(gr_emitter *e) {
   const gr_plan *p = e->p;
-  gr_emit_title(e, title);
-  if (p->f64) gr_line(&e->out, "#define GR_F64 1");
-  gr_emit_prelude(e);
-  gr_put(&e->out, "\n");
   gr_line(&e->out, "typedef long long int64;");
   gr_line(&e->out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->nrow, p->ncol, p->tile, GR_PAD, p->cols_at_once, GR_SPAN);
   if (p->by_columns)
@@ -399,17 +395,28 @@ static void emit_head(gr_emitter *e, const char *title) {
   gr_line(&e->out, "GR_FN V v_square(V a) { return a * a; }");
 }
 
-char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
+/* What a kernel has of its own: all that follows the prelude. */
+void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p) {
   gr_emitter body = {.c = c, .out = {.arena = c->arena}, .p = p, .row = -1, .col = -1}, whole = body;
   void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, gr_emit_pairs, emit_entry};
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
     gr_put(&body.out, "\n");
     part[k](&body);
   }
-  emit_head(&whole, title);
+  emit_head(&whole);
   gr_emit_support(&whole, body.out.s);
-  gr_put(&whole.out, body.out.s);
-  return whole.out.s;
+  gr_put(out, whole.out.s);
+  gr_put(out, body.out.s);
+}
+
+char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
+  gr_str out = {.arena = c->arena};
+  gr_emit_title(&out, title);
+  if (p->f64) gr_put(&out, "#define GR_F64 1\n");
+  gr_emit_prelude(&out, &p, 1);
+  gr_put(&out, "\n");
+  gr_emit_own(&out, c, p);
+  return out.s;
 }
 
 /* Must agree with emit_entry. */

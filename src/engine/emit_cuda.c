@@ -287,13 +287,13 @@ static void emit_reduction(gr_emitter *e) {
 
 static void emit_head(gr_emitter *e, const char *title) {
   const gr_plan *p = e->p;
-  gr_emit_title(e, title);
+  gr_emit_title(&e->out, title);
   gr_line(&e->out, "#define GR_F64 %d", p->f64);
   gr_line(&e->out, "#define GR_L %d /* rows of a thread */", p->lanes);
   lines(e, definitions);
   gr_put(&e->out, "\n");
   for (const char *const *line = gr_prelude_cuda; *line; line++) gr_put(&e->out, *line);
-  gr_emit_prelude(e);
+  gr_emit_prelude(&e->out, &p, 1);
   gr_put(&e->out, "\n");
   emit_reduction(e);
   gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->record, GR_SPAN);

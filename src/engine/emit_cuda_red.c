@@ -102,8 +102,8 @@ static const char *const top_rest[] = {
     "}",
     "", NULL};
 
-static void unroll_top(gr_emitter *e) {
-  gr_line(&e->out, e->p->red.k <= TOP_UNROLL ? "#pragma unroll" : "#pragma unroll 1");
+static void unroll_top(gr_emitter *e, const char *indent) {
+  gr_line(&e->out, e->p->red.k <= TOP_UNROLL ? "%s#pragma unroll" : "%s#pragma unroll 1", indent);
 }
 
 static void top_support(gr_emitter *e) {
@@ -111,7 +111,7 @@ static void top_support(gr_emitter *e) {
   gr_line(&e->out, "enum { TOP = %d };", e->p->red.k);
   gr_line(&e->out, "#define NONE GR_K(0x7fffffff, 0x7fffffffffffffffLL) /* index of none, above all others */");
   lines(e, top_text);
-  unroll_top(e);
+  unroll_top(e, "  ");
   lines(e, top_rest);
 }
 
@@ -125,7 +125,7 @@ static void top_declare(gr_emitter *e) {
 static void top_load(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
-  unroll_top(e);
+  unroll_top(e, "");
   gr_open(e, "for (int t = 0; t < TOP; t++)");
   gr_line(&e->out, "const VI i = int_of_vd(vd_load(AT(%d + %s * TOP + t)));", formula_dim(e) * e->p->red.k, i);
   gr_line(&e->out, "list[%s * TOP + t] = v_of(vd_load(AT(%s * TOP + t)));", i, i);
@@ -150,7 +150,7 @@ static void top_step(gr_emitter *e) { gr_each(e, formula_dim(e), top_component, 
 static void top_store(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
-  unroll_top(e);
+  unroll_top(e, "");
   gr_open(e, "for (int t = 0; t < TOP; t++)");
   gr_line(&e->out, "const VI i = index[%s * TOP + t];", i);
   gr_line(&e->out, "vd_store(AT(%s * TOP + t), vd_of(list[%s * TOP + t]));", i, i);

@@ -4,8 +4,6 @@
 
 #include "gr.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->node[r]; }
-
 /* ---- functions ---- */
 
 /* Functions of the file, the same in every kernel that calls them; a later one may call an earlier one.  They fill buffers: neither inlined nor
@@ -124,10 +122,12 @@ static const struct {
               {"softmin", {OP_SoftDTW_SqDist, OP_SoftDTW_Grad}, {"exp", "log"}, true}};
 enum { GROUPS = sizeof groups / sizeof *groups };
 
-static void find_groups(const gr_emitter *e, bool used[GROUPS]) {
+static void find_groups(const gr_plan *const *plan, int n, bool used[GROUPS]) {
   bool op[OP_COUNT] = {false};
-  for (gr_ref r = 0; r < e->p->dag->n; r++) op[node(e, r)->op] |= e->p->place[r].live;
-  op[OP_Exp2] |= e->p->red.family == FAM_ExpSum;
+  for (int k = 0; k < n; k++) {
+    for (gr_ref r = 0; r < plan[k]->dag->n; r++) op[plan[k]->dag->node[r].op] |= plan[k]->place[r].live;
+    op[OP_Exp2] |= plan[k]->red.family == FAM_ExpSum;
+  }
   for (int k = 0; k < GROUPS; k++) {
     used[k] = !groups[k].op[0];
     for (int i = 0; i < 4 && groups[k].op[i]; i++) used[k] |= op[groups[k].op[i]];
@@ -140,21 +140,21 @@ static void find_groups(const gr_emitter *e, bool used[GROUPS]) {
 static bool starts(const char *line, const char *with) { return strncmp(line, with, strlen(with)) == 0; }
 
 /* Does the kernel take the group whose name the line begins with? */
-static bool takes_group(const gr_emitter *e, const bool used[GROUPS], const char *name) {
+static bool takes_group(bool cuda, const bool used[GROUPS], const char *name) {
   for (int k = 0; k < GROUPS; k++)
-    if (used[k] && starts(name, groups[k].name) && name[strlen(groups[k].name)] == '\n') return groups[k].shared || !e->p->cuda;
+    if (used[k] && starts(name, groups[k].name) && name[strlen(groups[k].name)] == '\n') return groups[k].shared || !cuda;
   return false;
 }
 
 /* In prelude.h a group stands between `#ifndef GR_WITHOUT_name` and its #endif; these two lines are left out, too. */
-void gr_emit_prelude(gr_emitter *e) {
+void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n) {
   static const char mark[] = "#ifndef GR_WITHOUT_";
-  bool used[GROUPS], ungrouped = !e->p->cuda, wanted = ungrouped, empty = false;
+  bool used[GROUPS], ungrouped = !plan[0]->cuda, wanted = ungrouped, empty = false;
   int depth = 0;
-  find_groups(e, used);
+  find_groups(plan, n, used);
   for (const char *const *line = gr_prelude; *line; line++) {
     if (starts(*line, mark)) {
-      wanted = takes_group(e, used, *line + sizeof mark - 1), depth = 1;
+      wanted = takes_group(!ungrouped, used, *line + sizeof mark - 1), depth = 1;
       continue;
     }
     if (depth) {
@@ -164,7 +164,7 @@ void gr_emit_prelude(gr_emitter *e) {
         continue;
       }
     }
-    if (wanted && !(empty && **line == '\n')) gr_put(&e->out, *line);
+    if (wanted && !(empty && **line == '\n')) gr_put(out, *line);
     empty = **line == '\n';
   }
 }

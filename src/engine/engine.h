@@ -177,6 +177,18 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
 /* Compiles (or finds) the kernel without running it. */
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
 
+/* A call to come: a program, and the rows of its i and of its j arguments (1 where it has none). */
+typedef struct gr_call {
+  gr_program *program;
+  int64_t m, n;
+} gr_call;
+
+/* Finds the processor's kernels that these calls will use, if they use one, in memory and on disk; those that are missing are compiled
+ * together, in one run of the compiler for each precision.  What fails here the calls do by themselves, and report.  For calls that go to a
+ * GPU nothing is done; "auto" is decided as if all arguments and results lay on the host: calls with others need not be told of.
+ * report: origin (GR_COMPILED if there was such a run), seconds_compile, note (why the cache was not written). */
+void gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
+
 /* ---- GPUs ------------------------------------------------------------------------------------------------------ */
 
 typedef struct gr_device_info {

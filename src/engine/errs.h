@@ -78,5 +78,6 @@
   ERR(CudaShared, GR_CUDA, "the kernel needs %lld bytes of shared memory; GPU %d (%s) has %d for a block")               \
   ERR(NvrtcText, GR_CUDA, "NVRTC %d.%d did not compile the kernel (%s); its output is attached")                         \
   ERR(Nvrtc, GR_CUDA, "%s failed in NVRTC: %s")                                                                          \
-  ERR(CudaLoad, GR_CUDA, "the driver (CUDA %d.%d) did not load what NVRTC %d.%d compiled for GPU %d (%s): %s")           \
+  ERR(CudaLoad, GR_CUDA, "the driver (CUDA %d.%d) did not load what NVRTC %d.%d compiled for GPU %d (%s): %s.  "         \
+      "Where NVRTC is newer than the driver, an older one may do; name it with the environment variable GENRED_NVRTC.")  \
   ERR(Internal, GR_INTERNAL, "internal error in genred: %s")

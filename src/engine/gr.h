@@ -441,14 +441,16 @@ void gr_emit_loop_op(gr_emitter *e, gr_ref r); /* emit_loops.c: declares and fil
 
 void gr_emit_level(gr_emitter *e); /* computes all nodes of the current level, in order */
 void gr_compute_and_keep(gr_emitter *e); /* the same, and keeps what deeper levels read */
-void gr_emit_title(gr_emitter *e, const char *title);
 void gr_each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int arg)); /* calls `line` for each variable of it */
 const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k); /* component k of a node of a lower level */
 const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
 const char *gr_of_row(const gr_emitter *e);    /* where a vector of rows begins there */
 void gr_emit_pairs(gr_emitter *e);             /* emit_pairs.c */
 void gr_declare_locals(gr_emitter *e, gr_level level);
-void gr_emit_prelude(gr_emitter *e);           /* emit_text.c: the groups of prelude.h that the kernel needs */
+void gr_emit_title(gr_str *out, const char *title);           /* as a comment */
+void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p);   /* all that follows the prelude */
+/* emit_text.c: the groups of prelude.h that these kernels, of one precision, need */
+void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n);
 void gr_emit_support(gr_emitter *e, const char *text); /* the functions that `text` calls */
 
 /* emit_red.c, emit_select.c: the reduction inside a tile, for the lanes of one vector of rows */
@@ -477,6 +479,14 @@ typedef struct gr_wide {
 gr_wide gr_emit_red_wide(gr_emitter *e);
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title);
+
+/* emit_joint.c: several kernels, of one precision, as one text */
+typedef struct gr_member {
+  const gr_plan *plan;
+  const char *title;
+  const char *tail; /* of the names of its file scope: a kernel's function is gr_kernel_TAIL */
+} gr_member;
+char *gr_emit_joint(gr_ctx *c, const gr_member *m, int n);
 
 /* Rows r0 <= r < r1 over columns c0 <= c < c1.  arg[k] is component 0 of row 0, ld[k] the stride between components.
  * state is nstate arrays of ld_state doubles (ld_state a multiple of 16 and at least r1 - r0 rounded up to 16), entry 0 belonging to
@@ -578,6 +588,22 @@ gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *tex
 bool gr_cache_open(const gr_options *opt, gr_report *report);
 char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n); /* checked, malloc'ed; NULL: not there */
 void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report);
+enum { GR_KEY = 64, GR_TAIL = 16 }; /* digits of a kernel's key; those that its function's name has in a joint text */
+
+/* A kernel that will be needed. */
+typedef struct gr_wanted {
+  gr_program *program;
+  bool few;              /* of the program's two */
+  const char *text;      /* alone */
+  char key[GR_KEY + 1];  /* made by gr_kernel_known */
+  gr_kernel_fn *fn;      /* NULL until it is found */
+} gr_wanted;
+
+/* Is it in memory or in opt->cache_dir?  Then fn is set. */
+bool gr_kernel_known(const gr_compiler *cc, const gr_options *opt, gr_wanted *w);
+/* Compiles the joint text of n kernels; each is kept, in memory and in opt->cache_dir, as if it had been compiled alone. */
+gr_class gr_kernels_compile(const gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt,
+                            gr_report *report, gr_error *err);
 /* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err);
 
@@ -598,6 +624,7 @@ static inline bool gr_is_gpu(gr_backend b) { return b >= GR_GPU; }
 
 gr_class gr_device_check(const gr_options *opt, gr_error *err); /* there is a device, and those asked for exist */
 gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err);
+bool gr_device_expected(const gr_call *call, const gr_options *opt); /* goes to a GPU, or fails for want of one; all numbers on the host */
 gr_class gr_device_run(const gr_run *r, gr_error *err);
 bool gr_device_forgive(const gr_run *r, gr_error *err); /* "auto" goes on without the GPU; the report says why */
 /* The arguments with those that lie on a device copied to the host: one block to free, or NULL where none does. */
@@ -627,5 +654,9 @@ struct gr_program {
 gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err);
 /* The text of the kernels for a GPU, and how they are launched; lives as long as the program. */
 gr_class gr_program_cuda(gr_program *p, const char **text, gr_cuda_layout *layout, gr_error *err);
+/* The joint text of kernels whose keys are known, of programs of one precision; malloc'ed. */
+gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
+/* Would a call that goes to no GPU use a kernel, and which?  rows: of the kept index. */
+bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, bool *few);
 
 #endif

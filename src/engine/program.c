@@ -194,9 +194,9 @@ gr_result_info gr_program_result(const gr_program *p) {
 /* ---- the stages as text ---- */
 
 /* What the emitted kernel has on top. */
-static const char *title(gr_program *p) {
+static const char *title(const gr_program *p, gr_arena *a) {
   static const char *const cat[] = {"Vi", "Vj", "Pm"};
-  gr_str b = {.arena = &p->arena};
+  gr_str b = {.arena = a};
   const gr_plan *plan = p->plan;
   gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->red.red].name, plan->both ? "i and j" : plan->axis == 1 ? "j" : "i", p->spec.formula);
   if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
@@ -213,7 +213,7 @@ typedef struct text_data {
 
 static void make_text(gr_program *p, void *data) {
   text_data *d = data;
-  d->text = gr_emit_c(&p->ctx, d->few ? p->few : p->plan, title(p));
+  d->text = gr_emit_c(&p->ctx, d->few ? p->few : p->plan, title(p, &p->arena));
 }
 
 gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err) {
@@ -225,7 +225,7 @@ gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *e
 static void make_cuda(gr_program *p, void *data) {
   (void)data;
   p->cuda = gr_plan_cuda(&p->ctx, p->plan);
-  p->cuda_text = gr_emit_cuda(&p->ctx, p->cuda, title(p));
+  p->cuda_text = gr_emit_cuda(&p->ctx, p->cuda, title(p, &p->arena));
 }
 
 gr_class gr_program_cuda(gr_program *p, const char **text, gr_cuda_layout *layout, gr_error *err) {
@@ -234,6 +234,43 @@ gr_class gr_program_cuda(gr_program *p, const char **text, gr_cuda_layout *layou
   *text = p->cuda_text;
   *layout = gr_cuda_layout_of(p->cuda);
   return GR_OK;
+}
+
+typedef struct joint_data {
+  gr_wanted *const *wanted;
+  int n;
+  gr_str text;
+} joint_data;
+
+static void make_joint(gr_program *view, void *data) {
+  joint_data *d = data;
+  gr_member *m = gr_alloc(&view->arena, (size_t)d->n * sizeof *m);
+  for (int k = 0; k < d->n; k++) {
+    const gr_program *p = d->wanted[k]->program;
+    char *tail = gr_strndup(&view->arena, d->wanted[k]->key, GR_TAIL);
+    m[k] = (gr_member){d->wanted[k]->few ? p->few : p->plan, title(p, &view->arena), tail};
+  }
+  d->text.arena = &view->arena;
+  gr_put(&d->text, gr_emit_joint(&view->ctx, m, d->n));
+}
+
+/* A copy that outlives the arena, malloc'ed, or NULL. */
+static char *taken(const gr_str *s, gr_error *err) {
+  char *text = malloc(s->n + 1);
+  if (text)
+    memcpy(text, s->s ? s->s : "", s->n + 1);
+  else
+    gr_fail(err, ERR_NoMemory, "text", (long long)s->n + 1);
+  return text;
+}
+
+gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err) {
+  gr_program view = {.note = NULL};
+  joint_data d = {.wanted = wanted, .n = n};
+  *text = NULL;
+  if (protected(&view, err, make_joint, &d) == GR_OK) *text = taken(&d.text, err);
+  gr_arena_free(&view.arena);
+  return err->cls;
 }
 
 static void dump_tokens(gr_program *p, gr_str *b) {
@@ -249,8 +286,10 @@ static void dump_ast(gr_program *p, gr_str *b) {
 
 static void dump_dag(gr_program *p, gr_str *b) { gr_print_dag(b, p->dag, p->plan->root, p->plan->weight, &p->args); }
 static void dump_plan(gr_program *p, gr_str *b) { gr_print_plan(b, p->plan); }
-static void dump_c(gr_program *p, gr_str *b) { gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p))); }
-static void dump_cuda(gr_program *p, gr_str *b) { gr_put(b, gr_emit_cuda(&p->ctx, gr_plan_cuda(&p->ctx, p->plan), title(p))); }
+static void dump_c(gr_program *p, gr_str *b) { gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p, &p->arena))); }
+static void dump_cuda(gr_program *p, gr_str *b) {
+  gr_put(b, gr_emit_cuda(&p->ctx, gr_plan_cuda(&p->ctx, p->plan), title(p, &p->arena)));
+}
 
 static const struct {
   const char *name;
@@ -279,13 +318,7 @@ gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr
   view.arena = (gr_arena){0};
   dump_data d = {.stage = stage};
   *text = NULL;
-  if (protected(&view, err, dump, &d) == GR_OK) {
-    *text = malloc(d.text.n + 1);
-    if (*text)
-      memcpy(*text, d.text.s ? d.text.s : "", d.text.n + 1);
-    else
-      gr_fail(err, ERR_NoMemory, "text", (long long)d.text.n + 1);
-  }
+  if (protected(&view, err, dump, &d) == GR_OK) *text = taken(&d.text, err);
   gr_arena_free(&view.arena);
   return err->cls;
 }

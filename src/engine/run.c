@@ -353,14 +353,21 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
   return find_kernel(p, false, opt, report, err);
 }
 
-/* "auto" interprets tiny work, and everything when there is no working compiler or no room for its files (the note says
- * so). */
-static gr_class choose_backend(gr_program *p, bool few, double work, const gr_options *opt, gr_report *report, gr_error *err) {
+/* "auto" interprets tiny work. */
+bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, bool *few) {
+  double work = p->plan->cost * (double)rows * (double)cols;
+  *few = few_rows(p->plan, rows, cols);
+  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny);
+}
+
+/* And everything when there is no working compiler or no room for its files (the note says so). */
+static gr_class choose_backend(const gr_run *r, bool *few, gr_error *err) {
+  gr_report *report = r->report;
   report->backend = GR_INTERPRETER;
   report->threads = 1;
-  if (opt->backend == GR_INTERPRETER || work == 0 || (opt->backend == GR_AUTO && work <= tune.tiny)) return GR_OK;
+  if (!gr_wants_kernel(r->p, r->rows, r->cols, r->opt, few)) return GR_OK;
   report->backend = GR_CPU;
-  if (find_kernel(p, few, opt, report, err) == GR_OK || opt->backend == GR_CPU) return err->cls;
+  if (find_kernel(r->p, *few, r->opt, report, err) == GR_OK || r->opt->backend == GR_CPU) return err->cls;
   if (err->cls != GR_COMPILER && err->cls != GR_MEMORY) return err->cls;
   report->backend = GR_INTERPRETER;
   report->origin = GR_NO_KERNEL;
@@ -374,8 +381,8 @@ static gr_class run_here(const gr_run *r, gr_error *err) {
   int64_t stride_few[16];
   const double *data_few[16];
   job j = {.plan = p->plan, .args = r->args, .out = r->out, .opt = r->opt, .rows = r->rows, .cols = r->cols, .data = data_few, .stride = stride_few};
-  bool few = few_rows(p->plan, j.rows, j.cols);
-  if (choose_backend(p, few, p->plan->cost * (double)j.rows * (double)j.cols, r->opt, r->report, err) != GR_OK) return err->cls;
+  bool few;
+  if (choose_backend(r, &few, err) != GR_OK) return err->cls;
   if (r->report->backend == GR_CPU) j.kernel = p->kernel[few];
   if (j.kernel && few) j.plan = p->few;
   double start = gr_now();

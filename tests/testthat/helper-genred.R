@@ -2,9 +2,8 @@
 Sys.setenv(GENRED_CACHE_DIR = file.path(tempdir(), "genred-test-cache"))
 
 has_compiler <- function() {
-  info <- NULL
-  utils::capture.output(info <- genred_info())
-  !is.na(info$compiler)
+  settings <- .Call(genred:::.ffi_settings_list)
+  !inherits(.Call(genred:::.ffi_compiler, settings$cc), "genred_failure")
 }
 
 # The backends that this machine can run.

@@ -8,7 +8,7 @@ client <- c(
   "#ifdef __cplusplus",
   "extern \"C\"",
   "#endif",
-  "SEXP client_sum(SEXP formula, SEXP x, SEXP y, SEXP out) {",
+  "SEXP client_sum(SEXP formula, SEXP x, SEXP y, SEXP out, SEXP backend) {",
   "  const genred_api *g = genred_get_api();",
   "  const char *aliases[] = {\"x = Vi(2)\", \"y = Vj(2)\"};",
   "  char message[GENRED_MESSAGE];",
@@ -30,7 +30,7 @@ client <- c(
   "  args[1].data = REAL(y); args[1].rows = args[1].stride = Rf_nrows(y); args[1].cols = 2;",
   "  result.data = REAL(out); result.type = GENRED_DOUBLE;",
   "  if (g->program_rows(p, args, 2, &rows, message) == GENRED_OK && rows == args[0].rows &&",
-  "      g->program_run(p, args, 2, &result, GENRED_CPU, 1, message) == GENRED_OK)",
+  "      g->program_run(p, args, 2, &result, (genred_backend)Rf_asInteger(backend), 1, message) == GENRED_OK)",
   "    strcpy(message, g->program_arg(p, g->program_nargs(p) - 1).name);",
   "  g->program_free(p);",
   "  return text(message);",
@@ -66,10 +66,15 @@ for (language in c("c", "cpp")) local({
     x <- matrix(c(0.1, 0.2, 0.3, 0.4, 0.5, 0.6), 3)
     y <- matrix(c(1, 2, 3, 4, 5, 6, 7, 8), 4)
     out <- numeric(2)
-    expect_identical(.Call(client_sum, "Exp(-SqDist(x,y))", x, y, out), "y")
+    expect_identical(.Call(client_sum, "Exp(-SqDist(x,y))", x, y, out, 1L), "y")
     want <- apply(x[-1, ], 1, function(p) sum(exp(-colSums((t(y) - p)^2))))
     expect_equal(out, want, tolerance = 1e-12)
-    expect_match(.Call(client_sum, "Epx(-SqDist(x,y))", x, y, out), "unknown operation")
-    expect_match(.Call(client_sum, "Exp(-x[5])", x, y, out), "outside")
+    expect_match(.Call(client_sum, "Epx(-SqDist(x,y))", x, y, out, 1L), "unknown operation")
+    expect_match(.Call(client_sum, "Exp(-x[5])", x, y, out, 1L), "outside")
+    for (backend in 3:5) { # GENRED_GPU ...: the same, or why not
+      out[] <- 0
+      said <- .Call(client_sum, "Exp(-SqDist(x,y))", x, y, out, backend)
+      if (said == "y") expect_equal(out, want, tolerance = 1e-12) else expect_match(said, "NVIDIA|NVRTC|GPU")
+    }
   })
 })

@@ -12,7 +12,7 @@ test_that("the seed example is the dense product, on both axes", {
 test_that("an operator is a function of its aliases", {
   op <- gaussian()
   expect_s3_class(op, c("Genred", "function"), exact = TRUE)
-  expect_named(formals(op), c("G", "X", "Y", "B", "backend", "device_id", "ranges"))
+  expect_named(formals(op), c("G", "X", "Y", "B", "backend", "device_id", "ranges", "keep"))
   expect_identical(formals(op)$backend, "auto")
   expect_identical(formals(op)$device_id, quote(-1)[[2]] * -1)
   expect_null(formals(op)$ranges)
@@ -204,6 +204,8 @@ test_that("the closure carries nothing of its caller", {
 test_that("forked children compute, on one thread", {
   skip_on_os("windows")
   skip_if_not_installed("parallel")
+  old <- options(genred.backend = utils::tail(backends(), 1)) # a GPU stays with the parent
+  on.exit(options(old))
   x <- points(600, 3); y <- points(700, 3); b <- points(700, 2)
   op <- gaussian()
   value <- op(0.5, x, y, b)

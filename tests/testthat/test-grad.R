@@ -165,10 +165,113 @@ test_that("bad arguments of gradient operators are classed errors that show the 
     by_x <- genred_grad(Genred("SqDist(x,y)", c("x = Vi(2)", "y = Vj(2)"), red, axis = 1), "x")
     bad <- list(quote(by_x(x, y)), quote(by_x(x, y, "a")), quote(by_x(x, y, 1:4)), quote(by_x(x[, 1], y, 1:7)),
                 quote(by_x("a", y, 1:7)), quote(by_x(x, y, list(1))), quote(by_x(x, y, NULL)), quote(by_x(x, NULL, 1:7)),
-                quote(by_x(x, y, 1:7, backend = "GPU")))
+                quote(by_x(x, y, 1:7, backend = "TPU")))
     for (call in bad) {
       e <- expect_error(eval(call), class = "genred_error")
       expect_identical(conditionCall(e)[[1]], quote(by_x))
     }
   }
+})
+
+# A compiler that writes a line to `log` for each run.
+counting_compiler <- function(log) {
+  script <- tempfile("cc")
+  cc <- .Call(genred:::.ffi_settings_list)$cc
+  writeLines(c("#!/bin/sh", paste0("echo run >>", shQuote(log)), paste("exec", if (is.null(cc)) "cc" else cc, '"$@"')), script)
+  Sys.chmod(script, "755")
+  script
+}
+
+test_that("the kernels of a gradient are compiled in one run of the compiler, if they are needed", {
+  skip_without_compiler()
+  skip_on_os("windows") # the compiler is a shell script
+  log <- tempfile("runs")
+  file.create(log)
+  runs <- function() length(readLines(log))
+  aliases <- c("x = Vi(3)", "y = Vj(3)", "b = Vj(3)")
+  x <- points(30, 3); y <- points(40, 3); b <- points(40, 3, 5); e <- points(30, 3, 7)
+  make <- function(formula, red, ...) Genred(formula, aliases, red, axis = 1, dtype = "float64", ...)
+  ops <- list(
+    make("-SqDist(x,y)/4001", "LogSumExp"), make("-SqDist(x,y)/4002", "LogSumExp", formula2 = "Square(b)"),
+    make("-SqDist(x,y)/4003", "SumSoftMaxWeight", formula2 = "b"), make("x*y-b/4004", "Var"), make("Exp(x*y/4005)", "Prod"),
+    make("x*y-b/4006", "Min"), make("Square(x-y)/4007", "KMin", opt_arg = 4)
+  )
+  one <- function(by, e) {
+    before <- runs()
+    expect_identical(dim(by(x, y, b, e)), dim(x)) # small: interpreted
+    expect_identical(runs(), before)
+    value <- by(x, y, b, e, backend = "CPU")
+    expect_identical(runs(), before + 1L)
+    expect_close(value, by(x, y, b, e, backend = "interpreter"), 1e-10)
+    expect_identical(by(x, y, b, e, backend = "CPU"), value)
+    expect_identical(runs(), before + 1L)
+  }
+  with_options(list(genred.cc = counting_compiler(log), genred.cache_dir = tempfile("cache")), {
+    for (op in ops) {
+      shape <- op(x, y, b, backend = "interpreter")
+      shape[] <- sin(seq_along(shape))
+      one(genred_grad(op, "x"), shape)
+    }
+    # few rows have kernels of their own
+    by_y <- genred_grad(ops[[3L]], "y")
+    y1 <- points(5000, 3); b1 <- points(5000, 3, 6)
+    before <- runs()
+    value <- by_y(x[1:2, ], y1, b1, e[1:2, ], backend = "CPU")
+    expect_identical(runs(), before + 1L)
+    expect_close(value, by_y(x[1:2, ], y1, b1, e[1:2, ], backend = "interpreter"), 1e-10)
+    # the gradient of a gradient: what is there already is not compiled again
+    twice <- genred_grad(genred_grad(ops[[3L]], "x"), "b", "u")
+    before <- runs()
+    value <- twice(x, y, b, e, x, backend = "CPU")
+    expect_identical(runs(), before + 1L)
+    expect_close(value, twice(x, y, b, e, x, backend = "interpreter"), 1e-10)
+  })
+})
+
+test_that("kernels that were compiled together are found one by one, in other processes too", {
+  skip_without_compiler()
+  skip_unless_installed()
+  dir <- tempfile("cache")
+  code <- function(...) c(
+    sprintf("options(genred.cache_dir = %s)", deparse(dir)),
+    "op <- Genred('-SqDist(x,y)/4100', c('x = Vi(2)', 'y = Vj(2)'), 'LogSumExp', axis = 1)", ...,
+    "value <- op(matrix(0, 1, 2), matrix(0, 1, 2), backend = 'CPU')",
+    "cat(round(value[1]), genred:::operator_info(op)$last$origin, genred_cache_info()$files, '\\n')"
+  )
+  by_x <- "genred_grad(op, 'x')(matrix(0, 1, 2), matrix(0, 1, 2), 1, backend = 'CPU') -> g"
+  expect_identical(trimws(fresh_r(code(by_x))), "0 memory 2")
+  expect_identical(trimws(fresh_r(code())), "0 disk 2")
+  expect_identical(trimws(fresh_r(code(by_x))), "0 memory 2")
+  expect_identical(trimws(fresh_r(code("cat(genred_cache_clear(), '')"))), "2 0 compiled 1")
+})
+
+test_that("what fails when kernels are compiled together is told by the calls", {
+  skip_on_os("windows")
+  op <- Genred("-SqDist(x,y)/4200", c("x = Vi(2)", "y = Vj(2)"), "LogSumExp", axis = 1)
+  by_x <- genred_grad(op, "x")
+  x <- points(5, 2)
+  with_options(list(genred.cc = "/nonexistent/compiler"), {
+    expect_error(by_x(x, x, 1:5, backend = "CPU"), "/nonexistent/compiler", class = "genred_error_compiler")
+  })
+  with_options(list(genred.cc = 3), expect_error(by_x(x, x, 1:5, backend = "CPU"), "genred.cc", class = "genred_error_argument"))
+  skip_without_compiler()
+  refuses <- tempfile("cc")
+  writeLines(c("#!/bin/sh", "for last; do :; done", "if grep -q push_options \"$last\"; then exit 1; fi", "exec cc \"$@\""), refuses)
+  Sys.chmod(refuses, "755")
+  with_options(list(genred.cc = refuses, genred.cache_dir = tempfile("cache")), {
+    expect_close(by_x(x, x, 1:5, backend = "CPU"), by_x(x, x, 1:5, backend = "interpreter"), 1e-5)
+    expect_identical(genred:::operator_info(op)$last$origin, "none")
+  })
+  said <- NULL
+  with_options(list(genred.cc = NULL, genred.cache_dir = "/dev/null/x"), withCallingHandlers({
+    op <- Genred("-SqDist(x,y)/4300", c("x = Vi(2)", "y = Vj(2)"), "LogSumExp", axis = 1)
+    session <- genred:::session
+    session$said <- character()
+    genred_grad(op, "x")(x, x, 1:5, backend = "CPU")
+  }, genred_message = function(m) {
+    said <<- c(said, conditionMessage(m))
+    invokeRestart("muffleMessage")
+  }))
+  expect_length(said, 1L)
+  expect_match(said, "not kept in the cache")
 })

@@ -61,7 +61,7 @@ test_that("summary and genred_source show the stages", {
   text <- lines_of(summary(op))
   expect_match(text, "Graph\n")
   expect_match(text, "Plan\n")
-  for (stage in c("tokens", "ast", "dag", "plan", "c")) {
+  for (stage in c("tokens", "ast", "dag", "plan", "c", "cuda")) {
     source <- genred_source(op, stage = stage)
     expect_s3_class(source, "genred_source")
     expect_true(nchar(source) > 10)
@@ -69,7 +69,12 @@ test_that("summary and genred_source show the stages", {
     expect_identical(genred_source(op, stage = stage), source)
   }
   expect_match(genred_source(op), "float|double")
-  expect_error(genred_source(op, "GPU"), class = "genred_error_cuda")
+  for (backend in c("GPU", "GPU_1D", "GPU_2D")) {
+    expect_identical(genred_source(op, backend), genred_source(op, stage = "cuda"))
+    expect_identical(genred_source(op, backend, "c"), genred_source(op))
+  }
+  expect_match(genred_source(op, "GPU"), "__global__ .*gr_pairs")
+  expect_error(genred_source(op, "TPU"), class = "genred_error_argument")
   expect_error(genred_source(op, stage = "x"), class = "genred_error_argument")
   expect_error(genred_source(mean), class = "genred_error_argument")
 })
@@ -77,7 +82,8 @@ test_that("summary and genred_source show the stages", {
 test_that("genred_info and genred_cache_info print what is in force", {
   text <- paste(utils::capture.output(info <- genred_info()), collapse = "\n")
   for (word in c("compiler", "SIMD", "threads", "OpenMP", "CUDA", "cache")) expect_match(text, word)
-  expect_match(text, "not in this build")
+  expect_true(all(nzchar(c(info$cuda$driver, info$cuda$nvrtc))))
+  expect_named(info$cuda$devices, c("device_id", "name", "memory", "capability", "multiprocessors"))
   expect_s3_class(info, "genred_info")
   cache <- lines_of(genred_cache_info())
   for (word in c("folder", "on disk", "loaded")) expect_match(cache, word)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# mutants.sh: deliberately wrong derivative rules, each in a copy of the operation table, must be caught by test_derivatives.
+# mutants.sh: deliberate mistakes in a copy of the engine must be caught: wrong derivative rules by test_derivatives, what is wrong with
+# kernels that are compiled together by test_joint.
 # Prints "N passed, N failed" last, as the test programs do.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 src=$here/../../../src/engine
@@ -8,33 +9,38 @@ trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
 
-# Only ops.c holds the rules; the rest of the engine is compiled once.
+cp "$src"/*.[ch] "$here/check.h" "$work"
 sed -f "$src/prelude.sed" "$src/prelude.h" >"$work/prelude_text.h"
 sed -f "$src/prelude.sed" "$src/state.h" "$src/prelude_cuda.h" >"$work/cuda_text.h"
-cp "$src"/*.[ch] "$here/check.h" "$here/test_derivatives.c" "$work"
 cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }
-for file in *.c; do
-  case $file in ops.c) ;; *) compile -c "$file" || exit 1 ;; esac
-done
-cp ops.h right.h
+for file in *.c; do compile -c "$file" || exit 1; done
+mkdir tests
+for test in test_derivatives test_joint; do compile -c "$here/$test.c" -o tests/$test.o || exit 1; done
 
-# mutant NAME SED-EXPRESSION
-mutant() {
-  sed "$2" right.h >ops.h
-  if cmp -s ops.h right.h; then
-    echo "FAILED: the rule of $1 is not there to be changed"
+# change FILE OBJECT TEST NAME SED-EXPRESSION: with FILE changed and OBJECT.c compiled again, TEST must fail.
+change() {
+  cp "$1" right
+  sed "$5" right >"$1"
+  if cmp -s "$1" right; then
+    echo "FAILED: what makes $4 wrong is not there to be changed"
     failed=$((failed + 1))
     return
   fi
-  compile -c ops.c && compile ./*.o -o mutant -lm -ldl -lpthread || exit 1
-  if GR_QUICK=1 ./mutant >out 2>&1; then
-    echo "FAILED: a wrong derivative of $1 is not noticed"
+  compile -c "$2.c" && compile ./*.o "tests/$3.o" -o mutant -lm -ldl -lpthread || exit 1
+  rm -rf scratch && mkdir scratch
+  if GR_QUICK=1 TMPDIR=$work/scratch ./mutant >out 2>&1; then
+    echo "FAILED: $3 does not notice a wrong $4"
     failed=$((failed + 1))
   else
     passed=$((passed + 1))
   fi
+  mv right "$1"
+  compile -c "$2.c" || exit 1
 }
+
+# Only ops.c holds the rules.
+mutant() { change ops.h ops test_derivatives "derivative of $1" "$2"; }
 
 mutant Subtract 's/"e; -e", "f - g"/"e; e", "f - g"/'
 mutant Divide 's|"e/g; -e\*o/g"|"e/g; e*o/g"|'
@@ -44,6 +50,16 @@ mutant Atan2 's|; -e\*f/(Square(f)+Square(g))|; e*f/(Square(f)+Square(g))|'
 mutant Concat 's/Extract(e,0,d); Extract(e,d,c)/Extract(e,0,d); Extract(e,0,c)/'
 mutant Sinh 's/"e\*Cosh(f)"/"e*Sinh(f)"/'
 mutant Extract 's/"ExtractT(e,n,d)"/"ExtractT(e,0,d)"/'
+
+# Kernels compiled together: macros of one hold for the next; two precisions in one text; only the first is kept on disk; one that is missing is
+# compiled before its call; options of one hold for the next; what goes to a GPU is compiled for the processor; "auto" forgets the arguments' size.
+change emit_joint.c emit_joint test_joint macros '/^  forget_macros(out, own.s);$/d'
+change prepare.c prepare test_joint precision 's/w->program->plan->f64 != f64 || //'
+change cache.c cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'
+change prepare.c prepare test_joint group 's/if (n < 2) return;/if (n < 1) return;/'
+change emit_joint.c emit_joint test_joint options '/pop_options/d'
+change prepare.c prepare test_joint device 's/!gr_device_expected(call, opt)/true/'
+change device.c device test_joint numbers 's/numbers += size\[arg.category\] \* arg.dim/numbers += arg.dim/'
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

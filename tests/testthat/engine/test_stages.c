@@ -1,13 +1,15 @@
 /* test_stages.c: golden files.  golden/NAME.f holds a formula and its settings, one "key value" per line; beside it lie
- * what the stages should print: NAME.ast .dag .plan .c, or NAME.err for a formula that is refused.  Whichever exist are
+ * what the stages should print: NAME.ast .dag .plan .c .cu, or NAME.err for a formula that is refused.  Whichever exist are
  * compared; `make bless` writes them anew (the ones that exist; a new .f gets .dag or .err), and the difference is
- * reviewed like code.  The .c goldens hold no prelude: what stands before the typedef of int64 is left out. */
+ * reviewed like code.  The .c and .cu goldens hold no prelude: they begin where the kernel's own text does. */
 #include <dirent.h>
 
 #include "check.h"
 
-static const char *const stages[] = {"ast", "dag", "plan", "c", "err"};
-enum { NSTAGES = 5, ERR = 4, DAG = 1 };
+static const struct {
+  const char *name, *extension, *from; /* from: what it begins with, or NULL */
+} stages[] = {{"ast", "ast", NULL}, {"dag", "dag", NULL}, {"plan", "plan", NULL}, {"c", "c", "typedef long long int64"}, {"cuda", "cu", "#define REDUCTION"}, {NULL, "err", NULL}};
+enum { NSTAGES = 6, ERR = 5, DAG = 1 };
 
 typedef struct golden {
   char text[4096];
@@ -59,10 +61,10 @@ static void read_golden(golden *g, const char *path) {
   g->spec.aliases = (const char *const *)g->alias;
 }
 
-static char *print_stage(const gr_program *p, const char *stage, gr_error *err) {
+static char *print_stage(const gr_program *p, int stage, gr_error *err) {
   char *s;
-  if (gr_program_dump(p, stage, &s, err) != GR_OK) return NULL;
-  char *from = strcmp(stage, "c") == 0 ? strstr(s, "typedef long long int64") : NULL;
+  if (gr_program_dump(p, stages[stage].name, &s, err) != GR_OK) return NULL;
+  char *from = stages[stage].from ? strstr(s, stages[stage].from) : NULL;
   if (from) memmove(s, from, strlen(from) + 1);
   return s;
 }
@@ -91,13 +93,13 @@ static void one(const char *folder, const char *name, bool bless) {
   snprintf(message, sizeof message, "%s: %s\n", gr_class_name(cls), err.message);
   int seen = 0;
   for (int s = 0; s < NSTAGES; s++) {
-    snprintf(path, sizeof path, "%s/%s.%s", folder, name, stages[s]);
+    snprintf(path, sizeof path, "%s/%s.%s", folder, name, stages[s].extension);
     FILE *f = fopen(path, "rb");
     bool wanted = f != NULL || (bless && s == (cls == GR_OK ? DAG : ERR));
     if (f) fclose(f);
     if (!wanted) continue;
     seen++;
-    char *got = s == ERR ? strdup(cls == GR_OK ? "no error\n" : message) : cls == GR_OK ? print_stage(p, stages[s], &err) : strdup(message);
+    char *got = s == ERR ? strdup(cls == GR_OK ? "no error\n" : message) : cls == GR_OK ? print_stage(p, s, &err) : strdup(message);
     compare(path, got, bless);
     free(got);
   }
