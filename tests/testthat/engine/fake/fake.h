@@ -3,7 +3,7 @@
  * Settings are read at each use, so that a test changes them within its process.
  *   GENRED_FAKE_FAIL     "cuMemAlloc_v2:3" fails the third call from now on, "...:*" every one, "...:2+" the second and all after it;
  *                        a third field is the code that it returns; several are separated by commas. Counts start when the text changes.
- *                        "kernel:2" makes the second kernel that runs touch a bad address.
+ *                        Functions that give something back do so all the same.  "kernel:2" makes the second kernel that runs touch a bad address.
  *   GENRED_FAKE_LOG      a file to which every call is appended, with what it returned */
 #ifndef FAKE_H
 #define FAKE_H

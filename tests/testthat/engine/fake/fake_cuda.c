@@ -115,6 +115,7 @@ static struct {
   object *objects;
   size_t used[DEVICES_MAX];
   char fault[sizeof((fault *)NULL)->text];
+  cu_result after; /* an injected failure of a function that does its work all the same */
 } d = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local cu_context current;
@@ -197,17 +198,22 @@ static bool spoils(cu_result r) { /* no call can succeed after one of these */
   return r == CUDA_ERROR_ILLEGAL_ADDRESS || (r >= CUDA_ERROR_LAUNCH_TIMEOUT && r <= CUDA_ERROR_LAUNCH_FAILED);
 }
 
+/* What gives something back does so whatever it says: an error that it tells is one of earlier work. */
+static bool gives_back(int f) {
+  return f == FN_cuMemFree_v2 || f == FN_cuMemFreeHost || f == FN_cuModuleUnload || f == FN_cuStreamDestroy_v2 || f == FN_cuEventDestroy_v2 ||
+         f == FN_cuDevicePrimaryCtxRelease_v2 || f == FN_cuDevicePrimaryCtxReset_v2;
+}
+
 static cu_result enter(int f) {
   pthread_mutex_lock(&d.lock);
-  cu_result r = refused(f);
-  if (!r) {
-    r = (cu_result)fake_failure(&d.counts, f, names[f], plausible(f));
-    if (spoils(r) && need_of(f) == CONTEXT) current->fault = r;
-  }
-  return r;
+  cu_result r = refused(f), injected = r ? CUDA_SUCCESS : (cu_result)fake_failure(&d.counts, f, names[f], plausible(f));
+  if (spoils(injected) && need_of(f) == CONTEXT) current->fault = injected;
+  d.after = gives_back(f) ? injected : CUDA_SUCCESS;
+  return r ? r : d.after ? CUDA_SUCCESS : injected;
 }
 
 static cu_result leave(int f, cu_result r) {
+  if (!r) r = d.after;
   fake_log(names[f], (int)r);
   pthread_mutex_unlock(&d.lock);
   return r;

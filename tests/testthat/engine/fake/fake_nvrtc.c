@@ -481,9 +481,10 @@ static nv_result do_destroy(nv_program *program) {
   return NVRTC_SUCCESS;
 }
 
+/* An injected failure comes with the work done. */
 nv_result nvrtcDestroyProgram(nv_program *program) {
-  nv_result r = enter(FN_nvrtcDestroyProgram);
-  return leave(FN_nvrtcDestroyProgram, r ? r : do_destroy(program));
+  nv_result r = enter(FN_nvrtcDestroyProgram), done = do_destroy(program);
+  return leave(FN_nvrtcDestroyProgram, r ? r : done);
 }
 
 const char *nvrtcGetErrorString(nv_result result) {
