@@ -143,7 +143,12 @@ gr_class cu_stage(cu_gpu *g, int *stage, gr_error *err) {
   return g->stage[k] ? cu_stage_wait(g, k, err) : make_stage(g, k, err);
 }
 
-gr_class cu_stage_used(cu_gpu *g, int k, gr_error *err) { return CU(g, err, cuEventRecord, g->staged[k], g->stream); }
+/* A copy that no event will tell of is waited for: the next call fills the stage again. */
+gr_class cu_stage_used(cu_gpu *g, int k, gr_error *err) {
+  gr_class cls = CU(g, err, cuEventRecord, g->staged[k], g->stream);
+  if (cls) cu_now()->cuStreamSynchronize(g->stream);
+  return cls;
+}
 
 /* ---- numbers in other types ---- */
 

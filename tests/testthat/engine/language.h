@@ -7,6 +7,17 @@
 
 static bool (*each_case)(const test *t, double tolerance);
 
+/* The number of the case's program: cases that differ in sizes only follow one another, and share one. */
+__attribute__((unused)) static int program_number(const test *t) {
+  static char before[600], now[600];
+  static int number = -1;
+  snprintf(now, sizeof now, "%s %s %s %s %d %d %d %s", t->formula, t->formula2 ? t->formula2 : "", t->reduction ? t->reduction : "", t->scheme ? t->scheme : "", t->k, t->axis, t->f64,
+           t->acc ? t->acc : "");
+  if (strcmp(now, before) != 0) number++;
+  memcpy(before, now, sizeof now);
+  return number;
+}
+
 /* ---- element-wise operations: every row of the table, several category patterns, broadcasting ---- */
 
 typedef struct ew {

@@ -16,6 +16,7 @@ for program in "$@"; do
   if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
   if [ "$p" -eq 0 ] && [ "$f" -eq 0 ]; then f=1; fi
   printf '  %-24s %6d passed %4d failed %5d s\n' "$name" "$p" "$f" $(($(date +%s) - start))
+  grep -E '^ *(SKIPPED|skipped): ' "$out" | sed 's/^ */      /'
   [ "$f" -eq 0 ] || { echo "  -- $name, exit status $status, last lines:"; tail -n 40 "$out" | sed 's/^/  | /'; }
   passed=$((passed + p)); failed=$((failed + f))
 done

@@ -1,0 +1,234 @@
+/* test_cuda.c: the whole way from a call to its result on the libraries that stand in for CUDA's (fake/): programs of the language by turns as
+ * GPU, GPU_1D and GPU_2D, on one device or two, with little memory, work done late or at once, in three schedules; and every single call
+ * of the driver and of NVRTC that a session makes, failing: a classed error or the processor's result, nothing left behind, and the next session
+ * works.
+ *   GR_FULL=1   all programs, instead of some */
+#include <sys/stat.h>
+
+#include "../../../src/cuda/cu.h"
+#include "halves.h"
+#include "language.h"
+
+static int (*leaks)(char *, size_t), (*alive)(void);
+
+static void use_libraries(const char *program) {
+  const char *slash = strrchr(program, '/');
+  gr_error err = {0};
+  void *library, *symbol;
+  char path[600], kept[600];
+  const char *const names[] = {"libcuda.so", "libnvrtc.so"}, *const variables[] = {"GENRED_CUDA_DRIVER", "GENRED_NVRTC"}, *const asked[] = {"fake_leaks", "fake_nvrtc_alive"};
+  for (int k = 0; k < 2; k++) {
+    snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program, names[k]);
+    setenv(variables[k], path, 1);
+    if (gr_dlopen(path, &library, &err) != GR_OK) return;
+    symbol = gr_dlsym(library, asked[k]);
+    k ? memcpy(&alive, &symbol, sizeof symbol) : memcpy(&leaks, &symbol, sizeof symbol);
+  }
+  snprintf(kept, sizeof kept, "%s/objects", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+  mkdir(kept, 0700);
+  setenv("GENRED_FAKE_CACHE", kept, 1);
+}
+
+static void nothing_is_left(const char *after) {
+  char text[600] = "";
+  gr_cuda.shutdown();
+  check(leaks(text, sizeof text) == 0 && alive() == 0, "after %s there is left: %s", after, text);
+}
+
+/* ---- a call ---- */
+
+typedef struct outcome {
+  gr_class cls;
+  gr_report report;
+  gr_error err;
+} outcome;
+
+/* Runs it, and where that succeeds compares with the interpreter. */
+static outcome call(const test *t, const gr_options *opt, double tolerance, const char *what) {
+  outcome o = {.cls = GR_OK};
+  gr_error err = {0};
+  gr_program *p;
+  gr_array args[ARGS_MAX + 4];
+  gr_options slow = options(GR_INTERPRETER, 1);
+  gr_output out[2] = {{.data = NULL}};
+  result right, r = {0};
+  if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return o;
+  if (opt->backend == GR_AUTO) p->plan->cost = 1e12; /* so that it seems worth a GPU */
+  make_args(p, t, args);
+  check(run(p, args, &slow, &right, &err) == GR_OK, "%s: %s", describe(t), err.message);
+  gr_result_info info = gr_program_result(p);
+  for (int k = 0; k < info.n; k++) out[k].data = r.v[k] = malloc(sizeof(double) * (size_t)(right.size + 1));
+  o.cls = gr_program_run(p, args, gr_program_nargs(p), out, opt, &o.report, &o.err);
+  for (int k = 0; k < info.n && o.cls == GR_OK; k++) {
+    double d = difference(r.v[k], right.v[k], right.size);
+    check(d <= (info.is_index[k] ? 0 : tolerance), "%s, %s: result %d differs by %g", describe(t), what, k, d);
+  }
+  free_result(&right);
+  free_result(&r);
+  free_args(p, args);
+  gr_program_free(p);
+  return o;
+}
+
+/* ---- the language ---- */
+
+static bool by_turns(const test *t, double tolerance) {
+  static const char *const schedules[] = {"order", "reverse", "random"};
+  static const gr_backend backends[] = {GR_GPU, GR_GPU_1D, GR_GPU_2D};
+  static const int ids[] = {1, 0};
+  static int turn;
+  int program = program_number(t), every = getenv("GR_FULL") ? 1 : 9;
+  if (program % every != 0 || program / every % parts != part) return true;
+  gr_options o = options(backends[turn % 3], 1);
+  o.device = &gr_cuda;
+  o.device_ids = ids;
+  o.n_devices = turn % 4 == 3 ? 2 : turn % 2;
+  setenv("GENRED_FAKE_SCHEDULE", schedules[turn % 3], 1);
+  setenv("GENRED_FAKE_EAGER", turn / 3 % 2 ? "1" : "0", 1);
+  setenv("GENRED_FAKE_CHECK", turn / 2 % 2 ? "1" : "0", 1);
+  char what[80];
+  snprintf(what, sizeof what, "turn %d", turn++);
+  outcome r = call(t, &o, tolerance, what);
+  check(r.cls == GR_OK, "%s, %s: %s\n%.500s", describe(t), what, r.err.message, r.err.log ? r.err.log : "");
+  gr_error_clear(&r.err);
+  return true;
+}
+
+static void language(void) {
+  setenv("GENRED_FAKE_DEVICES", "2", 1);
+  each_case = by_turns;
+  whole_language();
+  nothing_is_left("the language");
+  setenv("GENRED_FAKE_DEVICES", "1", 1);
+  setenv("GENRED_FAKE_CHECK", "0", 1);
+  setenv("GENRED_FAKE_EAGER", "0", 1);
+}
+
+/* ---- every call fails ---- */
+
+/* What a session does: programs with and without parameters, columns that are prepared, splits, both indices; the last three in little memory. */
+static const test session[] = {
+    {.formula = "Exp(-Exp(p)*SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)", "p=Pm(1)"}, .axis = 1, .m = 40, .n = 700},
+    {.formula = "SqDist(Exp(x),Exp(y))", .aliases = {"x=Vi(3)", "y=Vj(3)"}, .reduction = "KMin_ArgKMin", .k = 3, .axis = 0, .m = 700, .n = 33, .f64 = true},
+    {.formula = "-SqDist(x,y)", .aliases = {"x=Vi(3)", "y=Vj(3)"}, .reduction = "LogSumExp", .axis = 2, .m = 70, .n = 300}};
+enum { SESSION = sizeof session / sizeof *session };
+
+typedef struct failing {
+  const char *function;
+  int call;
+  gr_backend backend;
+} failing;
+
+static const char *failing_text(const failing *f) {
+  static char s[120];
+  snprintf(s, sizeof s, "%s:%d with %s", f->function, f->call, f->backend == GR_AUTO ? "auto" : "GPU");
+  return s;
+}
+
+/* With f, in whatever call it happens; without, all must be well. */
+static void run_session(const failing *f, gr_backend backend) {
+  gr_options o = options(backend, 1);
+  o.device = &gr_cuda;
+  o.cflags = "-O0";
+  for (int k = 0; k < SESSION; k++) {
+    outcome r = call(&session[k], &o, session[k].f64 ? 1e-12 : 1e-5, f ? failing_text(f) : "nothing fails");
+    bool told = r.cls == GR_CUDA && r.err.message[0];
+    check(r.cls == GR_OK || (f && told && backend == GR_GPU), "%s: class %d: %s", f ? failing_text(f) : "nothing fails", r.cls, r.err.message);
+    bool elsewhere = r.cls == GR_OK && r.report.backend != GR_GPU_1D && r.report.backend != GR_GPU_2D;
+    check(!elsewhere || (f && backend == GR_AUTO && (r.report.note[0] || !strcmp(f->function, "cuInit"))), "%s: backend %d without a note", f ? failing_text(f) : "nothing fails",
+          r.report.backend);
+    gr_error_clear(&r.err);
+  }
+}
+
+/* In a process of its own: libraries are opened and the driver is started once. */
+static void fail_once(const failing *f) {
+  char spec[100];
+  gr_options o = options(GR_GPU, 1);
+  snprintf(spec, sizeof spec, "%s:%d", f->function, f->call);
+  setenv("GENRED_FAKE_FAIL", spec, 1);
+  gr_error err = {0};
+  gr_cache_clear(o.cache_dir, &(int64_t){0}, &err); /* or NVRTC is not asked */
+  gr_error_clear(&err);
+  run_session(f, f->backend);
+  setenv("GENRED_FAKE_FAIL", "", 1);
+  run_session(NULL, GR_GPU);
+  nothing_is_left(failing_text(f));
+}
+
+static void in_child(void (*work)(const failing *), const failing *f) {
+  int ends[2], counts[2];
+  fflush(stdout);
+  pid_t child = pipe(ends) == 0 ? fork() : -1;
+  if (child < 0) {
+    check(false, "no process for %s", failing_text(f));
+    return;
+  }
+  if (child == 0) {
+    passed = failed = 0;
+    work(f);
+    fflush(stdout);
+    counts[0] = passed, counts[1] = failed;
+    _exit(write(ends[1], counts, sizeof counts) != sizeof counts);
+  }
+  close(ends[1]);
+  add_counts(ends[0], child);
+  close(ends[0]);
+}
+
+static void one_session(const failing *f) {
+  (void)f;
+  run_session(NULL, GR_GPU);
+  nothing_is_left("a session");
+}
+
+static int lines_with(const char *path, const char *name) {
+  char line[200];
+  int n = 0;
+  FILE *file = fopen(path, "r");
+  while (file && fgets(line, sizeof line, file)) n += strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ' ';
+  if (file) fclose(file);
+  return n;
+}
+
+/* As often as a session calls it; of what is called very often, the first times and then by steps. */
+static void every_call_fails(void) {
+#define SYM(need, result, name, parameters) #name,
+  static const char *const names[] = {CU_DRIVER(SYM) CU_NVRTC(SYM) "kernel"};
+#undef SYM
+  char log[600];
+  int made = 0, used = 0;
+  snprintf(log, sizeof log, "%s/calls-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", part);
+  setenv("GENRED_FAKE_LOG", log, 1);
+  in_child(one_session, &(failing){"a session", 0, GR_GPU});
+  setenv("GENRED_FAKE_LOG", "", 1);
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+    int n = lines_with(log, strcmp(names[k], "kernel") ? names[k] : "cuLaunchKernel");
+    used += n > 0;
+    for (int c = 1; c <= n; c += c < 4 || getenv("GR_FULL") ? 1 : n / 4 + 1)
+      for (int automatic = 0; automatic < 2; automatic++, made++)
+        if (made % parts == part) in_child(fail_once, &(failing){names[k], c, automatic ? GR_AUTO : GR_GPU});
+  }
+  check(used > 35 && made > 150, "%d functions failed in %d sessions", used, made);
+}
+
+static void work(void) {
+  char path[600];
+  snprintf(path, sizeof path, "%s/part-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", part);
+  mkdir(path, 0700);
+  setenv("TMPDIR", path, 1); /* each has a cache of its own, as it is cleared */
+  every_call_fails();
+  language();
+}
+
+int main(int argc, char **argv) {
+  (void)argc;
+  use_libraries(argv[0]);
+  if (!alive) {
+    printf("SKIPPED: there is no C++ compiler, and so nothing stands in for CUDA's libraries\n");
+    check(true, "skipped");
+    return report();
+  }
+  share_out(work);
+  return report();
+}
