@@ -7,7 +7,8 @@
 # It needs the driver, NVRTC (of a CUDA toolkit, or of Python's wheel), a C compiler, and R with testthat.  Where there is no R, it takes one that
 # was brought along: .rbundle.txz in the root, a folder .rbundle with `Rscript` and a library that holds genred and testthat.
 # PyKeOps and torch are measured beside genred where Python has them (GENRED_BENCH_PYTHON names another Python).
-#   GENRED_GPU_SMALL=1   sizes divided by 100
+#   GENRED_GPU_SMALL=1    sizes divided by 100
+#   GENRED_GPU_EVERY=N    every N-th program of the language only
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 out=${1:-$root/build/gpu}
@@ -25,11 +26,24 @@ step() {
   name=$1 limit=$2
   shift 2
   before=$(date +%s)
-  timeout "$limit" "$@" >"$out/$name.log" 2>&1 </dev/null
+  if [ "$1" = in_shares ]; then "$@"; else timeout "$limit" "$@"; fi >"$out/$name.log" 2>&1 </dev/null
   status=$?
   [ "$status" -eq 0 ] || failed=1
   tell "$(printf '%-22s %-10s %4d s   %s' "$name" "$([ "$status" -eq 0 ] && echo ok || echo "status $status")" $(($(date +%s) - before)) "$(tail -n 1 "$out/$name.log")")"
   return "$status"
+}
+
+# The programs of the language, by so many processes at once: NVRTC takes most of the time.
+in_shares() {
+  k=0
+  while [ "$k" -lt "$1" ]; do
+    mkdir -p "$TMPDIR/$k"
+    TMPDIR=$TMPDIR/$k timeout 230 "$harness/build/plain/on_device" $(($1 * ${GENRED_GPU_EVERY:-1})) "$k" >"$out/device-$k.log" 2>&1 &
+    k=$((k + 1))
+  done
+  wait
+  cat "$out"/device-*.log
+  cat "$out"/device-*.log | awk -v n="$1" '/^[0-9]+ passed, [0-9]+ failed/ {p += $1; f += $3; k++} END {print p + 0 " passed, " f + n - k " failed"; exit p == 0 || f + n - k > 0}'
 }
 
 tell "$(date '+%Y-%m-%d %H:%M'), $(nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader 2>/dev/null | head -n 1)"
@@ -37,11 +51,11 @@ tell "$(date '+%Y-%m-%d %H:%M'), $(nvidia-smi --query-gpu=name,driver_version,me
 # ---- C: no R needed ----
 TMPDIR=$(mktemp -d) && export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
-if step build 120 make -s -C "$harness" build/plain/device; then
-  step device 200 "$harness/build/plain/device" "${GENRED_GPU_EVERY:-1}"
+if step build 120 make -s -C "$harness" build/plain/on_device; then
+  step device 240 in_shares "$(nproc)"
   if command -v compute-sanitizer >/dev/null; then
-    step memcheck 100 compute-sanitizer --tool memcheck --error-exitcode 9 "$harness/build/plain/device" 40
-    step racecheck 60 compute-sanitizer --tool racecheck --error-exitcode 9 "$harness/build/plain/device" 80
+    step memcheck 100 compute-sanitizer --tool memcheck --error-exitcode 9 "$harness/build/plain/on_device" 40
+    step racecheck 60 compute-sanitizer --tool racecheck --error-exitcode 9 "$harness/build/plain/on_device" 80
   else
     tell "compute-sanitizer is not here"
   fi

@@ -391,7 +391,7 @@ static void emit_head(gr_emitter *e) {
     gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
   gr_line(&e->out, "#define GR_APART static __attribute__((noinline, unused))");
   gr_line(&e->out, "#define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */");
-  gr_line(&e->out, "#define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */");
+  gr_line(&e->out, "#define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */");
   gr_line(&e->out, "GR_FN V v_square(V a) { return a * a; }");
 }
 

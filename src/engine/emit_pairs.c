@@ -80,7 +80,8 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
   bool few = e->p->by_columns, blocks = dim > K_BLOCK;
   const char *at = gr_at_column(e);
   gr_line(&e->out, few ? "/* One row with a tile of columns. */" : "/* Two vectors of rows with a tile of columns. */");
-  gr_open(e, "GR_APART void sum_%s(const T *P, const T *R0, const T *R1, const T *%s, int nc, V *to)", gr_node_name(e, r), few ? "S" : "C");
+  gr_open(e, "GR_APART %svoid sum_%s(const T *P, const T *R0, const T *R1, const T *%s, int nc, V *to)", cols == 6 ? "GR_ALIGNED " : "",
+          gr_node_name(e, r), few ? "S" : "C");
   gr_line(&e->out, "(void)P, (void)R1;");
   if (blocks) gr_open(e, "for (int b = 0; b < %d; b += %d)", dim, K_BLOCK);
   gr_open(e, few ? "for (int c = 0; c < nc; c += G * GR_L)" : "for (int c = 0; c < WHOLE(nc); c += G)");

@@ -197,6 +197,29 @@ static void save_leaves(gr_plan *p, gr_ref r) {
   for (int k = 0; k < node(p, r)->nkid; k++) save_leaves(p, node(p, r)->kid[k]);
 }
 
+/* Is the term of a contraction the square of a row's value less a column's, or the other way round? */
+static bool is_squared_difference(const gr_plan *p, gr_ref term) {
+  if (node(p, term)->op != OP_Square) return false;
+  const gr_node *n = node(p, node(p, term)->kid[0]);
+  if (n->op != OP_Subtract) return false;
+  return p->place[gr_behind_views(p, n->kid[0])].level != LEVEL_PAIR && p->place[gr_behind_views(p, n->kid[1])].level != LEVEL_PAIR;
+}
+
+/* Columns of a register tile with two vectors of rows.  A tile of 2 x 6 needs all 16 registers of a processor with AVX2: 12 sums, 2 rows, a column
+ * and the difference; other terms need more, or (scalar products) keep the processor busy with 2 x 4.  Over few coordinates, to start and to store
+ * 12 sums costs what the loop gains. */
+static int tile_columns(const gr_plan *p) {
+  enum { LONG = 20 };
+  bool six = false;
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    if (!p->place[r].contract) continue;
+    gr_ref kid = node(p, r)->kid[0];
+    if (node(p, kid)->dim < LONG || !is_squared_difference(p, kid)) return 4;
+    six = true;
+  }
+  return six ? 6 : 4;
+}
+
 static void find_contractions(gr_plan *p) {
   bool any = false;
   for (gr_ref r = 0; r < p->dag->n; r++) {
@@ -211,7 +234,7 @@ static void find_contractions(gr_plan *p) {
   p->late = (expsum || sum) && wide >= 0 && node(p, wide)->dim >= (expsum ? 1 : p->least) && gr_leaves_fit(p, wide, true);
   if (p->late) save_leaves(p, wide);
   p->rows_at_once = any || p->late ? 2 : 1;
-  p->cols_at_once = any || p->late ? 4 : 1;
+  p->cols_at_once = any || p->late ? tile_columns(p) : 1;
 }
 
 /* Columns with more than `least` components that the expression at r reads are packed. */
@@ -249,8 +272,9 @@ static int tile_size(const gr_plan *p) {
   int width = p->nstage > p->ncol ? p->nstage : p->ncol, bytes = (p->f64 ? 8 : 4) * (width > 0 ? width : 1);
   int n = (tiled ? WIDE_BYTES : top ? TOP_BYTES : TILE_BYTES) / bytes, kept = kept_vectors(p);
   if (kept && n > KEPT_VECTORS / kept) n = KEPT_VECTORS / kept;
-  n = n / 16 * 16;
-  return n < 16 ? 16 : n > most ? most : n;
+  int step = p->cols_at_once == 6 ? 48 : 16; /* groups and vectors fill it */
+  n = (n < most ? n : most) / step * step;
+  return n < step ? step : n;
 }
 
 /* A cell takes three exponentials and a logarithm; for the gradient once more on the way back. */

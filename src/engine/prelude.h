@@ -63,9 +63,12 @@ _Pragma("GCC diagnostic ignored \"-Wpsabi\"")
 _Pragma("GCC optimize(\"no-tree-pre\", \"no-dse\", \"no-tree-dominator-opts\", \"no-thread-jumps\", \"no-tree-pta\")")
 #define GR_MIX _Pragma("GCC optimize(\"schedule-insns\", \"sched-pressure\", \"web\")")
 #define GR_ABREAST _Pragma("GCC unroll 4")
+/* A loop that keeps all units busy begins where the processor fetches, else up to 10 % slower by what stands before it. */
+#define GR_ALIGNED __attribute__((optimize("align-loops=64")))
 #else
 #define GR_MIX
 #define GR_ABREAST
+#define GR_ALIGNED
 #endif
 
 typedef T V __attribute__((vector_size(GR_VBYTES), may_alias));

@@ -6,9 +6,9 @@
  * interrupt and reports progress.  Each thread has its own scratch; an item's state lives until it is finished.
  *
  * Memory: states of parts and groups that wait to be merged, at most `kept` together (or those of one part).  For each thread, the
- * packed rows and the states of a block, at most `cache` each (or 16 rows), the columns of a tile, at most 256 KB (or 16 columns;
- * 128 with few rows), and the workspace of the kernel.  With dimensions up to some hundreds that is 1 to 2 MB a thread; at dimension
- * 10 000, 2.5 MB, and with few rows 10 MB in double precision. */
+ * packed rows and the states of a block, at most `cache` each (or 16 rows), the columns of a tile, at most 256 KB (or 16 columns, 48 of
+ * squared distances; 128 with few rows), and the workspace of the kernel.  With dimensions up to some hundreds that is 1 to 2 MB a thread; at
+ * dimension 10 000, 5 MB, and with few rows 10 MB in double precision. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -124,6 +124,31 @@ static void odd_sizes(void) {
     }
 }
 
+/* Register tiles of 2 x 6: columns that fill no group, no span of 8, no vector and no tile (of 240, 192 or 96); packed from the argument, from
+ * the stage, from what is computed for columns, from one component; two tiles in one plan; a last vector of rows alone. */
+static const struct {
+  const char *formula, *formula2, *reduction;
+  int k;
+} six[] = {{"Exp(-0.01*SqDist(x,y))*b", NULL, "Sum", 0},
+           {"SqDist(x,Square(y))", NULL, "KMin_ArgKMin", 3},
+           {"SqNorm2(x-b)+SqDist(x,y)", NULL, "Max_ArgMax", 0},
+           {"Grad(Exp(-0.01*SqDist(x,y)),x,b)", NULL, "Sum", 0},
+           {"-0.01*SqDist(x,y)", "y", "SumSoftMaxWeight", 0}};
+
+static void groups_of_columns(void) {
+  static const int64_t ends[][2] = {{1, 18}, {93, 99}, {190, 195}, {236, 262}};
+  for (size_t f = 0; f < sizeof six / sizeof *six; f++)
+    for (int wide = 0; wide < 4; wide++)
+      for (int s = 0; s < 4; s++)
+        for (int64_t n = ends[s][0]; n < ends[s][1]; n++) {
+          bool even = n % 2 == 0;
+          test t = {.formula = six[f].formula, .formula2 = six[f].formula2, .reduction = six[f].reduction, .k = six[f].k, .axis = 1, .f64 = wide % 2,
+                    .aliases = {wide < 2 ? "x=Vi(20)" : "x=Vi(300)", wide < 2 ? "y=Vj(20)" : "y=Vj(300)", "b=Vj(1)"}, .n = n};
+          t.m = even ? 5 : 21;
+          both(&t, t.f64 ? 1e-11 : 1e-4);
+        }
+}
+
 /* Over both indices, many blocks share a state: of whichever index stands for rows. */
 static void many_blocks_share_states(void) {
   static const char *const reds[] = {"Sum", "Max", "LogSumExp", "Var"};
@@ -257,6 +282,7 @@ static void memory_is_bounded(void) {
 int main(void) {
   few_rows_are_what_many_are();
   odd_sizes();
+  groups_of_columns();
   many_blocks_share_states();
   every_pair_counts_once();
   shapes_take_turns();

@@ -3,7 +3,7 @@ enum { NROW = 65, NCOL = 65, TILE = 256, LD = TILE + 16, G = 4, SPAN = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 #define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */
-#define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */
+#define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */
 GR_FN V v_square(V a) { return a * a; }
 
 /* n numbers, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */
@@ -34,12 +34,15 @@ GR_FN void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
 }
 
 GR_FN void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {
-  take_vectors(x, ld, dim, nc, (nc + 15) / 16 * 16, to, LD, GR_L);
+  take_vectors(x, ld, dim, nc, (WHOLE(nc) + 15) / 16 * 16, to, LD, GR_L);
 }
 
-/* The same in groups of columns. */
-typedef T group __attribute__((vector_size(G * sizeof(T)), may_alias, aligned(GR_TBYTES)));
-typedef double group_taken __attribute__((vector_size(G * 8), may_alias, aligned(8)));
+/* The same in groups of columns, 6 as 4 and 2. */
+enum { FIRST = G == 6 ? 4 : G };
+typedef T group __attribute__((vector_size(FIRST * sizeof(T)), may_alias, aligned(GR_TBYTES)));
+typedef double group_taken __attribute__((vector_size(FIRST * 8), may_alias, aligned(8)));
+typedef T pair __attribute__((vector_size(2 * sizeof(T)), may_alias, aligned(GR_TBYTES)));
+typedef double pair_taken __attribute__((vector_size(16), may_alias, aligned(8)));
 GR_FILL void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
   for (int k = 0; k < dim; k++, x += ld, to += G) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x;
@@ -48,6 +51,7 @@ GR_FILL void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
     for (; c + G <= nc; c += G, next += (long)NCOL * G) {
       __builtin_prefetch(ahead + c);
       *(group *)next = __builtin_convertvector(*(const group_taken *)(x + c), group);
+      if (G == 6) *(pair *)(next + 4) = __builtin_convertvector(*(const pair_taken *)(x + c + 4), pair);
     }
     for (; c < WHOLE(nc); c += G, next += (long)NCOL * G) take_last(x + c, nc - c, G, next);
   }

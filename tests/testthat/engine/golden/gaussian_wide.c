@@ -1,9 +1,9 @@
 typedef long long int64;
-enum { NROW = 165, NCOL = 101, TILE = 256, LD = TILE + 16, G = 4, SPAN = 8 };
+enum { NROW = 165, NCOL = 101, TILE = 240, LD = TILE + 16, G = 6, SPAN = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 #define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */
-#define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */
+#define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */
 GR_FN V v_square(V a) { return a * a; }
 
 /* n numbers, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */
@@ -33,9 +33,12 @@ GR_FN void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
   take_vectors(x, ld, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (long)NROW * GR_L);
 }
 
-/* The same in groups of columns. */
-typedef T group __attribute__((vector_size(G * sizeof(T)), may_alias, aligned(GR_TBYTES)));
-typedef double group_taken __attribute__((vector_size(G * 8), may_alias, aligned(8)));
+/* The same in groups of columns, 6 as 4 and 2. */
+enum { FIRST = G == 6 ? 4 : G };
+typedef T group __attribute__((vector_size(FIRST * sizeof(T)), may_alias, aligned(GR_TBYTES)));
+typedef double group_taken __attribute__((vector_size(FIRST * 8), may_alias, aligned(8)));
+typedef T pair __attribute__((vector_size(2 * sizeof(T)), may_alias, aligned(GR_TBYTES)));
+typedef double pair_taken __attribute__((vector_size(16), may_alias, aligned(8)));
 GR_FILL void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
   for (int k = 0; k < dim; k++, x += ld, to += G) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x;
@@ -44,6 +47,7 @@ GR_FILL void take_packed(const double *x, int64 ld, int dim, int nc, T *to) {
     for (; c + G <= nc; c += G, next += (long)NCOL * G) {
       __builtin_prefetch(ahead + c);
       *(group *)next = __builtin_convertvector(*(const group_taken *)(x + c), group);
+      if (G == 6) *(pair *)(next + 4) = __builtin_convertvector(*(const pair_taken *)(x + c + 4), pair);
     }
     for (; c < WHOLE(nc); c += G, next += (long)NCOL * G) take_last(x + c, nc - c, G, next);
   }
@@ -68,11 +72,11 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
 }
 
 /* Two vectors of rows with a tile of columns. */
-GR_APART void sum_sum4(const T *P, const T *R0, const T *R1, const T *C, int nc, V *to) {
+GR_APART GR_ALIGNED void sum_sum4(const T *P, const T *R0, const T *R1, const T *C, int nc, V *to) {
   (void)P, (void)R1;
   for (int c = 0; c < WHOLE(nc); c += G) {
     const T *Cg = C + (long)c * NCOL;
-    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
+    V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a04 = v_set(0), a05 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0), a14 = v_set(0), a15 = v_set(0);
     #pragma GCC unroll 2
     for (int k = 0; k < 100; k++) {
       a00 += v_square((v_set(Cg[k * G]) - v_load(R0 + k * GR_L)));
@@ -83,23 +87,31 @@ GR_APART void sum_sum4(const T *P, const T *R0, const T *R1, const T *C, int nc,
       a12 += v_square((v_set(Cg[k * G + 2]) - v_load(R1 + k * GR_L)));
       a03 += v_square((v_set(Cg[k * G + 3]) - v_load(R0 + k * GR_L)));
       a13 += v_square((v_set(Cg[k * G + 3]) - v_load(R1 + k * GR_L)));
+      a04 += v_square((v_set(Cg[k * G + 4]) - v_load(R0 + k * GR_L)));
+      a14 += v_square((v_set(Cg[k * G + 4]) - v_load(R1 + k * GR_L)));
+      a05 += v_square((v_set(Cg[k * G + 5]) - v_load(R0 + k * GR_L)));
+      a15 += v_square((v_set(Cg[k * G + 5]) - v_load(R1 + k * GR_L)));
     }
     to[c + 0] = a00;
     to[c + 1] = a01;
     to[c + 2] = a02;
     to[c + 3] = a03;
+    to[c + 4] = a04;
+    to[c + 5] = a05;
     to[TILE + c + 0] = a10;
     to[TILE + c + 1] = a11;
     to[TILE + c + 2] = a12;
     to[TILE + c + 3] = a13;
+    to[TILE + c + 4] = a14;
+    to[TILE + c + 5] = a15;
   }
 }
 
 /* The components of the sum, for the columns of a tile. */
 GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart) {
   (void)P, (void)R0, (void)R1, (void)S, (void)apart;
-  V *const exp2_12t = W + 512;
-  V *const to = W + 1024;
+  V *const exp2_12t = W + 480;
+  V *const to = W + 960;
   for (int k = 0; k < 60; k += 6) {
     V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a04 = v_set(0), a05 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0), a14 = v_set(0), a15 = v_set(0);
     #pragma GCC unroll 2
@@ -159,14 +171,14 @@ GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, 
 static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
   V *const sum4t = W + 0;
-  V *const exp2_12t = W + 512;
+  V *const exp2_12t = W + 480;
   for (int t = 0; t < nr; t += 2 * GR_L) {
     const int nv = nr - t > GR_L ? 2 : 1;
     const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;
     sum_sum4(P, R0, R1, C, nc, sum4t);
     for (int v = 0, r = t; v < nv; v++, r += GR_L) {
       const T *Rv = R + (long)r * NROW; (void)Rv;
-      V *const sum = W + 1024 + v * 64;
+      V *const sum = W + 960 + v * 64;
       for (int c = 0; c < nc; c++) {
         const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
         const V sum4 = sum4t[v * TILE + c];
@@ -177,7 +189,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
     }
     wide_sums(P, R0, R1, S, W, nc, nv == 2 ? TILE : 0);
     for (int v = 0, r = t; v < nv; v++, r += GR_L) {
-      V *const sum = W + 1024 + v * 64;
+      V *const sum = W + 960 + v * 64;
       for (int k = 0; k < 64; k++) {
         vd_store(AT(k), vd_load(AT(k)) + vd_of(sum[k]));
       }

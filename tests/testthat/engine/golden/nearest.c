@@ -3,7 +3,7 @@ enum { NROW = 3, NCOL = 0, TILE = 1024, LD = TILE + 16, G = 1, SPAN = 8 };
 #define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */
 #define GR_APART static __attribute__((noinline, unused))
 #define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */
-#define WHOLE(n) (((n) + 7) / 8 * 8) /* columns with the copies that fill groups and spans */
+#define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */
 GR_FN V v_square(V a) { return a * a; }
 
 /* n numbers, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */
@@ -34,7 +34,7 @@ GR_FN void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
 }
 
 GR_FN void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {
-  take_vectors(x, ld, dim, nc, (nc + 15) / 16 * 16, to, LD, GR_L);
+  take_vectors(x, ld, dim, nc, (WHOLE(nc) + 15) / 16 * 16, to, LD, GR_L);
 }
 
 /* Parameters, and what depends on them only. */

@@ -1,11 +1,11 @@
-/* device.c: the whole language on the machine's GPU against the interpreter, through the engine as a call goes.  Not one of `make check`, as most machines
- * have no GPU; bench/gpu.sh builds and runs it (`make device`).  Every program runs at its own sizes and at larger, odd ones, with the columns
+/* on_device.c: the whole language on the machine's GPU against the interpreter, through the engine as a call goes.  Not one of `make check`, as most machines
+ * have no GPU; bench/gpu.sh builds and runs it (`make build/plain/on_device`).  Every program runs at its own sizes and at larger, odd ones, with the columns
  * split, not split and as the run time chooses, by turns.
- *   device [N]   every N-th program only */
+ *   on_device [N [K]]   every N-th program only, from the K-th on: shares of the work for several processes */
 #include "../../../src/cuda/cu_public.h"
 #include "language.h"
 
-static int every = 1, cases, turn;
+static int every = 1, first, cases, turn;
 
 static gr_options on_device(void) {
   static const gr_backend backends[] = {GR_GPU, GR_GPU_1D, GR_GPU_2D};
@@ -37,7 +37,7 @@ static bool one_case(const test *t, double tolerance) {
   static const int64_t odd[][2] = {{1, 5000}, {301, 777}, {1999, 65}, {130, 2}, {17, 4099}};
   gr_program *p;
   gr_error err = {0};
-  if (cases++ % every) return true;
+  if (cases++ % every != first) return true;
   if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return false;
   compare(t, p, tolerance);
   test other = *t;
@@ -52,6 +52,7 @@ int main(int argc, char **argv) {
   gr_error err = {0};
   gr_device_info info;
   if (argc > 1) every = atoi(argv[1]) > 0 ? atoi(argv[1]) : 1;
+  if (argc > 2) first = atoi(argv[2]) % every;
   if (gr_cuda.count(&n, &err) != GR_OK || n < 1 || gr_cuda.info(0, &info, &err) != GR_OK) {
     printf("no GPU: %s\n", err.message);
     return 2;
