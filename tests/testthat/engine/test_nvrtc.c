@@ -132,6 +132,7 @@ int main(void) {
   if (cu_open_nvrtc(&nvrtc, 0, &err) != GR_OK || !nvrtc.nvrtcGetSupportedArchs || nvrtc.nvrtcGetNumSupportedArchs(&n_known) != NVRTC_SUCCESS || n_known > 64) {
     printf("SKIPPED: no NVRTC was found that lists its architectures\n");
     check(true, "skipped");
+    gr_error_clear(&err);
     return report();
   }
   nvrtc.nvrtcGetSupportedArchs(known);
