@@ -21,7 +21,8 @@
 #'   n x 1 matrix, which an operator takes for a `Pm(n)`, a `Vi(1)` or a `Vj(1)`.
 #' @param dtype How the entries are stored: `"float64"`, `"float32"`, `"float16"` or `"bfloat16"` (the last two halve the memory and are computed with
 #'   in the precision of the operator, see [Genred()]). The default is the option `genred.dtype`, then `GENRED_DTYPE`, then `"float32"`. Entries that the type
-#'   cannot hold are rounded, or become infinite.
+#'   cannot hold are rounded, or become infinite. Data far from zero compared with their spread lose digits in all but `"float64"`, which a
+#'   message of class `genred_message` tells: an operator can subtract an origin (see [Genred()]) only from what it is given.
 #' @param device_id The number of the GPU, from 0. The default is the first of the option `genred.device`, then of `GENRED_DEVICE`, then 0.
 #' @return An object of class `"genred_array"`.
 #' @section Errors:
@@ -47,6 +48,7 @@ genred_array <- function(x, dtype = "float32", device_id = 0) {
   dtype <- read_choice(dtype, "dtype", c("float64", "float32", "float16", "bfloat16"), call)
   device_id <- if (missing(device_id)) default_device(call) else read_device(device_id, call)
   x <- array_source(x, call)
+  if (dtype != "float64") tell_far(x, dtype, call)
   checked(.Call(.ffi_array_new, x$values, x$dim, x$dimnames, dtype, device_id), call)
 }
 
@@ -77,6 +79,21 @@ array_source <- function(x, call) {
   size <- if (nd == 2L) dim(x) else c(length(x), 1)
   if (any(size > .Machine$integer.max)) refuse()
   list(values = as.double(x), dim = as.integer(size), dimnames = unname(names))
+}
+
+# Entries far from zero, seen from which they lie close together, are told apart by digits that the type does not have.
+tell_far <- function(x, dtype, call) {
+  rows <- unique(round(seq(1, max(1, x$dim[1L]), length.out = 16L)))
+  for (k in seq_len(if (x$dim[1L] > 1L) x$dim[2L] else 0L)) {
+    column <- x$values[rows + (k - 1) * x$dim[1L]]
+    column <- column[is.finite(column)]
+    width <- if (length(column) > 1L) max(column) - min(column) else 0
+    if (width > 0 && min(abs(column)) > 1000 * width) {
+      message_genred("column ", k, " of `x` lies far from zero compared with its spread (around ", format(column[1L], digits = 3),
+                     ", ", format(width, digits = 2), " wide): as ", dtype, " it loses digits. Centre it, or use dtype = \"float64\"", call = call)
+      return(invisible())
+    }
+  }
 }
 
 # ---- reading it ------------------------------------------------------------------------------------------------------

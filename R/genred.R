@@ -70,6 +70,13 @@
 #' The function holds plain data only: [saveRDS()], clusters and forks carry it, and its kernel is found or built on the
 #' other side. Ctrl-C stops a computation with R's `interrupt` condition.
 #'
+#' @section Single precision:
+#' With `dtype = "float32"` arguments are rounded to about 7 digits. Data that lie far from zero, such as coordinates of a map in metres
+#' or seconds since 1970, would lose the digits that tell points apart. Where the formula reads some variables only through their
+#' differences (`SqDist(X,Y)`, `X - Y`, `(X - Y) / S`, weighted distances, their derivatives), genred therefore subtracts a common origin from
+#' all of them, in double precision, before it rounds. Formulas that depend on the place itself, such as the scalar product
+#' `X|Y` or a squared distance written as `X|X + Y|Y - 2*(X|Y)`, get no such help: centre the data, or use `"float64"`.
+#'
 #' @section Errors:
 #' `genred_error_parse` and `genred_error_dimension` for the formula and the aliases, with the place marked;
 #' `genred_error_argument` for the other arguments and for those of a call; `genred_error_compiler`, `genred_error_cuda`, `genred_error_memory`.

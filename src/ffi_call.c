@@ -84,6 +84,7 @@ static bool read_args(call *c, const ffi_op *op) {
   for (int k = 0; k < c->n; k++) {
     SEXP x = c->arg[k];
     c->array[k].buffer = NULL;
+    c->array[k].origin = NULL;
     if (is_plain(x) ? !shape_of(x, &op->arg[k], &c->array[k]) : !shape_on_gpu(x, &op->arg[k], &c->array[k])) return false;
   }
   for (int k = 0; k < c->n; k++) {

@@ -118,9 +118,9 @@ gr_class cu_take(cu_gpu *g, size_t bytes, cu_block **b, gr_error *err); /* 256-b
 void cu_give(cu_gpu *g, cu_block *b);                                   /* NULL is fine */
 void cu_give_idle(cu_gpu *g);                                           /* what is kept goes back to the driver */
 void cu_free_memory(cu_gpu *g, bool lost);                              /* all of it; lost: with its context */
-/* rows x cols numbers of the host, `stride` between columns, to the device as `type`, contiguous; returns while the last copies are in flight. */
-gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const double *data, int64_t rows, int64_t cols, int64_t stride, int threads,
-                   gr_error *err);
+/* `rows` rows of a matrix of the host, from `first` on, less its origin, to the device as `type`, contiguous; returns while the last copies are
+ * in flight. */
+gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const gr_array *from, int64_t first, int64_t rows, int threads, gr_error *err);
 /* The next stage, once no copy uses it any more; and that a copy out of or into it was enqueued. */
 gr_class cu_stage(cu_gpu *g, int *stage, gr_error *err);
 gr_class cu_stage_used(cu_gpu *g, int stage, gr_error *err);
@@ -130,6 +130,7 @@ typedef struct cu_matrix { /* what a gr_buffer is */
   gr_buffer shape;
   uint64_t life; /* of the context it lies in */
   cu_block *block;
+  double *sample; /* what shape.sample points to */
 } cu_matrix;
 
 size_t cu_size_of(gr_storage_type type);

@@ -208,10 +208,11 @@ static int32_t to_int(double v) { return v >= 1 && v <= INT32_MAX ? (int32_t)v :
 #define ALL(type_of, expression) \
   for (int64_t i = 0; i < n; i++) ((type_of *)to)[i] = expression
 
-static void narrow(void *to, gr_storage_type type, const double *from, int64_t n) {
+/* Only single precision is less an origin. */
+static void narrow(void *to, gr_storage_type type, const double *from, double origin, int64_t n) {
   switch (type) {
   case GR_DOUBLE: memcpy(to, from, (size_t)n * sizeof *from); break;
-  case GR_FLOAT: ALL(float, (float)from[i]); break;
+  case GR_FLOAT: ALL(float, (float)(from[i] - origin)); break;
   case GR_HALF: ALL(uint16_t, to_half(from[i])); break;
   case GR_BFLOAT16: ALL(uint16_t, to_bfloat(from[i])); break;
   case GR_INT: ALL(int32_t, to_int(from[i])); break;
@@ -232,7 +233,7 @@ static void widen(double *to, gr_storage_type type, const void *from, int64_t n)
 
 /* Numbers first ... first + n of a host matrix, column by column. */
 typedef struct piece {
-  const double *data;
+  const double *data, *origin;
   int64_t rows, stride, first, n;
 } piece;
 
@@ -240,7 +241,8 @@ static void fill_stage(char *stage, gr_storage_type type, const piece *p) {
   size_t size = cu_size_of(type);
   for (int64_t at = p->first, end = p->first + p->n; at < end;) {
     int64_t row = at % p->rows, run = p->rows - row < end - at ? p->rows - row : end - at;
-    narrow(stage + (size_t)(at - p->first) * size, type, p->data + at / p->rows * p->stride + row, run);
+    int64_t column = at / p->rows;
+    narrow(stage + (size_t)(at - p->first) * size, type, p->data + column * p->stride + row, p->origin ? p->origin[column] : 0, run);
     at += run;
   }
 }
@@ -264,11 +266,10 @@ static void fill_with_threads(char *stage, gr_storage_type type, const piece *p,
   fill_stage(stage, type, p);
 }
 
-gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const double *data, int64_t rows, int64_t cols, int64_t stride, int threads,
-                   gr_error *err) {
-  int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * cols;
+gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const gr_array *from, int64_t first, int64_t rows, int threads, gr_error *err) {
+  int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * from->cols;
   for (int64_t at = 0; at < all; at += most) {
-    piece p = {data, rows, stride, at, all - at < most ? all - at : most};
+    piece p = {from->data + first, from->origin, rows, from->stride, at, all - at < most ? all - at : most};
     int stage;
     if (cu_stage(g, &stage, err) != GR_OK) return err->cls;
     fill_with_threads(g->stage[stage], type, &p, threads);
@@ -332,7 +333,7 @@ gr_class cu_make(int id, int64_t rows, int64_t cols, gr_storage_type type, gr_bu
     cu_take(g, (size_t)(rows * cols) * cu_size_of(type), &m->block, err);
     m->life = g->life;
   }
-  m->shape = (gr_buffer){rows, cols, type, id};
+  m->shape = (gr_buffer){.rows = rows, .cols = cols, .type = type, .device = id};
   done(g, err);
   if (err->cls)
     free(m);
@@ -350,14 +351,24 @@ gr_class cu_address_of(const gr_buffer *b, cu_address *at, gr_error *err) {
   return GR_OK;
 }
 
+/* Some rows stay known on the host, where origins are found (origin.c).  Without memory for them, they are not. */
+static void keep_sample(cu_matrix *m, const gr_array *from) {
+  int n = from->rows < GR_SAMPLE ? (int)from->rows : GR_SAMPLE;
+  free(m->sample);
+  m->shape.sample = m->sample = malloc((size_t)(n * from->cols) * sizeof *m->sample + 1);
+  for (int64_t c = 0; m->sample && c < from->cols; c++)
+    for (int k = 0; k < n; k++) m->sample[k + c * n] = from->data[gr_sample_row(from->rows, k) + c * from->stride];
+}
+
 gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err) {
   cu_gpu *g = NULL;
   cu_address at = 0;
+  gr_array from = {.data = data, .rows = b->rows, .cols = b->cols, .stride = stride};
   err->cls = GR_OK;
   if (cu_begin(err) != GR_OK) return err->cls;
-  if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK &&
-      cu_upload(g, at, b->type, data, b->rows, b->cols, stride, 1, err) == GR_OK)
+  if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK && cu_upload(g, at, b->type, &from, 0, b->rows, 1, err) == GR_OK)
     CU(g, err, cuStreamSynchronize, g->stream);
+  if (!err->cls) keep_sample((cu_matrix *)(void *)b, &from);
   return done(g, err);
 }
 
@@ -380,5 +391,6 @@ void cu_free(gr_buffer *b) {
     cu_give(g, matrix_of(b)->block);
     cu_now()->cuCtxSetCurrent(now);
   }
+  if (b) free(matrix_of(b)->sample);
   free(b);
 }

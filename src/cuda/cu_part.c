@@ -27,6 +27,7 @@ static const struct {
 typedef struct source { /* an argument as kernels read it */
   cu_address data;
   long long ld, type;
+  cu_address origin; /* doubles that are subtracted on the device, from what lay there before; 0: none */
 } source;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -60,11 +61,17 @@ static cu_sizes sizes_of(const cu_part *s) {
 
 static size_t sources_bytes(const cu_part *s) { return (size_t)round_up(s->call->n_args * (int64_t)sizeof(source), 16); }
 
-/* Sources, then the parameters that come from the host. */
+/* What the head holds of an argument: a parameter that comes from the host, or the origin of what lies on the device. */
+static size_t held_bytes(const cu_part *s, int k) {
+  bool here = lies_here(s, k);
+  int64_t each = here && s->call->args[k].origin ? 8 : !here && arg_of(s, k)->cat == GR_PM ? number(s) : 0;
+  return (size_t)round_up(arg_of(s, k)->dim * each, 16);
+}
+
+/* Sources, then what the head holds of each argument. */
 static size_t head_bytes(const cu_part *s) {
   size_t n = sources_bytes(s);
-  for (int k = 0; k < s->call->n_args; k++)
-    if (arg_of(s, k)->cat == GR_PM && !lies_here(s, k)) n += (size_t)round_up(arg_of(s, k)->dim * number(s), 16);
+  for (int k = 0; k < s->call->n_args; k++) n += held_bytes(s, k);
   return n;
 }
 
@@ -72,7 +79,7 @@ static size_t head_bytes(const cu_part *s) {
 static size_t head_most(const cu_part *s) {
   size_t n = sources_bytes(s) + (size_t)(s->k->layout.nparam * number(s)) + 16;
   for (int k = 0; k < s->call->n_args; k++)
-    if (arg_of(s, k)->cat == GR_PM) n += (size_t)round_up(arg_of(s, k)->dim * number(s), 16);
+    if (arg_of(s, k)->cat == GR_PM || arg_of(s, k)->group >= 0) n += (size_t)round_up(arg_of(s, k)->dim * (int64_t)sizeof(double), 16);
   return n;
 }
 
@@ -174,11 +181,25 @@ static gr_class load(cu_part *s, gr_category cat, const cu_block *b, int64_t fir
   for (int k = 0; k < c->n_args; k++) {
     const gr_array *a = &c->args[k];
     if (arg_of(s, k)->cat != cat || lies_here(s, k)) continue;
-    sources[k] = (source){at - (cu_address)(first * number(s)), n, type_of(s)};
-    if (n > 0 && cu_upload(s->g, at, type_of(s), c->data[k] + first, n, a->cols, a->stride, c->opt->threads, err) != GR_OK) return err->cls;
+    gr_array host = *a;
+    host.data = c->data[k];
+    sources[k] = (source){at - (cu_address)(first * number(s)), n, type_of(s), 0};
+    if (n > 0 && cu_upload(s->g, at, type_of(s), &host, first, n, c->opt->threads, err) != GR_OK) return err->cls;
     at += (cu_address)(n * a->cols * number(s));
   }
   return GR_OK;
+}
+
+/* Numbers of a parameter from the host, as kernels read them. */
+static void fill_parameter(const cu_part *s, int k, void *to) {
+  const gr_array *a = &s->call->args[k];
+  for (int64_t d = 0; d < a->cols; d++) {
+    double v = s->call->data[k][d * a->stride];
+    if (plan_of(s)->f64)
+      ((double *)to)[d] = v;
+    else
+      ((float *)to)[d] = (float)(v - (a->origin ? a->origin[d] : 0));
+  }
 }
 
 /* Parameters from the host go with the sources; what lies on the device already is read there. */
@@ -189,18 +210,14 @@ static gr_class fill_head(cu_part *s, gr_error *err) {
   for (int k = 0; k < c->n_args; k++) {
     const gr_array *a = &c->args[k];
     if (lies_here(s, k)) {
-      sources[k] = (source){.ld = a->stride, .type = a->buffer->type};
+      sources[k] = (source){.ld = a->stride, .type = a->buffer->type, .origin = a->origin ? s->k->head->address + at : 0};
       if (cu_address_of(a->buffer, &sources[k].data, err) != GR_OK) return err->cls;
+      if (a->origin) memcpy(s->head + at, a->origin, (size_t)a->cols * sizeof *a->origin);
     } else if (arg_of(s, k)->cat == GR_PM) {
-      sources[k] = (source){s->k->head->address + at, 1, type_of(s)};
-      for (int64_t d = 0; d < a->cols; d++) {
-        if (plan_of(s)->f64)
-          ((double *)(void *)(s->head + at))[d] = c->data[k][d * a->stride];
-        else
-          ((float *)(void *)(s->head + at))[d] = (float)c->data[k][d * a->stride];
-      }
-      at += (size_t)round_up(a->cols * number(s), 16);
+      sources[k] = (source){s->k->head->address + at, 1, type_of(s), 0};
+      fill_parameter(s, k, s->head + at);
     }
+    at += held_bytes(s, k);
   }
   return GR_OK;
 }

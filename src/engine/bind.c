@@ -97,7 +97,7 @@ static void bind_alias(gr_ctx *c, const char *text, int next, gr_args *args) {
   int n;
   double v[3];
   gr_token *t = gr_lex(c, text, "alias", &n);
-  gr_arg x = {.span = t->span, .set = true};
+  gr_arg x = {.span = t->span, .set = true, .group = -1};
   if (t->kind == TOK_NAME && t[1].kind == TOK_ASSIGN) {
     x.name = gr_strndup(c->arena, t->span.text + t->span.start, (size_t)t->span.len);
     x.named = true;
@@ -537,7 +537,7 @@ static gr_ref bind_variable(binder *b, const gr_ast *a, int kind) {
     if (!integer_value(b, a->arg[k], &value)) gr_throw(b->c, place(b, a), NULL, ERR_IntArg, k + 1, a->name);
     v[k] = value;
   }
-  gr_arg x = {.span = a->at, .set = true};
+  gr_arg x = {.span = a->at, .set = true, .group = -1};
   int pos = read_variable(b->c, b->args, &x, kind, v, a->n, 0);
   return gr_mk_var(b->g, place(b, a), pos, x.cat, x.dim);
 }

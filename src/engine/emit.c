@@ -100,7 +100,8 @@ static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, gr_idx k) {
   if (pl->level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
   const char *c = e->col < 0 || e->late ? "c" : gr_format(a, "c + %d * GR_L", e->col), *name = gr_node_name(e, r);
   if (!pl->direct) return gr_format(a, "v_load(S + %s * LD + %s)", t, c);
-  return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, r)", t, c, name, of, name, c);
+  const char *from = gr_has_origin(e, node(e, r)->ints[0]) ? gr_format(a, "%s_from[%s]", name, of) : "0";
+  return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, %s, r)", t, c, name, of, name, c, from);
 }
 
 /* Variables come from the arguments where a level is computed, from buffers where pairs are. */
@@ -285,9 +286,18 @@ void gr_each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int arg)
     if (e->p->place[r].live && e->p->place[r].level == e->at && node(e, r)->op == OP_Var) line(e, r, node(e, r)->ints[0]);
 }
 
+bool gr_has_origin(const gr_emitter *e, int arg) { return e->p->args->arg[arg].group >= 0 && !e->p->f64; }
+
+/* Where the origin of an argument lies, as text; 0: it has none. */
+static const char *origin(gr_emitter *e, int arg) {
+  return gr_has_origin(e, arg) ? gr_format(e->c->arena, "arg[%d]", e->p->args->n + arg) : "0";
+}
+
 static void load_param(gr_emitter *e, gr_ref r, int arg) {
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) P[%s] = (T)arg[%d][k * ld[%d]]; /* %s */", node(e, r)->dim,
-          gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer}), arg, arg, e->p->args->arg[arg].name);
+  const char *less = gr_has_origin(e, arg) ? gr_format(e->c->arena, " - %s[k]", origin(e, arg)) : "";
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) P[%s] = (T)%sarg[%d][k * ld[%d]]%s%s; /* %s */", node(e, r)->dim,
+          gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer}), *less ? "(" : "", arg, arg, less, *less ? ")" : "",
+          e->p->args->arg[arg].name);
 }
 
 static void emit_params(gr_emitter *e) {
@@ -301,8 +311,8 @@ static void emit_params(gr_emitter *e) {
 }
 
 static void load_row(gr_emitter *e, gr_ref r, int arg) {
-  gr_line(&e->out, "take_rows(arg[%d] + r0, ld[%d], %d, nr, R + %d * GR_L); /* %s */", arg, arg, node(e, r)->dim, e->p->place[r].buffer,
-          e->p->args->arg[arg].name);
+  gr_line(&e->out, "take_rows(arg[%d] + r0, ld[%d], %s, %d, nr, R + %d * GR_L); /* %s */", arg, arg, origin(e, arg), node(e, r)->dim,
+          e->p->place[r].buffer, e->p->args->arg[arg].name);
 }
 
 static void emit_rows(gr_emitter *e) {
@@ -326,9 +336,9 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
   int dim = node(e, r)->dim;
   if (pl->direct) return;
   if (pl->staged)
-    gr_line(&e->out, "take_columns(arg[%d] + b, ld[%d], %d, nc, S + %d * LD); /* %s */", arg, arg, dim, pl->buffer, name);
+    gr_line(&e->out, "take_columns(arg[%d] + b, ld[%d], %s, %d, nc, S + %d * LD); /* %s */", arg, arg, origin(e, arg), dim, pl->buffer, name);
   else
-    gr_line(&e->out, "take_packed(arg[%d] + b, ld[%d], %d, nc, C + %d * G); /* %s */", arg, arg, dim, pl->packed, name);
+    gr_line(&e->out, "take_packed(arg[%d] + b, ld[%d], %s, %d, nc, C + %d * G); /* %s */", arg, arg, origin(e, arg), dim, pl->packed, name);
 }
 
 static void pack_columns(gr_emitter *e) {

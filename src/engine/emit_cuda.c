@@ -263,6 +263,7 @@ static const char *const definitions[] = {
     "struct gr_source { /* an argument: component k of row r is data[r + k * ld], of type double, float, half, bfloat16 */",
     "  const void *data;",
     "  int64 ld, type;",
+    "  const double *origin; /* what is still to be subtracted, for each component; or null */",
     "};",
     "#define INFINITY __longlong_as_double(0x7ff0000000000000LL)",
     "#define NAN __longlong_as_double(0x7ff8000000000000LL)",

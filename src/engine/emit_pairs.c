@@ -34,6 +34,9 @@ static void name_direct(gr_emitter *e, gr_ref r, int arg) {
   if (!e->p->place[r].direct) return;
   gr_line(&e->out, "const double *const %s_at = arg[%d] + b;", name, arg);
   gr_line(&e->out, "const int64 %s_ld = ld[%d]; (void)%s_at, (void)%s_ld;", name, arg, name, name);
+  if (!gr_has_origin(e, arg)) return;
+  gr_line(&e->out, "double %s_from[%d];", name, node(e, r)->dim);
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) %s_from[k] = arg[%d][k];", node(e, r)->dim, name, e->p->args->n + arg);
 }
 
 /* The columns that the first row reads from the arguments, from column b on. */

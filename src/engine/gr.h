@@ -240,12 +240,14 @@ typedef struct gr_arg {
   gr_category cat;
   int dim;
   bool set; /* the position is taken */
+  int group; /* of variables that are read through their differences only (invariance.c), from 0; -1: of none */
   gr_span span;
 } gr_arg;
 
 typedef struct gr_args {
   gr_arg *arg;
   int n;
+  int groups;
 } gr_args;
 
 /* What the one-letter names mean inside a text of the tables: expressions f g h, e (incoming gradient), o (result);
@@ -271,6 +273,11 @@ typedef struct gr_written {
 } gr_written;
 
 gr_written gr_read_reduction(gr_ctx *c, const gr_ast *ast);
+
+/* ---- invariance.c: variables that are read through their differences only ------------------------------------------------ */
+
+/* Sets gr_arg.group and gr_args.groups. */
+void gr_find_groups(const gr_dag *g, gr_args *args, gr_ref root, gr_ref weight);
 
 /* ---- diff.c: derivatives ------------------------------------------------------------------------------------------------------------- */
 
@@ -431,6 +438,7 @@ typedef struct gr_idx {
 const char *gr_idx_text(gr_emitter *e, gr_idx k);
 const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k); /* C expression for a component of a node */
 const char *gr_node_name(gr_emitter *e, gr_ref r);
+bool gr_has_origin(const gr_emitter *e, int arg); /* an origin is subtracted from this argument */
 void gr_declare(gr_emitter *e, const char *type, const char *name, int dim, int work);
 /* Calls body for each component: written out up to GR_UNROLL, else in a loop over k. */
 typedef void gr_body(gr_emitter *e, gr_idx k, const void *data);
@@ -488,7 +496,8 @@ typedef struct gr_member {
 } gr_member;
 char *gr_emit_joint(gr_ctx *c, const gr_member *m, int n);
 
-/* Rows r0 <= r < r1 over columns c0 <= c < c1.  arg[k] is component 0 of row 0, ld[k] the stride between components.
+/* Rows r0 <= r < r1 over columns c0 <= c < c1.  arg[k] is component 0 of row 0, ld[k] the stride between components;
+ * behind the n arguments, arg[n + k] is the origin of argument k, a number for each component (NULL where it has no group).
  * state is nstate arrays of ld_state doubles (ld_state a multiple of 16 and at least r1 - r0 rounded up to 16), entry 0 belonging to
  * row r0; it is read and written.  scratch: 64-byte aligned, see gr_scratch_bytes.
  * A kernel by columns takes a multiple of 16 columns, and the state of row r, lane l is entry 16 (r - r0) + l. */
@@ -630,6 +639,11 @@ bool gr_device_forgive(const gr_run *r, gr_error *err); /* "auto" goes on withou
 /* The arguments with those that lie on a device copied to the host: one block to free, or NULL where none does. */
 gr_class gr_arrays_home(const gr_run *r, gr_array **home, gr_error *err);
 void gr_note(gr_report *report, gr_error *err); /* the error becomes the report's note, and is cleared */
+
+/* ---- origin.c: common origins of groups of variables ------------------------------------------------------------------------ */
+
+/* The arguments with their origins, one block to free; NULL where the program has no groups. */
+gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err);
 
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 

@@ -57,8 +57,10 @@ static void eval_ew(interp *in, gr_ref r, int lanes) {
 static void eval_var(interp *in, gr_ref r, int64_t first, int lanes) {
   const gr_node *n = &in->p->dag->node[r];
   const gr_array *x = &in->args[n->ints[0]];
-  for (int k = 0; k < n->dim; k++)
-    for (int l = 0; l < lanes; l++) in->vals[r].v[k * in->vals[r].comp + l] = x->data[first + l + k * x->stride];
+  for (int k = 0; k < n->dim; k++) {
+    double origin = x->origin ? x->origin[k] : 0;
+    for (int l = 0; l < lanes; l++) in->vals[r].v[k * in->vals[r].comp + l] = x->data[first + l + k * x->stride] - origin;
+  }
 }
 
 static void eval_leaf(interp *in, gr_ref r, int64_t first, int lanes) {

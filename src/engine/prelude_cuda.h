@@ -172,19 +172,25 @@ GR_D float half_value(unsigned short h) {
 
 struct gr_half { unsigned short bits; };
 struct gr_bfloat { unsigned short bits; };
-GR_D T gr_number(double x) { return (T)x; }
-GR_D T gr_number(float x) { return (T)x; }
-GR_D T gr_number(gr_half x) { return (T)half_value(x.bits); }
-GR_D T gr_number(gr_bfloat x) { return (T)__int_as_float((int)((unsigned)x.bits << 16)); }
+GR_D double gr_number(double x) { return x; }
+GR_D float gr_number(float x) { return x; }
+GR_D float gr_number(gr_half x) { return half_value(x.bits); }
+GR_D float gr_number(gr_bfloat x) { return __int_as_float((int)((unsigned)x.bits << 16)); }
+
+/* Number `at` of the data, less component k of the origin where there is one: in double, and then rounded. */
+template <class S> GR_D T gr_number_at(const gr_source &x, int k, int64 at) {
+  const auto v = gr_number(((const S *)x.data)[at]);
+  return x.origin ? (T)(v - x.origin[k]) : (T)v;
+}
 
 /* One function for all that read it: it is large, and where it is called often (gr_read) most arguments do not need it. */
 GR_RARE T gr_take(const gr_source &x, int k, int64 r) {
   const int64 at = r + k * x.ld;
   switch ((int)x.type) {
-  case 0: return gr_number(((const double *)x.data)[at]);
-  case 1: return gr_number(((const float *)x.data)[at]);
-  case 2: return gr_number(((const gr_half *)x.data)[at]);
-  default: return gr_number(((const gr_bfloat *)x.data)[at]);
+  case 0: return gr_number_at<double>(x, k, at);
+  case 1: return gr_number_at<float>(x, k, at);
+  case 2: return gr_number_at<gr_half>(x, k, at);
+  default: return gr_number_at<gr_bfloat>(x, k, at);
   }
 }
 
@@ -200,7 +206,7 @@ struct gr_any {
 
 /* f(reader): the loop in f exists twice, so that most arguments are read without a question about their type. */
 template <class F> GR_D void gr_read(const gr_source &x, F f) {
-  if (x.type == GR_K(1, 0))
+  if (x.type == GR_K(1, 0) && !x.origin)
     f(gr_own{(const T *)x.data, x.ld});
   else
     f(gr_any{&x});

@@ -142,6 +142,7 @@ static void build(gr_program *p, void *data) {
     draft.root = weighted_only(p, draft.root, draft.weight);
   if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[draft.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
   choose_sums(p, &draft, info->family, info->name);
+  if (!draft.f64) gr_find_groups(p->dag, &p->args, draft.root, draft.weight);
   draft.root = gr_lower(p->dag, draft.root, draft.f64);
   if (draft.weight >= 0) draft.weight = gr_lower(p->dag, draft.weight, draft.f64);
   gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);

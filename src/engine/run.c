@@ -375,11 +375,21 @@ static gr_class choose_backend(const gr_run *r, bool *few, gr_error *err) {
   return GR_OK;
 }
 
+/* What kernels take of the arguments: their data, then their origins; and their strides. */
+static void hand_over(const gr_run *r, const double **data, int64_t *stride) {
+  for (int k = 0; k < r->n_args; k++) {
+    data[k] = r->args[k].data;
+    data[r->n_args + k] = r->args[k].origin;
+    stride[k] = r->args[k].stride;
+  }
+}
+
 /* On this machine's processor. */
 static gr_class run_here(const gr_run *r, gr_error *err) {
+  enum { FEW = 16 };
   gr_program *p = r->p;
-  int64_t stride_few[16];
-  const double *data_few[16];
+  int64_t stride_few[FEW];
+  const double *data_few[2 * FEW];
   job j = {.plan = p->plan, .args = r->args, .out = r->out, .opt = r->opt, .rows = r->rows, .cols = r->cols, .data = data_few, .stride = stride_few};
   bool few;
   if (choose_backend(r, &few, err) != GR_OK) return err->cls;
@@ -387,34 +397,43 @@ static gr_class run_here(const gr_run *r, gr_error *err) {
   if (j.kernel && few) j.plan = p->few;
   double start = gr_now();
   void *many = NULL;
-  if (r->n_args > 16) {
-    many = malloc((size_t)r->n_args * (sizeof *j.data + sizeof *j.stride));
+  if (r->n_args > FEW) {
+    many = malloc((size_t)r->n_args * (2 * sizeof *j.data + sizeof *j.stride));
     if (!many) return gr_fail(err, ERR_NoMemory, "arguments", (long long)r->n_args);
     j.stride = many;
     j.data = (const double **)(j.stride + r->n_args);
   }
-  for (int k = 0; k < r->n_args; k++) j.data[k] = r->args[k].data, j.stride[k] = r->args[k].stride;
+  hand_over(r, j.data, j.stride);
   if (j.rows > 0 || p->plan->both) run_job(&j, r->report, err);
   free(many);
   r->report->seconds_run = gr_now() - start;
   return err->cls;
 }
 
+static gr_class run_anywhere(gr_run *r, gr_error *err) {
+  bool device;
+  gr_array *home;
+  if (gr_device_choose(r, &device, err) != GR_OK) return err->cls;
+  if (device && (gr_device_run(r, err) == GR_OK || !gr_device_forgive(r, err))) return err->cls;
+  if (gr_arrays_home(r, &home, err) != GR_OK) return err->cls;
+  if (home) r->args = home;
+  run_here(r, err);
+  free(home);
+  return err->cls;
+}
+
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
                         gr_report *report, gr_error *err) {
   int64_t mn[2];
-  bool device;
-  gr_array *home;
+  gr_array *with;
   err->cls = GR_OK;
   *report = (gr_report){.backend = GR_AUTO};
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
   int kept = p->plan->axis == 1 ? 0 : 1;
   gr_run r = {p, args, n_args, mn[kept], mn[1 - kept], out, opt, report};
-  if (gr_device_choose(&r, &device, err) != GR_OK) return err->cls;
-  if (device && (gr_device_run(&r, err) == GR_OK || !gr_device_forgive(&r, err))) return err->cls;
-  if (gr_arrays_home(&r, &home, err) != GR_OK) return err->cls;
-  if (home) r.args = home;
-  run_here(&r, err);
-  free(home);
+  if (gr_origins(p, args, &with, err) != GR_OK) return err->cls;
+  if (with) r.args = with;
+  run_anywhere(&r, err);
+  free(with);
   return err->cls;
 }

@@ -212,12 +212,76 @@ static void every_call_fails(void) {
   check(used > 35 && made > 150, "%d functions failed in %d sessions", used, made);
 }
 
+/* ---- data far from 0: the origin is subtracted where they come from the host, and where they lie on the device ---- */
+
+enum { FAR_ROWS = 45, FAR_COLS = 600 };
+
+/* Arguments on the device as `kind` says: h host, d double, f float, each for x, y and p. */
+static void far_from_zero(const char *kind, int axis, int n_devices) {
+  static const int ids[] = {0, 1};
+  static double x[2 * FAR_ROWS], y[2 * FAR_COLS];
+  double p[] = {1.7e9 + 3, 1.7e9 - 1}, *const data[] = {x, y, p};
+  test t = {.formula = "Exp(-SqDist(x,y)/1000-SqDist(p,y)/2000)", .aliases = {"x=Vi(2)", "y=Vj(2)", "p=Pm(2)"}, .axis = axis};
+  gr_array args[] = {{.data = x, .rows = FAR_ROWS, .cols = 2, .stride = FAR_ROWS}, {.data = y, .rows = FAR_COLS, .cols = 2, .stride = FAR_COLS},
+                     {.data = p, .rows = 1, .cols = 2, .stride = 1}};
+  gr_buffer *kept[3] = {NULL};
+  gr_options o = options(GR_GPU, 1);
+  gr_program *program;
+  gr_error err = {0};
+  result r;
+  o.device = &gr_cuda, o.device_ids = ids, o.n_devices = n_devices;
+  for (int k = 0; k < 2 * FAR_ROWS; k++) x[k] = 1.7e9 + uniform(0, 30);
+  for (int k = 0; k < 2 * FAR_COLS; k++) y[k] = 1.7e9 + uniform(0, 30);
+  for (int k = 0; k < 3; k++) {
+    if (kind[k] == 'h') continue;
+    gr_storage_type type = kind[k] == 'd' ? GR_DOUBLE : GR_FLOAT;
+    check(!gr_cuda.make(0, args[k].rows, 2, type, &kept[k], &err) && !gr_cuda.put(kept[k], data[k], args[k].stride, &err), "%s", err.message);
+    for (int64_t i = 0; type == GR_FLOAT && i < 2 * args[k].rows; i++) data[k][i] = (float)data[k][i]; /* what is left of them */
+    args[k].data = NULL, args[k].buffer = kept[k];
+  }
+  check(make(&t, &program, &err) == GR_OK && run(program, args, &o, &r, &err) == GR_OK, "%s: %s", kind, err.message);
+  double worst = 0, most = 0;
+  for (int i = 0; i < r.rows; i++) {
+    long double sum = 0;
+    for (int j = 0; j < (axis ? FAR_COLS : FAR_ROWS); j++) {
+      int a = axis ? i : j, b = axis ? j : i;
+      long double d = 0, e = 0;
+      for (int c = 0; c < 2; c++) {
+        d += powl((long double)x[a + c * FAR_ROWS] - y[b + c * FAR_COLS], 2);
+        e += powl((long double)p[c] - y[b + c * FAR_COLS], 2);
+      }
+      sum += expl(-d / 1000 - e / 2000);
+    }
+    worst = fmax(worst, fabs((double)(r.v[0][i] - sum)));
+    most = fmax(most, (double)sum);
+  }
+  check(worst <= 2e-6 * most, "far from 0, %s, axis %d, %d devices: off by %g of %g", kind, axis, n_devices, worst, most);
+  free_result(&r);
+  for (int k = 0; k < 3; k++) gr_cuda.free(kept[k]);
+  gr_program_free(program);
+}
+
+static void all_far_from_zero(void) {
+  static const char *const kinds[] = {"hhh", "ddd", "fff", "hdh", "dhh", "hhd", "fhd", "dfh"};
+  setenv("GENRED_FAKE_DEVICES", "2", 1);
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) far_from_zero(kinds[k], k % 2, 1 + k % 3 / 2);
+  nothing_is_left("data far from 0");
+  setenv("GENRED_FAKE_DEVICES", "1", 1);
+}
+
+/* In a process of its own, as the number of devices is asked once. */
+static void far_session(const failing *f) {
+  (void)f;
+  all_far_from_zero();
+}
+
 static void work(void) {
   char path[600];
   snprintf(path, sizeof path, "%s/part-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", part);
   mkdir(path, 0700);
   setenv("TMPDIR", path, 1); /* each has a cache of its own, as it is cleared */
   every_call_fails();
+  if (part == 0) in_child(far_session, &(failing){"data far from 0", 0, GR_GPU});
   language();
 }
 

@@ -104,6 +104,7 @@ typedef struct shape {
 typedef struct source {
   cu_address data;
   long long ld, type;
+  cu_address origin;
 } source;
 
 static const char *const schedules[] = {"order", "reverse", "random"};

@@ -6,35 +6,40 @@ enum { NROW = 3, NCOL = 0, TILE = 1024, LD = TILE + 16, G = 1, SPAN = 8 };
 #define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */
 GR_FN V v_square(V a) { return a * a; }
 
-/* n numbers, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */
-GR_FILL void take_last(const double *x, int n, int all, T *to) {
+/* n numbers less the origin, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */
+GR_FILL void take_last(const double *x, double origin, int n, int all, T *to) {
   for (int l = 0; l < all; l++) {
-    to[l] = (T)x[l < n ? l : n - 1];
+    to[l] = (T)(x[l < n ? l : n - 1] - origin);
     __asm__ volatile("");
   }
 }
 
-/* dim components, ld apart, of n rows or columns, padded with copies of the last: to `component` and `vector` apart.  Components are
+/* Whole vectors of one component; returns how many numbers these are. */
+GR_FN int take_whole(const double *x, const double *ahead, double origin, int n, T *to, long vector) {
+  int m = 0;
+  for (; m + GR_L <= n; m += GR_L, to += vector) {
+    __builtin_prefetch(ahead + m);
+    v_store(to, v_of(vd_load(x + m) - origin));
+  }
+  return m;
+}
+
+/* dim components, ld apart, of n rows or columns, less the origin, padded with copies of the last: to `component` and `vector` apart.  Components are
  * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
-GR_FILL void take_vectors(const double *x, int64 ld, int dim, int n, int padded, T *to, long component, long vector) {
+GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim, int n, int padded, T *to, long component, long vector) {
   for (int k = 0; k < dim; k++, x += ld, to += component) {
-    const double *ahead = k + 4 < dim ? x + 4 * ld : x;
-    T *next = to;
-    int m = 0;
-    for (; m + GR_L <= n; m += GR_L, next += vector) {
-      __builtin_prefetch(ahead + m);
-      v_store(next, v_of(vd_load(x + m)));
-    }
-    take_last(x + m, n - m, padded - m, next);
+    const double *ahead = k + 4 < dim ? x + 4 * ld : x, origin = GR_TBYTES == 4 && from ? from[k] : 0;
+    const int m = origin != 0 ? take_whole(x, ahead, origin, n, to, vector) : take_whole(x, ahead, 0, n, to, vector);
+    take_last(x + m, origin, n - m, padded - m, to + m / GR_L * vector);
   }
 }
 
-GR_FN void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
-  take_vectors(x, ld, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (long)NROW * GR_L);
+GR_FN void take_rows(const double *x, int64 ld, const double *from, int dim, int nr, T *to) {
+  take_vectors(x, ld, from, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (long)NROW * GR_L);
 }
 
-GR_FN void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {
-  take_vectors(x, ld, dim, nc, (WHOLE(nc) + 15) / 16 * 16, to, LD, GR_L);
+GR_FN void take_columns(const double *x, int64 ld, const double *from, int dim, int nc, T *to) {
+  take_vectors(x, ld, from, dim, nc, (WHOLE(nc) + 15) / 16 * 16, to, LD, GR_L);
 }
 
 /* Parameters, and what depends on them only. */
@@ -45,13 +50,13 @@ static void parameters(const double *const *arg, const int64 *ld, T *P, V *W) {
 /* Rows r0 ... r0 + nr. */
 static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W) {
   (void)P, (void)W;
-  take_rows(arg[0] + r0, ld[0], 3, nr, R + 0 * GR_L); /* x */
+  take_rows(arg[0] + r0, ld[0], arg[2], 3, nr, R + 0 * GR_L); /* x */
 }
 
 /* Columns b ... b + nc. */
 static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W) {
   (void)P, (void)W;
-  take_columns(arg[1] + b, ld[1], 3, nc, S + 0 * LD); /* y */
+  take_columns(arg[1] + b, ld[1], arg[3], 3, nc, S + 0 * LD); /* y */
 }
 
 GR_FN VI lanes(void) {
