@@ -139,7 +139,7 @@ static bool any_moves(const search *s, const motion *m, gr_ref r) {
 /* Do formula and weight stay as they are when all of these variables move together? */
 static bool invariant(const search *s, const bool *member, int dim, gr_ref root, gr_ref weight) {
   motion m = {.by = gr_alloc(s->g->ctx->arena, ((size_t)s->last + 1) * sizeof *m.by)};
-  gr_ref c = gr_mk_var(s->g, &node(s, root)->span, INT_MIN, GR_PM, dim); /* a variable of no program */
+  gr_ref c = gr_mk_var(s->g, &node(s, root)->span, INT_MIN + dim, GR_PM, dim); /* a variable of no program */
   for (gr_ref r = 0; r <= s->last && !m.breaks; r++) {
     bool variable = node(s, r)->op == OP_Var;
     m.by[r] = FIXED;

@@ -27,6 +27,8 @@ static const grouping groupings[] = {
     {"(x<y)*Exp(y-x)", {"x=Vi(1)", "y=Vj(1)"}, "aa"},
     {"SqDist(x,y)+SqDist(u,v)", {"x=Vi(2)", "y=Vj(2)", "u=Vi(2)", "v=Vj(2)"}, "aabb"},
     {"SqDist(Concat(x,u),Concat(y,v))", {"x=Vi(2)", "y=Vj(2)", "u=Vi(1)", "v=Vj(1)"}, "aa--"},
+    {"Exp(-SqDist(x,y))*(b*x[0]-p)", {"x=Vi(3)", "y=Vj(3)", "b=Vj(12)", "p=Pm(12)"}, "----"},
+    {"Exp(-SqDist(x,y))*(b-p)", {"x=Vi(3)", "y=Vj(3)", "b=Vj(12)", "p=Pm(12)"}, "aabb"},
     {"SqNorm2(x-y+0*b)", {"x=Vi(2)", "y=Vj(2)", "b=Vj(2)"}, "aa-"},
     /* no group: the place itself counts */
     {"(x|y)", {"x=Vi(3)", "y=Vj(3)"}, "--"},
