@@ -235,9 +235,10 @@ gr_ref gr_fold(gr_dag *g, const gr_node *n); /* the node that replaces n, or -1 
 
 /* ---- lower.c: rewrites of the graph that kernels are planned from ------------------------------------------------------------- */
 
-/* exp(c s) was planned as 2^(k s): node `product` is k.  Right only where k can stand for c (gr_guard_holds). */
+/* exp(d (c s)) was planned as 2^(k s): nodes `inner`, `outer` (-1: there is none) and `product` are c, d and k.  Right only where k can
+ * stand for c and d (gr_guard_holds). */
 typedef struct gr_scale {
-  gr_ref factor, product;
+  gr_ref inner, outer, product;
 } gr_scale;
 
 /* What the lowered graph asks of the parameters of a call. */

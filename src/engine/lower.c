@@ -24,20 +24,19 @@ static double most(const gr_dag *g) { return g->f64 ? DBL_MAX : (double)FLT_MAX;
 
 /* ---- exp(c s) = 2^((c log2 e) s) ---- */
 
-/* a = scale * rest: signs, and one factor that depends on parameters and constants alone (or -1), go from a into the scale.  Not more:
- * a product of two factors may overflow, or vanish, where what is written does not. */
-static gr_ref split_scale(gr_dag *g, gr_ref a, gr_ref *scale, gr_ref *factor) {
-  for (*factor = -1;;) {
+/* a = scale * rest: signs and two factors at most, which depend on parameters and constants alone, go from a into the scale; the
+ * outer factor is found first.  A single one is the inner. */
+static gr_ref split_scale(gr_dag *g, gr_ref a, gr_scale *s) {
+  for (;;) {
     const gr_node n = g->node[a];
     bool first = n.nkid > 0 && of_pairs(g, n.kid[0]), second = n.nkid > 1 && of_pairs(g, n.kid[1]);
+    bool product = n.op == OP_Mult && first != second, quotient = n.op == OP_Divide && first && !second;
+    int fixed = product ? first : 1;
     if (n.op == OP_Minus && first) {
-      *scale = mk1(g, &n, OP_Minus, *scale), a = n.kid[0];
-    } else if (*factor < 0 && n.op == OP_Mult && first != second && is_fixed(g, n.kid[first])) {
-      *factor = n.kid[first], a = n.kid[second];
-      *scale = mk2(g, &n, OP_Mult, *scale, *factor);
-    } else if (*factor < 0 && n.op == OP_Divide && first && is_fixed(g, n.kid[1])) {
-      *factor = n.kid[1], a = n.kid[0];
-      *scale = mk2(g, &n, OP_Divide, *scale, *factor);
+      s->product = mk1(g, &n, OP_Minus, s->product), a = n.kid[0];
+    } else if (s->outer < 0 && (product || quotient) && is_fixed(g, n.kid[fixed])) {
+      s->product = mk2(g, &n, n.op, s->product, n.kid[fixed]), a = n.kid[1 - fixed];
+      s->outer = s->inner, s->inner = n.kid[fixed];
     } else {
       return a;
     }
@@ -52,6 +51,13 @@ static bool is_safe(const gr_dag *g, double c, double k) {
   return fabs(k) >= 2 * least_normal(g) && fabs(k) <= most(g) / 2;
 }
 
+/* With an outer factor d, d (c s) overflows or loses its last places where c s does, and k s may not: d in this range makes exp 0,
+ * infinite or 1 there all the same. */
+static bool is_moderate(const gr_dag *g, double d) {
+  int range = g->f64 ? 500 : 60;
+  return fabs(d) >= ldexp(1, -range) && fabs(d) <= ldexp(1, range);
+}
+
 static void add_scale(gr_dag *g, gr_guard *guard, gr_scale s) {
   if (guard->n == guard->cap) {
     guard->cap = guard->cap ? 2 * guard->cap : 4;
@@ -62,19 +68,22 @@ static void add_scale(gr_dag *g, gr_guard *guard, gr_scale s) {
   guard->scale[guard->n++] = s;
 }
 
+static bool is_const(const gr_dag *g, gr_ref r) { return r < 0 || g->node[r].op == OP_Const; }
+static double value(const gr_dag *g, gr_ref r) { return gr_rounded(g, g->node[r].num); }
+
 /* 2^a needs no argument reduction with a constant in pieces, and the product of c with log2 e is made once.  The error of the product,
  * relative to exp, is |c s| times that of two more roundings; without a factor Exp stays, which is exact to the last places for any
  * argument. */
 static gr_ref lower_Exp(gr_dag *g, gr_ref r, gr_guard *guard) {
   const gr_node n = g->node[r];
-  gr_ref k = gr_mk_const(g, &n.span, 1.4426950408889634), c, rest = split_scale(g, n.kid[0], &k, &c);
+  gr_scale s = {.inner = -1, .outer = -1, .product = gr_mk_const(g, &n.span, 1.4426950408889634)};
+  gr_ref rest = split_scale(g, n.kid[0], &s);
+  bool known = is_const(g, s.inner) && is_const(g, s.outer) && is_const(g, s.product);
   if (rest == n.kid[0]) return r;
-  if (c >= 0 && g->node[c].op == OP_Const && g->node[k].op == OP_Const) {
-    if (!is_safe(g, gr_rounded(g, g->node[c].num), g->node[k].num)) return r;
-  } else if (c >= 0) {
-    add_scale(g, guard, (gr_scale){c, k});
-  }
-  return mk1(g, &n, OP_Exp2, mk2(g, &n, OP_Mult, k, rest));
+  if (known && s.inner >= 0 && !is_safe(g, value(g, s.inner), value(g, s.product))) return r;
+  if (known && s.outer >= 0 && !is_moderate(g, value(g, s.outer))) return r;
+  if (!known) add_scale(g, guard, s);
+  return mk1(g, &n, OP_Exp2, mk2(g, &n, OP_Mult, s.product, rest));
 }
 
 /* ---- 1/sqrt(a) = Rsqrt(a) where a cannot be 0 ---- */
@@ -151,23 +160,30 @@ void gr_guard_prepare(gr_guard *guard, gr_dag *g, const gr_args *args) {
   *p = (gr_plan){.dag = g, .args = args, .root = -1, .weight = -1, .f64 = g->f64};
   p->place = gr_alloc(a, (size_t)g->n * sizeof *p->place);
   for (int k = 0; k < guard->n; k++) {
-    const bool *live = gr_live(g, guard->scale[k].factor, guard->scale[k].product, a);
-    for (gr_ref r = 0; r < g->n; r++) p->place[r].live |= live[r];
+    const gr_scale *s = &guard->scale[k];
+    const bool *live = gr_live(g, s->product, s->inner, a), *more = gr_live(g, s->product, s->outer, a);
+    for (gr_ref r = 0; r < g->n; r++) p->place[r].live |= live[r] || more[r];
   }
   for (gr_ref r = 0; r < g->n; r++) p->place[r].level = LEVEL_PARAM;
   guard->plan = p;
   guard->scratch = gr_alloc(a, gr_interp_bytes(p));
 }
 
+/* Component i of node r; all have the dimension of the product, or 1. */
+static double component(const gr_guard *guard, const gr_vals *v, gr_ref r, int i) {
+  return gr_at(&v[r], guard->plan->dag->node[r].dim > 1 ? i : 0, 0);
+}
+
 bool gr_guard_holds(const gr_guard *guard, const gr_array *args) {
   if (guard->n == 0) return true;
   const gr_dag *g = guard->plan->dag;
   const gr_vals *v = gr_interp_parameters(guard->plan, args, guard->scratch);
-  bool holds = true;
   for (int k = 0; k < guard->n; k++) {
     const gr_scale *s = &guard->scale[k];
-    for (int i = 0; i < g->node[s->product].dim; i++)
-      holds &= is_safe(g, gr_at(&v[s->factor], g->node[s->factor].dim > 1 ? i : 0, 0), gr_at(&v[s->product], i, 0));
+    for (int i = 0; i < g->node[s->product].dim; i++) {
+      if (!is_safe(g, component(guard, v, s->inner, i), component(guard, v, s->product, i))) return false;
+      if (s->outer >= 0 && !is_moderate(g, component(guard, v, s->outer, i))) return false;
+    }
   }
-  return holds;
+  return true;
 }

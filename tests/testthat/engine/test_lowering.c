@@ -199,7 +199,8 @@ static void lowered_or_not(void) {
   static const struct {
     const char *formula, *holds;
     bool f64;
-  } graphs[] = {{"Exp(-p*SqDist(x,y))", "Exp2", true},           {"Exp(-SqDist(x,y)/(2*p**2))", "Exp2", false},
+  } graphs[] = {{"Exp(-p*SqDist(x,y))", "Exp2", true}, {"Exp(-SqDist(x,y)/(2*p**2))", "Exp2", false},
+                {"Exp(-0.5*SqDist(x,y)/Square(p))", "Exp2", false}, {"Exp(-1e30*(1e-30*SqDist(x,y)))", "Exp(", false},
                 {"Exp(-SqDist(x,y)*w)", "Exp(", true},           {"Exp(-3e38*SqDist(x,y))", "Exp(", false},
                 {"Exp(-3e38*SqDist(x,y))", "Exp2", true},        {"1/Sqrt(SqDist(x,y)+1e-30)", "Rsqrt", false},
                 {"1/Sqrt(SqDist(x,y)+1e-50)", "Inv(", false},    {"1/Sqrt(SqDist(x,y)+1e-40)", "Inv(", false},    {"1/Sqrt(SqDist(x,y)+1e-30)", "Inv(", true},
@@ -227,6 +228,9 @@ static const char *const kinds[] = {"Exp(-p*SqDist(x,y))",
                                     "Exp(-SqDist(x,y)*p/q)",
                                     "Exp(-(p/q)*SqDist(x,y))",
                                     "Exp(-Norm2(x-y)/p)",
+                                    "Exp(-0.5*SqDist(x,y)/Square(p))",
+                                    "Exp(-SqDist(x,y)*0.5*p)",
+                                    "Exp(-(p*(-(q*(SqDist(x,y)*3)))))",
                                     "Exp(-(-(p*(-Norm2(x-y)))))",
                                     "Exp(-WeightedSqDist(r,x,y))",
                                     "Exp(-p*(x|y))",
