@@ -153,10 +153,24 @@ static void step_strip(const interp *in, double *state, int64_t ld, int64_t col,
     gr_red_step(&in->p->red, state, ld, f->v + l * f->lane, f->comp, w->v + l * w->lane, w->comp, col + l);
 }
 
+/* What total_step does, lane by lane, for a sum without compensation. */
+static void add_strip(const interp *in, double *state, int64_t ld, int lanes) {
+  const gr_vals *f = &in->vals[in->p->root];
+  for (int d = 0; d < in->p->red.dim; d++) {
+    double s = 0;
+    for (int l = 0; l < lanes; l++) s += gr_at(f, d, l);
+    state[d * ld] += s;
+  }
+}
+
 static void reduce_strip(const interp *in, double *state, int64_t ld, int64_t col, int lanes) {
   const gr_reduction *red = &in->p->red;
   if (!in->block) {
     step_strip(in, state, ld, col, lanes);
+    return;
+  }
+  if (red->family == FAM_Total) {
+    add_strip(in, state, ld, lanes);
     return;
   }
   gr_red_init(red, in->block, 1, 1);

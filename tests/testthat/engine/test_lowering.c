@@ -201,7 +201,7 @@ static void lowered_or_not(void) {
     bool f64;
   } graphs[] = {{"Exp(-p*SqDist(x,y))", "Exp2", true}, {"Exp(-SqDist(x,y)/(2*p**2))", "Exp2", false},
                 {"Exp(-0.5*SqDist(x,y)/Square(p))", "Exp2", false}, {"Exp(-1e30*(1e-30*SqDist(x,y)))", "Exp(", false},
-                {"Exp(-SqDist(x,y)*w)", "Exp(", true},           {"Exp(-3e38*SqDist(x,y))", "Exp(", false},
+                {"Exp(-SqDist(x,y)*w)", "Exp2", true},           {"Exp(-3e38*SqDist(x,y))", "Exp(", false},
                 {"Exp(-3e38*SqDist(x,y))", "Exp2", true},        {"1/Sqrt(SqDist(x,y)+1e-30)", "Rsqrt", false},
                 {"1/Sqrt(SqDist(x,y)+1e-50)", "Inv(", false},    {"1/Sqrt(SqDist(x,y)+1e-40)", "Inv(", false},    {"1/Sqrt(SqDist(x,y)+1e-30)", "Inv(", true},
                 {"1/Sqrt((SqDist(x,y)+1e-25)*(SqDist(x,y)+2e-25))", "Inv(", false}};
@@ -237,6 +237,8 @@ static const char *const kinds[] = {"Exp(-p*SqDist(x,y))",
                                     "Exp(r*(x-y))",
                                     "Exp(-Exp(-p*SqDist(x,y)))",
                                     "Exp(-SqDist(x,y)*w)",
+                                    "Exp(-Norm2(x-y)/Square(w))",
+                                    "Exp(-p*(w*SqDist(x,y)))",
                                     "Exp(-1e-3*SqDist(x,y))+Exp(-p*SqDist(x,y))",
                                     "q/Sqrt(1+SqDist(x,y))",
                                     "1/Sqrt(Abs(p)+SqDist(x,y)+1e-30)",
