@@ -1,6 +1,6 @@
 /* fold.c: rewrites that keep the value up to rounding, NaN and overflow included; called by the constructor.
- * One function per operation that has rules; each returns the simpler node, or -1.  What a rule says holds in the working precision,
- * in which constants are folded too. */
+ * One function per operation that has rules; each returns the simpler node, or -1.  The rules hold in
+ * the working precision, in which constants are folded, too. */
 #include <math.h>
 #include <string.h>
 
@@ -137,8 +137,9 @@ static rule *const rules[OP_COUNT] = {
     [OP_Minus] = fold_Minus,   [OP_Square] = fold_Square,     [OP_PowInt] = fold_PowInt, [OP_Sum] = fold_Sum,
     [OP_SumT] = fold_SumT,     [OP_ComplexReal] = fold_part,  [OP_ComplexImag] = fold_part, [OP_Elem] = fold_Elem,         [OP_Extract] = fold_Extract};
 
-/* An element-wise operation on constants is a constant: in the working precision what the interpreter makes of it, which rounds after
- * each step (1e-30*1e-30*1e30 is 0 in single precision).  More digits are kept where they round to the same number. */
+/* An element-wise operation on constants is a constant, whose value in the working precision is what
+ * the interpreter computes: it rounds after each step, so that 1e-30*1e-30*1e30 is 0 in float32.
+ * More digits are kept where they round to the same number. */
 static gr_ref fold_constants(gr_dag *g, const gr_node *n) {
   double exact[3] = {0, 0, 0}, rounded[3] = {0, 0, 0};
   int m = n->nint ? n->ints[0] : 0;

@@ -235,8 +235,8 @@ gr_ref gr_fold(gr_dag *g, const gr_node *n); /* the node that replaces n, or -1 
 
 /* ---- lower.c: rewrites of the graph that kernels are planned from ------------------------------------------------------------- */
 
-/* exp(d (c s)) was planned as 2^(k s): nodes `inner`, `outer` (-1: there is none) and `product` are c, d and k.  Right only where k can
- * stand for c and d (gr_guard_holds). */
+/* exp(d (c s)) is planned as 2^(k s): nodes `inner`, `outer` (-1: none) and `product` are c, d and k.
+ * Right only where k can stand for c and d (gr_guard_holds). */
 typedef struct gr_scale {
   gr_ref inner, outer, product;
 } gr_scale;
@@ -659,7 +659,7 @@ void gr_note(gr_report *report, gr_error *err); /* the error becomes the report'
 
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 
-/* The plans of a program: one bit says that lanes run over columns, the other that the graph is as written, not lowered. */
+/* The plans of a program, as two bits: lanes run over columns; the graph is as written, not lowered. */
 enum { PLAN_FEW = 1, PLAN_WRITTEN = 2, PLANS = 4 };
 
 struct gr_program {
@@ -670,7 +670,7 @@ struct gr_program {
   gr_ast *ast, *ast2; /* ast2: NULL without a weight */
   gr_dag *dag;
   gr_plan *plan;          /* that of most calls: plans[0] */
-  gr_plan *plans[PLANS];  /* where there was nothing to lower, those as written are the others; the interpreter's is PLAN_WRITTEN */
+  gr_plan *plans[PLANS];  /* PLAN_WRITTEN: also the interpreter's; where nothing is lowered, the same as the others */
   gr_guard guard;         /* which of them a call may use */
   gr_plan *cuda[2];       /* lowered, as written; made at the first need */
   const char *cuda_text[2];

@@ -2,7 +2,8 @@
  * and what tiny work uses.
  *
  * Every node is evaluated for a strip of columns at a time, one operation after the other, in double; in single precision
- * every result is rounded to float (sums inside an operation and the reduction's sums stay double). */
+ * every result is rounded to float (sums inside an operation and the reduction's sums stay double).
+ * The graph is the one that was written, not the lowered one that kernels are planned from. */
 #include <math.h>
 #include <string.h>
 
@@ -110,7 +111,8 @@ static int strip_of(const gr_plan *p) {
   return n < 1 ? 1 : n > STRIP ? STRIP : (int)n;
 }
 
-/* Sums of blocks: what is added, one by one, has a state of its own, so that there are fewer terms whose rounding adds up. */
+/* Terms of a strip are added to a state of their own, which is then added to the row's: rounding
+ * errors of as many additions as there are strips accumulate, not of as many as there are terms. */
 static bool sums_in_blocks(const gr_plan *p) {
   gr_family family = p->red.family;
   return p->scheme == SUM_BLOCK && (family == FAM_Total || family == FAM_ExpSum || family == FAM_Moments);
@@ -153,7 +155,7 @@ static void step_strip(const interp *in, double *state, int64_t ld, int64_t col,
     gr_red_step(&in->p->red, state, ld, f->v + l * f->lane, f->comp, w->v + l * w->lane, w->comp, col + l);
 }
 
-/* What total_step does, lane by lane, for a sum without compensation. */
+/* The same for sums, without the detour. */
 static void add_strip(const interp *in, double *state, int64_t ld, int lanes) {
   const gr_vals *f = &in->vals[in->p->root];
   for (int d = 0; d < in->p->red.dim; d++) {

@@ -14,7 +14,7 @@ typedef struct eval {
 static double *out(const eval *e, int64_t k, int l) { return &e->out->v[k * e->out->comp + l * e->out->lane]; }
 static double in(const eval *e, int which, int64_t k, int l) { return gr_at(&e->x[which], k, l); }
 
-/* For all lanes, component by component: most formulas have this one, and it is most of their time. */
+/* All lanes, component by component: most formulas have this operation, and spend much time in it. */
 static void sum_lanes(const eval *e) {
   const gr_vals *x = &e->x[0];
   for (int l = 0; l < e->lanes; l++) *out(e, 0, l) = 0;

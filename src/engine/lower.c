@@ -1,9 +1,11 @@
-/* lower.c: the graph that kernels are planned from: rewrites that shorten what is done for pairs, made after all derivatives.
+/* lower.c: the graph that kernels are planned from: rewrites that shorten what is done for pairs,
+ * made after all derivatives.
  *
- * The interpreter runs the graph as it was written, so that tests see where the two disagree.  Guarantees: for every value of rows and
- * columns a rewrite gives what is written, up to rounding, in the working precision, NaN, overflow and underflow included.  What it asks
- * of parameters is a condition of the guard, evaluated at each call (gr_guard_holds); where one does not hold, the call takes the
- * kernel of the graph as written. */
+ * The interpreter runs the graph as it was written, so that tests see where the two disagree.
+ * Guarantees: for every value of rows and columns a rewrite gives what is written, up to rounding,
+ * in the working precision, NaN, overflow and underflow included.  What it asks of parameters is a
+ * condition of the guard, evaluated at each call (gr_guard_holds); where one does not hold, the
+ * call takes the kernel of the graph as written. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -24,15 +26,17 @@ static double most(const gr_dag *g) { return g->f64 ? DBL_MAX : (double)FLT_MAX;
 
 /* ---- exp(c s) = 2^((c log2 e) s) ---- */
 
-/* Which kid of a product or quotient is a factor that is not of pairs, of a value that is; -1: it is no such thing. */
+/* Of a product (or quotient) of a value of pairs and one that is not: which kid is the latter.
+ * Anything else: -1. */
 static int factor_of(const gr_dag *g, const gr_node *n) {
   bool first = n->nkid > 0 && of_pairs(g, n->kid[0]), second = n->nkid > 1 && of_pairs(g, n->kid[1]);
   if (n->op == OP_Mult && first != second) return first;
   return n->op == OP_Divide && first && !second ? 1 : -1;
 }
 
-/* a = scale * rest: signs and two factors at most, which depend on parameters and constants alone, go from a into the scale; the
- * outer factor is found first.  A single one is the inner. */
+/* a = scale * rest.  Signs and at most two factors, which depend on parameters and constants alone,
+ * are moved from a into the scale; returns the rest.  The outer factor is met first; a single one
+ * is the inner. */
 static gr_ref split_scale(gr_dag *g, gr_ref a, gr_scale *s) {
   for (;;) {
     const gr_node n = g->node[a];
@@ -48,16 +52,17 @@ static gr_ref split_scale(gr_dag *g, gr_ref a, gr_scale *s) {
   }
 }
 
-/* Can k, which is c log2 e or log2(e) / c, stand for c?  c s and k s are then 0, infinite and NaN for the same s, but where exp has its
- * limit already.  A c of 0, Inf or NaN makes k what it should be; any other must leave it finite and normal, with room for what
- * functions of the kernel give otherwise than the interpreter. */
+/* Can k, which is c log2(e) or log2(e) / c, stand for c?  If k is finite and normal, c s and k s are
+ * zero, infinite and NaN together, except where the exponential is 0, 1 or infinite anyway.  A c of
+ * 0, Inf or NaN gives a k that behaves like it.  The factor of 2 leaves room for the last places
+ * in which functions of the kernel differ from the interpreter's. */
 static bool is_safe(const gr_dag *g, double c, double k) {
   if (c == 0 || !isfinite(c)) return true;
   return fabs(k) >= 2 * least_normal(g) && fabs(k) <= most(g) / 2;
 }
 
-/* With an outer factor d, d (c s) overflows or loses its last places where c s does, and k s may not: d in this range makes exp 0,
- * infinite or 1 there all the same. */
+/* d (c s) overflows, or loses its last places, where c s does, although k s may not.  With d in this
+ * range the exponential is 0, infinite or 1 in these places, so that nobody can tell. */
 static bool is_moderate(const gr_dag *g, double d) {
   int range = g->f64 ? 500 : 60;
   return fabs(d) >= ldexp(1, -range) && fabs(d) <= ldexp(1, range);
@@ -76,10 +81,13 @@ static void add_scale(gr_dag *g, gr_guard *guard, gr_scale s) {
 static bool is_const(const gr_dag *g, gr_ref r) { return r < 0 || g->node[r].op == OP_Const; }
 static double value(const gr_dag *g, gr_ref r) { return gr_rounded(g, g->node[r].num); }
 
-/* 2^a needs no argument reduction with a constant in pieces, and the product of c with log2 e is made once.  The error of the product,
- * relative to exp, is |c s| times that of two more roundings; without a factor Exp stays, which is exact to the last places for any
- * argument.  A factor of a row's or a column's own stays where it is, since no call looks at all of them: 2^((c s) log2 e), one
- * multiplication more for a pair (a Gaussian at dimension 3: 9 % of the time). */
+/* 2^a needs no argument reduction with a constant in pieces, and the product of c with log2 e is
+ * made once.  The error of the product, relative to exp, is |c s| times that of two more
+ * roundings; without a factor Exp stays, which is exact to the last places for any argument.
+ *
+ * A factor that varies with the row or the column stays where it is, since checking all of them at
+ * every call would be too much: 2^((c s) log2 e) takes one multiplication more per pair (a Gaussian
+ * of dimension 3: 9 % of the time; Exp itself: 20 %). */
 static gr_ref lower_Exp(gr_dag *g, gr_ref r, gr_guard *guard) {
   const gr_node n = g->node[r];
   gr_scale s = {.inner = -1, .outer = -1, .product = gr_mk_const(g, &n.span, 1.4426950408889634)};
@@ -96,8 +104,9 @@ static gr_ref lower_Exp(gr_dag *g, gr_ref r, gr_guard *guard) {
 
 enum { BOUND_DEPTH = 8 };
 
-/* A lower bound of a node's values that holds in the working precision for all variables (or the value is NaN): sums and products are
- * rounded, which keeps their order.  What is below the least normal number counts as 0; -1: nothing is known. */
+/* A lower bound of a node's values that holds in the working precision for all variables (or the
+ * value is NaN): sums and products are rounded, which keeps their order.  What is below the least
+ * normal number counts as 0; -1: nothing is known. */
 static double lower_bound(const gr_dag *g, gr_ref r, int depth) {
   const gr_node *n = &g->node[r];
   double a = -1, b = -1, bound;

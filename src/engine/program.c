@@ -125,8 +125,8 @@ static gr_ref weighted_only(gr_program *p, gr_ref f, gr_ref w) {
   return gr_bind_text(p->dag, &s, "IfElse(-Sum(Abs(g)),e,f)");
 }
 
-/* The plan of most calls is that of the lowered graph; that of the graph as written is the interpreter's, and that of kernels for the
- * parameters with which what was lowered does not hold. */
+/* Most calls take a plan of the lowered graph.  Those of the graph as written serve the interpreter,
+ * and kernels where the lowered graph does not hold for the parameters of a call. */
 static void make_plans(gr_program *p, gr_plan *draft) {
   gr_plan written = *draft;
   draft->root = gr_lower(p->dag, draft->root, &p->guard);
