@@ -22,6 +22,7 @@
 #' as `Exp`, `Sqrt`, `SqDist`, `Norm2`, `Concat`, `x[k]` (positions inside formulas count from 0), `x[a:b]`. Lower-case
 #' names (`exp`, `sqdist`) mean the same. A reduction can be written in the string, `Sum_Reduction(F, 1)`: its integer is the
 #' category of the *result* (0: by i, 1: by j), and a message of class `genred_message` says how it was read.
+#' A number that is too large for `dtype`, such as `1e39` in `"float32"`, is an error.
 #'
 #' @param formula A string (several are joined by newlines), or a one-sided R formula such as
 #'   `~ exp(-g * sqdist(x, y)) * b`.

@@ -101,7 +101,8 @@ const cu_driver *cu_now(void); /* after cu_ready */
 gr_class cu_begin(gr_error *err);
 void cu_end(gr_error *err);
 gr_class cu_use(int id, cu_gpu **g, gr_error *err); /* device `id` with its context made current */
-gr_class cu_kernels_of(cu_gpu *g, gr_program *p, const gr_options *opt, cu_kernels **k, gr_report *report, gr_error *err);
+/* written: of the graph as written, else of the lowered one */
+gr_class cu_kernels_of(cu_gpu *g, gr_program *p, bool written, const gr_options *opt, cu_kernels **k, gr_report *report, gr_error *err);
 /* The class of what `name` returned on g. */
 gr_class cu_result_of(cu_gpu *g, cu_result r, const char *name, gr_error *err);
 #define CU(g, err, name, ...) cu_result_of(g, cu_now()->name(__VA_ARGS__), #name, err)
@@ -173,6 +174,7 @@ typedef struct cu_call {
   int64_t rows, cols;
   const gr_output *out; /* on the host, unless `stays` */
   bool stays;
+  bool written; /* the lowered kernels do not fit these parameters */
   const gr_options *opt;
   gr_report *report;
 } cu_call;

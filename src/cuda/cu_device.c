@@ -292,13 +292,13 @@ static gr_class load_kernels(cu_gpu *g, const char *key, const cu_image *image, 
   return cls;
 }
 
-static gr_class make_kernels(cu_gpu *g, gr_program *p, const gr_options *opt, cu_kernels **out, gr_report *report, gr_error *err) {
+static gr_class make_kernels(cu_gpu *g, gr_program *p, bool written, const gr_options *opt, cu_kernels **out, gr_report *report, gr_error *err) {
   const cu_target target = {10 * g->info.major + g->info.minor, opt->use_fast_math != 0};
   const char *text;
   char key[CU_KEY];
   cu_image image = {0};
   gr_cuda_layout l;
-  if (need_nvrtc(err) != GR_OK || gr_program_cuda(p, &text, &l, err) != GR_OK) return err->cls;
+  if (need_nvrtc(err) != GR_OK || gr_program_cuda(p, written, &text, &l, err) != GR_OK) return err->cls;
   cu_make_key(&state.nvrtc, &target, text, key);
   report->origin = GR_FROM_MEMORY;
   for (*out = g->kernels; *out; *out = (*out)->next)
@@ -311,16 +311,16 @@ static gr_class make_kernels(cu_gpu *g, gr_program *p, const gr_options *opt, cu
   return cls;
 }
 
-gr_class cu_kernels_of(cu_gpu *g, gr_program *p, const gr_options *opt, cu_kernels **k, gr_report *report, gr_error *err) {
+gr_class cu_kernels_of(cu_gpu *g, gr_program *p, bool written, const gr_options *opt, cu_kernels **k, gr_report *report, gr_error *err) {
   int fast = opt->use_fast_math != 0;
   bool remembered = g->id < GR_DEVICES;
   report->origin = GR_FROM_MEMORY;
-  if (remembered && p->loaded[fast][g->id].life == g->life) {
-    *k = p->loaded[fast][g->id].kernels;
+  if (remembered && p->loaded[written][fast][g->id].life == g->life) {
+    *k = p->loaded[written][fast][g->id].kernels;
     return GR_OK;
   }
-  if (make_kernels(g, p, opt, k, report, err) != GR_OK) return err->cls;
-  if (remembered) p->loaded[fast][g->id].life = g->life, p->loaded[fast][g->id].kernels = *k;
+  if (make_kernels(g, p, written, opt, k, report, err) != GR_OK) return err->cls;
+  if (remembered) p->loaded[written][fast][g->id].life = g->life, p->loaded[written][fast][g->id].kernels = *k;
   return GR_OK;
 }
 
@@ -329,7 +329,7 @@ gr_class cu_compile_program(gr_program *p, const gr_options *opt, gr_report *rep
   cu_kernels *k;
   if (cu_begin(err) != GR_OK) return err->cls;
   gr_class cls = cu_use(opt->n_devices ? opt->device_ids[0] : 0, &g, err);
-  if (!cls) cls = cu_kernels_of(g, p, opt, &k, report, err);
+  if (!cls) cls = cu_kernels_of(g, p, false, opt, &k, report, err);
   if (cls == GR_MEMORY) err->cls = GR_CUDA;
   cu_end(err);
   return err->cls;

@@ -133,7 +133,7 @@ static gr_class make_total(cu_part *s, gr_error *err) {
 
 gr_class cu_part_begin(cu_part *s, int attempt, gr_error *err) {
   const cu_call *c = s->call;
-  gr_class cls = cu_kernels_of(s->g, c->p, c->opt, &s->k, c->report, err);
+  gr_class cls = cu_kernels_of(s->g, c->p, c->written, c->opt, &s->k, c->report, err);
   if (cls) return cls;
   s->sizes = sizes_of(s);
   s->cut = cu_cut_of(s->g, plan_of(s), &s->k->layout, s->k->resident, c->opt->backend, s->rows, c->cols);

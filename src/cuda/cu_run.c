@@ -45,9 +45,11 @@ static gr_class choose_devices(job *j, gr_error *err) {
 
 /* ---- arguments ---- */
 
-/* Does a device that takes part have to read this from the host? */
-static bool needs_host(const job *j, const gr_buffer *b) {
-  bool needed = b->type == GR_INT;
+/* Does a device that takes part have to read this from the host, or the program's guard? */
+static bool needs_host(const job *j, int arg) {
+  const gr_program *p = j->call.p;
+  const gr_buffer *b = j->call.args[arg].buffer;
+  bool needed = b->type == GR_INT || (p->guard.n > 0 && p->args.arg[arg].cat == GR_PM);
   for (int k = 0; k < j->n; k++) needed = needed || b->device != j->id[k];
   return needed;
 }
@@ -57,18 +59,34 @@ static gr_class fetch_arguments(job *j, gr_error *err) {
   cu_call *c = &j->call;
   size_t size = (size_t)c->n_args * sizeof *c->data;
   for (int k = 0; k < c->n_args; k++)
-    if (c->args[k].buffer && needs_host(j, c->args[k].buffer)) size += (size_t)(c->args[k].rows * c->args[k].cols) * sizeof(double);
+    if (c->args[k].buffer && needs_host(j, k)) size += (size_t)(c->args[k].rows * c->args[k].cols) * sizeof(double);
   c->data = malloc(size + 1);
   if (!c->data) return gr_fail(err, ERR_NoMemory, "arguments copied from a GPU", (long long)size);
   double *to = (double *)(void *)(c->data + c->n_args);
   for (int k = 0; k < c->n_args; k++) {
     const gr_buffer *b = c->args[k].buffer;
     c->data[k] = b ? NULL : c->args[k].data;
-    if (!b || !needs_host(j, b)) continue;
+    if (!b || !needs_host(j, k)) continue;
     if (cu_get(b, to, b->rows, err) != GR_OK) return err->cls;
     c->data[k] = to;
     to += b->rows * b->cols;
   }
+  return GR_OK;
+}
+
+/* Which kernels do the parameters allow? */
+static gr_class choose_kernels(job *j, gr_error *err) {
+  cu_call *c = &j->call;
+  if (c->p->guard.n == 0) return GR_OK;
+  gr_array *here = malloc((size_t)c->n_args * sizeof *here);
+  if (!here) return gr_fail(err, ERR_NoMemory, "arguments", (long long)c->n_args);
+  for (int k = 0; k < c->n_args; k++) {
+    here[k] = c->args[k];
+    here[k].data = c->data[k];
+    if (here[k].buffer) here[k].stride = here[k].rows;
+  }
+  c->written = !gr_guard_holds(&c->p->guard, here);
+  free(here);
   return GR_OK;
 }
 
@@ -274,7 +292,7 @@ gr_class cu_run(gr_program *p, const gr_array *args, int64_t rows, int64_t cols,
   if (!j) return gr_fail(err, ERR_NoMemory, "a call", (long long)sizeof *j);
   err->cls = GR_OK;
   j->call = (cu_call){.p = p, .args = args, .n_args = p->args.n, .rows = rows, .cols = cols, .out = out, .opt = opt, .report = report};
-  if (choose_devices(j, err) == GR_OK && fetch_arguments(j, err) == GR_OK && prepare_results(j, out, err) == GR_OK && cu_begin(err) == GR_OK) {
+  if (choose_devices(j, err) == GR_OK && fetch_arguments(j, err) == GR_OK && choose_kernels(j, err) == GR_OK && prepare_results(j, out, err) == GR_OK && cu_begin(err) == GR_OK) {
     run_job(j, err);
     cu_end(err);
     if (!err->cls) put_results(j, out, err);

@@ -359,8 +359,8 @@ static gr_ref rewrite_WeightedSqNorm(binder *b, const gr_ast *a, const actuals *
 static gr_ref rewrite_Round(binder *b, const gr_ast *a, const actuals *x) {
   static const char *const text[] = {"RoundAway(f*g)/g", "RoundAway(f/g)*g"};
   actuals y = *x;
-  int n = x->integer[0];
-  if (abs(n) > 300) bad(b, a, "the number of decimals must be between -300 and 300");
+  int n = x->integer[0], most = b->g->f64 ? 300 : 38; /* 10^n is a number of the working precision */
+  if (abs(n) > most) bad(b, a, gr_format(b->c->arena, "the number of decimals must be between %d and %d", -most, most));
   y.expr[1] = gr_mk_const(b->g, place(b, a), pow(10, abs(n)));
   y.nexpr = 2;
   return bind_text(b, a, text[n < 0], &y);
@@ -597,9 +597,16 @@ static gr_ref bind_name(binder *b, const gr_ast *a) {
   gr_throw(b->c, &a->at, gr_nearest(b->c->arena, a->name, known, b->args->n), ERR_UnknownVar, a->name);
 }
 
+static gr_ref bind_number(binder *b, const gr_ast *a) {
+  if (!isfinite(gr_rounded(b->g, a->num)))
+    gr_throw(b->c, &a->span, NULL, ERR_NumberRange, gr_span_text(b->c->arena, &a->span, "number"), b->g->f64 ? "float64" : "float32",
+             b->g->f64 ? "1.8e308" : "3.4e38");
+  return gr_mk_const(b->g, place(b, a), a->num);
+}
+
 static gr_ref bind(binder *b, const gr_ast *a) {
   switch (a->kind) {
-  case AST_NUMBER: return gr_mk_const(b->g, place(b, a), a->num);
+  case AST_NUMBER: return bind_number(b, a);
   case AST_NAME: return bind_name(b, a);
   case AST_CALL: return bind_call(b, a);
   default: gr_throw(b->c, b->in ? &b->in->at : &a->span, NULL, ERR_ListHere);

@@ -5,9 +5,10 @@
 
 #include "gr.h"
 
-gr_dag *gr_dag_new(gr_ctx *c) {
+gr_dag *gr_dag_new(gr_ctx *c, bool f64) {
   gr_dag *g = gr_alloc(c->arena, sizeof *g);
   g->ctx = c;
+  g->f64 = f64;
   g->cap = 64;
   g->node = gr_alloc(c->arena, (size_t)g->cap * sizeof *g->node);
   g->table_size = 256;

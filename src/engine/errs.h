@@ -3,6 +3,7 @@
 #define GR_ERRORS(ERR)                                                                                                 \
   ERR(Char, GR_PARSE, "unexpected character %s")                                                                       \
   ERR(Number, GR_PARSE, "`%s` is not a number")                                                                        \
+  ERR(NumberRange, GR_ARGUMENT, "`%s` is too large for dtype = \"%s\", whose largest number is about %s")                 \
   ERR(Empty, GR_PARSE, "the %s is empty")                                                                              \
   ERR(Expected, GR_PARSE, "expected %s, found %s")                                                                     \
   ERR(Trailing, GR_PARSE, "expected the end of the formula, found %s")                                                 \

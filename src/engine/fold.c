@@ -1,6 +1,6 @@
 /* fold.c: rewrites that keep the value up to rounding, NaN and overflow included; called by the constructor.
- * One function per operation that has rules; each returns the simpler node, or -1.
- * At the end gr_lower, for the graph that is planned: it shortens what is done for pairs. */
+ * One function per operation that has rules; each returns the simpler node, or -1.  The rules hold in
+ * the working precision, in which constants are folded, too. */
 #include <math.h>
 #include <string.h>
 
@@ -79,8 +79,15 @@ static gr_ref fold_Square(gr_dag *g, const gr_node *n) {
   return op == OP_Minus || op == OP_Abs ? mk1(g, n, OP_Square, kid(g, n, 0)->kid[0]) : -1;
 }
 
+/* a^0 = 1 for every a, 0 and NaN among them, as pow says; its derivative is 0. */
+static gr_ref ones(gr_dag *g, const gr_node *n) {
+  gr_ref one = gr_mk_const(g, &n->span, 1);
+  return n->dim == 1 ? one : mk_int(g, n, OP_SumT, one, n->dim);
+}
+
 static gr_ref fold_PowInt(gr_dag *g, const gr_node *n) {
   switch (n->ints[0]) {
+  case 0: return ones(g, n);
   case 1: return n->kid[0];
   case 2: return mk1(g, n, OP_Square, n->kid[0]);
   case -1: return mk1(g, n, OP_Inv, n->kid[0]);
@@ -130,15 +137,21 @@ static rule *const rules[OP_COUNT] = {
     [OP_Minus] = fold_Minus,   [OP_Square] = fold_Square,     [OP_PowInt] = fold_PowInt, [OP_Sum] = fold_Sum,
     [OP_SumT] = fold_SumT,     [OP_ComplexReal] = fold_part,  [OP_ComplexImag] = fold_part, [OP_Elem] = fold_Elem,         [OP_Extract] = fold_Extract};
 
-/* An element-wise operation on constants is a constant, computed in double. */
+/* An element-wise operation on constants is a constant, whose value in the working precision is what
+ * the interpreter computes: it rounds after each step, so that 1e-30*1e-30*1e30 is 0 in float32.
+ * More digits are kept where they round to the same number. */
 static gr_ref fold_constants(gr_dag *g, const gr_node *n) {
-  double v[3] = {0, 0, 0};
+  double exact[3] = {0, 0, 0}, rounded[3] = {0, 0, 0};
+  int m = n->nint ? n->ints[0] : 0;
   if (gr_ops[n->op].kind != KIND_EW) return -1;
   for (int k = 0; k < n->nkid; k++) {
     if (kid(g, n, k)->op != OP_Const) return -1;
-    v[k] = kid(g, n, k)->num;
+    exact[k] = kid(g, n, k)->num;
+    rounded[k] = gr_rounded(g, exact[k]);
   }
-  return gr_mk_const(g, &n->span, gr_ops[n->op].reference(v[0], v[1], v[2], n->nint ? n->ints[0] : 0));
+  double digits = gr_ops[n->op].reference(exact[0], exact[1], exact[2], m);
+  double value = gr_rounded(g, gr_ops[n->op].reference(rounded[0], rounded[1], rounded[2], m));
+  return gr_mk_const(g, &n->span, gr_rounded(g, digits) == value ? digits : value);
 }
 
 /* An element-wise operation on scalars, of which some are repeated, is done once and repeated. */
@@ -156,88 +169,4 @@ gr_ref gr_fold(gr_dag *g, const gr_node *n) {
   gr_ref r = fold_constants(g, n);
   if (r < 0) r = fold_repeated(g, n);
   return r < 0 && rules[n->op] ? rules[n->op](g, n) : r;
-}
-
-/* ---- what only the plan sees ---- */
-
-static bool of_pairs(const gr_dag *g, gr_ref r) { return (g->node[r].cats & CAT_I) && (g->node[r].cats & CAT_J); }
-
-/* a = scale * rest: takes the factors that are not of pairs, signs among them, from a into the scale; returns the rest. */
-static gr_ref split_scale(gr_dag *g, gr_ref a, gr_ref *scale) {
-  for (;;) {
-    const gr_node n = g->node[a];
-    bool first = n.nkid > 0 && of_pairs(g, n.kid[0]), second = n.nkid > 1 && of_pairs(g, n.kid[1]);
-    if (n.op == OP_Minus && first)
-      *scale = mk1(g, &n, OP_Minus, *scale), a = n.kid[0];
-    else if (n.op == OP_Mult && first != second)
-      *scale = mk2(g, &n, OP_Mult, *scale, n.kid[first]), a = n.kid[second];
-    else if (n.op == OP_Divide && first && !second)
-      *scale = mk2(g, &n, OP_Divide, *scale, n.kid[1]), a = n.kid[0];
-    else
-      return a;
-  }
-}
-
-/* exp(c s) is 2^((c log2 e) s), and where c is no value of pairs (a parameter, a constant, a sign) its product with log2 e is made
- * only once: 2^a needs no argument reduction with a constant in pieces.  The error of the product, relative to exp, is |c s| times
- * that of two more roundings; without a factor Exp stays, which is exact to the last places for any argument. */
-static gr_ref lower_Exp(gr_dag *g, gr_ref r) {
-  const gr_node n = g->node[r];
-  gr_ref scale = gr_mk_const(g, &n.span, 1.4426950408889634), rest = split_scale(g, n.kid[0], &scale);
-  return rest == n.kid[0] ? r : mk1(g, &n, OP_Exp2, mk2(g, &n, OP_Mult, scale, rest));
-}
-
-/* Is it known without its variables that a node is not negative (or NaN), or even positive?  Looks a few levels deep. */
-static bool not_negative(const gr_dag *g, gr_ref r, bool positive, int levels) {
-  const gr_node *n = &g->node[r];
-  if (levels-- == 0) return false;
-  switch (n->op) {
-  case OP_Const: return positive ? n->num > 0 : n->num >= 0;
-  case OP_Exp:
-  case OP_Exp2:
-  case OP_Abs:
-  case OP_Square:
-  case OP_Sqrt: return !positive;
-  case OP_Sum:
-  case OP_SumT: return not_negative(g, n->kid[0], positive, levels);
-  case OP_Mult: return not_negative(g, n->kid[0], positive, levels) && not_negative(g, n->kid[1], positive, levels);
-  case OP_Add:
-    return not_negative(g, n->kid[0], false, levels) && not_negative(g, n->kid[1], false, levels) &&
-           (!positive || not_negative(g, n->kid[0], true, levels) || not_negative(g, n->kid[1], true, levels));
-  default: return false;
-  }
-}
-
-/* 1/sqrt(a) is Rsqrt(a), which takes less time in single precision, but for a = 0: where that cannot be. */
-static gr_ref lower_inverse(gr_dag *g, gr_ref r) {
-  const gr_node n = g->node[r], *root = &g->node[n.kid[n.nkid - 1]];
-  if (root->op != OP_Sqrt || !of_pairs(g, n.kid[n.nkid - 1]) || !not_negative(g, root->kid[0], true, 8)) return r;
-  gr_ref y = mk1(g, &n, OP_Rsqrt, root->kid[0]);
-  return n.op == OP_Inv ? y : mk2(g, &n, OP_Mult, n.kid[0], y);
-}
-
-static gr_ref lower(gr_dag *g, gr_ref r, bool f64) {
-  switch (g->node[r].op) {
-  case OP_Exp: return lower_Exp(g, r);
-  case OP_Inv:
-  case OP_Divide: return f64 ? r : lower_inverse(g, r);
-  default: return r;
-  }
-}
-
-gr_ref gr_lower(gr_dag *g, gr_ref f, bool f64) {
-  gr_ref *map = gr_alloc(g->ctx->arena, (size_t)(f + 1) * sizeof *map);
-  const bool *live = gr_live(g, f, -1, g->ctx->arena);
-  for (gr_ref r = 0; r <= f; r++) {
-    gr_node n = g->node[r];
-    map[r] = r;
-    bool changed = false;
-    for (int k = 0; live[r] && k < n.nkid; k++) {
-      changed |= map[n.kid[k]] != n.kid[k];
-      n.kid[k] = map[n.kid[k]];
-    }
-    if (changed) map[r] = gr_mk(g, &n.span, n.op, n.kid, n.nkid, n.ints, n.nint);
-    if (live[r] && of_pairs(g, map[r])) map[r] = lower(g, map[r], f64);
-  }
-  return map[f];
 }

@@ -212,10 +212,12 @@ struct gr_dag {
   gr_node *node;
   int n, cap;
   int *table, table_size; /* hash table of refs */
+  bool f64;               /* the working precision */
 };
 
 struct gr_args;
-gr_dag *gr_dag_new(gr_ctx *c);
+gr_dag *gr_dag_new(gr_ctx *c, bool f64);
+static inline double gr_rounded(const gr_dag *g, double x) { return g->f64 ? x : (double)(float)x; } /* to the working precision */
 gr_ref gr_mk(gr_dag *g, const gr_span *at, gr_op op, const gr_ref *kid, int nkid, const int *ints, int nint);
 gr_ref gr_mk_zero(gr_dag *g, const gr_span *at, int dim);
 gr_ref gr_mk_const(gr_dag *g, const gr_span *at, double value);
@@ -230,7 +232,28 @@ void gr_print_dag(gr_str *b, const gr_dag *g, gr_ref root, gr_ref root2, const s
 /* ---- fold.c: rewrites that keep the value; called by the one constructor gr_mk ------------------------------------ */
 
 gr_ref gr_fold(gr_dag *g, const gr_node *n); /* the node that replaces n, or -1 */
-gr_ref gr_lower(gr_dag *g, gr_ref f, bool f64); /* f as it is planned, after all derivatives are taken */
+
+/* ---- lower.c: rewrites of the graph that kernels are planned from ------------------------------------------------------------- */
+
+/* exp(d (c s)) is planned as 2^(k s): nodes `inner`, `outer` (-1: none) and `product` are c, d and k.
+ * Right only where k can stand for c and d (gr_guard_holds). */
+typedef struct gr_scale {
+  gr_ref inner, outer, product;
+} gr_scale;
+
+/* What the lowered graph asks of the parameters of a call. */
+typedef struct gr_guard {
+  gr_scale *scale;
+  int n, cap;
+  struct gr_plan *plan; /* of these nodes alone: places say which are live */
+  void *scratch;        /* of the interpreter */
+} gr_guard;
+
+/* f as it is planned, after all derivatives are taken; conditions are added to the guard. */
+gr_ref gr_lower(gr_dag *g, gr_ref f, gr_guard *guard);
+void gr_guard_prepare(gr_guard *guard, gr_dag *g, const struct gr_args *args); /* once all is lowered */
+/* May the lowered graph be used for these arguments?  Reads the parameters only, from the host. */
+bool gr_guard_holds(const gr_guard *guard, const gr_array *args);
 
 /* ---- bind.c: aliases and AST to a DAG ------------------------------------------------------------------------------ */
 
@@ -549,6 +572,9 @@ typedef struct gr_vals {
 
 static inline double gr_at(const gr_vals *x, int64_t k, int64_t l) { return x->v[k * x->comp + l * x->lane]; }
 
+/* Evaluates what depends on parameters alone; scratch: gr_interp_bytes. */
+const gr_vals *gr_interp_parameters(const gr_plan *p, const gr_array *args, void *scratch); /* by node */
+
 /* Fills out (or lets it point into x[0], for a view) for `lanes` lanes. x[k] belongs to the k-th argument. */
 void gr_eval_loop_op(const gr_dag *g, gr_ref r, gr_vals *out, const gr_vals *x, int lanes);
 
@@ -602,7 +628,7 @@ enum { GR_KEY = 64, GR_TAIL = 16 }; /* digits of a kernel's key; those that its 
 /* A kernel that will be needed. */
 typedef struct gr_wanted {
   gr_program *program;
-  bool few;              /* of the program's two */
+  bool few;              /* of the program's two that are lowered */
   const char *text;      /* alone */
   char key[GR_KEY + 1];  /* made by gr_kernel_known */
   gr_kernel_fn *fn;      /* NULL until it is found */
@@ -647,6 +673,9 @@ gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, 
 
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 
+/* The plans of a program, as two bits: lanes run over columns; the graph is as written, not lowered. */
+enum { PLAN_FEW = 1, PLAN_WRITTEN = 2, PLANS = 4 };
+
 struct gr_program {
   gr_arena arena;
   gr_ctx ctx;
@@ -654,20 +683,23 @@ struct gr_program {
   gr_args args;
   gr_ast *ast, *ast2; /* ast2: NULL without a weight */
   gr_dag *dag;
-  gr_plan *plan, *few, *cuda; /* few: by columns; cuda: made at the first need */
-  const char *cuda_text;
+  gr_plan *plan;          /* that of most calls: plans[0] */
+  gr_plan *plans[PLANS];  /* PLAN_WRITTEN: also the interpreter's; where nothing is lowered, the same as the others */
+  gr_guard guard;         /* which of them a call may use */
+  gr_plan *cuda[2];       /* lowered, as written; made at the first need */
+  const char *cuda_text[2];
   const char *note;
-  gr_kernel_fn *kernel[2]; /* of plan and of few, found at the first need */
+  gr_kernel_fn *kernel[PLANS]; /* found at the first need */
   struct {
     uint64_t life; /* of the device's context: what it loaded is gone when it ends */
     void *kernels;
-  } loaded[2][GR_DEVICES]; /* without and with fast math; the device backend's */
+  } loaded[2][2][GR_DEVICES]; /* lowered, as written; without and with fast math; the device backend's */
 };
 
-/* The text of the kernel for many or for few rows; lives as long as the program. */
-gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err);
+/* The text of the kernel of one of the plans; lives as long as the program. */
+gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *err);
 /* The text of the kernels for a GPU, and how they are launched; lives as long as the program. */
-gr_class gr_program_cuda(gr_program *p, const char **text, gr_cuda_layout *layout, gr_error *err);
+gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout, gr_error *err);
 /* The joint text of kernels whose keys are known, of programs of one precision; malloc'ed. */
 gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
 /* Would a call that goes to no GPU use a kernel, and which?  rows: of the kept index. */

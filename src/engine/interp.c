@@ -2,7 +2,8 @@
  * and what tiny work uses.
  *
  * Every node is evaluated for a strip of columns at a time, one operation after the other, in double; in single precision
- * every result is rounded to float (sums inside an operation and the reduction's sums stay double). */
+ * every result is rounded to float (sums inside an operation and the reduction's sums stay double).
+ * The graph is the one that was written, not the lowered one that kernels are planned from. */
 #include <math.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ typedef struct interp {
   const gr_plan *p;
   const gr_array *args;
   gr_vals *vals; /* one per node */
+  double *block; /* the state of a strip, where it is merged with the row's; else NULL */
   int strip;     /* columns at a time */
 } interp;
 
@@ -111,10 +113,18 @@ static int strip_of(const gr_plan *p) {
   return n < 1 ? 1 : n > STRIP ? STRIP : (int)n;
 }
 
+/* Terms of a strip are added to a state of their own, which is then added to the row's: rounding
+ * errors of as many additions as there are strips accumulate, not of as many as there are terms. */
+static bool sums_in_blocks(const gr_plan *p) {
+  gr_family family = p->red.family;
+  return p->scheme == SUM_BLOCK && (family == FAM_Total || family == FAM_ExpSum || family == FAM_Moments);
+}
+
 size_t gr_interp_bytes(const gr_plan *p) {
   size_t n = 0, strip = (size_t)strip_of(p);
   for (gr_ref r = 0; r < p->dag->n; r++)
     if (p->place[r].live) n += (size_t)gr_storage(p->dag, r) * (has_lanes(p, r) ? strip : 1);
+  if (sums_in_blocks(p)) n += (size_t)p->red.nstate;
   return n * sizeof(double) + (size_t)p->dag->n * sizeof(gr_vals) + 64;
 }
 
@@ -129,14 +139,47 @@ static void lay_out(interp *in, void *scratch) {
     in->vals[r] = (gr_vals){.v = next, .comp = lanes, .lane = has_lanes(p, r)};
     next += (size_t)gr_storage(p->dag, r) * (size_t)lanes;
   }
+  in->block = sums_in_blocks(p) ? next : NULL;
+}
+
+const gr_vals *gr_interp_parameters(const gr_plan *p, const gr_array *args, void *scratch) {
+  interp in = {.p = p, .args = args};
+  lay_out(&in, scratch);
+  eval_level(&in, LEVEL_PARAM, 0, 1);
+  return in.vals;
 }
 
 /* ---- the loop over pairs ---- */
 
-static void reduce_strip(interp *in, double *state, int64_t ld, int64_t col, int lanes) {
+static void step_strip(const interp *in, double *state, int64_t ld, int64_t col, int lanes) {
   const gr_vals *f = &in->vals[in->p->root], *w = in->p->weight < 0 ? f : &in->vals[in->p->weight];
   for (int l = 0; l < lanes; l++)
     gr_red_step(&in->p->red, state, ld, f->v + l * f->lane, f->comp, w->v + l * w->lane, w->comp, col + l);
+}
+
+/* The same for sums, without the detour. */
+static void add_strip(const interp *in, double *state, int64_t ld, int lanes) {
+  const gr_vals *f = &in->vals[in->p->root];
+  for (int d = 0; d < in->p->red.dim; d++) {
+    double s = 0;
+    for (int l = 0; l < lanes; l++) s += gr_at(f, d, l);
+    state[d * ld] += s;
+  }
+}
+
+static void reduce_strip(const interp *in, double *state, int64_t ld, int64_t col, int lanes) {
+  const gr_reduction *red = &in->p->red;
+  if (!in->block) {
+    step_strip(in, state, ld, col, lanes);
+    return;
+  }
+  if (red->family == FAM_Total) {
+    add_strip(in, state, ld, lanes);
+    return;
+  }
+  gr_red_init(red, in->block, 1, 1);
+  step_strip(in, in->block, 1, col, lanes);
+  gr_red_merge(red, state, ld, in->block, 1);
 }
 
 void gr_interp(const gr_plan *p, const gr_array *args, double *state, int64_t ld, int64_t r0, int64_t r1, int64_t c0,

@@ -86,12 +86,17 @@ static int choose_k(gr_program *p, const gr_redinfo *red, const gr_written *w) {
 
 /* ---- the draft of the plan: what was asked for ---- */
 
+static bool choose_precision(gr_program *p) {
+  static const char *const types[] = {"float32", "float64", NULL};
+  return choice(&p->ctx, "dtype", p->spec.dtype, types) == 1;
+}
+
 static void choose_sums(gr_program *p, gr_plan *draft, gr_family family, const char *name) {
-  static const char *const types[] = {"float32", "float64", NULL}, *const accs[] = {"auto", "float32", "float64", NULL};
+  static const char *const accs[] = {"auto", "float32", "float64", NULL};
   static const char *const schemes[] = {"auto", "block_sum", "direct_sum", "kahan_scheme", NULL};
   static const gr_scheme scheme[] = {SUM_BLOCK, SUM_BLOCK, SUM_DIRECT, SUM_KAHAN};
   gr_ctx *c = &p->ctx;
-  draft->f64 = choice(c, "dtype", p->spec.dtype, types) == 1;
+  draft->f64 = p->dag->f64;
   int acc = choice(c, "dtype_acc", p->spec.dtype_acc, accs);
   if (draft->f64 && acc == 1) gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"", "\"auto\", \"float64\"", "float32");
   draft->acc64 = !draft->f64 && (acc == 2 || p->spec.use_double_acc);
@@ -120,7 +125,22 @@ static gr_ref weighted_only(gr_program *p, gr_ref f, gr_ref w) {
   return gr_bind_text(p->dag, &s, "IfElse(-Sum(Abs(g)),e,f)");
 }
 
-/* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plan.  Emission waits for the first need. */
+/* Most calls take a plan of the lowered graph.  Those of the graph as written serve the interpreter,
+ * and kernels where the lowered graph does not hold for the parameters of a call. */
+static void make_plans(gr_program *p, gr_plan *draft) {
+  gr_plan written = *draft;
+  draft->root = gr_lower(p->dag, draft->root, &p->guard);
+  if (draft->weight >= 0) draft->weight = gr_lower(p->dag, draft->weight, &p->guard);
+  gr_guard_prepare(&p->guard, p->dag, &p->args);
+  bool same = draft->root == written.root && draft->weight == written.weight;
+  for (int k = 0; k < PLANS; k += PLAN_WRITTEN) {
+    p->plans[k] = k && same ? p->plans[0] : gr_plan_new(&p->ctx, k ? &written : draft);
+    p->plans[k + PLAN_FEW] = k && same ? p->plans[PLAN_FEW] : gr_plan_by_columns(&p->ctx, p->plans[k]);
+  }
+  p->plan = p->plans[0];
+}
+
+/* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission waits for the first need. */
 static void build(gr_program *p, void *data) {
   gr_ctx *c = &p->ctx;
   copy_spec(p, data);
@@ -130,7 +150,7 @@ static void build(gr_program *p, void *data) {
   gr_red red = choose_reduction(p, &w);
   const gr_redinfo *info = &gr_reds[red];
   int k = choose_k(p, info, &w);
-  p->dag = gr_dag_new(c);
+  p->dag = gr_dag_new(c, choose_precision(p));
   int axis = choose_axis(p, &w);
   gr_plan draft = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
   draft.root = gr_bind(p->dag, &p->args, w.formula);
@@ -143,12 +163,9 @@ static void build(gr_program *p, void *data) {
   if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[draft.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
   choose_sums(p, &draft, info->family, info->name);
   if (!draft.f64) gr_find_groups(p->dag, &p->args, draft.root, draft.weight);
-  draft.root = gr_lower(p->dag, draft.root, draft.f64);
-  if (draft.weight >= 0) draft.weight = gr_lower(p->dag, draft.weight, draft.f64);
   gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);
   if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
-  p->plan = gr_plan_new(c, &draft);
-  p->few = gr_plan_by_columns(c, p->plan);
+  make_plans(p, &draft);
 }
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
@@ -208,32 +225,32 @@ static const char *title(const gr_program *p, gr_arena *a) {
 }
 
 typedef struct text_data {
-  bool few;
+  int plan;
   const char *text;
 } text_data;
 
 static void make_text(gr_program *p, void *data) {
   text_data *d = data;
-  d->text = gr_emit_c(&p->ctx, d->few ? p->few : p->plan, title(p, &p->arena));
+  d->text = gr_emit_c(&p->ctx, p->plans[d->plan], title(p, &p->arena));
 }
 
-gr_class gr_program_text(gr_program *p, bool few, const char **text, gr_error *err) {
-  text_data d = {.few = few};
+gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *err) {
+  text_data d = {.plan = plan};
   if (protected(p, err, make_text, &d) == GR_OK) *text = d.text;
   return err->cls;
 }
 
 static void make_cuda(gr_program *p, void *data) {
-  (void)data;
-  p->cuda = gr_plan_cuda(&p->ctx, p->plan);
-  p->cuda_text = gr_emit_cuda(&p->ctx, p->cuda, title(p, &p->arena));
+  bool written = *(const bool *)data;
+  p->cuda[written] = gr_plan_cuda(&p->ctx, p->plans[written ? PLAN_WRITTEN : 0]);
+  p->cuda_text[written] = gr_emit_cuda(&p->ctx, p->cuda[written], title(p, &p->arena));
 }
 
-gr_class gr_program_cuda(gr_program *p, const char **text, gr_cuda_layout *layout, gr_error *err) {
+gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout, gr_error *err) {
   err->cls = GR_OK;
-  if (!p->cuda_text && protected(p, err, make_cuda, NULL) != GR_OK) return err->cls;
-  *text = p->cuda_text;
-  *layout = gr_cuda_layout_of(p->cuda);
+  if (!p->cuda_text[written] && protected(p, err, make_cuda, &written) != GR_OK) return err->cls;
+  *text = p->cuda_text[written];
+  *layout = gr_cuda_layout_of(p->cuda[written]);
   return GR_OK;
 }
 
@@ -249,7 +266,7 @@ static void make_joint(gr_program *view, void *data) {
   for (int k = 0; k < d->n; k++) {
     const gr_program *p = d->wanted[k]->program;
     char *tail = gr_strndup(&view->arena, d->wanted[k]->key, GR_TAIL);
-    m[k] = (gr_member){d->wanted[k]->few ? p->few : p->plan, title(p, &view->arena), tail};
+    m[k] = (gr_member){p->plans[d->wanted[k]->few ? PLAN_FEW : 0], title(p, &view->arena), tail};
   }
   d->text.arena = &view->arena;
   gr_put(&d->text, gr_emit_joint(&view->ctx, m, d->n));

@@ -99,7 +99,7 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
 enum { LANES = GR_LANES_MAX }; /* states per row where lanes run over columns */
 
 typedef struct job {
-  const gr_plan *plan;
+  const gr_plan *plan, *written; /* written: what the interpreter reads */
   const gr_array *args;
   const gr_output *out;
   const gr_options *opt;
@@ -188,7 +188,7 @@ static void accumulate(job *j, double *state, int64_t r0, int64_t r1, int64_t c0
     if (j->kernel)
       j->kernel(j->data, j->stride, state, j->ld, r0, r1, c, end, scratch);
     else
-      gr_interp(j->plan, j->args, state, j->ld, r0, r1, c, end, scratch);
+      gr_interp(j->written, j->args, state, j->ld, r0, r1, c, end, scratch);
     j->done += end - c;
     if (caller) poll(j, false);
   }
@@ -204,7 +204,7 @@ static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1,
     for (int64_t l = 1; l < LANES; l++) gr_red_merge(red, state + r * LANES, j->ld, state + r * LANES + l, j->ld);
     for (int e = 0; e < red->nstate; e++) state[e * j->ld + r] = state[e * j->ld + r * LANES];
   }
-  gr_interp(j->plan, j->args, state, j->ld, r0, r1, whole, c1, scratch);
+  gr_interp(j->written, j->args, state, j->ld, r0, r1, whole, c1, scratch);
   j->done += c1 - whole;
 }
 
@@ -301,7 +301,7 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   cut(j);
   int threads = thread_count(j);
   j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->ld * 8, 64);
-  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : 0, interp = gr_interp_bytes(j->plan);
+  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : 0, interp = gr_interp_bytes(j->written);
   if (!j->kernel || (j->plan->by_columns && interp > scratch)) scratch = interp;
   j->scratch_bytes = (size_t)round_up((int64_t)scratch, 64);
   size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
@@ -335,14 +335,14 @@ static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
   return rows > 0 && cols >= tune.few_columns && rows <= tune.few[kind][p->f64] && (double)rows * tune.few_cost[p->f64] <= full;
 }
 
-static gr_class find_kernel(gr_program *p, bool few, const gr_options *opt, gr_report *report, gr_error *err) {
+static gr_class find_kernel(gr_program *p, int plan, const gr_options *opt, gr_report *report, gr_error *err) {
   const char *text;
-  if (p->kernel[few]) {
+  if (p->kernel[plan]) {
     report->origin = GR_FROM_MEMORY;
     return GR_OK;
   }
-  if (gr_program_text(p, few, &text, err) != GR_OK) return err->cls;
-  return gr_kernel_get(text, opt, &p->kernel[few], report, err);
+  if (gr_program_text(p, plan, &text, err) != GR_OK) return err->cls;
+  return gr_kernel_get(text, opt, &p->kernel[plan], report, err);
 }
 
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
@@ -350,7 +350,7 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
   *report = (gr_report){.backend = device ? opt->backend : GR_CPU, .threads = 1};
   err->cls = GR_OK;
   if (device) return gr_device_check(opt, err) != GR_OK ? err->cls : opt->device->compile(p, opt, report, err);
-  return find_kernel(p, false, opt, report, err);
+  return find_kernel(p, 0, opt, report, err);
 }
 
 /* "auto" interprets tiny work. */
@@ -361,13 +361,17 @@ bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_o
 }
 
 /* And everything when there is no working compiler or no room for its files (the note says so). */
-static gr_class choose_backend(const gr_run *r, bool *few, gr_error *err) {
+static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
   gr_report *report = r->report;
+  bool few;
   report->backend = GR_INTERPRETER;
   report->threads = 1;
-  if (!gr_wants_kernel(r->p, r->rows, r->cols, r->opt, few)) return GR_OK;
+  *plan = PLAN_WRITTEN;
+  if (!gr_wants_kernel(r->p, r->rows, r->cols, r->opt, &few)) return GR_OK;
   report->backend = GR_CPU;
-  if (find_kernel(r->p, *few, r->opt, report, err) == GR_OK || r->opt->backend == GR_CPU) return err->cls;
+  int which = (few ? PLAN_FEW : 0) | (gr_guard_holds(&r->p->guard, r->args) ? 0 : PLAN_WRITTEN);
+  if (find_kernel(r->p, which, r->opt, report, err) == GR_OK) *plan = which;
+  if (!err->cls || r->opt->backend == GR_CPU) return err->cls;
   if (err->cls != GR_COMPILER && err->cls != GR_MEMORY) return err->cls;
   report->backend = GR_INTERPRETER;
   report->origin = GR_NO_KERNEL;
@@ -390,11 +394,11 @@ static gr_class run_here(const gr_run *r, gr_error *err) {
   gr_program *p = r->p;
   int64_t stride_few[FEW];
   const double *data_few[2 * FEW];
-  job j = {.plan = p->plan, .args = r->args, .out = r->out, .opt = r->opt, .rows = r->rows, .cols = r->cols, .data = data_few, .stride = stride_few};
-  bool few;
-  if (choose_backend(r, &few, err) != GR_OK) return err->cls;
-  if (r->report->backend == GR_CPU) j.kernel = p->kernel[few];
-  if (j.kernel && few) j.plan = p->few;
+  job j = {.written = p->plans[PLAN_WRITTEN], .args = r->args, .out = r->out, .opt = r->opt, .rows = r->rows, .cols = r->cols, .data = data_few, .stride = stride_few};
+  int plan;
+  if (choose_backend(r, &plan, err) != GR_OK) return err->cls;
+  j.plan = p->plans[plan];
+  if (r->report->backend == GR_CPU) j.kernel = p->kernel[plan];
   double start = gr_now();
   void *many = NULL;
   if (r->n_args > FEW) {

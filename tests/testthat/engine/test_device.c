@@ -207,7 +207,7 @@ static gr_class text_emitted(const cu_nvrtc *n, const gr_options *opt) {
   const char *text;
   char key[CU_KEY];
   gr_class cls = make(&gaussian, &p, &err);
-  if (!cls) cls = gr_program_cuda(p, &text, &l, &err);
+  if (!cls) cls = gr_program_cuda(p, false, &text, &l, &err);
   if (!cls) cu_make_key(n, &target, text, key);
   if (!cls) cls = cu_compile(n, &target, text, opt, key, &image, &rep, &err);
   if (err.log) printf("%s\n", err.log);

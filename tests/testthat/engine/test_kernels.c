@@ -82,7 +82,7 @@ static bool load(gr_program *p, kernels *k, gr_error *err) {
   char log[3000];
   size_t bytes;
   *k = (kernels){.module = NULL};
-  if (gr_program_cuda(p, &text, &k->layout, err) != GR_OK) return check(false, "%s", err->message);
+  if (gr_program_cuda(p, false, &text, &k->layout, err) != GR_OK) return check(false, "%s", err->message);
   char *cubin = compile(text, &bytes, log, sizeof log);
   if (!check(cubin != NULL, "%s does not compile:\n%s", p->spec.formula, log)) return false;
   bool ok = check(cu.cuModuleLoadData(&k->module, cubin) == CUDA_SUCCESS, "the module does not load");
@@ -407,7 +407,7 @@ static void barriers_are_needed(void) {
     gr_cuda_layout layout;
     result right;
     t.axis = 1, t.m = 150, t.n = 700;
-    if (!check(make(&t, &p, &err) == GR_OK && gr_program_cuda(p, &text, &layout, &err) == GR_OK, "%s: %s", describe(&t), err.message)) return;
+    if (!check(make(&t, &p, &err) == GR_OK && gr_program_cuda(p, false, &text, &layout, &err) == GR_OK, "%s: %s", describe(&t), err.message)) return;
     make_args(p, &t, args);
     check(run(p, args, &slow, &right, &err) == GR_OK, "%s: %s", describe(&t), err.message);
     check(!is_noticed(&t, p, args, &right, 0, true), "%s: something is noticed although no barrier is missing: %s", describe(&t), cu.fault());

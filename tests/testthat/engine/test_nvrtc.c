@@ -90,7 +90,7 @@ static void with_text(const test *t, int architecture, bool in_registers) {
   gr_error err = {0};
   gr_cuda_layout layout;
   if (!is_known(architecture)) return;
-  if (!check(make(t, &p, &err) == GR_OK && gr_program_cuda(p, &text, &layout, &err) == GR_OK, "%s: %s", describe(t), err.message)) return;
+  if (!check(make(t, &p, &err) == GR_OK && gr_program_cuda(p, false, &text, &layout, &err) == GR_OK, "%s: %s", describe(t), err.message)) return;
   compiled c = compile(text, architecture);
   check(c.ok && !warns(c.log), "%s, sm_%d:\n%.600s", describe(t), architecture, c.log);
   if (c.ok && in_registers) check_usage(t, c.log, architecture);
