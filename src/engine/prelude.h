@@ -11,7 +11,7 @@
  *                          copies no others into a kernel (and no comments that begin a line, but for titles)
  * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions; errors are at most
  *           4 units in the last place, mostly below 2; with or without contraction of a*b+c to an FMA.  Exceptions:
- *           v_lgamma and v_digamma of negative arguments, see there; results whose exp is flushed to 0, see gr_exp.
+ *           v_lgamma and v_digamma of negative arguments, see there; an exp or exp2 that would be subnormal is 0, see gr_exp2.
  *           Nothing has external linkage, and libm is called only for lanes of v_sin, v_cos and v_tan above GR_TRIG_MAX
  *           (and, unoptimized or where the target has no such instruction, by v_sqrt and v_floor).
  * Method    argument reduction after Cody and Waite (constants in pieces so short that their multiples are exact), then
@@ -228,6 +228,15 @@ GR_FN V v_floor(V a) {
 
 GR_FN V v_ceil(V a) { return -v_floor(-a); }
 
+/* floor(a b) + near, for near = GR_NEAR + k: its low bits are those of the integer floor(a b) + k, |floor(a b)| < 2^22 (2^51). */
+GR_FN V gr_floor_near(V a, T b, T near) {
+#if GR_AVX512 /* one instruction that rounds down */
+  return GR_K(__builtin_ia32_vfmaddps512_mask, __builtin_ia32_vfmaddpd512_mask)((GR_BV)a, (GR_BV)v_set(b), (GR_BV)v_set(near), -1, 9);
+#else
+  return v_floor(a * b) + near;
+#endif
+}
+
 GR_FN V v_round(V a) { /* the fraction is exact, so 0.49999997 is below one half */
   V b = v_abs(a), n = v_floor(b);
   return gr_signed(n + v_bool(b - n >= GR_K(0.5f, 0.5)), a);
@@ -302,35 +311,34 @@ _Pragma("GCC unroll 32")
 #ifndef GR_WITHOUT_exp
 /* ---- exp --------------------------------------------------------------------------------------------------------- */
 
-/* a - lo = n ln2 + r with n = z - near: returns r. */
-GR_FN V gr_exp_reduce(V a, V lo, T near, V *z) {
-  *z = (a - lo) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0) + near;
-  V n = *z - near, r = a - n * GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1);
+/* For n = z - near, an integer near (a - lo) / ln2: returns r = a - lo - n ln2. */
+GR_FN V gr_exp_rest(V a, V lo, V z, T near) {
+  V n = z - near, r = a - n * GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1);
   return (r - lo) - n * GR_K(0x1.7f7d1cp-20f, 0x1.3de6af278ece6p-42);
 }
 
-/* q where 2 exp(r) = 2 + 2r + r^2 q, to 2^-28 and 2^-57. */
+/* q where exp(r) = 1 + r + r^2 q for r in [0, ln2], to 2^-28 and 2^-57. */
 GR_FN V gr_exp_tail(V r) {
 #if GR_F64
   V x = r * r; /* even and odd powers apart: half as long a chain as Horner's */
-  V even = GR_P3(x, 0x1.6c16c1847d148p-9, 0x1.a0199949bacap-15, 0x1.28ae142281a7p-21);
-  V odd = GR_P3(x, 0x1.a01a01398ac66p-12, 0x1.71df04f2ded97p-18, 0x1.adb0e935b2e56p-25);
-  return GR_P3(x, 0x1.000000000000ap0, 0x1.55555555506abp-4, even) +
-         r * GR_P3(x, 0x1.5555555555507p-2, 0x1.1111111124be4p-6, odd);
+  V even = GR_P3(x, 0x1.6c16aadfedcep-10, 0x1.9fe6a97de511dp-16, 0x1.1410fb00b7099p-22);
+  V odd = GR_P3(x, 0x1.a01ca4127aedap-13, 0x1.74663ca569a33p-19, 0x1.2d3c4be5ba0ecp-25);
+  return GR_P3(x, 0x1.ffffffffffe29p-2, 0x1.5555555231fd4p-5, even) +
+         r * GR_P3(x, 0x1.5555555560377p-3, 0x1.1111118be994bp-7, odd);
 #else
-  return GR_P3(r, 0x1.fffffcp-1f, 0x1.555492p-2f, GR_P3(r, 0x1.5558bp-4f, 0x1.12398cp-6f, 0x1.6a4d18p-9f));
+  return GR_P3(r, 0x1.00004cp-1f, 0x1.554338p-3f, GR_P3(r, 0x1.56dec8p-5f, 0x1.01ddd2p-7f, 0x1.f53444p-10f));
 #endif
 }
 
 /* exp(a - lo), or for half = 1 and a >= 0 its half, which overflows later.
- * exp = 2 exp(r) * 2^(n-1): the factor 2 makes 2^(n-1) a normal number up to the overflow.  Limits beyond which the
- * result is Inf or 0 anyway keep n in range; NaN passes them.  The exponent field of 2^(n-1) is the low bits of z, and
- * 0 at the lower limit: results below 2^-125.5 (float), 2^-1021.5 (double) are 0, which also avoids the slow arithmetic
- * with subnormal numbers. */
+ * exp = exp(r) 2^n with exp(r) in [1, 2], so that 2^n is a normal number where exp is.  Limits beyond which the result is Inf or
+ * 0 anyway keep n in range; NaN passes them.  The exponent field of 2^n is the low bits of z, see gr_exp2 for its ends: 1 / ln2 is a
+ * little too small, so that rounding never brings n to the one that overflows, nor to the one that is 0, where exp is neither. */
 GR_FN V gr_exp(V a, V lo, int half) {
+  const T near = GR_NEAR + (GR_BIAS - half);
   a = v_min(v_set(half ? GR_K(89.7f, 710.6) : GR_K(89, 710)), v_max(v_set(GR_K(-87.5f, -708.5)), a));
-  V z, r = gr_exp_reduce(a, lo, GR_NEAR + (GR_BIAS - 1 - half), &z);
-  return (2 + r * (2 + r * gr_exp_tail(r))) * (V)((VI)z << GR_MANT);
+  V z = gr_floor_near(a - lo, GR_K(0x1.71547p0f, 0x1.71547652b82f8p0), near), r = gr_exp_rest(a, lo, z, near);
+  return (1 + (r + r * r * gr_exp_tail(r))) * (V)((VI)z << GR_MANT);
 }
 
 GR_FN V v_exp(V a) { return gr_exp(a, v_set(0), 0); }
@@ -339,24 +347,25 @@ GR_FN V v_exp(V a) { return gr_exp(a, v_set(0), 0); }
 #ifndef GR_WITHOUT_exp2
 /* ---- exp2 -------------------------------------------------------------------------------------------------------- */
 
-/* 2^a for a up to 129: a = n + f where n = t - near is exact and f too; then 2 2^f, to 2^-28 and 2^-57, times 2^(n-1).  As in
- * gr_exp, the exponent field of 2^(n-1) is the low bits of t, and results below 2^-125.5 (float), 2^-1021.5 (double) are 0. */
+/* 2^a for a up to 128 (1024): 2^f 2^n with n = floor(a) = t - near and f = a - n, both exact; 2^f in [1, 2] to 2^-28 and 2^-58.
+ * The exponent field of 2^n is the low bits of t: 1 for the smallest normal number, all ones (Inf) for overflow, and 0 at the lower limit:
+ * a result below the smallest normal number is 0, which also avoids the slow arithmetic with subnormal numbers. */
 GR_FN V gr_exp2(V a) {
-  const T near = GR_NEAR + (GR_BIAS - 1);
-  a = v_max(v_set(GR_K(-126, -1022)), a);
-  V t = a + near, f = a - (t - near);
+  const T near = GR_NEAR + GR_BIAS;
+  a = v_max(v_set(GR_K(-127, -1023)), a);
+  V t = gr_floor_near(a, 1, near), f = a - (t - near);
 #if GR_F64
   V x = f * f; /* even and odd powers apart, as in gr_exp_tail */
-  V even = GR_P3(x, 0x1.3b2ab6fba11f3p-6, 0x1.4309130c01a6bp-12, GR_P2(x, 0x1.62bfcddd2a87dp-19, 0x1.e611a256ca2d2p-27));
-  V odd = GR_P3(x, 0x1.5d87fe78b3f6dp-9, 0x1.ffcbfbf78eea3p-16, GR_P2(x, 0x1.b5261033d5af5p-23, 0x1.e80b083835574p-31));
-  V p = GR_P3(x, 2, 0x1.ebfbdff82c59cp-2, even) + f * GR_P3(x, 0x1.62e42fefa39efp0, 0x1.c6b08d704a0d3p-4, odd);
+  V even = GR_P3(x, 0x1.3b2ab6f723bbcp-7, 0x1.4308f9e990c2ep-13, GR_P2(x, 0x1.628efd7aefbfcp-20, 0x1.c2b375b08d944p-28));
+  V odd = GR_P3(x, 0x1.5d87ff4f71797p-10, 0x1.ffcfcc9ebf956p-17, GR_P2(x, 0x1.b861d3371efdp-24, 0x1.586ed9d3ff151p-31));
+  V p = GR_P3(x, 1, 0x1.ebfbdff82c027p-3, even) + f * GR_P3(x, 0x1.62e42fefa39f5p-1, 0x1.c6b08d70660b2p-5, odd);
 #else
-  V p = GR_P3(f, 2, 0x1.62e43p0f, GR_P3(f, 0x1.ebfbdcp-2f, 0x1.c6af7ap-4f, GR_P3(f, 0x1.3b2dd2p-6f, 0x1.5f0948p-9f, 0x1.417a7p-12f)));
+  V p = GR_P3(f, 1, 0x1.62e42cp-1f, GR_P3(f, 0x1.ebfd3ap-3f, 0x1.c68af6p-5f, GR_P3(f, 0x1.3cfd82p-7f, 0x1.47373ap-10f, 0x1.c4456cp-13f)));
 #endif
   return p * (V)((VI)t << GR_MANT);
 }
 
-GR_FN V v_exp2(V a) { return gr_exp2(v_min(v_set(GR_K(129, 1025)), a)); }
+GR_FN V v_exp2(V a) { return gr_exp2(v_min(v_set(GR_K(128, 1024)), a)); }
 
 /* exp(a - top) for weights that are added up, the largest of them 1: a <= top, which is finite, but a = Inf counts as top.  The
  * relative error grows with |a - top|, by which exp falls faster: it is never seen in the sum. */
@@ -370,12 +379,22 @@ GR_FN V v_sigmoid(V a) { return 1 / (1 + v_exp(-a)); }
 #ifndef GR_WITHOUT_hyp
 /* ---- sinh, cosh, tanh, expm1 ------------------------------------------------------------------------------------- */
 
-/* As v_exp, with s = 2^(n-1) and t = 1/s: 2 exp(r) - 2 has no constant term to lose the others in. */
+/* With n the integer nearest to a / ln2, s = 2^(n-1) and t = 1/s: 2 exp(r) - 2 has no constant term to lose the others in.  q where
+ * 2 exp(r) = 2 + 2r + r^2 q, to 2^-28 and 2^-57. */
 GR_FN V gr_expm1(V a) {
+  const T near = GR_NEAR + (GR_BIAS - 1);
   a = v_min(v_set(GR_K(89, 710)), v_max(v_set(GR_K(-20, -40)), a));
-  V z, r = gr_exp_reduce(a, v_set(0), GR_NEAR + (GR_BIAS - 1), &z);
+  V z = a * GR_K(0x1.715476p0f, 0x1.71547652b82fep0) + near, r = gr_exp_rest(a, v_set(0), z, near);
+#if GR_F64
+  V x = r * r;
+  V even = GR_P3(x, 0x1.6c16c1847d148p-9, 0x1.a0199949bacap-15, 0x1.28ae142281a7p-21);
+  V odd = GR_P3(x, 0x1.a01a01398ac66p-12, 0x1.71df04f2ded97p-18, 0x1.adb0e935b2e56p-25);
+  V q = GR_P3(x, 0x1.000000000000ap0, 0x1.55555555506abp-4, even) + r * GR_P3(x, 0x1.5555555555507p-2, 0x1.1111111124be4p-6, odd);
+#else
+  V q = GR_P3(r, 0x1.fffffcp-1f, 0x1.555492p-2f, GR_P3(r, 0x1.5558bp-4f, 0x1.12398cp-6f, 0x1.6a4d18p-9f));
+#endif
   GR_VN s = (GR_VN)z << GR_MANT, t = ((GR_TU)(2 * GR_BIAS) << GR_MANT) - s;
-  return ((2 - (V)t) + (2 * r + r * r * gr_exp_tail(r))) * (V)s;
+  return ((2 - (V)t) + (2 * r + r * r * q)) * (V)s;
 }
 
 GR_FN V v_expm1(V a) { return v_sel(a == 0, a, gr_expm1(a)); } /* keeps -0.0 */
