@@ -228,10 +228,17 @@ GR_FN V v_floor(V a) {
 
 GR_FN V v_ceil(V a) { return -v_floor(-a); }
 
-/* floor(a b) + near, for near = GR_NEAR + k: its low bits are those of the integer floor(a b) + k, |floor(a b)| < 2^22 (2^51). */
+/* floor(a b) + near, for near = GR_NEAR + k: its low bits are those of the integer floor(a b) + k, |floor(a b)| < 2^22 (2^51).
+ * With AVX-512 one instruction, which rounds down (9). */
 GR_FN V gr_floor_near(V a, T b, T near) {
-#if GR_AVX512 /* one instruction that rounds down */
-  return GR_K(__builtin_ia32_vfmaddps512_mask, __builtin_ia32_vfmaddpd512_mask)((GR_BV)a, (GR_BV)v_set(b), (GR_BV)v_set(near), -1, 9);
+#if GR_AVX512
+  if (b != 1)
+    return GR_K(__builtin_ia32_vfmaddps512_mask, __builtin_ia32_vfmaddpd512_mask)((GR_BV)a, (GR_BV)v_set(b), (GR_BV)v_set(near), -1, 9);
+#if GR_GCC
+  return GR_X86(add)((GR_BV)a, (GR_BV)v_set(near), (GR_BV)a, -1, 9);
+#else
+  return GR_K(__builtin_ia32_addps512, __builtin_ia32_addpd512)((GR_BV)a, (GR_BV)v_set(near), 9);
+#endif
 #else
   return v_floor(a * b) + near;
 #endif
