@@ -354,12 +354,14 @@ GR_FN V v_exp(V a) { return gr_exp(a, v_set(0), 0); }
 #ifndef GR_WITHOUT_exp2
 /* ---- exp2 -------------------------------------------------------------------------------------------------------- */
 
-/* 2^a for a up to 128 (1024): 2^f 2^n with n = floor(a) = t - near and f = a - n, both exact; 2^f in [1, 2] to 2^-28 and 2^-58.
- * The exponent field of 2^n is the low bits of t: 1 for the smallest normal number, all ones (Inf) for overflow, and 0 at the lower limit:
- * a result below the smallest normal number is 0, which also avoids the slow arithmetic with subnormal numbers. */
-GR_FN V gr_exp2(V a) {
+/* 2^a for a up to 128 (1024), below `least` as there: 2^f 2^n with n = floor(a) = t - near and f = a - n, both exact; 2^f in [1, 2] to 2^-28 and 2^-58.
+ * The exponent field of 2^n is the low bits of t: 1 for the smallest normal number, all ones (Inf) for overflow, and 0 for
+ * the first number below, GR_EXP2_ZERO: a result below the smallest normal number is 0, which also avoids the slow arithmetic with
+ * subnormal numbers. */
+#define GR_EXP2_ZERO GR_K(-127, -1023)
+GR_FN V gr_exp2(V a, T least) {
   const T near = GR_NEAR + GR_BIAS;
-  a = v_max(v_set(GR_K(-127, -1023)), a);
+  a = v_max(v_set(least), a);
   V t = gr_floor_near(a, 1, near), f = a - (t - near);
 #if GR_F64
   V x = f * f; /* even and odd powers apart, as in gr_exp_tail */
@@ -372,11 +374,16 @@ GR_FN V gr_exp2(V a) {
   return p * (V)((VI)t << GR_MANT);
 }
 
-GR_FN V v_exp2(V a) { return gr_exp2(v_min(v_set(GR_K(128, 1024)), a)); }
+GR_FN V v_exp2(V a) { return gr_exp2(v_min(v_set(GR_K(128, 1024)), a), GR_EXP2_ZERO); }
 
 /* exp(a - top) for weights that are added up, the largest of them 1: a <= top, which is finite, but a = Inf counts as top.  The
  * relative error grows with |a - top|, by which exp falls faster: it is never seen in the sum. */
-GR_FN V gr_exp_below(V a, V top) { return gr_exp2(v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0)); }
+GR_FN V gr_exponent_below(V a, V top) { return v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0); }
+GR_FN V gr_exp_below(V a, V top) { return gr_exp2(gr_exponent_below(a, top), GR_EXP2_ZERO); }
+
+/* The same as the factor of weights, which may be infinite: 0 for a = -Inf only, else at least the smallest normal number, as 0 times
+ * Inf is NaN. */
+GR_FN V gr_factor_below(V a, V top) { return (V)((VI)gr_exp2(gr_exponent_below(a, top), GR_EXP2_ZERO + 1) & (VI)(a != -GR_INF)); }
 #endif
 
 #ifndef GR_WITHOUT_sigmoid
