@@ -10,6 +10,7 @@
  *           would show.  The sign of a zero counts. */
 
 #include "../../../src/engine/prelude.h"
+#include "../../../src/engine/prelude_gamma.h"
 
 #include <float.h>
 #include <math.h>
@@ -131,7 +132,7 @@ static R ref_sigmoid(R x) { return 1 / (1 + REF(exp)(-x)); }
 static R ref_softplus(R x) { return isnan(x) ? x : REF(fmax)(x, 0) + REF(log1p)(REF(exp)(-REF(fabs)(x))); }
 
 static R ref_digamma(R x) {
-  static const long double zero = 0x1.762d86356be3f6e2p0L, zero_lo = -0x1.58dde687d6c3ep-66L; /* exact, however long a long double is */
+  static const long double zero = 0x1.762d86356be3f6e2p0L, zero_lo = -0x1.58dde687d6c3ep-66L; /* in full */
   static const long double taylor[] = {
       0.967672245447621170427L, -0.442763168983592106093L, 0.258499760955651010624L, -0.163942705442406527504L,
       0.107824050691262365757L, -0.0721995612564547109261L, 0.0488042881641431072251L, -0.0331611264748473592923L,
