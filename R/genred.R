@@ -30,14 +30,14 @@
 #' @param reduction_op One of `"Sum"`, `"Min"`, `"Max"`, `"ArgMin"`, `"ArgMax"`, `"Min_ArgMin"`, `"Max_ArgMax"`, `"KMin"`,
 #'   `"ArgKMin"`, `"KMin_ArgKMin"`, `"LogSumExp"`, `"LogSumExpWeight"`, `"SumSoftMaxWeight"` (also `"SoftMax"`),
 #'   `"Max_SumShiftExp"`, `"Max_SumShiftExpWeight"`, `"KMax"`, `"ArgKMax"`, `"KMax_ArgKMax"`, `"Mean"`, `"Var"` (divided by the count less
-#'   1), `"Prod"`, and of the condition that the formula is not 0, `"Count"`, `"Any"`, `"All"`.
+#'   1), `"Prod"`, and of the condition that the formula is not 0, `"Count"`, `"Any"`, `"All"`. [genred_reductions] defines each.
 #' @param axis The index that is reduced: 0 or `"i"` (one row of the result per j), 1 or `"j"` (one row per i), 2 or `"ij"` (both:
 #'   one row).
 #' @param dtype Precision of the computation, `"float32"` or `"float64"`. The default is the option `genred.dtype`, then the
 #'   environment variable `GENRED_DTYPE`, then `"float32"`. The result is a matrix of doubles in any case.
 #' @param opt_arg The number K of `"KMin"`, `"KMax"` and their kin, between 1 and 1024.
-#' @param formula2 The weight of `"LogSumExp"` (optional), `"LogSumExpWeight"`, `"SumSoftMaxWeight"` and
-#'   `"Max_SumShiftExpWeight"`: a formula.
+#' @param formula2 The weight of `"LogSumExpWeight"`, `"SumSoftMaxWeight"` and `"Max_SumShiftExpWeight"`, and optionally of `"LogSumExp"` and
+#'   `"Max_SumShiftExp"`: a formula.
 #' @param dtype_acc Precision of the accumulators: `"auto"`, `"float32"` or `"float64"`.
 #' @param use_double_acc `TRUE` is the same as `dtype_acc = "float64"`.
 #' @param sum_scheme How sums are accumulated: `"auto"`, `"direct_sum"`, `"block_sum"` (partial sums of blocks; the error does not
@@ -65,8 +65,8 @@
 #' formula (per neighbour for `"KMin"` and its kin, where a formula of D > 1 components gives an array rows x K x D). Row names
 #' come from the first argument of that index which has some. Indices are integers that count from 1; ties go to the
 #' lowest, and `NA` stands where there is none. Reductions to a value and an index return `list(value =, index =)`.
-#' `NaN` and `Inf` follow IEEE arithmetic in sums; minima and maxima ignore `NaN`. An empty reduction is 0 for sums, `Inf` for
-#' minima, `-Inf` for maxima and log-sum-exps, `NA` for indices.
+#' `NaN` and `Inf` follow IEEE arithmetic in sums; minima and maxima ignore `NaN`. An empty reduction is 0 for sums, 1 for products, `NaN` for
+#' means, `Inf` for minima, `-Inf` for maxima and log-sum-exps, `NA` for indices. [genred_reductions] says this for each reduction.
 #'
 #' The function holds plain data only: [saveRDS()], clusters and forks carry it, and its kernel is found or built on the
 #' other side. Ctrl-C stops a computation with R's `interrupt` condition.
@@ -90,7 +90,7 @@
 #' variables `GENRED_CUDA_DRIVER` and `GENRED_NVRTC` name one library each. All operations and reductions run there, in `"float32"` and `"float64"`. Data that
 #' do not fit into the memory of a GPU go through it in blocks. A forked process cannot use a GPU that its parent has used.
 #'
-#' @seealso [genred_array()] for data that stay on a GPU, [genred_source()] for the generated code, [genred_options] for compiler, cache and threads,
+#' @seealso [genred_reductions] for what each reduction computes, [genred_operations()] for the operations of formulas, [genred_array()] for data that stay on a GPU, [genred_source()] for the generated code, [genred_options] for compiler, cache and threads,
 #'   [print.Genred()] for the methods.
 #' @export
 #' @examples

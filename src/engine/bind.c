@@ -389,7 +389,8 @@ static gr_ref rewrite_BSpline(binder *b, const gr_ast *a, const actuals *x) {
 }
 
 /* Recurrence up to f + 10, then the asymptotic series; by reflection below 0.5.  An expression like others, so that it has
- * derivatives of any order (Abramowitz and Stegun 6.4.6, .7, .12). */
+ * derivatives of any order (Abramowitz and Stegun 6.4.6, .7, .12).  The reflection takes the distance from the nearest pole, which is exact;
+ * above 0.5, where it is not asked for, 0.5 stands for it, as derivatives of what is not chosen must be finite. */
 static gr_ref rewrite_Trigamma(binder *b, const gr_ast *a, const actuals *x) {
   actuals y = {.nexpr = 2};
   y.expr[0] = bind_text(b, a, "IfElse(f-0.5,f,1-f)", x);
@@ -400,7 +401,7 @@ static gr_ref rewrite_Trigamma(binder *b, const gr_ast *a, const actuals *x) {
                         "+Inv(Square(f+6))+Inv(Square(f+7))+Inv(Square(f+8))+Inv(Square(f+9))+Inv(f+10)+g/2"
                         "+g*Inv(f+10)*(1/6-g*(1/30-g*(1/42-g*(1/30-g*(5/66-g*(691/2730-g*7/6))))))", &z);
   y = (actuals){.expr = {x->expr[0], z.expr[1]}, .nexpr = 2};
-  return bind_text(b, a, "IfElse(f-0.5,g,9.869604401089358/Square(Sin(3.141592653589793*f))-g)", &y);
+  return bind_text(b, a, "IfElse(f-0.5,g,9.869604401089358/Square(Sin(3.141592653589793*IfElse(f-0.5,0.5,f-RoundAway(f))))-g)", &y);
 }
 
 /* An odd number of components ends with a real part. */

@@ -165,6 +165,7 @@ const gr_red_emitter gr_emit_cuda_top = {top_support, top_declare, top_begin, no
 /* ---- ExpSum: the maximum over a span of columns is found first; `base`, made finite, is what is subtracted ---- */
 
 static int weight_dim(const gr_emitter *e) { return e->p->weight < 0 ? 0 : e->p->dag->node[e->p->weight].dim; }
+static const char *factor(const gr_emitter *e) { return e->p->weight < 0 ? "gr_exp_below" : "gr_factor_below"; }
 static bool weights_kept(const gr_emitter *e) { return e->p->weight >= 0 && !e->p->reread; }
 
 static void expsum_declare(gr_emitter *e) {
@@ -228,10 +229,10 @@ static void add_weighted(gr_emitter *e, gr_idx k, const void *data) {
 
 static void expsum_span(gr_emitter *e) {
   bool lead = e->p->red.lead || e->p->weight < 0;
-  gr_line(&e->out, "const V base = v_clamp(m, v_set(-GR_MAX), v_set(GR_MAX)), keep = gr_exp_below(top, base);");
+  gr_line(&e->out, "const V base = v_clamp(m, v_set(-GR_MAX), v_set(GR_MAX)), keep = %s(top, base);", factor(e));
   gr_line(&e->out, "V s = v_set(0);");
   gr_line(&e->out, "#pragma unroll");
-  gr_line(&e->out, "for (int q = 0; q < SPAN; q++) s += term[q] = gr_exp_below(term[q], base);");
+  gr_line(&e->out, "for (int q = 0; q < SPAN; q++) s += term[q] = %s(term[q], base);", factor(e));
   gr_line(&e->out, "top = m;");
   if (lead) gr_line(&e->out, "sum[0] = sum[0] * keep + s;");
   if (e->p->weight >= 0) gr_each(e, weight_dim(e), add_weighted, NULL);
@@ -245,7 +246,7 @@ static void expsum_fold(gr_emitter *e, gr_idx k, const void *data) {
 
 static void expsum_end(gr_emitter *e) {
   gr_line(&e->out, "const V base = v_clamp(top, v_set(-GR_MAX), v_set(GR_MAX));");
-  gr_line(&e->out, "const VD keep = vd_of(gr_exp_below(v_of(vd_load(AT(0))), base));");
+  gr_line(&e->out, "const VD keep = vd_of(%s(v_of(vd_load(AT(0))), base));", factor(e));
   gr_line(&e->out, "vd_store(AT(0), vd_of(top));");
   gr_each(e, e->p->red.nweight, expsum_fold, NULL);
 }
@@ -271,7 +272,7 @@ static void late_step(gr_emitter *e) {
 
 static const char *const late_text[] = {
     "const V base = v_clamp(m, v_set(-GR_MAX), v_set(GR_MAX));",
-    "scale[x] = gr_exp_below(top, base);",
+    "scale[x] = gr_factor_below(top, base);",
     "top = m;", NULL};
 
 static void late_end(gr_emitter *e) {
@@ -279,10 +280,10 @@ static void late_end(gr_emitter *e) {
   bool lead = e->p->red.lead;
   lines(e, late_text);
   if (lead) gr_line(&e->out, "s *= scale[x];");
-  gr_line(&e->out, lead ? "for (int c = 0; c < nc; c++) s += term[%s] = gr_exp_below(term[%s], base);"
-                        : "for (int c = 0; c < nc; c++) term[%s] = gr_exp_below(term[%s], base);", c, c);
+  gr_line(&e->out, lead ? "for (int c = 0; c < nc; c++) s += term[%s] = gr_factor_below(term[%s], base);"
+                        : "for (int c = 0; c < nc; c++) term[%s] = gr_factor_below(term[%s], base);", c, c);
   gr_open(e, "if (fold)");
-  gr_line(&e->out, "folded[x] = gr_exp_below(v_of(vd_rows(mine, at)), base);");
+  gr_line(&e->out, "folded[x] = gr_factor_below(v_of(vd_rows(mine, at)), base);");
   gr_line(&e->out, "vd_put(mine, at, vd_of(top));");
   if (lead) gr_line(&e->out, "vd_put(mine + ld_state, at, vd_rows(mine + ld_state, at) * vd_of(folded[x]) + vd_of(s));");
   if (lead) gr_line(&e->out, "s = v_set(0);");

@@ -97,6 +97,9 @@ static void expsum_declare(gr_emitter *e) {
   if (weights_kept(e)) gr_line(&e->out, "V *const weight = W + %d + TILE * %d;", e->p->kept, e->p->rows_at_once);
 }
 
+/* exp(f - base).  A factor of weights is 0 for f = -Inf only. */
+static const char *expsum_factor(const gr_emitter *e) { return e->p->weight < 0 ? "gr_exp_below" : "gr_factor_below"; }
+
 static void expsum_base(gr_emitter *e) { gr_line(&e->out, "const V base = v_clamp(top[0], v_set(-GR_MAX), v_set(GR_MAX));"); }
 
 static void expsum_begin(gr_emitter *e) { gr_line(&e->out, "V m = v_of(vd_load(AT(0)));"); }
@@ -128,7 +131,7 @@ static void expsum_tile(gr_emitter *e) {
   expsum_base(e);
   gr_line(&e->out, "V s = v_set(0);");
   gr_line(&e->out, "GR_ABREAST");
-  gr_line(&e->out, "for (int c = 0; c < n; c++) s += term[c] = gr_exp_below(term[c], base);");
+  gr_line(&e->out, "for (int c = 0; c < n; c++) s += term[c] = %s(term[c], base);", expsum_factor(e));
   if (e->p->red.lead || e->p->weight < 0) gr_line(&e->out, "sum[0] = s;");
   if (weights_kept(e)) gr_each(e, weight_dim(e), expsum_weighted, NULL);
 }
@@ -140,7 +143,7 @@ static gr_wide expsum_wide(const gr_emitter *e) {
 static void expsum_end(gr_emitter *e) {
   gr_open(e, "%s", "");
   expsum_base(e);
-  gr_line(&e->out, "const VD keep = vd_of(gr_exp_below(v_of(vd_load(AT(0))), base));");
+  gr_line(&e->out, "const VD keep = vd_of(%s(v_of(vd_load(AT(0))), base));", expsum_factor(e));
   gr_line(&e->out, "vd_store(AT(0), vd_of(top[0]));");
   gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]));", e->p->red.nweight);
   gr_close(e);

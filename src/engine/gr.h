@@ -420,7 +420,7 @@ void gr_print_plan(gr_str *b, const gr_plan *p);
 
 /* ---- emit.c, emit_loops.c, emit_red.c: plan to C ------------------------------------------------------------------------ */
 
-/* What every kernel starts with: the lines of prelude.h, without most comments (prelude_text.h is made by prelude.sed). */
+/* What every kernel starts with: the lines of prelude.h and prelude_gamma.h, without most comments (prelude_text.h is made by prelude.sed). */
 extern const char *const gr_prelude[]; /* NULL-terminated */
 
 /* What the term of a register tile reads (emit_cuda_tile.c). */

@@ -9,10 +9,21 @@
 double ref_powi(double a, int n) { return pow(a, n); }
 double ref_softplus(double a) { return a > 0 ? a + log1p(exp(-a)) : log1p(exp(a)); }
 
-/* By recurrence up to 10, then the asymptotic series; by reflection below 0 (Abramowitz and Stegun 6.3.5, .7, .18). */
+/* Taylor's series at the zero 1.46..., which is taken from a in two pieces. */
+static double digamma_near_zero(double a) {
+  static const double taylor[] = {0.967672245447621170, -0.442763168983592106, 0.258499760955651011, -0.163942705442406528, 0.107824050691262366,
+                                  -0.0721995612564547109, 0.0488042881641431072, -0.0331611264748473593, 0.0225976482322181046, -0.0154247659049489591};
+  double d = (a - 0x1.762d86356be3fp0) - 0x1.b86a722197829p-54, sum = 0;
+  for (int k = sizeof taylor / sizeof *taylor; k--;) sum = (sum + taylor[k]) * d;
+  return sum;
+}
+
+/* By recurrence up to 10, then the asymptotic series; by reflection below 0 (Abramowitz and Stegun 6.3.5, .7, .18).  The distance
+ * from the nearest pole is exact, and the largest term there, so that 1 - a may lose what it loses. */
 double ref_digamma(double a) {
   const double pi = 3.14159265358979323846;
-  if (a <= 0) return a == floor(a) ? NAN : ref_digamma(1 - a) - pi / tan(pi * (a - floor(a)));
+  if (a <= 0) return a == floor(a) ? NAN : ref_digamma(1 - a) - pi / tan(pi * (a - round(a)));
+  if (fabs(a - 1.4616321449683623) < 0x1p-6) return digamma_near_zero(a);
   double sum = 0;
   for (; a < 10; a++) sum -= 1 / a;
   double z = 1 / (a * a);

@@ -1,4 +1,4 @@
-/* prelude.c: prelude.h, and state.h with prelude_cuda.h, as text, for the emitted kernels.  The two headers with the text are made from them when
+/* prelude.c: prelude.h with prelude_gamma.h, and state.h with prelude_cuda.h, as text, for the emitted kernels.  The two headers with the text are made from them when
  * the package is built. */
 #include "gr.h"
 

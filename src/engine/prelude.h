@@ -11,7 +11,7 @@
  *                          copies no others into a kernel (and no comments that begin a line, but for titles)
  * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions; errors are at most
  *           4 units in the last place, mostly below 2; with or without contraction of a*b+c to an FMA.  Exceptions:
- *           v_lgamma and v_digamma of negative arguments, see there; results whose exp is flushed to 0, see gr_exp.
+ *           v_lgamma and v_digamma of negative arguments, see there; an exp or exp2 that would be subnormal is 0, see gr_exp2.
  *           Nothing has external linkage, and libm is called only for lanes of v_sin, v_cos and v_tan above GR_TRIG_MAX
  *           (and, unoptimized or where the target has no such instruction, by v_sqrt and v_floor).
  * Method    argument reduction after Cody and Waite (constants in pieces so short that their multiples are exact), then
@@ -228,6 +228,21 @@ GR_FN V v_floor(V a) {
 
 GR_FN V v_ceil(V a) { return -v_floor(-a); }
 
+/* floor(a b) + near, where near = GR_NEAR + k: the low bits are those of an integer.  AVX-512 can round down (9). */
+GR_FN V gr_floor_near(V a, T b, T near) {
+#if GR_AVX512
+  if (b != 1)
+    return GR_K(__builtin_ia32_vfmaddps512_mask, __builtin_ia32_vfmaddpd512_mask)((GR_BV)a, (GR_BV)v_set(b), (GR_BV)v_set(near), -1, 9);
+#if GR_GCC
+  return GR_X86(add)((GR_BV)a, (GR_BV)v_set(near), (GR_BV)a, -1, 9);
+#else
+  return GR_K(__builtin_ia32_addps512, __builtin_ia32_addpd512)((GR_BV)a, (GR_BV)v_set(near), 9);
+#endif
+#else
+  return v_floor(a * b) + near;
+#endif
+}
+
 GR_FN V v_round(V a) { /* the fraction is exact, so 0.49999997 is below one half */
   V b = v_abs(a), n = v_floor(b);
   return gr_signed(n + v_bool(b - n >= GR_K(0.5f, 0.5)), a);
@@ -302,35 +317,34 @@ _Pragma("GCC unroll 32")
 #ifndef GR_WITHOUT_exp
 /* ---- exp --------------------------------------------------------------------------------------------------------- */
 
-/* a - lo = n ln2 + r with n = z - near: returns r. */
-GR_FN V gr_exp_reduce(V a, V lo, T near, V *z) {
-  *z = (a - lo) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0) + near;
-  V n = *z - near, r = a - n * GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1);
+/* r = a - lo - n ln2 for the integer n = z - near. */
+GR_FN V gr_exp_rest(V a, V lo, V z, T near) {
+  V n = z - near, r = a - n * GR_K(0x1.62e4p-1f, 0x1.62e42fefa3p-1);
   return (r - lo) - n * GR_K(0x1.7f7d1cp-20f, 0x1.3de6af278ece6p-42);
 }
 
-/* q where 2 exp(r) = 2 + 2r + r^2 q, to 2^-28 and 2^-57. */
+/* q where exp(r) = 1 + r + r^2 q for r in [0, ln2], to 2^-28 and 2^-57. */
 GR_FN V gr_exp_tail(V r) {
 #if GR_F64
   V x = r * r; /* even and odd powers apart: half as long a chain as Horner's */
-  V even = GR_P3(x, 0x1.6c16c1847d148p-9, 0x1.a0199949bacap-15, 0x1.28ae142281a7p-21);
-  V odd = GR_P3(x, 0x1.a01a01398ac66p-12, 0x1.71df04f2ded97p-18, 0x1.adb0e935b2e56p-25);
-  return GR_P3(x, 0x1.000000000000ap0, 0x1.55555555506abp-4, even) +
-         r * GR_P3(x, 0x1.5555555555507p-2, 0x1.1111111124be4p-6, odd);
+  V even = GR_P3(x, 0x1.6c16aadfedcep-10, 0x1.9fe6a97de511dp-16, 0x1.1410fb00b7099p-22);
+  V odd = GR_P3(x, 0x1.a01ca4127aedap-13, 0x1.74663ca569a33p-19, 0x1.2d3c4be5ba0ecp-25);
+  return GR_P3(x, 0x1.ffffffffffe29p-2, 0x1.5555555231fd4p-5, even) +
+         r * GR_P3(x, 0x1.5555555560377p-3, 0x1.1111118be994bp-7, odd);
 #else
-  return GR_P3(r, 0x1.fffffcp-1f, 0x1.555492p-2f, GR_P3(r, 0x1.5558bp-4f, 0x1.12398cp-6f, 0x1.6a4d18p-9f));
+  return GR_P3(r, 0x1.00004cp-1f, 0x1.554338p-3f, GR_P3(r, 0x1.56dec8p-5f, 0x1.01ddd2p-7f, 0x1.f53444p-10f));
 #endif
 }
 
 /* exp(a - lo), or for half = 1 and a >= 0 its half, which overflows later.
- * exp = 2 exp(r) * 2^(n-1): the factor 2 makes 2^(n-1) a normal number up to the overflow.  Limits beyond which the
- * result is Inf or 0 anyway keep n in range; NaN passes them.  The exponent field of 2^(n-1) is the low bits of z, and
- * 0 at the lower limit: results below 2^-125.5 (float), 2^-1021.5 (double) are 0, which also avoids the slow arithmetic
- * with subnormal numbers. */
+ * exp = exp(r) 2^n with exp(r) in [1, 2]; the exponent field of 2^n is the low bits of z.  Limits beyond which
+ * the result is Inf or 0 anyway keep n in range; NaN passes them.  1 / ln2 is a little too small, so that
+ * rounding makes no n of -127 or 128 (double: -1023, 1024) where exp is neither 0 nor Inf. */
 GR_FN V gr_exp(V a, V lo, int half) {
+  const T near = GR_NEAR + (GR_BIAS - half);
   a = v_min(v_set(half ? GR_K(89.7f, 710.6) : GR_K(89, 710)), v_max(v_set(GR_K(-87.5f, -708.5)), a));
-  V z, r = gr_exp_reduce(a, lo, GR_NEAR + (GR_BIAS - 1 - half), &z);
-  return (2 + r * (2 + r * gr_exp_tail(r))) * (V)((VI)z << GR_MANT);
+  V z = gr_floor_near(a - lo, GR_K(0x1.71547p0f, 0x1.71547652b82f8p0), near), r = gr_exp_rest(a, lo, z, near);
+  return (1 + (r + r * r * gr_exp_tail(r))) * (V)((VI)z << GR_MANT);
 }
 
 GR_FN V v_exp(V a) { return gr_exp(a, v_set(0), 0); }
@@ -339,28 +353,35 @@ GR_FN V v_exp(V a) { return gr_exp(a, v_set(0), 0); }
 #ifndef GR_WITHOUT_exp2
 /* ---- exp2 -------------------------------------------------------------------------------------------------------- */
 
-/* 2^a for a up to 129: a = n + f where n = t - near is exact and f too; then 2 2^f, to 2^-28 and 2^-57, times 2^(n-1).  As in
- * gr_exp, the exponent field of 2^(n-1) is the low bits of t, and results below 2^-125.5 (float), 2^-1021.5 (double) are 0. */
-GR_FN V gr_exp2(V a) {
-  const T near = GR_NEAR + (GR_BIAS - 1);
-  a = v_max(v_set(GR_K(-126, -1022)), a);
-  V t = a + near, f = a - (t - near);
+/* 2^a for a in [least, 128 or 1024], below as at least.  It is 2^f 2^n with n = floor(a) = t - near and
+ * f = a - n, both exact, and 2^f in [1, 2] to 2^-28 and 2^-58.  The exponent field of 2^n is the low bits
+ * of t: all ones (Inf) for overflow, and 0 at GR_EXP2_ZERO: what would be subnormal is 0, which also avoids
+ * slow arithmetic. */
+#define GR_EXP2_ZERO GR_K(-127, -1023)
+GR_FN V gr_exp2(V a, T least) {
+  const T near = GR_NEAR + GR_BIAS;
+  a = v_max(v_set(least), a);
+  V t = gr_floor_near(a, 1, near), f = a - (t - near);
 #if GR_F64
   V x = f * f; /* even and odd powers apart, as in gr_exp_tail */
-  V even = GR_P3(x, 0x1.3b2ab6fba11f3p-6, 0x1.4309130c01a6bp-12, GR_P2(x, 0x1.62bfcddd2a87dp-19, 0x1.e611a256ca2d2p-27));
-  V odd = GR_P3(x, 0x1.5d87fe78b3f6dp-9, 0x1.ffcbfbf78eea3p-16, GR_P2(x, 0x1.b5261033d5af5p-23, 0x1.e80b083835574p-31));
-  V p = GR_P3(x, 2, 0x1.ebfbdff82c59cp-2, even) + f * GR_P3(x, 0x1.62e42fefa39efp0, 0x1.c6b08d704a0d3p-4, odd);
+  V even = GR_P3(x, 0x1.3b2ab6f723bbcp-7, 0x1.4308f9e990c2ep-13, GR_P2(x, 0x1.628efd7aefbfcp-20, 0x1.c2b375b08d944p-28));
+  V odd = GR_P3(x, 0x1.5d87ff4f71797p-10, 0x1.ffcfcc9ebf956p-17, GR_P2(x, 0x1.b861d3371efdp-24, 0x1.586ed9d3ff151p-31));
+  V p = GR_P3(x, 1, 0x1.ebfbdff82c027p-3, even) + f * GR_P3(x, 0x1.62e42fefa39f5p-1, 0x1.c6b08d70660b2p-5, odd);
 #else
-  V p = GR_P3(f, 2, 0x1.62e43p0f, GR_P3(f, 0x1.ebfbdcp-2f, 0x1.c6af7ap-4f, GR_P3(f, 0x1.3b2dd2p-6f, 0x1.5f0948p-9f, 0x1.417a7p-12f)));
+  V p = GR_P3(f, 1, 0x1.62e42cp-1f, GR_P3(f, 0x1.ebfd3ap-3f, 0x1.c68af6p-5f, GR_P3(f, 0x1.3cfd82p-7f, 0x1.47373ap-10f, 0x1.c4456cp-13f)));
 #endif
   return p * (V)((VI)t << GR_MANT);
 }
 
-GR_FN V v_exp2(V a) { return gr_exp2(v_min(v_set(GR_K(129, 1025)), a)); }
+GR_FN V v_exp2(V a) { return gr_exp2(v_min(v_set(GR_K(128, 1024)), a), GR_EXP2_ZERO); }
 
 /* exp(a - top) for weights that are added up, the largest of them 1: a <= top, which is finite, but a = Inf counts as top.  The
  * relative error grows with |a - top|, by which exp falls faster: it is never seen in the sum. */
-GR_FN V gr_exp_below(V a, V top) { return gr_exp2(v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0)); }
+GR_FN V gr_exponent_below(V a, V top) { return v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0); }
+GR_FN V gr_exp_below(V a, V top) { return gr_exp2(gr_exponent_below(a, top), GR_EXP2_ZERO); }
+
+/* The same for weights, which may be infinite: not below the smallest normal number but for a = -Inf. */
+GR_FN V gr_factor_below(V a, V top) { return (V)((VI)gr_exp2(gr_exponent_below(a, top), GR_EXP2_ZERO + 1) & (VI)(a != -GR_INF)); }
 #endif
 
 #ifndef GR_WITHOUT_sigmoid
@@ -370,12 +391,22 @@ GR_FN V v_sigmoid(V a) { return 1 / (1 + v_exp(-a)); }
 #ifndef GR_WITHOUT_hyp
 /* ---- sinh, cosh, tanh, expm1 ------------------------------------------------------------------------------------- */
 
-/* As v_exp, with s = 2^(n-1) and t = 1/s: 2 exp(r) - 2 has no constant term to lose the others in. */
+/* With n the integer nearest to a / ln2, s = 2^(n-1) and t = 1/s: 2 exp(r) - 2 has no constant term to lose the
+ * others in.  2 exp(r) = 2 + 2r + r^2 q, to 2^-28 and 2^-57. */
 GR_FN V gr_expm1(V a) {
+  const T near = GR_NEAR + (GR_BIAS - 1);
   a = v_min(v_set(GR_K(89, 710)), v_max(v_set(GR_K(-20, -40)), a));
-  V z, r = gr_exp_reduce(a, v_set(0), GR_NEAR + (GR_BIAS - 1), &z);
+  V z = a * GR_K(0x1.715476p0f, 0x1.71547652b82fep0) + near, r = gr_exp_rest(a, v_set(0), z, near);
+#if GR_F64
+  V x = r * r;
+  V even = GR_P3(x, 0x1.6c16c1847d148p-9, 0x1.a0199949bacap-15, 0x1.28ae142281a7p-21);
+  V odd = GR_P3(x, 0x1.a01a01398ac66p-12, 0x1.71df04f2ded97p-18, 0x1.adb0e935b2e56p-25);
+  V q = GR_P3(x, 0x1.000000000000ap0, 0x1.55555555506abp-4, even) + r * GR_P3(x, 0x1.5555555555507p-2, 0x1.1111111124be4p-6, odd);
+#else
+  V q = GR_P3(r, 0x1.fffffcp-1f, 0x1.555492p-2f, GR_P3(r, 0x1.5558bp-4f, 0x1.12398cp-6f, 0x1.6a4d18p-9f));
+#endif
   GR_VN s = (GR_VN)z << GR_MANT, t = ((GR_TU)(2 * GR_BIAS) << GR_MANT) - s;
-  return ((2 - (V)t) + (2 * r + r * r * gr_exp_tail(r))) * (V)s;
+  return ((2 - (V)t) + (2 * r + r * r * q)) * (V)s;
 }
 
 GR_FN V v_expm1(V a) { return v_sel(a == 0, a, gr_expm1(a)); } /* keeps -0.0 */
@@ -635,144 +666,6 @@ GR_FN V v_erf(V a) {
 GR_FN V v_erfc(V a) {
   V b = v_abs(a), y = gr_erfc_far(b);
   return v_sel(b < GR_K(0.625f, 0.625), 1 - gr_erf_near(a), v_sel(a < 0, 2 - y, y));
-}
-#endif
-
-#ifndef GR_WITHOUT_gamma
-/* ---- lgamma, digamma --------------------------------------------------------------------------------------------- */
-
-/* While u >= top, at most so many times: u = u-1, the factor u goes to p and the term 1/u to the sum n/p. */
-GR_FN void gr_descend(T top, int times, V *u, V *p, V *n) {
-  for (int i = 0; i < times; i++) {
-    VI m = *u >= top;
-    V d = v_sel(m, *u - 1, *u);
-    *n = v_sel(m, *n * d + *p, *n);
-    *p = v_sel(m, *p * d, *p);
-    *u = d;
-  }
-}
-
-/* a - m for the integer m nearest to a: exact. */
-GR_FN V gr_fraction(V a) { return a - v_round(a); }
-
-/* lgamma(2+t) / t for t in [-3/4, 1/4], to 2^-26 and 2^-56. */
-GR_FN V gr_lgamma_poly(V t) {
-  V t2 = t * t, t4 = t2 * t2;
-#if GR_F64
-  V p = GR_P4(t, t2, 0x1.9521ee21eb631p-19, 0x1.3b0dc341d3d61p-18, 0x1.89116cefeecf7p-19, 0x1.02ab7d594cceap-20);
-  p = GR_P5(t, t2, t4, -0x1.3f04aa4501cc8p-17, 0x1.1257eaf2cfeddp-18, -0x1.285c63ccbf8c9p-19, 0x1.1f327eedc325p-19, p);
-  p = GR_P5(t, t2, t4, -0x1.d3fd895b1e0dap-13, 0x1.a127e7bbaeb74p-14, -0x1.78cb9cbe548eap-15, 0x1.584e8fa1bdd33p-16, p);
-  p = GR_P5(t, t2, t4, -0x1.e404fc21c3cabp-8, 0x1.7add6eb075007p-9, -0x1.38ac5bf7c780dp-10, 0x1.0b36ae2405ad6p-11, p);
-  p = GR_P5(t, t2, t4, 0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa7p-2, -0x1.13e001a557591p-4, 0x1.51322ac7d74c1p-6, p);
-#else
-  V p = GR_P5(t, t2, t4, -0x1.e4e78p-8f, 0x1.74dc7cp-9f, -0x1.2c29fcp-10f, 0x1.e893dcp-11f,
-              GR_P2(t, 0x1.021cc6p-11f, 0x1.21f1b4p-11f));
-  p = GR_P5(t, t2, t4, 0x1.b0ee6p-2f, 0x1.4a34ccp-2f, -0x1.13df6p-4f, 0x1.513712p-6f, p);
-#endif
-  return p;
-}
-
-/* lgamma(a) for a >= -1/2.  From 8 on Stirling's series, to 2^-33 and 2^-63 of the result; below, a = 2 + t after the
- * recurrence in the direction in which nothing cancels, around 1 as lgamma(1 + a) - log(a).  One logarithm for all. */
-GR_FN V gr_lgamma(V a) {
-  VI low = a < GR_K(0.25f, 0.25), one = a < GR_K(1.25f, 1.25), far = a >= 8;
-  V u = a, p = v_set(1), n = v_set(0);
-  gr_descend(GR_K(2.25f, 2.25), 6, &u, &p, &n);
-  V l = v_log(v_sel(low, v_abs(a + a * a), v_sel(one | far, a, p)));
-  V t = v_sel(low, a, v_sel(one, a - 1, u - 2)), near = t * gr_lgamma_poly(t) + v_sel(one, -l, l);
-  V v = 1 / a, w = v * v;
-#if GR_F64
-  V w2 = w * w;
-  V s = GR_P5(w, w2, w2 * w2, 0x1.5555555555517p-4, -0x1.6c16c169f9d42p-9, 0x1.a019f4df4ea06p-11,
-              -0x1.380a69935d2f8p-11, GR_P2(w, 0x1.b5f6b4b89724cp-11, -0x1.a5f644f5c2551p-10));
-#else
-  V s = GR_P2(w, 0x1.55553cp-4f, -0x1.69bcb6p-9f);
-#endif
-  return v_sel(far, (a - GR_K(0.5f, 0.5)) * (l - 1) + (GR_K(0x1.acfe3ap-2f, 0x1.acfe390c97d69p-2) + v * s), near);
-}
-
-/* For lanes of a below -1/2: log(pi / |a sin(pi a)|) - lgamma(-a). */
-GR_RARE void gr_lgamma_negative(V *y, const V *a) {
-  V b = -*a, f = gr_fraction(b), s = v_sin(2 * GR_PI_2 * v_abs(f));
-  V r = -v_log(b * s * GR_K(0x1.45f306p-2f, 0x1.45f306dc9c883p-2)) - gr_lgamma(b);
-  r = v_sel((VI)(f == 0) | (VI)(b == GR_INF), v_set(GR_INF), r);
-  *y = v_sel(b > GR_K(0.5f, 0.5), r, *y);
-}
-
-/* log|gamma(a)|, Inf at the poles.  Below -2 it has zeros, where two terms cancel: the error there is at most 4 units
- * in the last place of lgamma(|a|) or 1, whichever is larger. */
-GR_FN V v_lgamma(V a) {
-  V y = gr_lgamma(a);
-  if (__builtin_expect(vi_any(a < GR_K(-0.5f, -0.5)), 0)) gr_lgamma_negative(&y, &a);
-  return y;
-}
-
-/* digamma(c+t) / (c+t-z) for c+t in [1, 17/8), where z = 1.46... is the zero, to 2^-28 and 2^-55.  The c of v_digamma
- * are those whose first coefficients are nearly representable. */
-GR_FN V gr_digamma_poly(V t) {
-  V t2 = t * t, t4 = t2 * t2;
-#if GR_F64
-  V p = GR_P4(t, t2, 0x1.f25c034b4e43dp-16, -0x1.f55f0b6ac8375p-18, 0x1.8483a7389b6ebp-15, -0x1.2e6762de6b8fp-15);
-  p = GR_P5(t, t2, t4, 0x1.4ae7e788d6dc8p-12, -0x1.9d9096c1d0bf8p-13, 0x1.25f355c0b915ap-13, -0x1.9ac99d8855e18p-14, p);
-  p = GR_P5(t, t2, t4, 0x1.fc81fe99e854cp-10, -0x1.43a74a2c64f4cp-10, 0x1.9c800e4f27729p-11, -0x1.072e9bfe49b59p-11, p);
-  p = GR_P5(t, t2, t4, 0x1.84f64bb7c7329p-7, -0x1.edf79b087b601p-8, 0x1.3a0545e75c869p-8, -0x1.8f878ff991a0bp-9, p);
-  p = GR_P5(t, t2, t4, 0x1.370ef577757b4p-4, -0x1.82c22bb8d467ep-5, 0x1.e5d02e5c75aecp-6, -0x1.32df1eb0973c5p-6, p);
-  p = GR_P5(t, t2, t4, 0x1.d8460bd8ada82p-1, -0x1.9148486460a18p-2, 0x1.b1e0e8203ee26p-3, -0x1.fde7ee9df93fcp-4, p);
-#else
-  V p = GR_P4(t, t2, 0x1.7758dp-7f, -0x1.df54dep-8f, 0x1.f1443p-8f, -0x1.3e1728p-8f);
-  p = GR_P5(t, t2, t4, 0x1.3ead84p-4f, -0x1.8e4b66p-5f, 0x1.f98adp-6f, -0x1.40e522p-6f, p);
-  p = GR_P5(t, t2, t4, 0x1.d9d908p-1f, -0x1.94b20ep-2f, 0x1.b7e978p-3f, -0x1.03df7ap-3f, p);
-#endif
-  return p;
-}
-
-/* digamma(a) for a > 0.  From 5 on log(a) - 1/(2a) - 1/(12 a^2) + ..., to 2^-34 and 2^-60; below, the recurrence brings
- * a to [1, 17/8), and its terms are the fraction n/p. */
-GR_FN V gr_digamma(V a) {
-  VI low = a < 1, far = a >= 5;
-  V u = v_sel(low, a + 1, a), p = v_sel(low, a, v_set(1)), n = v_sel(low, v_set(-1), v_set(0));
-  gr_descend(GR_K(2.125f, 2.125), 3, &u, &p, &n);
-  V v = v_sel(far, v_set(1), n) / v_sel(far, a, p), w = v * v;
-#if GR_F64
-  V w2 = w * w;
-  V s = GR_P4(w, w2, 0x1.efa16a447661bp-8, -0x1.4feeee8f65cbcp-6, 0x1.1231fb978530cp-4, -0x1.4c428e55d2b2ap-3);
-  s = GR_P5(w, w2, w2 * w2, 0x1.5555555555379p-4, -0x1.1111110e578dap-7, 0x1.04103b5b36c2ep-8, -0x1.110e25f0a225dp-8,
-            s);
-#else
-  V s = GR_P3(w, 0x1.555548p-4f, -0x1.10d592p-7f, 0x1.e0ad22p-9f);
-#endif
-  V d = (u - GR_K(0x1.762d86p0f, 0x1.762d86356be3fp0)) - GR_K(0x1.ab5f2p-27f, 0x1.b86a722197829p-54);
-  V near = d * gr_digamma_poly(u - GR_K(1.5625f, 1.5703125)) + v;
-  return v_sel(far, v_log(a) - (GR_K(0.5f, 0.5) * v + w * s), near);
-}
-
-/* pi / tan(pi f) for |f| <= 1/2, where it is 1/f - f p(f^2): to 2^-30 and 2^-56 of 1. */
-GR_FN V gr_pi_cot(V f) {
-  V z = f * f, z2 = z * z, z4 = z2 * z2;
-#if GR_F64
-  V p = GR_P5(z, z2, z4, 0x1.036747cfff1abp1, 0x1.cc52cd0d6e2e3p0, 0x1.8cfa75436505ap1, -0x1.1f75979f0e3a7p1,
-              GR_P3(z, 0x1.a3ef03b2acc9ep3, -0x1.03d437f46ca01p4, 0x1.13f14d2f3d1a9p4));
-  p = GR_P5(z, z2, z4, 0x1.0041305081751p1, 0x1.000fdd7a06bd1p1, 0x1.000997cec2c18p1, 0x1.ff5cd7d150bfp0, p);
-  p = GR_P5(z, z2, z4, 0x1.a51a6625307d4p1, 0x1.151322ac7d5d9p1, 0x1.0470984c274f9p1, 0x1.010b36a4dde4p1, p);
-#else
-  V p = GR_P4(z, z2, 0x1.eaf69p0f, 0x1.4de714p1f, -0x1.915c1ap-2f, 0x1.9f55e4p2f);
-  p = GR_P5(z, z2, z4, 0x1.a51a66p1f, 0x1.151346p1f, 0x1.046858p1f, 0x1.01dd7ep1f, p);
-#endif
-  return 1 / f - f * p;
-}
-
-/* For negative lanes of a: digamma(1 - a) - pi / tan(pi a). */
-GR_RARE void gr_digamma_negative(V *y, const V *a) {
-  V f = gr_fraction(*a), r = gr_digamma(1 - *a) - gr_pi_cot(f);
-  *y = v_sel(*a < 0, v_sel(f == 0, v_set(GR_NAN), r), *y);
-}
-
-/* NaN at the poles, 0 among them, and at -Inf.  Below 0 it has zeros, where two terms cancel: the error there is at
- * most 5 units in the last place of the largest of digamma(1 - a), pi / tan(pi a) and 1. */
-GR_FN V v_digamma(V a) {
-  V y = gr_digamma(a);
-  if (__builtin_expect(vi_any(a < 0), 0)) gr_digamma_negative(&y, &a);
-  return v_sel(a == 0, v_set(GR_NAN), y);
 }
 #endif
 

@@ -1,4 +1,4 @@
-# prelude.h as C strings, for the compiler at run time: without the comments that begin a line, but for titles.
+# prelude.h and prelude_gamma.h as C strings, for the compiler at run time: without the comments that begin a line, but for titles.
 /^\/\* [^-].*\*\/$/d
 /^\/\* [^-]/,/\*\/$/d
 s/\\/\\\\/g

@@ -295,7 +295,9 @@ GR_D float gr_exp2(float a) {
 GR_D T gr_exp2(T a) { return GR_K(exp2f, exp2)(a); }
 #endif
 GR_LANEWISE(v_exp2, gr_exp2)
-GR_D V gr_exp_below(V a, V top) { return v_exp2(v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0)); }
+GR_D V gr_exponent_below(V a, V top) { return v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0); }
+GR_D V gr_exp_below(V a, V top) { return v_exp2(gr_exponent_below(a, top)); }
+GR_D V gr_factor_below(V a, V top) { return v_sel(a == -GR_INF, v_set(0), v_exp2(v_max(v_set(GR_K(-126, -1022)), gr_exponent_below(a, top)))); }
 
 GR_D T gr_rsqrt(T a) { return a == 0 ? (T)0 : GR_K(rsqrtf, rsqrt)(a); }
 GR_LANEWISE(v_rsqrt, gr_rsqrt)

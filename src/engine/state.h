@@ -132,9 +132,11 @@ GR_STATE void expsum_init(const gr_reduction *r, double *s, int64_t ld) {
   for (int k = 1; k <= r->nweight; k++) s[k * ld] = 0;
 }
 
-/* Factors for the sums when maxima a (kept) and b (added) meet. */
+/* Factors for the sums when maxima a (kept) and b (added) meet: 0 for b = -Inf only, as what they are multiplied with may be infinite. */
 GR_STATE void expsum_factors(double a, double b, double *keep, double *add) {
+  const double least = 0x1p-1022;
   double e = a == b ? 1 : exp(-fabs(b - a));
+  if (e < least) e = least;
   *keep = b > a ? e : 1;
   *add = b == -INFINITY ? 0 : b > a ? 1 : e;
 }

@@ -194,7 +194,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
       const V base = v_clamp(top[0], v_set(-GR_MAX), v_set(GR_MAX));
       V s = v_set(0);
       GR_ABREAST
-      for (int c = 0; c < n; c++) s += term[c] = gr_exp_below(term[c], base);
+      for (int c = 0; c < n; c++) s += term[c] = gr_factor_below(term[c], base);
       sum[0] = s;
     }
     wide_sums(P, R0, R1, S, W, nc, nv == 2 ? TILE : 0);
@@ -204,7 +204,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
       V *const top = W + 1154 + v * 1;
       {
         const V base = v_clamp(top[0], v_set(-GR_MAX), v_set(GR_MAX));
-        const VD keep = vd_of(gr_exp_below(v_of(vd_load(AT(0))), base));
+        const VD keep = vd_of(gr_factor_below(v_of(vd_load(AT(0))), base));
         vd_store(AT(0), vd_of(top[0]));
         for (int k = 0; k < 65; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]));
       }

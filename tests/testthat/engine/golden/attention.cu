@@ -134,12 +134,12 @@ gr_pairs(const gr_source *arg, const T *__restrict__ P, const T *__restrict__ R,
       m = v_max(term[c * THREADS + x], m);
     }
     const V base = v_clamp(m, v_set(-GR_MAX), v_set(GR_MAX));
-    scale[x] = gr_exp_below(top, base);
+    scale[x] = gr_factor_below(top, base);
     top = m;
     s *= scale[x];
-    for (int c = 0; c < nc; c++) s += term[c * THREADS + x] = gr_exp_below(term[c * THREADS + x], base);
+    for (int c = 0; c < nc; c++) s += term[c * THREADS + x] = gr_factor_below(term[c * THREADS + x], base);
     if (fold) {
-      folded[x] = gr_exp_below(v_of(vd_rows(mine, at)), base);
+      folded[x] = gr_factor_below(v_of(vd_rows(mine, at)), base);
       vd_put(mine, at, vd_of(top));
       vd_put(mine + ld_state, at, vd_rows(mine + ld_state, at) * vd_of(folded[x]) + vd_of(s));
       s = v_set(0);
