@@ -7,7 +7,7 @@
  *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over their components
  *   W                       what is kept for each column of a tile, and arrays too large for the stack
  * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and the first row reads small variables of columns from
- * the arguments themselves (gr_place.direct) and stages them for the others.
+ * the arguments themselves (gr_place.direct) and stages them for the others.  Copies of the last column fill the last vector.
  */
 #include <ctype.h>
 #include <math.h>
@@ -372,10 +372,13 @@ static void emit_entry(gr_emitter *e) {
   gr_line(&e->out, "V *W = (V *)(C + TILE * NCOL);");
   gr_line(&e->out, "parameters(arg, ld, P, W);");
   gr_line(&e->out, "rows(arg, ld, r0, nr, P, R, W);");
-  gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
-  gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
+  bool few = e->p->by_columns;
+  if (few) gr_line(&e->out, "const int all = c1 - c0 >= 16, tile = all ? TILE : GR_L; /* fewer: column c0 + l belongs in lane l */");
+  gr_open(e, few ? "for (int64 b = c0; b < c1; b += tile)" : "for (int64 b = c0; b < c1; b += TILE)");
+  gr_line(&e->out, few ? "const int nc = c1 - b < tile ? (int)(c1 - b) : tile;" : "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, e->p->by_columns ? "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);" : "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
+  gr_line(&e->out, few ? "pairs(arg, ld, P, R, S, C, W, all ? state : state + (b - c0), ld_state, nr, b, nc);"
+                       : "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_close(e);
 }

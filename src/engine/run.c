@@ -194,18 +194,26 @@ static void accumulate(job *j, double *state, int64_t r0, int64_t r1, int64_t c0
   }
 }
 
-/* The states of the lanes of every row are merged into one; the columns that fill no vector are left to the interpreter. */
+/* The states of the first lanes of every row join the row's own. */
+static void merge_lanes(const job *j, double *own, const double *state, int64_t rows, int64_t lanes) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t l = 0; l < lanes; l++) gr_red_merge(&j->plan->red, own + r, j->ld, state + r * LANES + l, j->ld);
+}
+
+/* The columns that do not fill all lanes come last, into states of their own, as the kernel spoils the lanes that they leave. */
 static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1, int64_t c0, int64_t c1, void *scratch,
                                   bool caller) {
   const gr_reduction *red = &j->plan->red;
-  int64_t whole = c0 + (c1 - c0) / LANES * LANES;
+  int64_t rows = r1 - r0, whole = c0 + (c1 - c0) / LANES * LANES;
+  double *own = state + rows * LANES; /* one state a row: in the padding, as there are no more than GR_PAD rows */
   accumulate(j, state, r0, r1, c0, whole, scratch, caller);
-  for (int64_t r = 0; r < r1 - r0; r++) {
-    for (int64_t l = 1; l < LANES; l++) gr_red_merge(red, state + r * LANES, j->ld, state + r * LANES + l, j->ld);
-    for (int e = 0; e < red->nstate; e++) state[e * j->ld + r] = state[e * j->ld + r * LANES];
+  merge_lanes(j, own, state, rows, LANES);
+  if (c1 > whole) {
+    gr_red_init(red, state, j->ld, rows * LANES);
+    accumulate(j, state, r0, r1, whole, c1, scratch, caller);
+    merge_lanes(j, own, state, rows, c1 - whole);
   }
-  gr_interp(j->plan, j->args, state, j->ld, r0, r1, whole, c1, scratch);
-  j->done += c1 - whole;
+  for (int e = 0; e < red->nstate; e++) memmove(state + e * j->ld, own + e * j->ld, (size_t)rows * sizeof *state);
 }
 
 static void finish(job *j, double *state, int64_t r0, int64_t r1) {
@@ -301,8 +309,7 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   cut(j);
   int threads = thread_count(j);
   j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->ld * 8, 64);
-  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : 0, interp = gr_interp_bytes(j->plan);
-  if (!j->kernel || (j->plan->by_columns && interp > scratch)) scratch = interp;
+  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : gr_interp_bytes(j->plan);
   j->scratch_bytes = (size_t)round_up((int64_t)scratch, 64);
   size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
   int64_t items = j->nblock * j->npart;

@@ -1,6 +1,8 @@
 /* test_shapes.c: every shape of work gives what the interpreter gives, and the same bits with any number of threads: few and many
  * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds. */
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -108,6 +110,78 @@ static void few_rows_are_what_many_are(void) {
       }
       if (k == 4) t.lo = 0.99, t.hi = 1.01, t.formula = "1+(x|y)*b*1e-4";
       both(&t, t.f64 ? 1e-11 : 4e-4);
+    }
+}
+
+/* Columns that fill no vector: of equal ones the first is chosen, whatever lanes they are in, and no copy of the last counts. */
+typedef struct guarded {
+  char *pages;
+  size_t bytes;
+} guarded;
+
+/* The first row of x everywhere, in memory that ends where a page begins that nobody may read. */
+static guarded repeat_first(gr_array *x) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size_t)(x->rows * x->cols) * sizeof(double);
+  guarded g = {.bytes = (bytes + page - 1) / page * page + page};
+  g.pages = mmap(NULL, g.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  mprotect(g.pages + g.bytes - page, page, PROT_NONE);
+  double *to = (double *)(g.pages + g.bytes - page - bytes);
+  for (int64_t k = 0; k < x->rows * x->cols; k++) to[k] = x->data[k / x->rows * x->rows];
+  x->data = to;
+  return g;
+}
+
+static void equal_columns(const char *red, bool f64, int64_t m, int64_t n, const char *formula, const char *cflags) {
+  test t = {.formula = formula, .aliases = {"x=Vi(3)", "y=Vj(3)", "w=Vj(11)"}, .reduction = red, .axis = 1, .f64 = f64, .m = m, .n = n, .k = *red == 'K' ? 3 : 0};
+  gr_error err = {0};
+  gr_program *p;
+  gr_array args[3];
+  if (!check(make(&t, &p, &err) == GR_OK, "%s: %s", describe(&t), err.message)) return;
+  make_args(p, &t, args);
+  const double *random[] = {args[1].data, args[2].data};
+  guarded equal[] = {repeat_first(&args[1]), repeat_first(&args[2])};
+  gr_options o = options(GR_CPU, 1);
+  o.cflags = cflags;
+  result r = run_on(p, args, &o, NULL);
+  gr_result_info info = gr_program_result(p);
+  for (int i = 0; i < info.n; i++)
+    for (int64_t e = 0; info.is_index[i] && e < r.size; e++)
+      check(r.v[i][e] == (double)(e / m), "%s: index %g at %d", describe(&t), r.v[i][e], (int)e);
+  for (int k = 0; k < 2; k++) {
+    munmap(equal[k].pages, equal[k].bytes);
+    args[k + 1].data = random[k];
+  }
+  free_result(&r);
+  free_args(p, args);
+  gr_program_free(p);
+}
+
+static const char *const widths[] = {"-O1 -DGR_VBYTES=16", "-O1 -DGR_VBYTES=32", "-O1 -DGR_VBYTES=64", NULL};
+
+static void ties_go_to_the_first(void) {
+  static const char *const reds[] = {"ArgMin", "ArgMax", "Max_ArgMax", "KMin_ArgKMin", "Min_ArgMin"};
+  static const char *const formulas[] = {"SqDist(x,y)", "Exp(-SqDist(x,y))*Sum(y)", "SqDist(x,y)*(w|Exp(x[0]*w))"};
+  for (int64_t n = 4096; n <= 4130; n++) {
+    int turn = (int)(n % 5);
+    for (int64_t m = 1; m <= 16; m += n == 4099 ? 1 : 5)
+      equal_columns(reds[turn], n / 5 % 2, m, n, formulas[n % 3], widths[n % 4]);
+    equal_columns("ArgMin", false, 1 + n % 7, n, "SqDist(x,y)", NULL);
+  }
+}
+
+/* All families, with 1 to 16 rows and all that can be left over, in vectors of every size. */
+static void columns_that_fill_no_vector(void) {
+  static const char *const reds[] = {"Sum", "Max", "Min_ArgMin", "KMin", "Var", "Prod", "LogSumExp", "SumSoftMaxWeight", "Count"};
+  static const char *const schemes[] = {"block_sum", "direct_sum", "kahan_scheme"};
+  for (int64_t n = 4096; n <= 4130; n++)
+    for (int k = 0; k < 9; k++) {
+      bool f64 = (n + k) % 2;
+      test t = {.formula = "SqDist(x,y)*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)", "w=Vj(11)"}, .reduction = reds[k], .axis = 1, .f64 = f64,
+                .m = 1 + (n * 7 + k) % 16, .n = n, .k = k == 3 ? 7 : 0, .lo = 0.2, .hi = 0.9};
+      if (k == 0) t.scheme = schemes[n % 3];
+      if (k == 5) t.lo = 0.99, t.hi = 1.01, t.formula = "1+(x|y)*b*1e-4";
+      if (k == 7) t.formula2 = n % 3 ? "w" : "y*x";
+      both_with(&t, f64 ? 1e-11 : 4e-4, widths[n % 4]);
     }
 }
 
@@ -282,6 +356,8 @@ static void memory_is_bounded(void) {
 int main(void) {
   few_rows_are_what_many_are();
   odd_sizes();
+  ties_go_to_the_first();
+  columns_that_fill_no_vector();
   groups_of_columns();
   many_blocks_share_states();
   every_pair_counts_once();
