@@ -370,6 +370,8 @@ typedef struct gr_plan {
   int streams;   /* of these arrays of `pass` components of a tile's columns, staged in shared memory */
   bool reread;   /* ExpSum: the weights can be computed again after the exponentials */
   double cost; /* of a pair, in multiplications */
+  bool calls;    /* functions such as Exp are so many that they are called, not inlined */
+  bool lengthy;  /* so many operations that some passes of a compiler would take most of the time */
 } gr_plan;
 
 enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD = 16 };
@@ -381,6 +383,7 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
 gr_ref gr_behind_views(const gr_plan *p, gr_ref r);  /* the node whose components a view shows */
+bool gr_is_function(gr_op op); /* element-wise, and a dozen instructions or more */
 bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too);
 void gr_place_buffers(gr_plan *p);
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
