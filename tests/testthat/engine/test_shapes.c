@@ -279,6 +279,43 @@ static void shapes_take_turns(void) {
   gr_program_free(p);
 }
 
+/* ---- "auto" ---- */
+
+static gr_report report_of(gr_program *p, const gr_array *args, const gr_options *opt) {
+  gr_error err = {0};
+  gr_report rep = {0};
+  double out[2000];
+  check(gr_program_run(p, args, gr_program_nargs(p), &(gr_output){.data = out, .type = GR_F64}, opt, &rep, &err) == GR_OK, "%s", err.message);
+  return rep;
+}
+
+/* Tiny work is interpreted until the program has the kernel for its shape; what a kernel does in a millisecond has one thread. */
+static void auto_takes_the_kernel_that_is_there(void) {
+  test t = {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .axis = 1, .m = 2000, .n = 5000};
+  gr_error err = {0};
+  gr_program *p;
+  gr_array args[3], some[3];
+  if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) return;
+  make_args(p, &t, args);
+  memcpy(some, args, sizeof some);
+  gr_options o = options(GR_AUTO, 2);
+  some[0].rows = some[1].rows = some[2].rows = 10;
+  check(report_of(p, some, &o).backend == GR_INTERPRETER, "\"auto\" compiles for 10 x 10");
+  gr_report rep = report_of(p, args, &o);
+  check(rep.backend == GR_CPU, "\"auto\" interprets 2000 x 5000");
+#ifdef _OPENMP
+  check(rep.threads == 2, "2000 x 5000 has one thread");
+#endif
+  rep = report_of(p, some, &o);
+  check(rep.backend == GR_CPU && rep.origin == GR_FROM_MEMORY && rep.threads == 1, "\"auto\" interprets 10 x 10 although the kernel is there");
+  some[0].rows = some[1].rows = some[2].rows = 1000;
+  check(report_of(p, some, &o).threads == 1, "1000 x 1000 takes a fraction of a millisecond, and has two threads");
+  some[0].rows = 1, some[1].rows = some[2].rows = 5000;
+  check(report_of(p, some, &o).backend == GR_INTERPRETER, "\"auto\" compiles another kernel for 1 x 5000");
+  free_args(p, args);
+  gr_program_free(p);
+}
+
 /* ---- accuracy ---- */
 
 /* The error of a sum of n terms in single precision: bounded by that of a tile, whatever n is. */
@@ -363,6 +400,7 @@ int main(void) {
   every_pair_counts_once();
   shapes_take_turns();
   every_reduction_shares_its_work();
+  auto_takes_the_kernel_that_is_there();
   sums_stay_accurate();
   memory_is_bounded();
   return report();
