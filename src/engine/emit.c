@@ -7,7 +7,7 @@
  *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over their components
  *   W                       what is kept for each column of a tile, and arrays too large for the stack
  * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and the first row reads small variables of columns from
- * the arguments themselves (gr_place.direct) and stages them for the others.
+ * the arguments themselves (gr_place.direct) and stages them for the others.  Copies of the last column fill the last vector.
  */
 #include <ctype.h>
 #include <math.h>
@@ -138,11 +138,8 @@ const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
 }
 
 /* The template of an element-wise operation with its arguments filled in. */
-static const char *expression(gr_emitter *e, gr_ref r, gr_idx k) {
-  const gr_node *n = node(e, r);
+static const char *fill_in(gr_emitter *e, const gr_node *n, const char *const *arg) {
   gr_str s = {.arena = e->c->arena};
-  const char *arg[3] = {"", "", ""};
-  for (int i = 0; i < n->nkid; i++) arg[i] = gr_value(e, n->kid[i], k);
   for (const char *t = gr_ops[n->op].emitted; *t; t++) {
     if (*t != '@')
       gr_putf(&s, "%c", *t);
@@ -152,6 +149,41 @@ static const char *expression(gr_emitter *e, gr_ref r, gr_idx k) {
       gr_put(&s, arg[*t - 'a']);
   }
   return s.s;
+}
+
+static const char *lower_case(gr_emitter *e, const char *name) {
+  char *s = gr_strndup(e->c->arena, name, strlen(name));
+  for (char *t = s; *t; t++) *t = (char)tolower((unsigned char)*t);
+  return s;
+}
+
+/* v_called_exp(a): functions of the file, where they are too many to be inlined. */
+static const char *call(gr_emitter *e, const gr_node *n, const char *const *arg, const char *type) {
+  gr_str s = {.arena = e->c->arena};
+  gr_putf(&s, "v_called_%s(", lower_case(e, gr_ops[n->op].name));
+  for (int i = 0; i < n->nkid; i++) gr_putf(&s, "%s%s%s", i ? ", " : "", type, arg[i]);
+  gr_put(&s, ")");
+  return s.s;
+}
+
+static bool is_called(const gr_emitter *e, const gr_node *n) { return e->p->calls && !e->p->cuda && gr_is_function(n->op); }
+
+static void emit_called(gr_emitter *e) {
+  static const char *const arg[GR_MAX_KIDS] = {"a", "b", "c"};
+  bool done[OP_COUNT] = {false};
+  for (gr_ref r = 0; r < e->p->dag->n; r++) {
+    const gr_node *n = node(e, r);
+    if (!e->p->place[r].live || !is_called(e, n) || done[n->op]) continue;
+    gr_line(&e->out, "GR_APART V %s { return %s; }", call(e, n, arg, "V "), fill_in(e, n, arg));
+    done[n->op] = true;
+  }
+}
+
+static const char *expression(gr_emitter *e, gr_ref r, gr_idx k) {
+  const gr_node *n = node(e, r);
+  const char *arg[GR_MAX_KIDS] = {"", "", ""};
+  for (int i = 0; i < n->nkid; i++) arg[i] = gr_value(e, n->kid[i], k);
+  return is_called(e, n) ? call(e, n, arg, "") : fill_in(e, n, arg);
 }
 
 static bool is_call(const char *s) {
@@ -226,18 +258,20 @@ static void compute(gr_emitter *e, gr_ref r) {
   }
 }
 
+static void emit_node(gr_emitter *e, gr_ref r) {
+  const gr_place *pl = &e->p->place[r];
+  if (!pl->live || pl->level != e->at || pl->inlined || node(e, r)->op == OP_Var) return;
+  const char *name = gr_node_name(e, r);
+  if (pl->contract)
+    gr_line(&e->out, "const V %s = %st[%s%s];", name, name, gr_of_row(e), gr_at_column(e));
+  else
+    compute(e, r);
+  if (pl->saved && !pl->contract) gr_line(&e->out, "%st[%s%s] = %s;", name, gr_of_row(e), gr_at_column(e), name);
+}
+
 /* All nodes of the current level, in order. */
 void gr_emit_level(gr_emitter *e) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++) {
-    const gr_place *pl = &e->p->place[r];
-    if (!pl->live || pl->level != e->at || pl->inlined || node(e, r)->op == OP_Var) continue;
-    const char *name = gr_node_name(e, r);
-    if (pl->contract)
-      gr_line(&e->out, "const V %s = %st[%s%s];", name, name, gr_of_row(e), gr_at_column(e));
-    else
-      compute(e, r);
-    if (pl->saved && !pl->contract) gr_line(&e->out, "%st[%s%s] = %s;", name, gr_of_row(e), gr_at_column(e), name);
-  }
+  for (gr_ref r = 0; r < e->p->dag->n; r++) emit_node(e, r);
 }
 
 /* ---- lower levels: load the variables, compute the nodes, keep what deeper levels read ---- */
@@ -274,10 +308,14 @@ static bool is_kept(const gr_emitter *e, gr_ref r) {
   return pl->buffer >= 0 && (node(e, r)->op != OP_Var || (e->p->cuda && e->at == LEVEL_ROW));
 }
 
+/* In long texts each at once, so that few values live at a time. */
 void gr_compute_and_keep(gr_emitter *e) {
-  gr_emit_level(e);
-  for (gr_ref r = 0; r < e->p->dag->n; r++)
+  bool at_once = e->p->lengthy && !e->p->cuda;
+  if (!at_once) gr_emit_level(e);
+  for (gr_ref r = 0; r < e->p->dag->n; r++) {
+    if (at_once) emit_node(e, r);
     if (is_kept(e, r)) gr_each(e, node(e, r)->dim, keep_component, &r);
+  }
 }
 
 /* Calls `line` for each variable of the current level. */
@@ -382,10 +420,13 @@ static void emit_entry(gr_emitter *e) {
   gr_line(&e->out, "V *W = (V *)(C + TILE * NCOL);");
   gr_line(&e->out, "parameters(arg, ld, P, W);");
   gr_line(&e->out, "rows(arg, ld, r0, nr, P, R, W);");
-  gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
-  gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
+  bool few = e->p->by_columns;
+  if (few) gr_line(&e->out, "const int all = c1 - c0 >= 16, tile = all ? TILE : GR_L; /* fewer: column c0 + l belongs in lane l */");
+  gr_open(e, few ? "for (int64 b = c0; b < c1; b += tile)" : "for (int64 b = c0; b < c1; b += TILE)");
+  gr_line(&e->out, few ? "const int nc = c1 - b < tile ? (int)(c1 - b) : tile;" : "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, e->p->by_columns ? "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);" : "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
+  gr_line(&e->out, few ? "pairs(arg, ld, P, R, S, C, W, all ? state : state + (b - c0), ld_state, nr, b, nc);"
+                       : "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_close(e);
 }
@@ -403,6 +444,12 @@ static void emit_head(gr_emitter *e) {
   gr_line(&e->out, "#define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */");
   gr_line(&e->out, "#define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */");
   gr_line(&e->out, "GR_FN V v_square(V a) { return a * a; }");
+  emit_called(e);
+  if (!p->lengthy) return;
+  gr_line(&e->out, "#if defined(__GNUC__) && !defined(__clang__)");
+  gr_line(&e->out, "#pragma GCC optimize(\"no-ivopts\", \"no-gcse-after-reload\", \"no-tree-loop-distribution\", \"no-predictive-commoning\", "
+                   "\"ira-region=one\")");
+  gr_line(&e->out, "#endif");
 }
 
 /* What a kernel has of its own: all that follows the prelude. */

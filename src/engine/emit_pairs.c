@@ -32,16 +32,20 @@ void gr_declare_locals(gr_emitter *e, gr_level level) {
 static void name_direct(gr_emitter *e, gr_ref r, int arg) {
   const char *name = gr_node_name(e, r);
   if (!e->p->place[r].direct) return;
-  gr_line(&e->out, "const double *const %s_at = arg[%d] + b;", name, arg);
-  gr_line(&e->out, "const int64 %s_ld = ld[%d]; (void)%s_at, (void)%s_ld;", name, arg, name, name);
+  gr_line(&e->out, "double %s_left[%d * GR_L];", name, node(e, r)->dim);
+  gr_line(&e->out, "const double *const %s_at = left ? take_left(arg[%d] + b, ld[%d], %d, left, %s_left) : arg[%d] + b;", name, arg, arg,
+          node(e, r)->dim, name, arg);
+  gr_line(&e->out, "const int64 %s_ld = left ? GR_L : ld[%d]; (void)%s_at, (void)%s_ld;", name, arg, name, name);
   if (!gr_has_origin(e, arg)) return;
   gr_line(&e->out, "double %s_from[%d];", name, node(e, r)->dim);
   gr_line(&e->out, "for (int k = 0; k < %d; k++) %s_from[k] = arg[%d][k];", node(e, r)->dim, name, e->p->args->n + arg);
 }
 
-/* The columns that the first row reads from the arguments, from column b on. */
+/* The columns that the first row reads from the arguments, from column b on: from copies where they fill no vector. */
 static void name_columns(gr_emitter *e) {
-  gr_line(&e->out, "(void)arg, (void)ld;");
+  gr_line(&e->out, "const int left = nc %% GR_L;");
+  gr_line(&e->out, "nc = (nc + GR_L - 1) / GR_L * GR_L;");
+  gr_line(&e->out, "(void)arg, (void)ld, (void)left;");
   e->at = LEVEL_COL;
   gr_each_variable(e, name_direct);
   e->at = LEVEL_PAIR;

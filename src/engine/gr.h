@@ -400,6 +400,8 @@ typedef struct gr_plan {
   int streams;   /* of these arrays of `pass` components of a tile's columns, staged in shared memory */
   bool reread;   /* ExpSum: the weights can be computed again after the exponentials */
   double cost; /* of a pair, in multiplications */
+  bool calls;    /* functions such as Exp are so many that they are called, not inlined */
+  bool lengthy;  /* so many operations that some passes of a compiler would take most of the time */
 } gr_plan;
 
 enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD = 16 };
@@ -411,6 +413,7 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
 gr_ref gr_behind_views(const gr_plan *p, gr_ref r);  /* the node whose components a view shows */
+bool gr_is_function(gr_op op); /* element-wise, and a dozen instructions or more */
 bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too);
 void gr_place_buffers(gr_plan *p);
 int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
@@ -523,7 +526,8 @@ char *gr_emit_joint(gr_ctx *c, const gr_member *m, int n);
  * behind the n arguments, arg[n + k] is the origin of argument k, a number for each component (NULL where it has no group).
  * state is nstate arrays of ld_state doubles (ld_state a multiple of 16 and at least r1 - r0 rounded up to 16), entry 0 belonging to
  * row r0; it is read and written.  scratch: 64-byte aligned, see gr_scratch_bytes.
- * A kernel by columns takes a multiple of 16 columns, and the state of row r, lane l is entry 16 (r - r0) + l. */
+ * In a kernel by columns the state of row r, lane l is entry 16 (r - r0) + l.  It takes a multiple of 16 columns, each of which goes into some
+ * lane, or fewer than 16: then column c0 + l goes into lane l, and the lanes from c1 - c0 on get what counts for nothing. */
 typedef void gr_kernel_fn(const double *const *arg, const int64_t *ld, double *state, int64_t ld_state, int64_t r0,
                           int64_t r1, int64_t c0, int64_t c1, void *scratch);
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows); /* rows a multiple of 16 */

@@ -19,12 +19,13 @@
 
 /* All thresholds of the run-time, in one place. Costs are in multiplications per pair (gr_plan.cost).
  *   tiny    Measured: the interpreter does 3e8 to 1e9 a second; compiling takes 0.1 s, reading a kernel from disk 0.5 ms.  So up to here
- *           the interpreter loses 3 ms at most to a kernel that lies on disk, and wins 0.1 s over one that does not.
- *   serial  Measured, a Gaussian at dimension 3, one thread and two (ms): 5e6 0.09 0.06, 1e7 0.18 0.12, 2e7 0.34 0.20, threads asleep
- *           before; but where the second core is busy, the caller waits for its thread up to 1 ms. */
+ *           the interpreter loses 3 ms at most to a kernel that lies on disk, and wins 0.1 s over one that does not.  To a kernel that the program
+ *           has, it always loses: a Gaussian at dimension 3, 1 x 1 0.5 us (kernel 0.4), 10 x 10 2.2 us (0.4), 200 x 200 510 us (6).
+ *   serial  What a kernel does in a millisecond.  Measured, a Gaussian at dimension 3, 1000 x 1000 (2.5e7), one thread and two (ms): 0.13 and 0.07 on
+ *           an idle machine, but where the second core is busy 0.14 and 2 to 7: the caller waits for its thread as long as that one for its turn. */
 static const struct {
   double tiny;          /* cost * pairs up to which "auto" interprets instead of compiling */
-  double serial;        /* cost * pairs up to which one thread works */
+  double serial[2];     /* cost * pairs up to which one thread works: interpreter, kernel */
   double interp_second; /* cost * pairs per second: interpreter */
   double kernel_second; /* the same, kernel */
   double chunk;         /* seconds between looks for an interrupt */
@@ -38,7 +39,7 @@ static const struct {
   int64_t cache;        /* bytes of packed rows, or of state, per block */
   int64_t kept;         /* bytes of states that wait for the end, to be merged in order, of all items together */
   double patience;      /* seconds that the caller waits awake for the last items of other threads */
-} tune = {.tiny = 2e6, .serial = 1e7, .interp_second = 3e8, .kernel_second = 5e10, .chunk = 0.02, .poll = 0.05, .item = 4e6, .items = 256,
+} tune = {.tiny = 2e6, .serial = {1e7, 5e7}, .interp_second = 3e8, .kernel_second = 5e10, .chunk = 0.02, .poll = 0.05, .item = 4e6, .items = 256,
           .rows_min = 256, .rows_max = 512, .columns_min = 512, .part = 1e5, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096, .few_cost = {1.3, 1},
           .cache = 2 << 20, .kept = 24 << 20, .patience = 2e-4};
 
@@ -194,18 +195,26 @@ static void accumulate(job *j, double *state, int64_t r0, int64_t r1, int64_t c0
   }
 }
 
-/* The states of the lanes of every row are merged into one; the columns that fill no vector are left to the interpreter. */
+/* The states of the first lanes of every row join the row's own. */
+static void merge_lanes(const job *j, double *own, const double *state, int64_t rows, int64_t lanes) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t l = 0; l < lanes; l++) gr_red_merge(&j->plan->red, own + r, j->ld, state + r * LANES + l, j->ld);
+}
+
+/* The columns that do not fill all lanes come last, into states of their own, as the kernel spoils the lanes that they leave. */
 static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1, int64_t c0, int64_t c1, void *scratch,
                                   bool caller) {
   const gr_reduction *red = &j->plan->red;
-  int64_t whole = c0 + (c1 - c0) / LANES * LANES;
+  int64_t rows = r1 - r0, whole = c0 + (c1 - c0) / LANES * LANES;
+  double *own = state + rows * LANES; /* one state a row: in the padding, as there are no more than GR_PAD rows */
   accumulate(j, state, r0, r1, c0, whole, scratch, caller);
-  for (int64_t r = 0; r < r1 - r0; r++) {
-    for (int64_t l = 1; l < LANES; l++) gr_red_merge(red, state + r * LANES, j->ld, state + r * LANES + l, j->ld);
-    for (int e = 0; e < red->nstate; e++) state[e * j->ld + r] = state[e * j->ld + r * LANES];
+  merge_lanes(j, own, state, rows, LANES);
+  if (c1 > whole) {
+    gr_red_init(red, state, j->ld, rows * LANES);
+    accumulate(j, state, r0, r1, whole, c1, scratch, caller);
+    merge_lanes(j, own, state, rows, c1 - whole);
   }
-  gr_interp(j->written, j->args, state, j->ld, r0, r1, whole, c1, scratch);
-  j->done += c1 - whole;
+  for (int e = 0; e < red->nstate; e++) memmove(state + e * j->ld, own + e * j->ld, (size_t)rows * sizeof *state);
 }
 
 static void finish(job *j, double *state, int64_t r0, int64_t r1) {
@@ -293,7 +302,7 @@ static int thread_count(const job *j) {
 #ifndef _OPENMP
   n = 1;
 #endif
-  if (j->plan->cost * (double)j->rows * (double)j->cols <= tune.serial) n = 1;
+  if (j->plan->cost * (double)j->rows * (double)j->cols <= tune.serial[j->kernel != NULL]) n = 1;
   return (int)clamp(n, 1, j->ngroup > 0 ? j->ngroup : 1);
 }
 
@@ -301,8 +310,7 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   cut(j);
   int threads = thread_count(j);
   j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->ld * 8, 64);
-  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : 0, interp = gr_interp_bytes(j->written);
-  if (!j->kernel || (j->plan->by_columns && interp > scratch)) scratch = interp;
+  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : gr_interp_bytes(j->written);
   j->scratch_bytes = (size_t)round_up((int64_t)scratch, 64);
   size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
   int64_t items = j->nblock * j->npart;
@@ -353,11 +361,11 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
   return find_kernel(p, 0, opt, report, err);
 }
 
-/* "auto" interprets tiny work. */
+/* "auto" interprets tiny work, unless the program has the kernel already. */
 bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, bool *few) {
   double work = p->plan->cost * (double)rows * (double)cols;
   *few = few_rows(p->plan, rows, cols);
-  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny);
+  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny || p->kernel[*few]);
 }
 
 /* And everything when there is no working compiler or no room for its files (the note says so). */

@@ -141,14 +141,14 @@ __attribute__((unused)) static const char *describe(const test *t) {
 }
 
 /* Interpreter and kernel on the same arguments: the differences of both results, or a failed check. */
-__attribute__((unused)) static bool both(const test *t, double tolerance) {
+__attribute__((unused)) static bool both_with(const test *t, double tolerance, const char *cflags) {
   gr_program *p;
   gr_error err = {0};
   gr_array args[ARGS_MAX + 4];
   if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return false;
   make_args(p, t, args);
   gr_options slow = options(GR_INTERPRETER, 1), fast = options(GR_CPU, 2);
-  if (t->f64) fast.cflags = "-O1"; /* one precision as users get it, the other as fast to compile as can be */
+  fast.cflags = cflags;
   result a, b;
   bool ok = check(run(p, args, &slow, &a, &err) == GR_OK, "%s: %s", describe(t), err.message);
   ok = check(run(p, args, &fast, &b, &err) == GR_OK, "%s: %s\n%s", describe(t), err.message, err.log ? err.log : "") && ok;
@@ -163,5 +163,8 @@ __attribute__((unused)) static bool both(const test *t, double tolerance) {
   gr_error_clear(&err);
   return ok;
 }
+
+/* One precision as users get it, the other as fast to compile as can be. */
+__attribute__((unused)) static bool both(const test *t, double tolerance) { return both_with(t, tolerance, t->f64 ? "-O1" : NULL); }
 
 #endif

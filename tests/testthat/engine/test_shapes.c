@@ -1,6 +1,8 @@
 /* test_shapes.c: every shape of work gives what the interpreter gives, and the same bits with any number of threads: few and many
  * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds. */
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -111,6 +113,78 @@ static void few_rows_are_what_many_are(void) {
     }
 }
 
+/* Columns that fill no vector: of equal ones the first is chosen, whatever lanes they are in, and no copy of the last counts. */
+typedef struct guarded {
+  char *pages;
+  size_t bytes;
+} guarded;
+
+/* The first row of x everywhere, in memory that ends where a page begins that nobody may read. */
+static guarded repeat_first(gr_array *x) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size_t)(x->rows * x->cols) * sizeof(double);
+  guarded g = {.bytes = (bytes + page - 1) / page * page + page};
+  g.pages = mmap(NULL, g.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  mprotect(g.pages + g.bytes - page, page, PROT_NONE);
+  double *to = (double *)(g.pages + g.bytes - page - bytes);
+  for (int64_t k = 0; k < x->rows * x->cols; k++) to[k] = x->data[k / x->rows * x->rows];
+  x->data = to;
+  return g;
+}
+
+static void equal_columns(const char *red, bool f64, int64_t m, int64_t n, const char *formula, const char *cflags) {
+  test t = {.formula = formula, .aliases = {"x=Vi(3)", "y=Vj(3)", "w=Vj(11)"}, .reduction = red, .axis = 1, .f64 = f64, .m = m, .n = n, .k = *red == 'K' ? 3 : 0};
+  gr_error err = {0};
+  gr_program *p;
+  gr_array args[3];
+  if (!check(make(&t, &p, &err) == GR_OK, "%s: %s", describe(&t), err.message)) return;
+  make_args(p, &t, args);
+  const double *random[] = {args[1].data, args[2].data};
+  guarded equal[] = {repeat_first(&args[1]), repeat_first(&args[2])};
+  gr_options o = options(GR_CPU, 1);
+  o.cflags = cflags;
+  result r = run_on(p, args, &o, NULL);
+  gr_result_info info = gr_program_result(p);
+  for (int i = 0; i < info.n; i++)
+    for (int64_t e = 0; info.is_index[i] && e < r.size; e++)
+      check(r.v[i][e] == (double)(e / m), "%s: index %g at %d", describe(&t), r.v[i][e], (int)e);
+  for (int k = 0; k < 2; k++) {
+    munmap(equal[k].pages, equal[k].bytes);
+    args[k + 1].data = random[k];
+  }
+  free_result(&r);
+  free_args(p, args);
+  gr_program_free(p);
+}
+
+static const char *const widths[] = {"-O1 -DGR_VBYTES=16", "-O1 -DGR_VBYTES=32", "-O1 -DGR_VBYTES=64", NULL};
+
+static void ties_go_to_the_first(void) {
+  static const char *const reds[] = {"ArgMin", "ArgMax", "Max_ArgMax", "KMin_ArgKMin", "Min_ArgMin"};
+  static const char *const formulas[] = {"SqDist(x,y)", "Exp(-SqDist(x,y))*Sum(y)", "SqDist(x,y)*(w|Exp(x[0]*w))"};
+  for (int64_t n = 4096; n <= 4130; n++) {
+    int turn = (int)(n % 5);
+    for (int64_t m = 1; m <= 16; m += n == 4099 ? 1 : 5)
+      equal_columns(reds[turn], n / 5 % 2, m, n, formulas[n % 3], widths[n % 4]);
+    equal_columns("ArgMin", false, 1 + n % 7, n, "SqDist(x,y)", NULL);
+  }
+}
+
+/* All families, with 1 to 16 rows and all that can be left over, in vectors of every size. */
+static void columns_that_fill_no_vector(void) {
+  static const char *const reds[] = {"Sum", "Max", "Min_ArgMin", "KMin", "Var", "Prod", "LogSumExp", "SumSoftMaxWeight", "Count"};
+  static const char *const schemes[] = {"block_sum", "direct_sum", "kahan_scheme"};
+  for (int64_t n = 4096; n <= 4130; n++)
+    for (int k = 0; k < 9; k++) {
+      bool f64 = (n + k) % 2;
+      test t = {.formula = "SqDist(x,y)*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)", "w=Vj(11)"}, .reduction = reds[k], .axis = 1, .f64 = f64,
+                .m = 1 + (n * 7 + k) % 16, .n = n, .k = k == 3 ? 7 : 0, .lo = 0.2, .hi = 0.9};
+      if (k == 0) t.scheme = schemes[n % 3];
+      if (k == 5) t.lo = 0.99, t.hi = 1.01, t.formula = "1+(x|y)*b*1e-4";
+      if (k == 7) t.formula2 = n % 3 ? "w" : "y*x";
+      both_with(&t, f64 ? 1e-11 : 4e-4, widths[n % 4]);
+    }
+}
+
 /* Sizes around vectors, tiles and blocks; around where lanes change from rows to columns. */
 static void odd_sizes(void) {
   static const int64_t rows[] = {1, 4, 5, 7, 8, 9, 12, 13, 16, 17, 33, 255, 257, 511, 513, 1025};
@@ -205,6 +279,43 @@ static void shapes_take_turns(void) {
   gr_program_free(p);
 }
 
+/* ---- "auto" ---- */
+
+static gr_report report_of(gr_program *p, const gr_array *args, const gr_options *opt) {
+  gr_error err = {0};
+  gr_report rep = {0};
+  double out[2000];
+  check(gr_program_run(p, args, gr_program_nargs(p), &(gr_output){.data = out, .type = GR_F64}, opt, &rep, &err) == GR_OK, "%s", err.message);
+  return rep;
+}
+
+/* Tiny work is interpreted until the program has the kernel for its shape; what a kernel does in a millisecond has one thread. */
+static void auto_takes_the_kernel_that_is_there(void) {
+  test t = {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .axis = 1, .m = 2000, .n = 5000};
+  gr_error err = {0};
+  gr_program *p;
+  gr_array args[3], some[3];
+  if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) return;
+  make_args(p, &t, args);
+  memcpy(some, args, sizeof some);
+  gr_options o = options(GR_AUTO, 2);
+  some[0].rows = some[1].rows = some[2].rows = 10;
+  check(report_of(p, some, &o).backend == GR_INTERPRETER, "\"auto\" compiles for 10 x 10");
+  gr_report rep = report_of(p, args, &o);
+  check(rep.backend == GR_CPU, "\"auto\" interprets 2000 x 5000");
+#ifdef _OPENMP
+  check(rep.threads == 2, "2000 x 5000 has one thread");
+#endif
+  rep = report_of(p, some, &o);
+  check(rep.backend == GR_CPU && rep.origin == GR_FROM_MEMORY && rep.threads == 1, "\"auto\" interprets 10 x 10 although the kernel is there");
+  some[0].rows = some[1].rows = some[2].rows = 1000;
+  check(report_of(p, some, &o).threads == 1, "1000 x 1000 takes a fraction of a millisecond, and has two threads");
+  some[0].rows = 1, some[1].rows = some[2].rows = 5000;
+  check(report_of(p, some, &o).backend == GR_INTERPRETER, "\"auto\" compiles another kernel for 1 x 5000");
+  free_args(p, args);
+  gr_program_free(p);
+}
+
 /* ---- accuracy ---- */
 
 /* The error of a sum of n terms in single precision: bounded by that of a tile, whatever n is. */
@@ -282,11 +393,14 @@ static void memory_is_bounded(void) {
 int main(void) {
   few_rows_are_what_many_are();
   odd_sizes();
+  ties_go_to_the_first();
+  columns_that_fill_no_vector();
   groups_of_columns();
   many_blocks_share_states();
   every_pair_counts_once();
   shapes_take_turns();
   every_reduction_shares_its_work();
+  auto_takes_the_kernel_that_is_there();
   sums_stay_accurate();
   memory_is_bounded();
   return report();

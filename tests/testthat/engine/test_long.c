@@ -1,0 +1,161 @@
+/* test_long.c: long, deep and self-referring formulas: planning and emission visit a node once, texts stay in proportion, compilers
+ * finish, and the kernels give what the interpreter gives. */
+#include <sys/resource.h>
+#include <time.h>
+
+#include "check.h"
+
+#ifdef __SANITIZE_ADDRESS__
+enum { SLOWER = 10 };
+#else
+enum { SLOWER = 1 };
+#endif
+
+static const char *const aliases[] = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)", "q=Pm(1)", "v=Vj(20)", "u=Vj(1)", NULL};
+
+/* f(f(...f(start))), f being what stands before and after its argument. */
+static void nest(gr_str *b, int n, const char *before, const char *start, const char *after) {
+  for (int k = 0; k < n; k++) gr_put(b, before);
+  gr_put(b, start);
+  for (int k = 0; k < n; k++) gr_put(b, after);
+}
+
+/* n terms with the number of each, or products. */
+static void chain(gr_str *b, int n, const char *sign, const char *term) {
+  for (int k = 1; k <= n; k++) {
+    if (k > 1) gr_put(b, sign);
+    for (const char *t = term; *t; t++) {
+      if (*t == '#')
+        gr_putf(b, "%d", k);
+      else if (*t == '@')
+        gr_putf(b, "%d", k % 3);
+      else
+        gr_putf(b, "%c", *t);
+    }
+  }
+}
+
+static test of(const char *formula) {
+  test t = {.formula = formula, .axis = 1, .m = 20, .n = 50, .lo = 0.1, .hi = 0.9};
+  memcpy(t.aliases, aliases, sizeof aliases);
+  return t;
+}
+
+/* ---- planning and emission ---- */
+
+static double cpu(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+/* All stages, for processors and for a GPU, in a second, and no more text than 600 characters for each of the formula. */
+static void in_time(const char *what, const char *formula) {
+  test t = of(formula);
+  gr_error err = {0};
+  gr_program *p = NULL;
+  const char *text[3] = {"", "", ""};
+  gr_cuda_layout layout;
+  double start = cpu();
+  if (!check(make(&t, &p, &err) == GR_OK, "%s: %s", what, err.message)) return;
+  for (int few = 0; few < 2; few++) check(gr_program_text(p, few, &text[few], &err) == GR_OK, "%s: %s", what, err.message);
+  check(gr_program_cuda(p, &text[2], &layout, &err) == GR_OK, "%s: %s", what, err.message);
+  check(cpu() - start < SLOWER, "%s: planning and emission took %.1f s", what, cpu() - start);
+  for (int k = 0; k < 3; k++) check(strlen(text[k]) < 60000 + 600 * strlen(formula), "%s: %d characters of text", what, (int)strlen(text[k]));
+  gr_program_free(p);
+}
+
+static const struct {
+  int n;
+  const char *head, *before, *start, *after, *tail;
+} deep[] = {{30, "(", "Mod(", "x|y", ",p,q)", ")*v"},
+            {120, "(", "Mod(", "x|y", ",q,p)", ")*v"},
+            {120, "(", "ClampInt(", "x|y", ",0,1)", ")*v"},
+            {60, "", "Square(", "x|y", ")+(x|y)", ""},
+            {240, "", "IfElse(", "x|y", ",p,q)", ""},
+            {120, "", "IfElse(p,", "x|y", ",q)*(x|y)", ""},
+            {100, "Sum(", "Normalize(x+", "x", ")", "*y)"},
+            {30, "Grad(Sum(", "Normalize(x+", "x", ")", "*y),x,u)"},
+            {200, "Grad(", "Sin(", "x|y", ")", ",x,u)"},
+            {60, "Grad(Sum(Grad(", "Sin(", "x|y", ")", ",x,1)),x,u)"},
+            {20, "Grad(Sum(Grad(Sum(Grad(", "Sin(", "x|y", ")", ",x,1)),x,1)),x,u)"},
+            {40, "Laplacian(", "Sin(", "x|y", ")", ",x)"}};
+
+static const struct {
+  int n;
+  const char *head, *sign, *term, *tail;
+} wide[] = {{4900, "", "+", "#*(x|y)", ""},
+            {4900, "", "+", "Exp(-SqDist(x,y)/#)", ""},
+            {4900, "", "*", "(1+x[@]*y[@]/#)", ""},
+            {1000, "Grad(", "+", "Exp(-#*SqDist(x,y))", ",x,u)"},
+            {40, "Grad(Sum(Grad(", "*", "Sin(#*(x|y))", ",x,1)),x,u)"},
+            {300, "", "+", "Grad(Sin(#*(x|y)),x,u)", ""}};
+
+static void texts_stay_in_proportion(void) {
+  for (size_t k = 0; k < sizeof deep / sizeof *deep; k++) {
+    gr_arena a = {NULL, NULL};
+    gr_str b = {.arena = &a};
+    gr_put(&b, deep[k].head);
+    nest(&b, deep[k].n, deep[k].before, deep[k].start, deep[k].after);
+    gr_put(&b, deep[k].tail);
+    in_time(gr_format(&a, "%d of %s...%s%s", deep[k].n, deep[k].before, deep[k].after, deep[k].tail), b.s);
+    gr_arena_free(&a);
+  }
+  for (size_t k = 0; k < sizeof wide / sizeof *wide; k++) {
+    gr_arena a = {NULL, NULL};
+    gr_str b = {.arena = &a};
+    gr_put(&b, wide[k].head);
+    chain(&b, wide[k].n, wide[k].sign, wide[k].term);
+    gr_put(&b, wide[k].tail);
+    in_time(gr_format(&a, "%d of %s%s%s", wide[k].n, wide[k].head, wide[k].term, wide[k].tail), b.s);
+    gr_arena_free(&a);
+  }
+}
+
+/* ---- compiling and computing ---- */
+
+static double compilers(void) {
+  struct rusage u;
+  getrusage(RUSAGE_CHILDREN, &u);
+  return (double)u.ru_utime.tv_sec + 1e-6 * (double)u.ru_utime.tv_usec;
+}
+
+/* Sums of 400 terms: 0.2 to 2 s each with gcc 12, 11 to 24 before functions were called and passes left out. */
+static void long_sums(void) {
+  static const char *const terms[] = {"Sin(#*u/400)*Cos((x|y)*#/400)/#", "Exp(-SqDist(x,y)/#)/#", "IfElse(x[@]-y[@],#*x[0],u*#)/400",
+                                      "Log(#+SqDist(x,y))*x[@]/400", "Tanh(x[@]*#/400+y[@])*p/400", "x[@]*y[0]*u*#/400"};
+  for (int k = 0; k < 12; k++) {
+    gr_arena a = {NULL, NULL};
+    gr_str b = {.arena = &a};
+    chain(&b, 400, "+", terms[k % 6]);
+    test t = of(b.s);
+    bool few = k % 4 == 1;
+    t.f64 = k < 6;
+    if (few) t.m = 3, t.n = 4099;
+    double start = compilers();
+    both_with(&t, t.f64 ? 1e-11 : 1e-4, NULL);
+    check(compilers() - start < 8 * SLOWER, "400 of %s: compiling took %.1f s", terms[k % 6], compilers() - start);
+    gr_arena_free(&a);
+  }
+}
+
+/* Calls instead of inlined functions, and options, are for long formulas alone. */
+static void short_ones_are_as_they_were(void) {
+  for (int n = 1; n <= 400; n *= 20) {
+    gr_arena a = {NULL, NULL};
+    gr_str b = {.arena = &a};
+    chain(&b, n, "+", "Exp(-SqDist(x,y)/#)");
+    test t = of(b.s);
+    gr_error err = {0};
+    gr_program *p = NULL;
+    const char *text = "";
+    check(make(&t, &p, &err) == GR_OK && gr_program_text(p, false, &text, &err) == GR_OK, "%s", err.message);
+    check((strstr(text, "GR_APART V v_called_exp2(V a) { return v_exp2(a); }") != NULL) == (n == 400), "%d terms: functions called?", n);
+    check((strstr(text, "no-ivopts") != NULL) == (n == 400), "%d terms: passes left out?", n);
+    gr_program_free(p);
+    gr_arena_free(&a);
+  }
+}
+
+int main(void) {
+  texts_stay_in_proportion();
+  short_ones_are_as_they_were();
+  long_sums();
+  return report();
+}
