@@ -9,7 +9,6 @@
  * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and the first row reads small variables of columns from
  * the arguments themselves (gr_place.direct) and stages them for the others.
  */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,10 +70,10 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
   const char *from = var ? e->p->args->arg[n->ints[0]].name : gr_ops[n->op].name;
   char *s = gr_strndup(e->c->arena, from, strlen(from));
   for (char *t = s; *t; t++) {
-    if (!var) *t = *t == '_' ? 'd' : (char)tolower((unsigned char)*t);
+    if (!var) *t = *t == '_' ? 'd' : gr_lower_case(*t);
     if (*t == '.') *t = '_', changed = true;
   }
-  if (!var) return gr_format(e->c->arena, isdigit((unsigned char)s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
+  if (!var) return gr_format(e->c->arena, gr_is_digit(s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
   const char *tail = n->cats == CAT_I ? "i" : n->cats == CAT_J ? "j" : "p";
   if (changed) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
   return gr_format(e->c->arena, "%s_%s", s, tail);
@@ -83,10 +82,11 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
 /* ---- values ---- */
 
 static const char *constant(gr_emitter *e, double x) {
+  char hex[GR_NUMBER];
   const char *s = x != x            ? "GR_NAN"
                   : isinf(x)        ? (x > 0 ? "GR_INF" : "-GR_INF")
                   : x == floor(x) && fabs(x) < 1e9 ? gr_format(e->c->arena, "%.0f", x)
-                                                   : gr_format(e->c->arena, "%.17g", x);
+                                                   : gr_hex_text(x, hex);
   if (x == 0 && signbit(x)) s = "-0.0";
   return gr_format(e->c->arena, "v_set((T)%s)", s);
 }

@@ -90,6 +90,19 @@ gr_class gr_failf(gr_error *err, gr_class cls, const char *fmt, ...) GR_PRINTF(3
 const char *gr_span_text(gr_arena *a, const gr_span *at, const char *otherwise);
 const char *gr_nearest(gr_arena *a, const char *name, const char *const *known, int n); /* or NULL */
 
+/* Letters of ASCII, whatever the locale: those of ctype.h know more in some and, in Turkish, others. */
+static inline bool gr_is_digit(char c) { return c >= '0' && c <= '9'; }
+static inline bool gr_is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static inline bool gr_is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static inline char gr_lower_case(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
+/* ---- number.c: numbers as text, whatever the locale ---------------------------------------------------------------- */
+
+enum { GR_NUMBER = 48 }; /* characters of a number, its end included */
+double gr_read_number(const char *s, size_t n); /* as strtod reads it where the decimal point is a point: digits, point, exponent */
+const char *gr_number_text(double x, int digits, char *text); /* as "%.*g" writes it there */
+const char *gr_hex_text(double x, char *text);                /* C's hexadecimal float: exact */
+
 /* ---- hash.c --------------------------------------------------------------------------------------------------- */
 
 typedef struct gr_sha256 {

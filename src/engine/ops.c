@@ -1,5 +1,4 @@
 /* ops.c: the operation table made from ops.h, look-up by name, and the dimension rules of the loop operations. */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -175,7 +174,7 @@ const char *gr_op_signature(gr_op op) {
 /* `name` is `known` written in lower case. */
 static bool lower_case_of(const char *name, const char *known) {
   for (; *name && *known; name++, known++)
-    if (*name != tolower((unsigned char)*known)) return false;
+    if (*name != gr_lower_case(*known)) return false;
   return !*name && !*known;
 }
 

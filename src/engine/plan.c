@@ -393,6 +393,7 @@ void gr_print_plan(gr_str *b, const gr_plan *p) {
   if (p->weight >= 0) gr_putf(b, " with weight %%%d", p->weight);
   gr_putf(b, " by %s: %d numbers of state per row, sums %s%s\n", gr_reds[p->red.red].name, p->red.nstate,
           scheme[p->scheme], p->acc64 ? " in double" : "");
-  gr_putf(b, "%s, tiles of %d columns, registers of %d x %d%s, cost %g\n", p->f64 ? "float64" : "float32", p->tile, p->rows_at_once,
-          p->cols_at_once, p->late ? ", wide sums apart" : "", p->cost);
+  char cost[GR_NUMBER];
+  gr_putf(b, "%s, tiles of %d columns, registers of %d x %d%s, cost %s\n", p->f64 ? "float64" : "float32", p->tile, p->rows_at_once,
+          p->cols_at_once, p->late ? ", wide sums apart" : "", gr_number_text(p->cost, 6, cost));
 }

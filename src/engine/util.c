@@ -3,7 +3,6 @@
  * An arena is a list of blocks freed together; it belongs to one compile or one program.  When it has a context, running
  * out of memory throws.  Errors thrown by compiler stages carry a span; the message shows the line it stands in with
  * a caret below.  Suggestions are the known name at the smallest edit distance. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,11 +211,11 @@ static int distance(const char *s, const char *t) {
     int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
     now[0] = i;
     for (int j = 1; j <= m; j++) {
-      int a = tolower((unsigned char)s[i - 1]), b = tolower((unsigned char)t[j - 1]);
+      int a = gr_lower_case(s[i - 1]), b = gr_lower_case(t[j - 1]);
       int d = last[j - 1] + (a != b);
       if (last[j] + 1 < d) d = last[j] + 1;
       if (now[j - 1] + 1 < d) d = now[j - 1] + 1;
-      if (i > 1 && j > 1 && a == tolower((unsigned char)t[j - 2]) && b == tolower((unsigned char)s[i - 2]) &&
+      if (i > 1 && j > 1 && a == gr_lower_case(t[j - 2]) && b == gr_lower_case(s[i - 2]) &&
           before[j - 2] + 1 < d)
         d = before[j - 2] + 1;
       now[j] = d;
@@ -227,7 +226,7 @@ static int distance(const char *s, const char *t) {
 
 /* `known` begins with `name`, whatever the case. */
 static bool begins(const char *known, const char *name) {
-  while (*name && tolower((unsigned char)*known) == tolower((unsigned char)*name)) known++, name++;
+  while (*name && gr_lower_case(*known) == gr_lower_case(*name)) known++, name++;
   return !*name;
 }
 
