@@ -186,9 +186,10 @@ typedef struct gr_opinfo {
 } gr_opinfo;
 
 extern const gr_opinfo gr_ops[OP_COUNT];
-int gr_op_find(const char *name); /* by exact name, or by its lower-case spelling; -1: none */
+/* By exact name, or by its lower-case spelling; -1: none.  Internal operations are found in our own texts only. */
+int gr_op_find(const char *name, bool own_text);
 const char *gr_op_signature(gr_op op);
-const char *const *gr_op_names(void); /* OP_COUNT of them */
+const char *const *gr_op_names(gr_arena *a); /* OP_COUNT of them, "" for those that are internal */
 double ref_powi(double a, int n);
 double ref_softplus(double a);
 double ref_digamma(double a);

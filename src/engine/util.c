@@ -233,8 +233,8 @@ static bool begins(const char *known, const char *name) {
 /* The nearest by edit distance, else the first that the name is the beginning of. */
 const char *gr_nearest(gr_arena *a, const char *name, const char *const *known, int n) {
   int best = 1 + (int)strlen(name) / 3, at = -1;
-  for (int k = 0; k < n; k++) {
-    int d = distance(name, known[k]);
+  for (int k = 0; k < n; k++) { /* "" stands for what cannot be written */
+    int d = *known[k] ? distance(name, known[k]) : best + 1;
     if (d <= best && (at < 0 || d < best)) best = d, at = k;
   }
   for (int k = 0; at < 0 && strlen(name) > 2 && k < n; k++)

@@ -127,7 +127,7 @@ static void formulas(const char *locale) {
   gr_program_free(p);
   char s[GR_NUMBER];
   check(gr_read_number("0.75", 4) == 0.75 && strcmp(gr_number_text(0.75, 17, s), "0.75") == 0, "%s: 0.75", locale);
-  check(gr_op_find("ifelse") == OP_IfElse && gr_op_find("minus") == OP_Minus, "%s: letters without case", locale);
+  check(gr_op_find("ifelse", false) == OP_IfElse && gr_op_find("minus", false) == OP_Minus, "%s: letters without case", locale);
 }
 
 /* Makes the locale in a folder of this test; false: it cannot be made or used. */
