@@ -45,6 +45,13 @@
   ERR(Choice, GR_ARGUMENT, "%s must be one of %s, not \"%s\"")                                                         \
   ERR(AxisRange, GR_ARGUMENT, "axis must be 0 (reduce i), 1 (reduce j) or 2 (both), not %d")                               \
   ERR(BothIndex, GR_ARGUMENT, "%s over both indices has no single index to give: axis must be 0 or 1")                                     \
+  ERR(Null, GR_ARGUMENT, "%s must be given, not NULL")                                                                    \
+  ERR(Aliases, GR_ARGUMENT, "there may be 0 to %d aliases, not %d")                                                       \
+  ERR(Backend, GR_ARGUMENT, "there is no backend with the number %d")                                                      \
+  ERR(OutputType, GR_ARGUMENT, "result %d must go to %s, not to numbers of type %d")                                        \
+  ERR(ArgNegative, GR_ARGUMENT, "argument `%s` cannot have %lld rows and %lld columns")                                     \
+  ERR(ArgStride, GR_ARGUMENT, "argument `%s`: a stride of %lld does not fit %lld rows and %lld columns")                    \
+  ERR(ArgNull, GR_ARGUMENT, "argument `%s` must point to its numbers, not be NULL")                                         \
   ERR(NArgs, GR_ARGUMENT, "%d arguments expected (%s), %d given")                                                      \
   ERR(ArgCols, GR_ARGUMENT, "argument `%s` must have %d column%s (%s), it has %lld")                                   \
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld")                                   \

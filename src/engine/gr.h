@@ -645,6 +645,13 @@ bool gr_device_forgive(const gr_run *r, gr_error *err); /* "auto" goes on withou
 gr_class gr_arrays_home(const gr_run *r, gr_array **home, gr_error *err);
 void gr_note(gr_report *report, gr_error *err); /* the error becomes the report's note, and is cleared */
 
+/* ---- guard.c: what callers hand over ---------------------------------------------------------------------------------------------- */
+
+gr_class gr_guard_spec(const gr_spec *s, gr_error *err);
+gr_class gr_guard_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err);
+gr_class gr_guard_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err);
+gr_class gr_guard_options(const gr_options *o, gr_error *err);
+
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 
 struct gr_program {
