@@ -158,10 +158,10 @@ read_spec <- function(given, call) {
   spec
 }
 
-# Equal for equal specifications only: a field cannot contain the separators.
+# Equal for equal specifications only, whatever characters a field contains.  src/ffi_program.c reads it.
 spec_key <- function(spec) {
-  fields <- vapply(spec[-1L], function(x) if (is.null(x)) "\002" else paste(x, collapse = "\003"), "")
-  paste(fields, collapse = "\001")
+  field <- function(x) if (is.null(x)) "-" else paste0(c(length(x), rbind(nchar(as.character(x), "bytes"), as.character(x))), collapse = ":")
+  paste0(vapply(spec[-1L], field, ""), collapse = ";")
 }
 
 `%or%` <- function(a, b) if (is.null(a)) b else a
@@ -269,6 +269,13 @@ any_of <- function(calls) {
   call("||", any_of(calls[half]), any_of(calls[-half]))
 }
 
-operator_spec <- function(op) environment(op)$.spec
+# What an operator from elsewhere lacks, its body finds here, and is refused as any other specification that is none.
+.spec <- .plan <- NULL
+
+operator_spec <- function(op) {
+  spec <- if (is.function(op)) environment(op)$.spec
+  checked(.Call(.ffi_spec, spec))
+  spec
+}
 
 operator_info <- function(op) checked(.Call(.ffi_describe, operator_spec(op)))

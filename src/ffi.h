@@ -75,6 +75,7 @@ typedef struct ffi_op {
 
 /* The program of this specification, made where need be, behind an external pointer; or a failure, with *op NULL. */
 SEXP ffi_op_get(SEXP spec, ffi_op **op);
+bool ffi_spec_ok(SEXP spec); /* of the types and with the key that R/genred.R gives it */
 
 /* ---- ffi_poll.c: interrupts and progress while the engine runs ---------------------------------------------------------- */
 
@@ -115,6 +116,7 @@ SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, keep, 
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges);
 SEXP ffi_make(SEXP spec);
+SEXP ffi_spec(SEXP spec);
 SEXP ffi_dump(SEXP spec, SEXP stage);
 SEXP ffi_describe(SEXP spec);
 SEXP ffi_defaults(SEXP cc, SEXP cache_dir, SEXP tmp_dir);

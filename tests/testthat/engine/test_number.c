@@ -37,7 +37,7 @@ static void random_digits(char *s) {
 
 /* The middle between x and the double after it, whole, and a little more or less in its last digit or behind it. */
 static void middle(double x) {
-  char s[1300];
+  char s[1600];
   double next = nextafter(x, INFINITY);
   if (!isfinite(next)) return;
   long double m = (long double)x + ((long double)next - (long double)x) / 2;
