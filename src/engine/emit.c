@@ -20,12 +20,12 @@ static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->n
 /* ---- lines ---- */
 
 void gr_open(gr_emitter *e, const char *fmt, ...) {
-  char line[256];
   va_list ap;
+  size_t empty = e->out.n + 2 * (size_t)e->out.indent;
   va_start(ap, fmt);
-  vsnprintf(line, sizeof line, fmt, ap);
+  gr_line_begin(&e->out, fmt, ap);
   va_end(ap);
-  gr_line(&e->out, *line ? "%s {" : "%s{", line);
+  gr_put(&e->out, e->out.n > empty ? " {\n" : "{\n");
   e->out.indent++;
 }
 
@@ -63,7 +63,16 @@ void gr_declare(gr_emitter *e, const char *type, const char *name, int dim, int 
 
 /* ---- names ---- */
 
-/* x_i, y_j, g_p for variables; operation and number, exp12, for other nodes: no two can be equal. */
+/* Does an underscore and a number end it? */
+static bool ends_numbered(const char *s) {
+  size_t n = strlen(s), digits = 0;
+  while (digits < n && gr_is_digit(s[n - 1 - digits])) digits++;
+  return digits > 0 && digits < n && s[n - 1 - digits] == '_';
+}
+
+/* x_i, y_j, g_p for variables, with the number of the argument where a dot became an underscore (x.new: x_new_0_i) or where that would read the
+ * same (x_new_0: x_new_0_1_i); operation and number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++, macros and
+ * our own names apart from aliases. */
 const char *gr_node_name(gr_emitter *e, gr_ref r) {
   const gr_node *n = node(e, r);
   bool var = n->op == OP_Var, changed = false;
@@ -75,7 +84,7 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
   }
   if (!var) return gr_format(e->c->arena, gr_is_digit(s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
   const char *tail = n->cats == CAT_I ? "i" : n->cats == CAT_J ? "j" : "p";
-  if (changed) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
+  if (changed || ends_numbered(s)) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
   return gr_format(e->c->arena, "%s_%s", s, tail);
 }
 

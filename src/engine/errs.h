@@ -35,6 +35,8 @@
   ERR(Dim, GR_DIMENSION, "`%s`: %s")                                                                                   \
   ERR(DimLimit, GR_DIMENSION, "`%s` would have dimension %lld; the limit is %d")                                       \
   ERR(ScalarNeeded, GR_DIMENSION, "%s needs a formula of dimension 1, found %d")                                       \
+  ERR(StateLimit, GR_MEMORY, "%s would need more than %d numbers for each row of the result, which is the limit: dimension %d%s")   \
+  ERR(SizeLimit, GR_MEMORY, "the formula needs more than %d numbers of memory for %s, which is the limit")                    \
   ERR(NodeLimit, GR_MEMORY, "the formula has more than %d nodes")                                                      \
   ERR(NoMemory, GR_MEMORY, "out of memory (%s, %lld bytes)")                                                           \
   ERR(Weight, GR_ARGUMENT, "%s needs formula2, the weight")                                                            \

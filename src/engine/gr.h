@@ -35,6 +35,7 @@ enum {
   GR_MAX_DIM = 1 << 20, /* of one expression */
   GR_MAX_ARGS = 1000,
   GR_MAX_K = 1024,
+  GR_MAX_NUMBERS = 1 << 27, /* of a row's state, of a buffer, of the workspace (in vectors): their bytes fit an int */
   GR_MAX_KIDS = 3,
   GR_DEVICES = 8 /* GPUs whose kernels a program remembers; on others they are looked up at each call */
 };
@@ -63,6 +64,7 @@ typedef struct gr_str {
 void gr_put(gr_str *b, const char *s);
 void gr_putf(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3);
 void gr_line(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3); /* one indented line; an empty one for "" */
+void gr_line_begin(gr_str *b, const char *fmt, va_list ap);    /* the same without its end */
 
 /* A stretch of one of the source texts (formula, formula2, an alias). */
 typedef struct gr_span {
@@ -319,6 +321,7 @@ extern const gr_redinfo gr_reds[RED_COUNT];
 int gr_red_find(const char *name);
 const char *const *gr_red_names(int *n); /* with the synonyms */
 
+/* nstate: at most one more than GR_MAX_NUMBERS, which the caller refuses. */
 void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int k, bool kahan);
 void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows);
 /* One pair: f has r->dim values (stride sf), w the weight's (stride sw). */
@@ -394,6 +397,7 @@ enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD =
 gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
+void gr_check_sizes(gr_ctx *c, const gr_plan *p); /* throws where a buffer or the workspace passes GR_MAX_NUMBERS */
 gr_ref gr_behind_views(const gr_plan *p, gr_ref r);  /* the node whose components a view shows */
 bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too);
 void gr_place_buffers(gr_plan *p);

@@ -145,6 +145,8 @@ static void build(gr_program *p, void *data) {
   draft.root = gr_lower(p->dag, draft.root, draft.f64);
   if (draft.weight >= 0) draft.weight = gr_lower(p->dag, draft.weight, draft.f64);
   gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);
+  if (draft.red.nstate > GR_MAX_NUMBERS)
+    gr_throw(c, NULL, NULL, ERR_StateLimit, info->name, GR_MAX_NUMBERS, dim, k ? gr_format(c->arena, ", K = %d", k) : "");
   if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
   p->plan = gr_plan_new(c, &draft);
   p->few = gr_plan_by_columns(c, p->plan);

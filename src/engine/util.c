@@ -102,12 +102,15 @@ void gr_putf(gr_str *b, const char *fmt, ...) {
   va_end(ap);
 }
 
+void gr_line_begin(gr_str *b, const char *fmt, va_list ap) {
+  for (int k = 0; k < b->indent; k++) put_n(b, "  ", 2);
+  put_v(b, fmt, ap);
+}
+
 void gr_line(gr_str *b, const char *fmt, ...) {
-  if (*fmt)
-    for (int k = 0; k < b->indent; k++) put_n(b, "  ", 2);
   va_list ap;
   va_start(ap, fmt);
-  put_v(b, fmt, ap);
+  if (*fmt) gr_line_begin(b, fmt, ap);
   va_end(ap);
   put_n(b, "\n", 1);
 }
