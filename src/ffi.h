@@ -26,6 +26,7 @@
 SEXP ffi_fail(gr_error *err); /* takes over err->log */
 SEXP ffi_failf(gr_class cls, const char *fmt, ...);
 SEXP ffi_take_text(char *text); /* a malloc'ed text as an R string; frees it, also where R runs out of memory */
+SEXP ffi_text(const char *text); /* UTF-8 */
 SEXP ffi_namespace(void);
 
 /* ---- ffi_settings.c: argument, option, environment -------------------------------------------------------------- */

@@ -200,7 +200,7 @@ static SEXP noted(SEXP result, const gr_report *report) {
   PROTECT(result);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, result);
-  SET_VECTOR_ELT(out, 1, Rf_mkString(report->note));
+  SET_VECTOR_ELT(out, 1, ffi_text(report->note));
   SET_VECTOR_ELT(out, 2, Rf_ScalarLogical(report->backend == GR_INTERPRETER));
   Rf_setAttrib(out, R_ClassSymbol, Rf_mkString("genred_noted"));
   UNPROTECT(2);
@@ -316,7 +316,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   }
   gr_programs_prepare(call, count, &opt, &report);
   UNPROTECT(1);
-  return report.note[0] ? Rf_mkString(report.note) : R_NilValue;
+  return report.note[0] ? ffi_text(report.note) : R_NilValue;
 }
 
 /* ---- entry points ---------------------------------------------------------------------------------------------------------- */

@@ -239,7 +239,7 @@ SEXP ffi_dump(SEXP spec, SEXP stage) {
 
 /* ---- what it says about itself ------------------------------------------------------------------------------------------ */
 
-static SEXP text_value(const char *s) { return s ? Rf_mkString(s) : R_NilValue; }
+static SEXP text_value(const char *s) { return s ? ffi_text(s) : R_NilValue; }
 
 static SEXP describe_args(const ffi_op *op) {
   static const char *const categories[] = {"Vi", "Vj", "Pm"};

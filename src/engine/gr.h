@@ -89,6 +89,7 @@ typedef struct gr_ctx {
 GR_NORETURN void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...);
 gr_class gr_fail(gr_error *err, gr_errid id, ...); /* fills err, returns its class; for code that does not throw */
 gr_class gr_failf(gr_error *err, gr_class cls, const char *fmt, ...) GR_PRINTF(3, 4);
+void gr_whole_characters(char *text); /* UTF-8 that was cut by bytes */
 const char *gr_span_text(gr_arena *a, const gr_span *at, const char *otherwise);
 const char *gr_nearest(gr_arena *a, const char *name, const char *const *known, int n); /* or NULL */
 

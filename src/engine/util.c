@@ -137,6 +137,28 @@ void gr_error_clear(gr_error *err) {
   *err = (gr_error){.cls = GR_OK};
 }
 
+/* Bytes of the character that begins here, 0 where none does. */
+static int character(const unsigned char *s) {
+  int n = *s < 0x80 ? 1 : *s >= 0xC2 && *s < 0xE0 ? 2 : *s >= 0xE0 && *s < 0xF0 ? 3 : *s >= 0xF0 && *s < 0xF5 ? 4 : 0;
+  for (int k = 1; k < n; k++)
+    if ((s[k] & 0xC0) != 0x80) return 0;
+  return n;
+}
+
+/* Texts are cut by bytes: a character that is not whole is left out at the end, and is a question mark elsewhere. */
+void gr_whole_characters(char *text) {
+  for (char *s = text; *s;) {
+    int n = character((const unsigned char *)s), rest = 1;
+    while (n == 0 && ((unsigned char)s[rest] & 0xC0) == 0x80) rest++;
+    if (n == 0 && !s[rest] && (unsigned char)*s >= 0xC2)
+      *s = 0;
+    else if (n == 0)
+      *s++ = '?';
+    else
+      s += n;
+  }
+}
+
 static gr_class fill(gr_error *err, gr_class cls, const char *fmt, va_list ap) {
   free(err->log);
   err->log = NULL;
@@ -150,6 +172,7 @@ gr_class gr_fail(gr_error *err, gr_errid id, ...) {
   va_start(ap, id);
   gr_class cls = fill(err, errors[id].cls, errors[id].fmt, ap);
   va_end(ap);
+  gr_whole_characters(err->message);
   return cls;
 }
 
@@ -158,6 +181,7 @@ gr_class gr_failf(gr_error *err, gr_class cls, const char *fmt, ...) {
   va_start(ap, fmt);
   fill(err, cls, fmt, ap);
   va_end(ap);
+  gr_whole_characters(err->message);
   return cls;
 }
 
@@ -172,22 +196,26 @@ static void append(gr_error *err, const char *fmt, ...) {
 
 enum { SHOWN = 100 }; /* characters of a line that an error shows */
 
+static bool continues(char c) { return ((unsigned char)c & 0xC0) == 0x80; } /* a character of UTF-8 */
+
 /* The line of the text that holds the span, cut to a window around it, and a caret line below. */
 static void show_span(gr_error *err, const gr_span *at) {
   const char *t = at->text;
   int from = at->start, to = at->start, len = (int)strlen(t);
   while (from > 0 && t[from - 1] != '\n' && at->start - from < SHOWN / 2) from--;
   while (to < len && t[to] != '\n' && to - from < SHOWN) to++;
+  while (from < at->start && continues(t[from])) from++;
+  while (to < len && continues(t[to])) to++;
   bool cut_left = from > 0 && t[from - 1] != '\n', cut_right = to < len && t[to] != '\n';
   append(err, "\n  %s%.*s%s\n  %s", cut_left ? "..." : "", to - from, t + from, cut_right ? "..." : "",
          cut_left ? "   " : "");
   /* Tabs stay tabs, and the bytes after the first of a UTF-8 character take no column. */
   for (int k = from; k < at->start; k++)
-    if (((unsigned char)t[k] & 0xC0) != 0x80) append(err, "%c", t[k] == '\t' ? '\t' : ' ');
+    if (!continues(t[k])) append(err, "%c", t[k] == '\t' ? '\t' : ' ');
   append(err, "^");
   int end = at->start + at->len < to ? at->start + at->len : to;
   for (int k = at->start + 1; k < end; k++)
-    if (((unsigned char)t[k] & 0xC0) != 0x80) append(err, "~");
+    if (!continues(t[k])) append(err, "~");
 }
 
 void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...) {
@@ -197,6 +225,7 @@ void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...) 
   va_end(ap);
   if (at && at->text) show_span(c->err, at);
   if (hint) append(c->err, "\n%s", hint);
+  gr_whole_characters(c->err->message);
   longjmp(*c->top, 1);
 }
 
