@@ -330,6 +330,17 @@ added <- function(ops, names) {
 
 # ---- minima: the selected pairs --------------------------------------------------------------------------------------
 
+# The formula with the names of the arguments where it has variables by position, Vj(1,3) or Var(1,3,1): these say a category too.
+by_name <- function(formula, names) {
+  integer <- "\\s*([0-9]+)\\s*"
+  written <- paste0("(?<![A-Za-z0-9_.])(?:(?:Vi|Vj|Pm)\\s*\\(", integer, ",", integer, "\\)|Var\\s*\\(", integer, ",", integer, ",", integer, "\\))")
+  at <- gregexpr(written, formula, perl = TRUE)
+  regmatches(formula, at) <- lapply(regmatches(formula, at), function(found) {
+    names[as.integer(sub("(?s)^[^(]*\\(\\s*([0-9]+).*$", "\\1", found, perl = TRUE)) + 1L]
+  })
+  formula
+}
+
 # Every selected pair (row, component, neighbour) is a row of its own; the gradient is evaluated there with all
 # variables indexed by these rows, and added up by what the variable is indexed by.
 gradient_of_selection <- function(op, info, variable, incoming, call) {
@@ -338,7 +349,7 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   given["reduction_op"] <- paste0("Arg", info$result$reduction)
   index <- new_operator(given, call)
   category <- ifelse(info$args$category == "Pm", "Pm", "Vi")
-  formula <- paste0("Grad(", spec$formula, ",", variable, ",", incoming, ")")
+  formula <- paste0("Grad(", by_name(spec$formula, info$args$name), ",", variable, ",", incoming, ")")
   aliases <- c(alias_of(info$args$name, category, info$args$dim), alias_of(incoming, "Vi", info$result$dim))
   given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", 1)
   given["opt_arg"] <- list(NULL)

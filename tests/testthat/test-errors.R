@@ -441,3 +441,25 @@ test_that("a gradient whose plan was changed is refused", {
     }
   }
 })
+
+test_that("aliases that R or the engine cannot take are refused at once", {
+  for (name in c("...", "..1", "..23")) {
+    expect_error(Genred(paste0(name, "+x"), c(paste(name, "= Vi(1)"), "x = Vi(1)")), "further arguments", class = "genred_error_argument")
+  }
+  for (junk in list(1:1e9, 1, NULL, TRUE, sum, quote(x), new.env(), numeric(1e7), NA_character_, list("x=Vi(1)", 2))) {
+    time <- system.time(expect_error(Genred("x", junk), class = "genred_error_argument"))
+    expect_lt(time[["elapsed"]], 2)
+  }
+  expect_error(Genred("x0", paste0("x", 0:1000, " = Vi(1)")), "1000 aliases", class = "genred_error_argument")
+  expect_error(Genred("x0", as.list(rep("x = Vi(1)", 1e6))), "1000 aliases", class = "genred_error_argument")
+})
+
+test_that("words of R, C and C++ are names like others", {
+  words <- c("if", "NULL", "TRUE", "function", "NA", "Inf", "for", "T", "list", "missing", "int", "float", "v_exp", "GR_L", "class", "x.new", "x_new_0", ".a", "_a", "linux")
+  for (word in words) {
+    op <- Genred(paste0(word, "*y"), c(paste(word, "= Vi(1)"), "y = Vj(1)"), axis = 1, dtype = "float64")
+    expect_equal(drop(op(1:3, c(1, 2), backend = "interpreter")), c(3, 6, 9), info = word)
+    expect_equal(drop(genred_grad(op, word)(1:3, c(1, 2), rep(1, 3))), c(3, 3, 3), info = word)
+    expect_error(op(y = 1), "is missing", class = "genred_error_argument")
+  }
+})
