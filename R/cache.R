@@ -71,6 +71,6 @@ print.genred_cache_info <- function(x, ...) {
   invisible(x)
 }
 
-counted <- function(n, what) paste0(format(n, big.mark = ","), " ", what, if (n != 1) "s")
+counted <- function(n, what) paste0(format(n, big.mark = ",", decimal.mark = "."), " ", what, if (n != 1) "s")
 
 bytes_text <- function(bytes) format(structure(bytes, class = "object_size"), units = "auto", standard = "SI")

@@ -19,6 +19,7 @@ recover_call <- function(result, frame, call) {
 careful_call <- function(frame, call) {
   spec <- get(".spec", envir = frame)
   info <- checked(.Call(.ffi_describe, spec), call)$args
+  need_arguments_of(info, frame, call)
   settings <- mget(call_settings, envir = frame)
   settings <- checked_settings(settings, call)
   values <- checked_arguments(mget(info$name, envir = frame), info, call)
@@ -27,11 +28,18 @@ careful_call <- function(frame, call) {
   result
 }
 
+# Of an operator that was changed, formula and arguments may differ.
+need_arguments_of <- function(info, frame, call) {
+  lost <- setdiff(c(info$name, call_settings), ls(frame, all.names = TRUE))
+  if (length(lost)) stop_genred("argument", "this operator was changed: it has no argument `", lost[1L], "`", call = call)
+}
+
 # Called in the frame of an operator when an argument is missing there.
 .refuse_absent <- function() {
   frame <- parent.frame()
   spec <- get(".spec", envir = frame)
   info <- checked(.Call(.ffi_describe, spec))$args
+  need_arguments_of(info, frame, brief_call(sys.call(-1L)))
   gone <- vapply(info$name, function(name) eval(call(".absent", as.name(name)), frame), NA)
   k <- which(gone)[1L]
   variable <- list(name = info$name[k], category = info$category[k], dim = info$dim[k])

@@ -32,7 +32,7 @@ expression_text <- function(e, refuse) {
   if (name == "[") return(subset_text(args, e, refuse))
   if (name == "c") return(piece(paste0("[", listed(args, refuse), "]")))
   if (name %in% names(language_precedence)) return(operator_text(name, args, refuse))
-  if (grepl("^[A-Za-z_.][A-Za-z0-9_.]*$", name)) return(piece(paste0(name, "(", listed(args, refuse), ")")))
+  if (grepl("^[A-Za-z_.][A-Za-z0-9_.]*$", name, perl = TRUE)) return(piece(paste0(name, "(", listed(args, refuse), ")")))
   refuse("`", name, "` is no operator of the formula language, in ", shown(e))
 }
 
@@ -63,10 +63,11 @@ listed <- function(args, refuse) {
   paste(vapply(args, function(a) expression_text(a, refuse)$text, ""), collapse = ", ")
 }
 
-# The shortest text that reads back as the same number.
+# The shortest text that reads back as the same number.  The formula language has a decimal point, whatever options(OutDec = ) and
+# the locale say.
 number_text <- function(x) {
   for (digits in 15:17) {
-    text <- formatC(x, digits = digits, width = 1L, format = "g")
+    text <- gsub("[^0-9e+-]+", ".", formatC(x, digits = digits, width = 1L, format = "g", decimal.mark = "."))
     if (as.numeric(text) == x) return(text)
   }
   text

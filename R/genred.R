@@ -166,10 +166,10 @@ read_spec <- function(given, call) {
   spec
 }
 
-# Equal for equal specifications only: a field cannot contain the separators.
+# Equal for equal specifications only, whatever characters a field contains.  src/ffi_program.c reads it.
 spec_key <- function(spec) {
-  fields <- vapply(spec[-1L], function(x) if (is.null(x)) "\002" else paste(x, collapse = "\003"), "")
-  paste(fields, collapse = "\001")
+  field <- function(x) if (is.null(x)) "-" else paste0(c(length(x), rbind(nchar(as.character(x), "bytes"), as.character(x))), collapse = ":")
+  paste0(vapply(spec[-1L], field, ""), collapse = ";")
 }
 
 `%or%` <- function(a, b) if (is.null(a)) b else a
@@ -184,8 +184,11 @@ read_formula <- function(x, what, call) {
 
 # c("x = Vi(3)"), list("x = Vi(3)"), c(x = "Vi(3)")
 read_aliases <- function(x, call) {
-  strings <- vapply(x, function(a) is.character(a) && length(a) == 1L && !is.na(a), NA)
-  if (!(is.character(x) || is.list(x)) || !all(strings)) {
+  fits <- (is.character(x) || is.list(x)) && length(x) <= 1000L
+  if (!fits || !all(vapply(x, function(a) is.character(a) && length(a) == 1L && !is.na(a), NA))) {
+    if (length(x) > 1000L && (is.character(x) || is.list(x))) {
+      stop_genred("argument", "there can be 1000 aliases at most; ", length(x), " were given", call = call)
+    }
     stop_genred("argument", "`aliases` must be strings such as \"x = Vi(3)\"; ",
                 if (is.list(x)) "the list has something else" else given_value(x), call = call)
   }
@@ -242,6 +245,10 @@ body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refus
                 ".run_plan", ".run_selection", ".need_arguments")
 
 check_argument_names <- function(names, call) {
+  dots <- grep("^[.][.]([.]|[0-9]+)$", names, value = TRUE)
+  if (length(dots)) {
+    stop_genred("argument", "an alias cannot be called `", dots[1L], "`: in R this stands for further arguments of a function", call = call)
+  }
   clash <- intersect(names, c(call_settings, body_names))
   if (length(clash)) {
     why <- if (clash[1L] %in% call_settings) "the name of a setting of every call" else "a name that genred needs itself"
@@ -277,6 +284,13 @@ any_of <- function(calls) {
   call("||", any_of(calls[half]), any_of(calls[-half]))
 }
 
-operator_spec <- function(op) environment(op)$.spec
+# What an operator from elsewhere lacks, its body finds here, and is refused as any other specification that is none.
+.spec <- .plan <- NULL
+
+operator_spec <- function(op) {
+  spec <- if (is.function(op)) environment(op)$.spec
+  checked(.Call(.ffi_spec, spec))
+  spec
+}
 
 operator_info <- function(op) checked(.Call(.ffi_describe, operator_spec(op)))

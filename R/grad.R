@@ -78,7 +78,7 @@ gradient <- function(op, variable, incoming, call) {
 # ---- shapes ----------------------------------------------------------------------------------------------------------
 
 row_category <- function(op) {
-  if (inherits(op, "GenredGradient")) return(environment(op)$.plan$row)
+  if (inherits(op, "GenredGradient")) return(operator_plan(op)$row)
   c("Vj", "Vi", "Pm")[operator_info(op)$result$axis + 1L]
 }
 
@@ -202,7 +202,7 @@ gradient_function <- function(names, plan, run) {
 # The operators of a plan, and of the plans in it.
 operators_of <- function(plan) {
   steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms)
-  unlist(lapply(steps, function(op) if (inherits(op, "Genred")) list(op) else operators_of(environment(op)$.plan)), recursive = FALSE)
+  unlist(lapply(steps, function(op) if (inherits(op, "Genred")) list(op) else operators_of(operator_plan(op))), recursive = FALSE)
 }
 
 # What the engine must know before a call: the operators, and of the arguments `names` those that have M and N rows.
@@ -228,6 +228,18 @@ prepare_kernels <- function(kernels, m, n, values, settings) {
   if (!is.null(note)) say_once(note)
 }
 
+# A plan that came from a file or was changed may be anything.
+checked_plan <- function(plan, call = NULL) {
+  step_ok <- function(step) is.list(step) && is.function(step$op) && is.character(step$name)
+  of_steps <- function() is.list(plan$stages) && is.list(plan$terms) && length(plan$terms) &&
+    all(vapply(plan$stages, step_ok, NA), vapply(plan$terms, is.function, NA))
+  of_selection <- function() is.null(plan$terms) && is.function(plan$index) && is.function(plan$inner)
+  if (is.list(plan) && (of_steps() || of_selection())) return(plan)
+  stop_genred("argument", "this is no operator as genred_grad() makes it: its plan was changed or damaged", call = call)
+}
+
+operator_plan <- function(op) checked_plan(if (is.function(op)) environment(op)$.plan)
+
 # ---- running them ----------------------------------------------------------------------------------------------------
 
 # Called in the frame of a gradient operator: all its arguments must be there.
@@ -249,6 +261,7 @@ apply_operator <- function(op, values, settings) do.call(op, c(values[argument_n
 
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
+    checked_plan(plan)
     prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), values, settings)
     steps <- settings
     steps$keep <- steps_stay(settings)
@@ -276,14 +289,14 @@ kept <- function(x, op, values, settings) {
 
 working_dtype <- function(op) {
   if (inherits(op, "Genred")) return(operator_spec(op)$dtype)
-  plan <- environment(op)$.plan
+  plan <- operator_plan(op)
   working_dtype(if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
 }
 
 # The chain rule: the terms' own gradient; and for each step, from the last to the first, the gradient that its result
 # gets becomes the incoming gradient of the step.
 gradient_of_plan <- function(op, variable, incoming, call) {
-  plan <- environment(op)$.plan
+  plan <- operator_plan(op)
   if (is.null(plan$terms)) stop_genred("argument", "the gradient of a minimum or maximum has no gradient here", call = call)
   names <- c(argument_names(op), incoming)
   taken <- c(names, vapply(plan$stages, `[[`, "", "name"))
@@ -317,6 +330,17 @@ added <- function(ops, names) {
 
 # ---- minima: the selected pairs --------------------------------------------------------------------------------------
 
+# The formula with the names of the arguments where it has variables by position, Vj(1,3) or Var(1,3,1): these say a category too.
+by_name <- function(formula, names) {
+  integer <- "\\s*([0-9]+)\\s*"
+  written <- paste0("(?<![A-Za-z0-9_.])(?:(?:Vi|Vj|Pm)\\s*\\(", integer, ",", integer, "\\)|Var\\s*\\(", integer, ",", integer, ",", integer, "\\))")
+  at <- gregexpr(written, formula, perl = TRUE)
+  regmatches(formula, at) <- lapply(regmatches(formula, at), function(found) {
+    names[as.integer(sub("(?s)^[^(]*\\(\\s*([0-9]+).*$", "\\1", found, perl = TRUE)) + 1L]
+  })
+  formula
+}
+
 # Every selected pair (row, component, neighbour) is a row of its own; the gradient is evaluated there with all
 # variables indexed by these rows, and added up by what the variable is indexed by.
 gradient_of_selection <- function(op, info, variable, incoming, call) {
@@ -325,7 +349,7 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   given["reduction_op"] <- paste0("Arg", info$result$reduction)
   index <- new_operator(given, call)
   category <- ifelse(info$args$category == "Pm", "Pm", "Vi")
-  formula <- paste0("Grad(", spec$formula, ",", variable, ",", incoming, ")")
+  formula <- paste0("Grad(", by_name(spec$formula, info$args$name), ",", variable, ",", incoming, ")")
   aliases <- c(alias_of(info$args$name, category, info$args$dim), alias_of(incoming, "Vi", info$result$dim))
   given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", 1)
   given["opt_arg"] <- list(NULL)
@@ -359,6 +383,7 @@ prepare_selection <- function(plan, values, settings) {
 }
 
 selected_gradient <- function(plan, values, settings) {
+  checked_plan(plan)
   prepare_selection(plan, values, settings)
   given <- values
   wanted <- settings
@@ -408,13 +433,13 @@ gradient_rules <- list(
 
 #' @export
 format.GenredGradient <- function(x, ...) {
-  plan <- environment(x)$.plan
+  plan <- operator_plan(x)
   paste0("gradient by ", plan$variable, " of (", format(plan$of), ")")
 }
 
 #' @export
 print.GenredGradient <- function(x, ...) {
-  plan <- environment(x)$.plan
+  plan <- operator_plan(x)
   cat("<Genred ", format(x), ">\n", sep = "")
   cat("  arguments  ", paste(argument_names(x), collapse = ", "), "\n", sep = "")
   cat("  result     ", switch(plan$row, Vi = "one row per i", Vj = "one row per j", Pm = "one row"), "\n", sep = "")

@@ -39,7 +39,7 @@ NULL
 setting <- function(name, default = NULL) {
   value <- getOption(paste0("genred.", name))
   if (!is.null(value)) return(value)
-  value <- Sys.getenv(paste0("GENRED_", toupper(name)))
+  value <- Sys.getenv(paste0("GENRED_", chartr("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", name))) # toupper() knows Turkish
   if (nzchar(value)) value else default
 }
 

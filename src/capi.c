@@ -20,6 +20,12 @@ _Static_assert(GENRED_MESSAGE == GR_MESSAGE_MAX, "a client's message holds an en
 static gr_program *engine(genred_program *p) { return (gr_program *)p; }
 static const gr_program *engine_const(const genred_program *p) { return (const gr_program *)p; }
 
+static gr_class refuse(gr_error *err, const char *message) {
+  err->cls = GR_ARGUMENT;
+  strcpy(err->message, message);
+  return GR_ARGUMENT;
+}
+
 static genred_status status(gr_error *err, char *message) {
   genred_status s = (genred_status)err->cls;
   if (message) strcpy(message, s == GENRED_OK ? "" : err->message);
@@ -29,14 +35,18 @@ static genred_status status(gr_error *err, char *message) {
 
 static genred_status api_new(const genred_spec *spec, genred_program **program, char *message) {
   gr_error err = {GR_OK, "", NULL};
+  if (program) *program = NULL;
+  if (!spec || !program) {
+    refuse(&err, spec ? "the place for the program must be given, not NULL" : "the specification must be given, not NULL");
+    return status(&err, message);
+  }
   gr_spec s = {.formula = spec->formula, .formula2 = spec->formula2, .aliases = spec->aliases, .n_aliases = spec->n_aliases,
                .reduction = spec->reduction, .axis = spec->axis, .opt_arg = spec->k, .has_opt_arg = spec->k != 0,
                .dtype = spec->dtype ? spec->dtype : "float32",
                .dtype_acc = spec->dtype_acc ? spec->dtype_acc : "auto",
                .sum_scheme = spec->sum_scheme ? spec->sum_scheme : "auto"};
   gr_program *p;
-  gr_program_new(&s, &p, &err);
-  *program = (genred_program *)p;
+  if (gr_program_new(&s, &p, &err) == GR_OK) *program = (genred_program *)p;
   return status(&err, message);
 }
 
@@ -56,8 +66,12 @@ static genred_result api_result(const genred_program *program) {
   return out;
 }
 
-/* The client's arrays as the engine's: malloc'ed, or NULL. */
-static gr_array *arrays(const genred_array *args, int n, gr_error *err) {
+/* The client's arrays as the engine's: malloc'ed, or NULL. The stride of a single column is of no account. */
+static gr_array *arrays(const genred_program *program, const genred_array *args, int n, gr_error *err) {
+  if (!program || (!args && n > 0) || n < 0) {
+    refuse(err, !program ? "the program must be given, not NULL" : n < 0 ? "the number of arguments cannot be negative" : "the list of arguments must be given, not NULL");
+    return NULL;
+  }
   gr_array *a = malloc(((size_t)n + 1) * sizeof *a);
   if (!a) {
     err->cls = GR_MEMORY;
@@ -65,13 +79,13 @@ static gr_array *arrays(const genred_array *args, int n, gr_error *err) {
     return NULL;
   }
   for (int k = 0; k < n; k++)
-    a[k] = (gr_array){.data = args[k].data, .rows = args[k].rows, .cols = args[k].cols, .stride = args[k].stride};
+    a[k] = (gr_array){.data = args[k].data, .rows = args[k].rows, .cols = args[k].cols, .stride = args[k].cols > 1 ? args[k].stride : args[k].rows};
   return a;
 }
 
 static genred_status api_rows(const genred_program *program, const genred_array *args, int n, int64_t *rows, char *message) {
   gr_error err = {GR_OK, "", NULL};
-  gr_array *a = arrays(args, n, &err);
+  gr_array *a = arrays(program, args, n, &err);
   if (a) gr_program_rows(engine_const(program), a, n, rows, &err);
   free(a);
   return status(&err, message);
@@ -87,6 +101,17 @@ static int interrupted(void *unused) {
   return !R_ToplevelExec(check_interrupt, NULL);
 }
 
+/* The client's results as the engine's. */
+static gr_class outputs(const genred_program *program, const genred_output *out, gr_output results[2], gr_error *err) {
+  if (!out) return refuse(err, "the list of results must be given, not NULL");
+  for (int k = 0; k < gr_program_result(engine_const(program)).n; k++) {
+    if (out[k].type != GENRED_DOUBLE && out[k].type != GENRED_INT64)
+      return refuse(err, "the type of a result must be GENRED_DOUBLE or GENRED_INT64");
+    results[k] = (gr_output){.data = out[k].data, .type = out[k].type == GENRED_INT64 ? GR_I64 : GR_F64};
+  }
+  return GR_OK;
+}
+
 static void read_settings(void *settings) { *(ffi_settings *)settings = ffi_settings_now(); }
 
 static genred_status api_run(genred_program *program, const genred_array *args, int n, const genred_output *out,
@@ -94,22 +119,23 @@ static genred_status api_run(genred_program *program, const genred_array *args, 
   gr_error err = {GR_OK, "", NULL};
   gr_report report;
   ffi_settings s;
+  if (threads < 0) {
+    refuse(&err, "the number of threads must be 0 (the session's setting) or more");
+    return status(&err, message);
+  }
   const void *top = vmaxget();
   memset(&s, 0, sizeof s);
   if (!R_ToplevelExec(read_settings, &s)) {
-    err.cls = GR_ARGUMENT;
-    strcpy(err.message, "the settings of genred cannot be read");
+    refuse(&err, "the settings of genred cannot be read");
     return status(&err, message);
   }
   gr_options opt = {.backend = (gr_backend)backend, .threads = threads > 0 ? threads : ffi_threads_now(), .cc = s.cc,
                     .cflags = s.cflags, .cache_dir = s.cache_dir, .tmp_dir = s.tmp_dir, .interrupted = interrupted,
                     .device = ffi_gpus(), .device_ids = s.devices.id, .n_devices = s.devices.n};
   if (opt.threads < 1) opt.threads = 1;
-  gr_array *a = arrays(args, n, &err);
+  gr_array *a = arrays(program, args, n, &err);
   gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
-  for (int k = 0; k < gr_program_result(engine_const(program)).n; k++)
-    results[k] = (gr_output){.data = out[k].data, .type = out[k].type == GENRED_INT64 ? GR_I64 : GR_F64};
-  if (a) gr_program_run(engine(program), a, n, results, &opt, &report, &err);
+  if (a && outputs(program, out, results, &err) == GR_OK) gr_program_run(engine(program), a, n, results, &opt, &report, &err);
   free(a);
   vmaxset(top);
   return status(&err, message);

@@ -26,6 +26,7 @@
 SEXP ffi_fail(gr_error *err); /* takes over err->log */
 SEXP ffi_failf(gr_class cls, const char *fmt, ...);
 SEXP ffi_take_text(char *text); /* a malloc'ed text as an R string; frees it, also where R runs out of memory */
+SEXP ffi_text(const char *text); /* UTF-8 */
 SEXP ffi_namespace(void);
 
 /* ---- ffi_settings.c: argument, option, environment -------------------------------------------------------------- */
@@ -75,6 +76,7 @@ typedef struct ffi_op {
 
 /* The program of this specification, made where need be, behind an external pointer; or a failure, with *op NULL. */
 SEXP ffi_op_get(SEXP spec, ffi_op **op);
+bool ffi_spec_ok(SEXP spec); /* of the types and with the key that R/genred.R gives it */
 
 /* ---- ffi_poll.c: interrupts and progress while the engine runs ---------------------------------------------------------- */
 
@@ -115,6 +117,7 @@ SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, keep, 
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges);
 SEXP ffi_make(SEXP spec);
+SEXP ffi_spec(SEXP spec);
 SEXP ffi_dump(SEXP spec, SEXP stage);
 SEXP ffi_describe(SEXP spec);
 SEXP ffi_defaults(SEXP cc, SEXP cache_dir, SEXP tmp_dir);

@@ -201,7 +201,7 @@ static SEXP noted(SEXP result, const gr_report *report) {
   PROTECT(result);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, result);
-  SET_VECTOR_ELT(out, 1, Rf_mkString(report->note));
+  SET_VECTOR_ELT(out, 1, ffi_text(report->note));
   SET_VECTOR_ELT(out, 2, Rf_ScalarLogical(report->backend == GR_INTERPRETER));
   Rf_setAttrib(out, R_ClassSymbol, Rf_mkString("genred_noted"));
   UNPROTECT(2);
@@ -263,7 +263,7 @@ static SEXP run_op(call *c, ffi_op *op) {
   gr_options opt;
   gr_output out[2];
   int64_t rows;
-  if (c->n != op->nargs) return ffi_failf(GR_INTERNAL, "%d arguments where %d are needed", c->n, op->nargs);
+  if (c->n != op->nargs) return ffi_failf(GR_ARGUMENT, "this operator was changed: it has %d arguments where its formula has %d", c->n, op->nargs);
   if (op->busy) return ffi_failf(GR_ARGUMENT, "this operator is running already");
   const char *bad = read_options(c, &opt);
   if (bad) return ffi_failf(GR_ARGUMENT, "the setting %s has a value that it cannot have; see ?genred_options", bad);
@@ -287,7 +287,6 @@ static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n) {
   call c = {spec, GR_AUTO, {0, {0}}, false, n, arg, NULL, 0};
   gr_array few[FEW];
   ffi_op *op;
-  if (XLENGTH(spec) != SPEC_SIZE) return ffi_failf(GR_ARGUMENT, "this operator was made by another version of genred");
   if (!read_settings(&c, setting[0], setting[1], setting[2], setting[3])) return R_NilValue;
   c.array = n <= FEW ? few : (gr_array *)R_alloc((size_t)n, sizeof *c.array);
   SEXP result = PROTECT(ffi_op_get(spec, &op));
@@ -303,8 +302,9 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   gr_options opt;
   gr_report report;
   ffi_op *op;
-  int count = 0, size = (int)XLENGTH(specs);
-  if (size == 0 || XLENGTH(VECTOR_ELT(specs, 0)) != SPEC_SIZE) return R_NilValue;
+  int count = 0, size = TYPEOF(specs) == VECSXP ? (int)XLENGTH(specs) : 0;
+  bool sized = TYPEOF(m) == REALSXP && TYPEOF(n) == REALSXP && XLENGTH(m) >= size && XLENGTH(n) >= size;
+  if (size == 0 || !sized || !ffi_spec_ok(VECTOR_ELT(specs, 0))) return R_NilValue;
   call c = {VECTOR_ELT(specs, 0), GR_AUTO, {0, {0}}, false, 0, NULL, NULL, 0};
   if (!read_settings(&c, backend, device, ranges, Rf_ScalarLogical(0)) || read_options(&c, &opt)) return R_NilValue;
   gr_call *call = (gr_call *)R_alloc((size_t)size + 1, sizeof *call);
@@ -317,7 +317,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   }
   gr_programs_prepare(call, count, &opt, &report);
   UNPROTECT(1);
-  return report.note[0] ? Rf_mkString(report.note) : R_NilValue;
+  return report.note[0] ? ffi_text(report.note) : R_NilValue;
 }
 
 /* ---- entry points ---------------------------------------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@ static void hold(char *text) {
   held = text;
 }
 
-static SEXP utf8(const char *text) {
+SEXP ffi_text(const char *text) {
   SEXP chr = PROTECT(Rf_mkCharCE(text, CE_UTF8));
   SEXP out = Rf_ScalarString(chr);
   UNPROTECT(1);
@@ -24,7 +24,7 @@ static SEXP utf8(const char *text) {
 
 SEXP ffi_take_text(char *text) {
   hold(text);
-  SEXP out = text ? utf8(text) : R_NilValue;
+  SEXP out = text ? ffi_text(text) : R_NilValue;
   hold(NULL);
   return out;
 }
@@ -34,8 +34,8 @@ static SEXP failure(gr_class cls, const char *message, char *log) {
   hold(log);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, Rf_mkString(gr_class_name(cls)));
-  SET_VECTOR_ELT(out, 1, utf8(message));
-  if (log) SET_VECTOR_ELT(out, 2, utf8(log));
+  SET_VECTOR_ELT(out, 1, ffi_text(message));
+  if (log) SET_VECTOR_ELT(out, 2, ffi_text(log));
   Rf_setAttrib(out, R_ClassSymbol, Rf_mkString("genred_failure"));
   hold(NULL);
   UNPROTECT(1);

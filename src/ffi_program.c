@@ -3,17 +3,24 @@
  * An operator holds plain R data; its program lives in a table here, behind an external pointer with a finalizer, and
  * is made at the first call after construction, readRDS() or in another process.  The table is keyed by the key
  * string of the specification: R keeps one CHARSXP per text, so two keys are equal when their pointers are.  Sets of
- * WAYS entries bound it; what is evicted is made again when it is needed. */
+ * WAYS entries bound it; what is evicted is made again when it is needed.
+ *
+ * A specification may come from a file, or from a user who changed it: it is looked at before it is used, but for the very one that was
+ * looked at last (R copies a list that the table holds before it changes it). */
 #include "ffi.h"
 
+#include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SETS = 128, WAYS = 4 };
 
 static struct {
   SEXP keys; /* STRSXP; "" where empty */
   SEXP pointers;
+  SEXP specs; /* the specification that was looked at last */
   unsigned char next[SETS]; /* way to evict */
 } table;
 
@@ -22,10 +29,13 @@ static void table_init(void) {
   SEXP keys = PROTECT(Rf_allocVector(STRSXP, SETS * WAYS));
   SEXP pointers = PROTECT(Rf_allocVector(VECSXP, SETS * WAYS));
   R_PreserveObject(keys);
+  SEXP specs = PROTECT(Rf_allocVector(VECSXP, SETS * WAYS));
   R_PreserveObject(pointers);
+  R_PreserveObject(specs);
   table.keys = keys;
   table.pointers = pointers;
-  UNPROTECT(2);
+  table.specs = specs;
+  UNPROTECT(3);
 }
 
 static int set_of(SEXP key) {
@@ -33,19 +43,93 @@ static int set_of(SEXP key) {
   return (int)((p >> 4 ^ p >> 12 ^ p >> 20) % SETS);
 }
 
-static SEXP table_find(SEXP key) {
+/* The place of a key, or -1. */
+static int table_find(SEXP key) {
   int first = set_of(key) * WAYS;
   for (int w = first; w < first + WAYS; w++)
-    if (STRING_ELT(table.keys, w) == key) return VECTOR_ELT(table.pointers, w);
-  return R_NilValue;
+    if (STRING_ELT(table.keys, w) == key) return w;
+  return -1;
 }
 
-static void table_add(SEXP key, SEXP pointer) {
+static void table_add(SEXP key, SEXP spec, SEXP pointer) {
   int set = set_of(key), w = set * WAYS + table.next[set];
   table.next[set] = (unsigned char)((table.next[set] + 1) % WAYS);
   SET_STRING_ELT(table.keys, w, key);
   SET_VECTOR_ELT(table.pointers, w, pointer);
+  SET_VECTOR_ELT(table.specs, w, spec);
 }
+
+/* ---- is it one? ------------------------------------------------------------------------------------------------------ */
+
+static bool is_list(SEXP spec) { return TYPEOF(spec) == VECSXP && XLENGTH(spec) == SPEC_SIZE; }
+static bool is_string(SEXP x) { return TYPEOF(x) == STRSXP && XLENGTH(x) == 1 && STRING_ELT(x, 0) != NA_STRING; }
+static bool is_integer(SEXP x) { return TYPEOF(x) == INTSXP && XLENGTH(x) == 1 && INTEGER(x)[0] != NA_INTEGER; }
+static bool is_flag(SEXP x) { return TYPEOF(x) == LGLSXP && XLENGTH(x) == 1 && LOGICAL(x)[0] != NA_LOGICAL; }
+
+static bool are_strings(SEXP x) {
+  if (TYPEOF(x) != STRSXP || XLENGTH(x) > INT_MAX) return false;
+  for (R_xlen_t k = 0; k < XLENGTH(x); k++)
+    if (STRING_ELT(x, k) == NA_STRING) return false;
+  return true;
+}
+
+static bool has_types(SEXP spec) {
+  static const struct {
+    bool (*is)(SEXP);
+    bool optional;
+  } type[SPEC_SIZE] = {[SPEC_KEY] = {is_string, false},       [SPEC_FORMULA] = {is_string, false},  [SPEC_FORMULA2] = {is_string, true},
+                       [SPEC_ALIASES] = {are_strings, false}, [SPEC_REDUCTION] = {is_string, true}, [SPEC_AXIS] = {is_integer, false},
+                       [SPEC_OPT_ARG] = {is_integer, true},   [SPEC_DTYPE] = {is_string, false},    [SPEC_DTYPE_ACC] = {is_string, false},
+                       [SPEC_DOUBLE_ACC] = {is_flag, false},  [SPEC_SCHEME] = {is_string, false},   [SPEC_FAST_MATH] = {is_flag, false}};
+  for (int k = 0; k < SPEC_SIZE; k++) {
+    SEXP x = VECTOR_ELT(spec, k);
+    if (!(x == R_NilValue && type[k].optional) && !type[k].is(x)) return false;
+  }
+  return true;
+}
+
+/* Moves on by `text`; NULL: something else stands there. */
+static const char *eat(const char *at, const char *text) {
+  size_t n = strlen(text);
+  return at && strncmp(at, text, n) == 0 ? at + n : NULL;
+}
+
+/* ":5:hello" */
+static const char *eat_text(const char *at, const char *text) {
+  char head[32];
+  snprintf(head, sizeof head, ":%lld:", (long long)strlen(text));
+  return eat(eat(at, head), text);
+}
+
+/* "-" for NULL, else the length and each element. */
+static const char *eat_field(const char *at, SEXP x) {
+  char text[32];
+  if (x == R_NilValue) return eat(at, "-");
+  snprintf(text, sizeof text, "%lld", (long long)XLENGTH(x));
+  at = eat(at, text);
+  if (TYPEOF(x) == INTSXP) snprintf(text, sizeof text, "%d", INTEGER(x)[0]);
+  for (R_xlen_t k = 0; at && k < XLENGTH(x); k++)
+    at = eat_text(at, TYPEOF(x) == INTSXP ? text : TYPEOF(x) == STRSXP ? Rf_translateCharUTF8(STRING_ELT(x, k)) : LOGICAL(x)[0] ? "TRUE" : "FALSE");
+  return at;
+}
+
+/* Is the key the one that spec_key() in R/genred.R makes? Else another operator's program would be found. */
+static bool key_fits(SEXP spec) {
+  const void *top = vmaxget();
+  const char *at = Rf_translateCharUTF8(STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0));
+  for (int k = SPEC_KEY + 1; at && k < SPEC_SIZE; k++) at = eat_field(k > SPEC_KEY + 1 ? eat(at, ";") : at, VECTOR_ELT(spec, k));
+  bool fits = at && !*at;
+  vmaxset(top);
+  return fits;
+}
+
+static SEXP not_ours(void) {
+  return ffi_failf(GR_ARGUMENT, "this is no operator as Genred() makes it: its specification was changed, damaged, or made by another version of genred");
+}
+
+bool ffi_spec_ok(SEXP spec) { return is_list(spec) && has_types(spec) && key_fits(spec); }
+
+SEXP ffi_spec(SEXP spec) { return ffi_spec_ok(spec) ? Rf_ScalarLogical(TRUE) : not_ours(); }
 
 /* ---- making one ------------------------------------------------------------------------------------------------------ */
 
@@ -106,10 +190,17 @@ memory:
 }
 
 SEXP ffi_op_get(SEXP spec, ffi_op **op) {
-  SEXP key = STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0);
+  *op = NULL;
   table_init();
-  SEXP pointer = table_find(key);
-  *op = pointer == R_NilValue ? NULL : R_ExternalPtrAddr(pointer);
+  if (!is_list(spec) || !is_string(VECTOR_ELT(spec, SPEC_KEY))) return not_ours();
+  SEXP key = STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0), pointer = R_NilValue;
+  int at = table_find(key);
+  if (at < 0 || VECTOR_ELT(table.specs, at) != spec) {
+    if (!ffi_spec_ok(spec)) return not_ours();
+    if (at >= 0) SET_VECTOR_ELT(table.specs, at, spec);
+  }
+  if (at >= 0) pointer = VECTOR_ELT(table.pointers, at);
+  if (pointer != R_NilValue) *op = R_ExternalPtrAddr(pointer);
   if (*op) return pointer;
 
   gr_error err = {GR_OK, "", NULL};
@@ -119,7 +210,7 @@ SEXP ffi_op_get(SEXP spec, ffi_op **op) {
   *op = op_new(&s, &err);
   if (*op) {
     R_SetExternalPtrAddr(pointer, *op);
-    table_add(key, pointer);
+    table_add(key, spec, pointer);
   } else {
     pointer = ffi_fail(&err);
   }
@@ -148,7 +239,7 @@ SEXP ffi_dump(SEXP spec, SEXP stage) {
 
 /* ---- what it says about itself ------------------------------------------------------------------------------------------ */
 
-static SEXP text_value(const char *s) { return s ? Rf_mkString(s) : R_NilValue; }
+static SEXP text_value(const char *s) { return s ? ffi_text(s) : R_NilValue; }
 
 static SEXP describe_args(const ffi_op *op) {
   static const char *const categories[] = {"Vi", "Vj", "Pm"};

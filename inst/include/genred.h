@@ -3,8 +3,10 @@
  * In the other package: `LinkingTo: genred` and `Imports: genred` in DESCRIPTION, `importFrom(genred, Genred)` in
  * NAMESPACE (so that genred is loaded), and
  *
+ *     #include <Rinternals.h>
  *     #include <genred.h>
- *     const genred_api *g = genred_get_api();
+ *     const genred_api *g = genred_try_api();
+ *     if (!g) ... genred is not loaded, or has another ABI
  *     genred_spec spec = {0};
  *     const char *aliases[] = {"x = Vi(3)", "y = Vj(3)", "b = Vj(1)"};
  *     char message[GENRED_MESSAGE];
@@ -16,8 +18,12 @@
  *     if (g->program_run(p, args, 3, &out, GENRED_AUTO, 0, message) != GENRED_OK) ...
  *     g->program_free(p);
  *
- * Everything is to be called on R's main thread.  No function jumps (no R error, no C++ exception crosses it): each
- * returns a status and writes a message.  Settings (compiler, cache folder, threads, GPU) are those of the R session. A running
+ * Everything is to be called on R's main thread.  No function of the table jumps (no R error, no C++ exception crosses it): each
+ * returns a status and writes a message (empty where the status is GENRED_OK), unless `message` is NULL.  Pointers that are NULL, negative counts,
+ * strides that do not fit and numbers that are in no enumeration give GENRED_ARGUMENT; what a program is asked about itself, program_nargs,
+ * program_arg and program_result, answers with zeros where there is no such program or argument, and program_free(NULL) does nothing.
+ * Not checked, because it cannot be: that a pointer leads to as many numbers as its rows, columns and stride say, that a text ends, and that a
+ * program has not been freed.  Settings (compiler, cache folder, threads, GPU) are those of the R session. A running
  * reduction answers to the user's interrupt with GENRED_INTERRUPT; the caller then frees what it holds and calls
  * R_CheckUserInterrupt() or returns.  C99 and C++11.
  */
@@ -40,7 +46,7 @@ typedef enum genred_status {
   GENRED_OK = 0,
   GENRED_PARSE,     /* the text is not a formula */
   GENRED_DIMENSION, /* dimensions do not fit */
-  GENRED_ARGUMENT,  /* a setting or an array is wrong */
+  GENRED_ARGUMENT,  /* a setting, an array or a pointer is wrong */
   GENRED_COMPILER,  /* no compiler, or it failed */
   GENRED_CUDA,      /* no GPU can be used, or it failed */
   GENRED_MEMORY,    /* out of memory, or a limit is reached */
@@ -66,7 +72,7 @@ typedef struct genred_spec {
   const char *const *aliases;
   int n_aliases;
   const char *reduction; /* NULL: "Sum" */
-  int axis;              /* the index that is reduced: 0 is i, 1 is j */
+  int axis;              /* the index that is reduced: 0 is i, 1 is j, 2 is both */
   int k;                 /* of KMin and its kin; 0: none */
   const char *dtype;      /* NULL: "float32" */
   const char *dtype_acc;  /* NULL: "auto" */
@@ -74,17 +80,18 @@ typedef struct genred_spec {
 } genred_spec;
 
 /* Column-major: component k of row r is data[r + k * stride].  R, Armadillo and Eigen matrices, and blocks of them, pass
- * without a copy.  A Pm(d) has 1 row, d columns and stride 1. */
+ * without a copy.  A Pm(d) has 1 row, d columns and stride 1.  The stride is at least the rows where there are several columns.  0 rows are
+ * a value (an empty sum is 0); `data` may then be NULL. */
 typedef struct genred_array {
   const double *data;
   int64_t rows, cols, stride;
 } genred_array;
 
 /* Where a result goes: component d of neighbour k (of K, 1 without) of row r is data[r + rows * (k + K * d)].
- * Indices are int64_t, count from 0, and are -1 where there is none. */
+ * Indices are int64_t, or doubles where these are asked for; they count from 0, and are -1 where there is none. */
 typedef struct genred_output {
   void *data;
-  genred_type type; /* GENRED_INT64 for indices */
+  genred_type type; /* GENRED_DOUBLE for values; GENRED_INT64 or GENRED_DOUBLE for indices */
 } genred_output;
 
 typedef struct genred_arg {
@@ -105,7 +112,7 @@ typedef struct genred_program genred_program;
 typedef struct genred_api {
   int abi;
   const char *version;
-  genred_status (*program_new)(const genred_spec *spec, genred_program **program, char *message);
+  genred_status (*program_new)(const genred_spec *spec, genred_program **program, char *message); /* *program is NULL where it fails */
   void (*program_free)(genred_program *program);
   int (*program_nargs)(const genred_program *program);
   genred_arg (*program_arg)(const genred_program *program, int k); /* the name lives as long as the program */
@@ -113,17 +120,38 @@ typedef struct genred_api {
   /* Checks the arrays and gives the number of result rows. */
   genred_status (*program_rows)(const genred_program *program, const genred_array *args, int n_args, int64_t *rows,
                                 char *message);
-  /* threads: 0 for the session's setting.  out has one element per result. */
+  /* threads: at most so many; 0 for the session's setting.  out has one element per result. */
   genred_status (*program_run)(genred_program *program, const genred_array *args, int n_args, const genred_output *out,
                                genred_backend backend, int threads, char *message);
 } genred_api;
 
-/* The table, or NULL if the installed genred has another ABI. */
+/* The table, or NULL if the installed genred has another ABI.  Where genred is not loaded this raises an R error, which is how R_GetCCallable
+ * answers, and which jumps over the caller's frames: with importFrom(genred, Genred) in NAMESPACE it is always loaded.  Else see below. */
 static inline const genred_api *genred_get_api(void) {
   typedef const genred_api *(*getter)(void);
   const genred_api *api = ((getter)R_GetCCallable("genred", "genred_api_v1"))();
   return api->abi == GENRED_ABI ? api : NULL;
 }
+
+/* The same with NULL, and no R error, where genred is not loaded.  There where <Rinternals.h> is included before this file. */
+#ifdef R_INTERNALS_H_
+static inline SEXP genred_found(void *api) {
+  *(const genred_api **)api = genred_get_api();
+  return R_NilValue;
+}
+
+static inline SEXP genred_not_found(SEXP condition, void *api) {
+  (void)condition;
+  *(const genred_api **)api = NULL;
+  return R_NilValue;
+}
+
+static inline const genred_api *genred_try_api(void) {
+  const genred_api *api = NULL;
+  R_tryCatchError(genred_found, &api, genred_not_found, &api);
+  return api;
+}
+#endif
 
 #ifdef __cplusplus
 }

@@ -557,14 +557,14 @@ static bool is_reduction(const char *name) {
 
 GR_NORETURN static void unknown_op(binder *b, const gr_ast *a) {
   if (is_reduction(a->name)) gr_throw(b->c, place(b, a), NULL, ERR_ReductionHere);
-  gr_throw(b->c, place(b, a), gr_nearest(b->c->arena, a->name, gr_op_names(), OP_COUNT), ERR_UnknownOp, a->name);
+  gr_throw(b->c, place(b, a), gr_nearest(b->c->arena, a->name, gr_op_names(b->c->arena), OP_COUNT), ERR_UnknownOp, a->name);
 }
 
 static gr_ref bind_call(binder *b, const gr_ast *a) {
   int kind = constructor(a->name, (int)strlen(a->name));
   if (kind >= 0) return bind_variable(b, a, kind);
   if (strcmp(a->name, "**") == 0) return bind_power(b, a);
-  int op = gr_op_find(a->name);
+  int op = gr_op_find(a->name, b->in != NULL);
   if (op < 0) unknown_op(b, a);
   if (op == OP_Zero) return bind_zero(b, a);
   check_arity(b, a, (gr_op)op);
@@ -594,7 +594,7 @@ static gr_ref bind_name(binder *b, const gr_ast *a) {
     known[k] = x->named ? x->name : "";
     if (x->named && strcmp(x->name, a->name) == 0) return gr_mk_var(b->g, &a->at, k, x->cat, x->dim);
   }
-  if (gr_op_find(a->name) >= 0) gr_throw(b->c, &a->at, NULL, ERR_OpAsVar, a->name);
+  if (gr_op_find(a->name, false) >= 0) gr_throw(b->c, &a->at, NULL, ERR_OpAsVar, a->name);
   gr_throw(b->c, &a->at, gr_nearest(b->c->arena, a->name, known, b->args->n), ERR_UnknownVar, a->name);
 }
 

@@ -334,6 +334,7 @@ static gr_class store(const char *dir, const char *key, const char *tail, const 
 static void note_unkept(gr_report *report, const gr_error *why) {
   snprintf(report->note, sizeof report->note, "the kernel was not kept in the cache: %.*s",
            (int)strcspn(why->message, "\n"), why->message);
+  gr_whole_characters(report->note);
 }
 
 bool gr_cache_open(const gr_options *opt, gr_report *report) {

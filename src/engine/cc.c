@@ -3,7 +3,6 @@
  * Owns the compiler flags and their reasons.  Assumes a gcc-like driver: gcc, clang, or a wrapper such as `ccache gcc`.
  * Guarantees: a command is split as a POSIX shell splits it and never handed to one; finding it starts no process;
  * a failure's log (at most 64 KB) goes with the error, never to the terminal. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +44,7 @@ static gr_class words_add(words *w, const char *s, size_t n, gr_error *err) {
  * In double quotes a backslash is only special before $ ` " \ and the end of the line. */
 static const char *unquote(const char *s, char *out, size_t *n) {
   char quote = 0;
-  for (*n = 0; *s && (quote || !isspace((unsigned char)*s)); s++) {
+  for (*n = 0; *s && (quote || !gr_is_space(*s)); s++) {
     if (quote ? *s == quote : *s == '\'' || *s == '"') {
       quote = quote ? 0 : *s;
       continue;

@@ -161,8 +161,9 @@ bool *gr_live(const gr_dag *g, gr_ref root, gr_ref root2, gr_arena *a) {
 
 void gr_print_node(gr_str *b, const gr_dag *g, gr_ref r, const gr_args *args) {
   const gr_node *n = &g->node[r];
+  char number[GR_NUMBER];
   if (n->op == OP_Const) {
-    gr_putf(b, "%.17g", n->num);
+    gr_put(b, gr_number_text(n->num, 17, number));
   } else if (n->op == OP_Var) {
     gr_put(b, args->arg[n->ints[0]].name);
   } else {

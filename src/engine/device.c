@@ -20,12 +20,14 @@ static const struct {
 
 void gr_note(gr_report *report, gr_error *err) {
   snprintf(report->note, sizeof report->note, "%.500s", err->message);
+  gr_whole_characters(report->note);
   gr_error_clear(err);
 }
 
 /* The same of a GPU that did not take a call of "auto". */
 static void note_gpu(gr_report *report, gr_error *err) {
   snprintf(report->note, sizeof report->note, "no GPU was used, the CPU computes: %.460s", err->message);
+  gr_whole_characters(report->note);
   gr_error_clear(err);
 }
 

@@ -9,7 +9,6 @@
  * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and the first row reads small variables of columns from
  * the arguments themselves (gr_place.direct) and stages them for the others.  Copies of the last column fill the last vector.
  */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,12 +20,12 @@ static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->n
 /* ---- lines ---- */
 
 void gr_open(gr_emitter *e, const char *fmt, ...) {
-  char line[256];
   va_list ap;
+  size_t empty = e->out.n + 2 * (size_t)e->out.indent;
   va_start(ap, fmt);
-  vsnprintf(line, sizeof line, fmt, ap);
+  gr_line_begin(&e->out, fmt, ap);
   va_end(ap);
-  gr_line(&e->out, *line ? "%s {" : "%s{", line);
+  gr_put(&e->out, e->out.n > empty ? " {\n" : "{\n");
   e->out.indent++;
 }
 
@@ -64,29 +63,39 @@ void gr_declare(gr_emitter *e, const char *type, const char *name, int dim, int 
 
 /* ---- names ---- */
 
-/* x_i, y_j, g_p for variables; operation and number, exp12, for other nodes: no two can be equal. */
+/* Does an underscore and a number end it? */
+static bool ends_numbered(const char *s) {
+  size_t n = strlen(s), digits = 0;
+  while (digits < n && gr_is_digit(s[n - 1 - digits])) digits++;
+  return digits > 0 && digits < n && s[n - 1 - digits] == '_';
+}
+
+/* x_i, y_j, g_p for variables, with the number of the argument where a dot became an underscore (x.new: x_new_0_i) or where that would read the
+ * same (x_new_0: x_new_0_1_i); operation and number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++, macros and
+ * our own names apart from aliases. */
 const char *gr_node_name(gr_emitter *e, gr_ref r) {
   const gr_node *n = node(e, r);
   bool var = n->op == OP_Var, changed = false;
   const char *from = var ? e->p->args->arg[n->ints[0]].name : gr_ops[n->op].name;
   char *s = gr_strndup(e->c->arena, from, strlen(from));
   for (char *t = s; *t; t++) {
-    if (!var) *t = *t == '_' ? 'd' : (char)tolower((unsigned char)*t);
+    if (!var) *t = *t == '_' ? 'd' : gr_lower_case(*t);
     if (*t == '.') *t = '_', changed = true;
   }
-  if (!var) return gr_format(e->c->arena, isdigit((unsigned char)s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
+  if (!var) return gr_format(e->c->arena, gr_is_digit(s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
   const char *tail = n->cats == CAT_I ? "i" : n->cats == CAT_J ? "j" : "p";
-  if (changed) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
+  if (changed || ends_numbered(s)) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
   return gr_format(e->c->arena, "%s_%s", s, tail);
 }
 
 /* ---- values ---- */
 
 static const char *constant(gr_emitter *e, double x) {
+  char hex[GR_NUMBER];
   const char *s = x != x            ? "GR_NAN"
                   : isinf(x)        ? (x > 0 ? "GR_INF" : "-GR_INF")
                   : x == floor(x) && fabs(x) < 1e9 ? gr_format(e->c->arena, "%.0f", x)
-                                                   : gr_format(e->c->arena, "%.17g", x);
+                                                   : gr_hex_text(x, hex);
   if (x == 0 && signbit(x)) s = "-0.0";
   return gr_format(e->c->arena, "v_set((T)%s)", s);
 }
@@ -153,7 +162,7 @@ static const char *fill_in(gr_emitter *e, const gr_node *n, const char *const *a
 
 static const char *lower_case(gr_emitter *e, const char *name) {
   char *s = gr_strndup(e->c->arena, name, strlen(name));
-  for (char *t = s; *t; t++) *t = (char)tolower((unsigned char)*t);
+  for (char *t = s; *t; t++) *t = gr_lower_case(*t);
   return s;
 }
 

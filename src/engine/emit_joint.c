@@ -8,7 +8,6 @@
  * indented; a function's name is followed by a parenthesis at once, and no other one comes before; an enumeration has one line.  (Where
  * that does not hold, the joint text does not compile, and kernels are compiled alone.)
  * Guarantees that a kernel means what it means alone: the options of GR_MIX, which hold to the end of the file, are taken back. */
-#include <ctype.h>
 #include <string.h>
 
 #include "gr.h"
@@ -25,7 +24,7 @@ static void forget(gr_str *out, const char *name, int len, const char *tail) {
   gr_putf(out, "#undef %.*s\n", len, name);
 }
 
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
+static bool is_word(char c) { return gr_is_letter(c) || gr_is_digit(c) || c == '_'; }
 static bool starts(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
 
 /* The length of the word that ends before `end`, in a text that begins at `line`. */

@@ -4,6 +4,8 @@
  * from strings (gr_program_new), asked about itself (gr_program_arg, gr_program_result, gr_program_dump) and run on
  * column-major arrays of double (gr_program_run).  Every fallible function fills a caller-owned gr_error and returns
  * GR_OK or the error's class; nothing longjmps across this header.  A program may be used by one thread at a time.
+ * A pointer that is NULL where this header does not allow it, a negative count, a stride that does not fit, a number that names nothing in an
+ * enumeration: GR_ARGUMENT (questions without an error answer with zeros).  The gr_error itself must be there.
  *
  * GPUs are reached through a table of functions that the caller hands in (gr_options.device); without one the engine knows none.
  */

@@ -36,6 +36,8 @@
   ERR(Dim, GR_DIMENSION, "`%s`: %s")                                                                                   \
   ERR(DimLimit, GR_DIMENSION, "`%s` would have dimension %lld; the limit is %d")                                       \
   ERR(ScalarNeeded, GR_DIMENSION, "%s needs a formula of dimension 1, found %d")                                       \
+  ERR(StateLimit, GR_MEMORY, "%s would need more than %d numbers for each row of the result, which is the limit: dimension %d%s")   \
+  ERR(SizeLimit, GR_MEMORY, "the formula needs more than %d numbers of memory for %s, which is the limit")                    \
   ERR(NodeLimit, GR_MEMORY, "the formula has more than %d nodes")                                                      \
   ERR(NoMemory, GR_MEMORY, "out of memory (%s, %lld bytes)")                                                           \
   ERR(Weight, GR_ARGUMENT, "%s needs formula2, the weight")                                                            \
@@ -46,6 +48,13 @@
   ERR(Choice, GR_ARGUMENT, "%s must be one of %s, not \"%s\"")                                                         \
   ERR(AxisRange, GR_ARGUMENT, "axis must be 0 (reduce i), 1 (reduce j) or 2 (both), not %d")                               \
   ERR(BothIndex, GR_ARGUMENT, "%s over both indices has no single index to give: axis must be 0 or 1")                                     \
+  ERR(Null, GR_ARGUMENT, "%s must be given, not NULL")                                                                    \
+  ERR(Aliases, GR_ARGUMENT, "there may be 0 to %d aliases, not %d")                                                       \
+  ERR(Backend, GR_ARGUMENT, "there is no backend with the number %d")                                                      \
+  ERR(OutputType, GR_ARGUMENT, "result %d must go to %s, not to numbers of type %d")                                        \
+  ERR(ArgNegative, GR_ARGUMENT, "argument `%s` cannot have %lld rows and %lld columns")                                     \
+  ERR(ArgStride, GR_ARGUMENT, "argument `%s`: a stride of %lld does not fit %lld rows and %lld columns")                    \
+  ERR(ArgNull, GR_ARGUMENT, "argument `%s` must point to its numbers, not be NULL")                                         \
   ERR(NArgs, GR_ARGUMENT, "%d arguments expected (%s), %d given")                                                      \
   ERR(ArgCols, GR_ARGUMENT, "argument `%s` must have %d column%s (%s), it has %lld")                                   \
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld")                                   \

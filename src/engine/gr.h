@@ -35,6 +35,7 @@ enum {
   GR_MAX_DIM = 1 << 20, /* of one expression */
   GR_MAX_ARGS = 1000,
   GR_MAX_K = 1024,
+  GR_MAX_NUMBERS = 1 << 27, /* of a row's state, of a buffer, of the workspace (in vectors): their bytes fit an int */
   GR_MAX_KIDS = 3,
   GR_DEVICES = 8 /* GPUs whose kernels a program remembers; on others they are looked up at each call */
 };
@@ -63,6 +64,7 @@ typedef struct gr_str {
 void gr_put(gr_str *b, const char *s);
 void gr_putf(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3);
 void gr_line(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3); /* one indented line; an empty one for "" */
+void gr_line_begin(gr_str *b, const char *fmt, va_list ap);    /* the same without its end */
 
 /* A stretch of one of the source texts (formula, formula2, an alias). */
 typedef struct gr_span {
@@ -87,8 +89,22 @@ typedef struct gr_ctx {
 GR_NORETURN void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...);
 gr_class gr_fail(gr_error *err, gr_errid id, ...); /* fills err, returns its class; for code that does not throw */
 gr_class gr_failf(gr_error *err, gr_class cls, const char *fmt, ...) GR_PRINTF(3, 4);
+void gr_whole_characters(char *text); /* UTF-8 that was cut by bytes */
 const char *gr_span_text(gr_arena *a, const gr_span *at, const char *otherwise);
 const char *gr_nearest(gr_arena *a, const char *name, const char *const *known, int n); /* or NULL */
+
+/* Letters of ASCII, whatever the locale: those of ctype.h know more in some and, in Turkish, others. */
+static inline bool gr_is_digit(char c) { return c >= '0' && c <= '9'; }
+static inline bool gr_is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static inline bool gr_is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static inline char gr_lower_case(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
+/* ---- number.c: numbers as text, whatever the locale ---------------------------------------------------------------- */
+
+enum { GR_NUMBER = 48 }; /* characters of a number, its end included */
+double gr_read_number(const char *s, size_t n); /* as strtod reads it where the decimal point is a point: digits, point, exponent */
+const char *gr_number_text(double x, int digits, char *text); /* as "%.*g" writes it there */
+const char *gr_hex_text(double x, char *text);                /* C's hexadecimal float: exact */
 
 /* ---- hash.c --------------------------------------------------------------------------------------------------- */
 
@@ -173,9 +189,10 @@ typedef struct gr_opinfo {
 } gr_opinfo;
 
 extern const gr_opinfo gr_ops[OP_COUNT];
-int gr_op_find(const char *name); /* by exact name, or by its lower-case spelling; -1: none */
+/* By exact name, or by its lower-case spelling; -1: none.  Internal operations are found in our own texts only. */
+int gr_op_find(const char *name, bool own_text);
 const char *gr_op_signature(gr_op op);
-const char *const *gr_op_names(void); /* OP_COUNT of them */
+const char *const *gr_op_names(gr_arena *a); /* OP_COUNT of them, "" for those that are internal */
 double ref_powi(double a, int n);
 double ref_softplus(double a);
 double ref_digamma(double a);
@@ -335,6 +352,7 @@ extern const gr_redinfo gr_reds[RED_COUNT];
 int gr_red_find(const char *name);
 const char *const *gr_red_names(int *n); /* with the synonyms */
 
+/* nstate: at most one more than GR_MAX_NUMBERS, which the caller refuses. */
 void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int k, bool kahan);
 void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows);
 /* One pair: f has r->dim values (stride sf), w the weight's (stride sw). */
@@ -412,6 +430,7 @@ enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD =
 gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
+void gr_check_sizes(gr_ctx *c, const gr_plan *p); /* throws where a buffer or the workspace passes GR_MAX_NUMBERS */
 gr_ref gr_behind_views(const gr_plan *p, gr_ref r);  /* the node whose components a view shows */
 bool gr_is_function(gr_op op); /* element-wise, and a dozen instructions or more */
 bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too);
@@ -674,6 +693,13 @@ void gr_note(gr_report *report, gr_error *err); /* the error becomes the report'
 
 /* The arguments with their origins, one block to free; NULL where the program has no groups. */
 gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err);
+
+/* ---- guard.c: what callers hand over ---------------------------------------------------------------------------------------------- */
+
+gr_class gr_guard_spec(const gr_spec *s, gr_error *err);
+gr_class gr_guard_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err);
+gr_class gr_guard_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err);
+gr_class gr_guard_options(const gr_options *o, gr_error *err);
 
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 

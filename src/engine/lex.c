@@ -3,7 +3,6 @@
  *   number   12  0.5  .5  1e-3        name   letter or _ or . followed by letters, digits, _ and .
  *
  * A name may hold dots, as R's do (`x.new`); one that starts with a dot and a digit is a number. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +23,7 @@ static const struct {
                {"-", TOK_MINUS},   {"*", TOK_STAR},      {"/", TOK_SLASH},    {"|", TOK_BAR},    {"(", TOK_LPAREN},
                {")", TOK_RPAREN},  {"[", TOK_LBRACKET},  {"]", TOK_RBRACKET}, {",", TOK_COMMA},  {":", TOK_COLON}};
 
-static bool is_digit(char ch) { return ch >= '0' && ch <= '9'; }
-static bool is_letter(char ch) { return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_'; }
-static bool is_space(char ch) { return ch == ' ' || (ch >= '\t' && ch <= '\r'); }
+static bool is_letter(char ch) { return gr_is_letter(ch) || ch == '_'; }
 
 static gr_span span_here(const lexer *x, int len) {
   return (gr_span){.text = x->text, .what = x->what, .start = x->pos, .len = len};
@@ -34,13 +31,13 @@ static gr_span span_here(const lexer *x, int len) {
 
 static int name_length(const char *s) {
   int n = 0;
-  while (is_letter(s[n]) || is_digit(s[n]) || s[n] == '.') n++;
+  while (is_letter(s[n]) || gr_is_digit(s[n]) || s[n] == '.') n++;
   return n;
 }
 
 static int digits(const char *s) {
   int n = 0;
-  while (is_digit(s[n])) n++;
+  while (gr_is_digit(s[n])) n++;
   return n;
 }
 
@@ -63,7 +60,7 @@ static gr_token lex_number(lexer *x) {
   int glued = name_length(s + n); /* 3x, 1.2.3, 0x1F */
   t.span = span_here(x, n + glued);
   if (glued) gr_throw(x->c, &t.span, NULL, ERR_Number, gr_strndup(x->c->arena, s, (size_t)(n + glued)));
-  t.num = strtod(gr_strndup(x->c->arena, s, (size_t)n), NULL);
+  t.num = gr_read_number(s, (size_t)n);
   return t;
 }
 
@@ -82,12 +79,12 @@ static gr_token lex_symbol(lexer *x) {
 }
 
 static gr_token lex_one(lexer *x) {
-  while (is_space(x->text[x->pos])) x->pos++;
+  while (gr_is_space(x->text[x->pos])) x->pos++;
   const char *s = x->text + x->pos;
   gr_token t;
   if (!*s)
     t = (gr_token){.kind = TOK_END, .span = span_here(x, 1)};
-  else if (is_digit(*s) || (*s == '.' && is_digit(s[1])))
+  else if (gr_is_digit(*s) || (*s == '.' && gr_is_digit(s[1])))
     t = lex_number(x);
   else if (is_letter(*s) || (*s == '.' && (is_letter(s[1]) || s[1] == '.')))
     t = (gr_token){.kind = TOK_NAME, .span = span_here(x, name_length(s))};

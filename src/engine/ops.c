@@ -1,5 +1,4 @@
 /* ops.c: the operation table made from ops.h, look-up by name, and the dimension rules of the loop operations. */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -177,7 +176,9 @@ const gr_opinfo gr_ops[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(
 #define MACRO(name, ...) #name,
 static const char *const names[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)};
 
-const char *const *gr_op_names(void) { return names; }
+#define OP(name) [OP_##name] = true,
+static const bool internal[OP_COUNT] = {GR_OPS_INTERNAL(OP)};
+#undef OP
 
 const char *gr_op_signature(gr_op op) {
   return gr_ops[op].kind == KIND_EW ? ew_signature[gr_ops[op].arity] : gr_ops[op].signature;
@@ -186,16 +187,22 @@ const char *gr_op_signature(gr_op op) {
 /* `name` is `known` written in lower case. */
 static bool lower_case_of(const char *name, const char *known) {
   for (; *name && *known; name++, known++)
-    if (*name != tolower((unsigned char)*known)) return false;
+    if (*name != gr_lower_case(*known)) return false;
   return !*name && !*known;
 }
 
-int gr_op_find(const char *name) {
+int gr_op_find(const char *name, bool own_text) {
   for (int k = 0; k < OP_COUNT; k++)
-    if (strcmp(names[k], name) == 0) return k;
+    if (strcmp(names[k], name) == 0) return own_text || !internal[k] ? k : -1;
   for (int k = 0; k < OP_COUNT; k++)
-    if (lower_case_of(name, names[k])) return k;
+    if (!internal[k] && lower_case_of(name, names[k])) return k;
   return -1;
+}
+
+const char *const *gr_op_names(gr_arena *a) {
+  const char **known = gr_alloc(a, OP_COUNT * sizeof *known);
+  for (int k = 0; k < OP_COUNT; k++) known[k] = internal[k] ? "" : names[k];
+  return known;
 }
 
 /* ---- the table as text, for documentation ---- */
@@ -218,17 +225,26 @@ static void arguments_text(const char *sig, char *out, size_t size) {
   }
 }
 
-enum { FIRST_PUBLIC = OP_Zero };
+int gr_operation_count(void) {
+  int n = 0;
+  for (int op = 0; op < OP_COUNT; op++) n += !internal[op];
+  return n;
+}
 
-int gr_operation_count(void) { return OP_COUNT - FIRST_PUBLIC; }
+/* The k-th that is not internal. */
+static gr_op public_op(int k) {
+  int op = 0;
+  for (; internal[op] || k > 0; op++) k -= !internal[op];
+  return (gr_op)op;
+}
 
 gr_operation gr_operation_row(int k) {
   static const char *const kinds[] = {"constant", "element-wise", "loop", "rewrite"};
-  gr_op op = (gr_op)(k + FIRST_PUBLIC);
+  gr_op op = public_op(k);
   const gr_opinfo *x = &gr_ops[op];
   gr_operation row = {.name = x->name, .kind = kinds[x->kind], .dimension = x->dimension, .meaning = x->meaning};
   row.derivative = x->derivative ? x->derivative : x->kind == KIND_MACRO ? x->emitted : NULL;
-  arguments_text(op == OP_Zero ? "i" : op == OP_PowInt ? "ei" : gr_op_signature(op), row.arguments, sizeof row.arguments);
+  arguments_text(op == OP_Zero ? "i" : gr_op_signature(op), row.arguments, sizeof row.arguments);
   if (op == OP_Zero) row.dimension = "n", row.meaning = "vector of n zeros";
   return row;
 }

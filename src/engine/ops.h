@@ -23,6 +23,10 @@
  * last. In the text of a macro the expressions are called f g h, the integers n m, the dimensions of f and g d c; where the text is NULL, bind.c has the
  * function (rewrite_NAME) because it depends on dimensions. */
 
+/* Made by the binder or by the texts of these tables, under another name in a formula (f**n, Round(f, 0)) or none: they are not listed, and the
+ * parser knows them in our own texts only. */
+#define GR_OPS_INTERNAL(OP) OP(Var) OP(Const) OP(PowInt) OP(RoundAway)
+
 #define GR_OPS_LEAF(LEAF)                                                                                              \
   LEAF(Var)                                                                                                            \
   LEAF(Const)                                                                                                          \

@@ -201,7 +201,8 @@ gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seco
   if (WaitForSingleObject(child.hProcess, (DWORD)(seconds * 1000)) != WAIT_OBJECT_0) {
     TerminateJobObject(job, 1);
     WaitForSingleObject(child.hProcess, 5000);
-    cls = gr_failf(err, GR_COMPILER, "'%s' did not finish within %g seconds and was stopped", argv[0], seconds);
+    cls = gr_failf(err, GR_COMPILER, "'%s' did not finish within %s seconds and was stopped", argv[0],
+                  gr_number_text(seconds, 6, (char[GR_NUMBER]){0}));
     goto out;
   }
   GetExitCodeProcess(child.hProcess, &code);
@@ -406,7 +407,8 @@ gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seco
   gr_class cls = start_child(argv, log_path, &pid, err);
   if (cls) return cls;
   if (wait_child(pid, seconds, status)) return GR_OK;
-  return gr_failf(err, GR_COMPILER, "'%s' did not finish within %g seconds and was stopped", argv[0], seconds);
+  return gr_failf(err, GR_COMPILER, "'%s' did not finish within %s seconds and was stopped", argv[0],
+                  gr_number_text(seconds, 6, (char[GR_NUMBER]){0}));
 }
 
 #endif

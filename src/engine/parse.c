@@ -248,8 +248,9 @@ gr_ast *gr_parse(gr_ctx *c, const char *text, const char *what) {
 }
 
 void gr_print_ast(gr_str *b, const gr_ast *a) {
+  char number[GR_NUMBER];
   switch (a->kind) {
-  case AST_NUMBER: gr_putf(b, "%.17g", a->num); break;
+  case AST_NUMBER: gr_put(b, gr_number_text(a->num, 17, number)); break;
   case AST_NAME: gr_put(b, a->name); break;
   case AST_CALL: gr_put(b, a->name); /* fall through */
   case AST_LIST:

@@ -101,9 +101,25 @@ static bool wants_inline(const gr_plan *p, gr_ref r, const bool *indexed, int *d
   return (p->place[r].uses <= 1 && depths[r] <= INLINE_DEPTH) || cheap(p, n);
 }
 
+/* More than GR_MAX_NUMBERS is refused later (gr_check_sizes); until then no sum may pass what an int holds. */
+static int add_size(int size, int64_t more) {
+  int64_t sum = size + more;
+  return sum > GR_MAX_NUMBERS ? GR_MAX_NUMBERS + 1 : (int)sum;
+}
+
 static int place_in(int *width, int dim) {
-  *width += dim;
-  return *width - dim;
+  int at = *width;
+  *width = add_size(at, dim);
+  return at;
+}
+
+void gr_check_sizes(gr_ctx *c, const gr_plan *p) {
+  const struct {
+    int size;
+    const char *what;
+  } part[] = {{p->nparam, "parameters"}, {p->nrow, "a row"}, {p->nstage, "a column"}, {p->ncol, "a column"}, {p->nwork, "intermediate results"}};
+  for (size_t k = 0; k < sizeof part / sizeof *part; k++)
+    if (part[k].size > GR_MAX_NUMBERS) gr_throw(c, NULL, NULL, ERR_SizeLimit, GR_MAX_NUMBERS, part[k].what);
 }
 
 void gr_place_buffers(gr_plan *p) {
@@ -121,9 +137,10 @@ void gr_place_buffers(gr_plan *p) {
   if (p->ncol > GR_PAD) p->ncol |= 1;
 }
 
-static int workspace(gr_plan *p, int vectors) {
-  p->nwork += vectors;
-  return p->nwork - vectors;
+static int workspace(gr_plan *p, int64_t vectors) {
+  int at = p->nwork;
+  p->nwork = add_size(at, vectors);
+  return at;
 }
 
 static int reserve(gr_plan *p, int vectors) {
@@ -167,8 +184,8 @@ static void place_workspace(gr_plan *p) {
     if (pl->contract || pl->saved) pl->slot = workspace(p, p->tile * p->rows_at_once);
   }
   bool shared = p->late || p->red.family == FAM_ExpSum; /* by functions */
-  p->kept = workspace(p, p->tile * kept_vectors(p));
-  p->red_work = shared ? workspace(p, gr_accumulators(p) * p->rows_at_once) : reserve(p, gr_accumulators(p));
+  p->kept = workspace(p, (int64_t)p->tile * kept_vectors(p));
+  p->red_work = shared ? workspace(p, (int64_t)gr_accumulators(p) * p->rows_at_once) : reserve(p, gr_accumulators(p));
 }
 
 /* ---- contractions and wide sums ---- */
@@ -333,8 +350,10 @@ gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft) {
   find_contractions(p);
   find_packed(p);
   gr_place_buffers(p);
+  gr_check_sizes(c, p);
   p->tile = tile_size(p);
   place_workspace(p);
+  gr_check_sizes(c, p);
   p->cost = pair_cost(p);
   measure_text(p);
   return p;
@@ -388,6 +407,7 @@ gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p) {
   few->cols_at_once = tiled ? COLUMNS : 1;
   few->tile = (p->tile + TILE_LEAST - 1) / TILE_LEAST * TILE_LEAST;
   place_workspace(few);
+  gr_check_sizes(c, few);
   return few;
 }
 
@@ -418,6 +438,7 @@ void gr_print_plan(gr_str *b, const gr_plan *p) {
   if (p->weight >= 0) gr_putf(b, " with weight %%%d", p->weight);
   gr_putf(b, " by %s: %d numbers of state per row, sums %s%s\n", gr_reds[p->red.red].name, p->red.nstate,
           scheme[p->scheme], p->acc64 ? " in double" : "");
-  gr_putf(b, "%s, tiles of %d columns, registers of %d x %d%s, cost %g\n", p->f64 ? "float64" : "float32", p->tile, p->rows_at_once,
-          p->cols_at_once, p->late ? ", wide sums apart" : "", p->cost);
+  char cost[GR_NUMBER];
+  gr_putf(b, "%s, tiles of %d columns, registers of %d x %d%s, cost %s\n", p->f64 ? "float64" : "float32", p->tile, p->rows_at_once,
+          p->cols_at_once, p->late ? ", wide sums apart" : "", gr_number_text(p->cost, 6, cost));
 }

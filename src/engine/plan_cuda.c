@@ -175,6 +175,7 @@ static gr_plan *try_tiled(gr_ctx *c, const gr_plan *p) {
     q->lanes = 1, q->tile = tile;
     place_slots(q, taken);
     place_columns(q, read);
+    gr_check_sizes(c, q);
     if (gr_cuda_shared(q) <= SHARED_MOST) return q;
   }
   return NULL;
@@ -190,6 +191,7 @@ gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p) {
   bool *read = gr_alloc(c->arena, (size_t)p->dag->n + 1);
   mark_read(q, read);
   place_columns(q, read);
+  gr_check_sizes(c, q);
   q->lanes = narrow_lanes(q);
   return q;
 }

@@ -164,12 +164,16 @@ static void build(gr_program *p, void *data) {
   choose_sums(p, &draft, info->family, info->name);
   if (!draft.f64) gr_find_groups(p->dag, &p->args, draft.root, draft.weight);
   gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);
+  if (draft.red.nstate > GR_MAX_NUMBERS)
+    gr_throw(c, NULL, NULL, ERR_StateLimit, info->name, GR_MAX_NUMBERS, dim, k ? gr_format(c->arena, ", K = %d", k) : "");
   if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
   make_plans(p, &draft);
 }
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
+  if (!out) return gr_fail(err, ERR_Null, "the place for the program");
   *out = NULL;
+  if (gr_guard_spec(spec, err) != GR_OK) return err->cls;
   gr_program *p = calloc(1, sizeof *p);
   if (!p) return gr_fail(err, ERR_NoMemory, "program", (long long)sizeof *p);
   if (protected(p, err, build, (void *)spec) != GR_OK) {
@@ -188,14 +192,16 @@ void gr_program_free(gr_program *p) {
 
 /* ---- asking about it ---- */
 
-int gr_program_nargs(const gr_program *p) { return p->args.n; }
+int gr_program_nargs(const gr_program *p) { return p ? p->args.n : 0; }
 
 gr_arg_info gr_program_arg(const gr_program *p, int k) {
+  if (k < 0 || k >= gr_program_nargs(p)) return (gr_arg_info){.name = NULL};
   const gr_arg *a = &p->args.arg[k];
   return (gr_arg_info){.name = a->name, .category = a->cat, .dim = a->dim};
 }
 
 gr_result_info gr_program_result(const gr_program *p) {
+  if (!p) return (gr_result_info){.n = 0};
   const gr_reduction *r = &p->plan->red;
   gr_result_info info = {.reduction = gr_reds[r->red].name,
                          .axis = p->plan->both ? 2 : p->plan->axis,
@@ -332,6 +338,7 @@ static void dump(gr_program *p, void *data) {
 
 /* The text is made in an arena of its own, which is dropped again: a program does not grow by being looked at. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err) {
+  if (!p || !stage || !text) return gr_fail(err, ERR_Null, !p ? "the program" : !stage ? "the stage" : "the place for the text");
   gr_program view = *p;
   view.arena = (gr_arena){0};
   dump_data d = {.stage = stage};

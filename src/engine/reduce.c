@@ -150,11 +150,11 @@ static void (*const steps[FAM_COUNT])(const gr_reduction *, double *, int64_t, c
     [FAM_Total] = total_step,   [FAM_Extremum] = extremum_step, [FAM_Top] = top_step,
     [FAM_ExpSum] = expsum_step, [FAM_Product] = product_step,   [FAM_Moments] = moments_step};
 
-static int state_size(const gr_reduction *r) {
+static int64_t state_size(const gr_reduction *r) {
   switch (r->family) {
   case FAM_Total: return r->kahan ? 2 * r->dim : r->dim;
   case FAM_Extremum: return r->index ? 2 * r->dim : r->dim;
-  case FAM_Top: return 2 * r->dim * r->k;
+  case FAM_Top: return 2 * (int64_t)r->dim * r->k;
   case FAM_Product: return r->dim;
   case FAM_Moments: return 1 + 2 * r->dim;
   default: return 1 + r->nweight;
@@ -170,7 +170,8 @@ void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int
   r->has_weight = weight_dim > 0;
   r->lead = info->results == RES_Q;
   r->nweight = (weight_dim > 0 ? weight_dim : 1) + r->lead;
-  r->nstate = state_size(r);
+  int64_t state = state_size(r);
+  r->nstate = state > GR_MAX_NUMBERS ? GR_MAX_NUMBERS + 1 : (int)state;
   r->nout = info->results == RES_VX ? 2 : 1;
   r->out_dim = info->results == RES_L ? r->nweight : info->results == RES_Q ? weight_dim
              : info->results == RES_R ? 1 + r->nweight : dim;

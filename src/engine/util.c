@@ -3,7 +3,6 @@
  * An arena is a list of blocks freed together; it belongs to one compile or one program.  When it has a context, running
  * out of memory throws.  Errors thrown by compiler stages carry a span; the message shows the line it stands in with
  * a caret below.  Suggestions are the known name at the smallest edit distance. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,12 +102,15 @@ void gr_putf(gr_str *b, const char *fmt, ...) {
   va_end(ap);
 }
 
+void gr_line_begin(gr_str *b, const char *fmt, va_list ap) {
+  for (int k = 0; k < b->indent; k++) put_n(b, "  ", 2);
+  put_v(b, fmt, ap);
+}
+
 void gr_line(gr_str *b, const char *fmt, ...) {
-  if (*fmt)
-    for (int k = 0; k < b->indent; k++) put_n(b, "  ", 2);
   va_list ap;
   va_start(ap, fmt);
-  put_v(b, fmt, ap);
+  if (*fmt) gr_line_begin(b, fmt, ap);
   va_end(ap);
   put_n(b, "\n", 1);
 }
@@ -135,6 +137,28 @@ void gr_error_clear(gr_error *err) {
   *err = (gr_error){.cls = GR_OK};
 }
 
+/* Bytes of the character that begins here, 0 where none does. */
+static int character(const unsigned char *s) {
+  int n = *s < 0x80 ? 1 : *s >= 0xC2 && *s < 0xE0 ? 2 : *s >= 0xE0 && *s < 0xF0 ? 3 : *s >= 0xF0 && *s < 0xF5 ? 4 : 0;
+  for (int k = 1; k < n; k++)
+    if ((s[k] & 0xC0) != 0x80) return 0;
+  return n;
+}
+
+/* Texts are cut by bytes: a character that is not whole is left out at the end, and is a question mark elsewhere. */
+void gr_whole_characters(char *text) {
+  for (char *s = text; *s;) {
+    int n = character((const unsigned char *)s), rest = 1;
+    while (n == 0 && ((unsigned char)s[rest] & 0xC0) == 0x80) rest++;
+    if (n == 0 && !s[rest] && (unsigned char)*s >= 0xC2)
+      *s = 0;
+    else if (n == 0)
+      *s++ = '?';
+    else
+      s += n;
+  }
+}
+
 static gr_class fill(gr_error *err, gr_class cls, const char *fmt, va_list ap) {
   free(err->log);
   err->log = NULL;
@@ -148,6 +172,7 @@ gr_class gr_fail(gr_error *err, gr_errid id, ...) {
   va_start(ap, id);
   gr_class cls = fill(err, errors[id].cls, errors[id].fmt, ap);
   va_end(ap);
+  gr_whole_characters(err->message);
   return cls;
 }
 
@@ -156,6 +181,7 @@ gr_class gr_failf(gr_error *err, gr_class cls, const char *fmt, ...) {
   va_start(ap, fmt);
   fill(err, cls, fmt, ap);
   va_end(ap);
+  gr_whole_characters(err->message);
   return cls;
 }
 
@@ -170,22 +196,26 @@ static void append(gr_error *err, const char *fmt, ...) {
 
 enum { SHOWN = 100 }; /* characters of a line that an error shows */
 
+static bool continues(char c) { return ((unsigned char)c & 0xC0) == 0x80; } /* a character of UTF-8 */
+
 /* The line of the text that holds the span, cut to a window around it, and a caret line below. */
 static void show_span(gr_error *err, const gr_span *at) {
   const char *t = at->text;
   int from = at->start, to = at->start, len = (int)strlen(t);
   while (from > 0 && t[from - 1] != '\n' && at->start - from < SHOWN / 2) from--;
   while (to < len && t[to] != '\n' && to - from < SHOWN) to++;
+  while (from < at->start && continues(t[from])) from++;
+  while (to < len && continues(t[to])) to++;
   bool cut_left = from > 0 && t[from - 1] != '\n', cut_right = to < len && t[to] != '\n';
   append(err, "\n  %s%.*s%s\n  %s", cut_left ? "..." : "", to - from, t + from, cut_right ? "..." : "",
          cut_left ? "   " : "");
   /* Tabs stay tabs, and the bytes after the first of a UTF-8 character take no column. */
   for (int k = from; k < at->start; k++)
-    if (((unsigned char)t[k] & 0xC0) != 0x80) append(err, "%c", t[k] == '\t' ? '\t' : ' ');
+    if (!continues(t[k])) append(err, "%c", t[k] == '\t' ? '\t' : ' ');
   append(err, "^");
   int end = at->start + at->len < to ? at->start + at->len : to;
   for (int k = at->start + 1; k < end; k++)
-    if (((unsigned char)t[k] & 0xC0) != 0x80) append(err, "~");
+    if (!continues(t[k])) append(err, "~");
 }
 
 void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...) {
@@ -195,6 +225,7 @@ void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...) 
   va_end(ap);
   if (at && at->text) show_span(c->err, at);
   if (hint) append(c->err, "\n%s", hint);
+  gr_whole_characters(c->err->message);
   longjmp(*c->top, 1);
 }
 
@@ -212,11 +243,11 @@ static int distance(const char *s, const char *t) {
     int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
     now[0] = i;
     for (int j = 1; j <= m; j++) {
-      int a = tolower((unsigned char)s[i - 1]), b = tolower((unsigned char)t[j - 1]);
+      int a = gr_lower_case(s[i - 1]), b = gr_lower_case(t[j - 1]);
       int d = last[j - 1] + (a != b);
       if (last[j] + 1 < d) d = last[j] + 1;
       if (now[j - 1] + 1 < d) d = now[j - 1] + 1;
-      if (i > 1 && j > 1 && a == tolower((unsigned char)t[j - 2]) && b == tolower((unsigned char)s[i - 2]) &&
+      if (i > 1 && j > 1 && a == gr_lower_case(t[j - 2]) && b == gr_lower_case(s[i - 2]) &&
           before[j - 2] + 1 < d)
         d = before[j - 2] + 1;
       now[j] = d;
@@ -227,15 +258,15 @@ static int distance(const char *s, const char *t) {
 
 /* `known` begins with `name`, whatever the case. */
 static bool begins(const char *known, const char *name) {
-  while (*name && tolower((unsigned char)*known) == tolower((unsigned char)*name)) known++, name++;
+  while (*name && gr_lower_case(*known) == gr_lower_case(*name)) known++, name++;
   return !*name;
 }
 
 /* The nearest by edit distance, else the first that the name is the beginning of. */
 const char *gr_nearest(gr_arena *a, const char *name, const char *const *known, int n) {
   int best = 1 + (int)strlen(name) / 3, at = -1;
-  for (int k = 0; k < n; k++) {
-    int d = distance(name, known[k]);
+  for (int k = 0; k < n; k++) { /* "" stands for what cannot be written */
+    int d = *known[k] ? distance(name, known[k]) : best + 1;
     if (d <= best && (at < 0 || d < best)) best = d, at = k;
   }
   for (int k = 0; at < 0 && strlen(name) > 2 && k < n; k++)

@@ -1,8 +1,9 @@
 # The C interface for other packages: a client is compiled, loaded and called.
 
 client <- c(
-  "#include <genred.h>",
   "#include <Rinternals.h>",
+  "#include <genred.h>",
+  "#include <stdio.h>",
   "#include <string.h>",
   "static SEXP text(const char *s) { return Rf_mkString(s); }",
   "#ifdef __cplusplus",
@@ -37,11 +38,112 @@ client <- c(
   "}"
 )
 
+# Calls with one thing wrong each: "status message" of every one, the status written before it.
+junk <- c(
+  "static int said;",
+  "static SEXP answers;",
+  "static void say(int status, const char *message) {",
+  "  char text[GENRED_MESSAGE + 20];",
+  "  snprintf(text, sizeof text, \"%d %s\", status, message);",
+  "  SET_STRING_ELT(answers, said++, Rf_mkChar(text));",
+  "}",
+  "#define NEW(CHANGE) { genred_spec s = good; genred_program *p = NULL; message[0] = 0; CHANGE; status = g->program_new(&s, &p, message); say((int)status, message); g->program_free(p); }",
+  "#define RUN(CHANGE) { genred_array a[3]; genred_output out[2]; genred_program *p = program; int n = 3, backend = 2, threads = 1; memcpy(a, args, sizeof a); \\",
+  "  out[0].data = value; out[1].data = index; out[0].type = GENRED_DOUBLE; out[1].type = GENRED_INT64; message[0] = 0; CHANGE; \\",
+  "  status = g->program_run(p, a, n, out, (genred_backend)backend, threads, message); say((int)status, message); \\",
+  "  if (status != GENRED_OK) { status = g->program_run(p, a, n, out, (genred_backend)backend, threads, NULL); if (status == GENRED_OK) say(99, \"\"); } }",
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_junk(void) {",
+  "  const genred_api *g = genred_try_api();",
+  "  const char *aliases[] = {\"x = Vi(2)\", \"y = Vj(2)\", \"p = Pm(3)\"}, *hole[] = {\"x = Vi(2)\", NULL, \"p = Pm(3)\"};",
+  "  double x[4] = {1, 2, 3, 4}, y[6] = {1, 2, 3, 4, 5, 6}, q[3] = {1, 1, 1}, value[2];",
+  "  int64_t index[2], rows = -1, largest = ((int64_t)1 << 62) - 1 + ((int64_t)1 << 62);",
+  "  genred_array args[3] = {{x, 2, 2, 2}, {y, 3, 2, 3}, {q, 1, 3, 1}};",
+  "  char message[GENRED_MESSAGE];",
+  "  genred_program *program = NULL;",
+  "  genred_status status;",
+  "  genred_spec good;",
+  "  if (!g) return text(\"another ABI\");",
+  "  said = 0;",
+  "  answers = PROTECT(Rf_allocVector(STRSXP, 80));",
+  "  memset(&good, 0, sizeof good);",
+  "  good.formula = \"SqDist(x,y)+p[0]\"; good.aliases = aliases; good.n_aliases = 3; good.axis = 1; good.reduction = \"Min_ArgMin\"; good.dtype = \"float64\";",
+  "  /* OK */",
+  "  NEW((void)0);",
+  "  g->program_new(&good, &program, NULL);",
+  "  RUN((void)0);",
+  "  RUN(out[1].data = value; out[1].type = GENRED_DOUBLE);",
+  "  RUN(a[0].rows = 0; a[0].data = NULL; out[0].data = out[1].data = NULL);",
+  "  RUN(a[1].rows = 0; a[1].data = NULL);",
+  "  SET_STRING_ELT(answers, said++, Rf_mkChar(\"--\"));",
+  "  say((int)g->program_new(NULL, &program, message), message);",
+  "  if (program) return text(\"a program is left where none was made\");",
+  "  g->program_new(&good, &program, NULL);",
+  "  say((int)g->program_new(&good, NULL, message), message);",
+  "  NEW(s.formula = NULL);",
+  "  NEW(s.aliases = NULL);",
+  "  NEW(s.aliases = hole);",
+  "  NEW(s.n_aliases = -1);",
+  "  NEW(s.n_aliases = 2000000000);",
+  "  NEW(s.axis = 7);",
+  "  NEW(s.k = -3);",
+  "  NEW(s.dtype = \"float8\");",
+  "  say((int)g->program_rows(NULL, args, 3, &rows, message), message);",
+  "  say((int)g->program_rows(program, NULL, 3, &rows, message), message);",
+  "  say((int)g->program_rows(program, args, -1, &rows, message), message);",
+  "  say((int)g->program_rows(program, args, 2, &rows, message), message);",
+  "  say((int)g->program_rows(program, args, 3, NULL, message), message);",
+  "  RUN(p = NULL);",
+  "  RUN(n = -5);",
+  "  RUN(n = 1);",
+  "  RUN(a[0].data = NULL);",
+  "  RUN(a[2].data = NULL);",
+  "  RUN(a[0].rows = -1);",
+  "  RUN(a[1].rows = -largest);",
+  "  RUN(a[1].rows = a[1].stride = largest);",
+  "  RUN(a[0].cols = -2);",
+  "  RUN(a[0].cols = largest);",
+  "  RUN(a[0].stride = 1);",
+  "  RUN(a[0].stride = 0);",
+  "  RUN(a[0].stride = -2);",
+  "  RUN(a[1].stride = largest);",
+  "  RUN(a[2].rows = 2);",
+  "  RUN(a[2].stride = -1);",
+  "  RUN(out[0].data = NULL);",
+  "  RUN(out[1].data = NULL);",
+  "  RUN(out[0].type = GENRED_INT64);",
+  "  RUN(out[0].type = (genred_type)7);",
+  "  RUN(out[1].type = (genred_type)-1);",
+  "  RUN(backend = 6);",
+  "  RUN(backend = -1);",
+  "  RUN(threads = -1);",
+  "  say((int)g->program_run(program, NULL, 3, NULL, GENRED_AUTO, 1, message), message);",
+  "  say((int)g->program_run(program, args, 3, NULL, GENRED_AUTO, 1, message), message);",
+  "  g->program_free(NULL);",
+  "  if (g->program_nargs(NULL) || g->program_arg(program, 3).name || g->program_arg(program, -1).name || g->program_arg(NULL, 0).dim || g->program_result(NULL).n)",
+  "    say(99, \"\");",
+  "  g->program_free(program);",
+  "  answers = Rf_lengthgets(answers, said);",
+  "  UNPROTECT(1);",
+  "  return answers;",
+  "}",
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_loaded(void) { return Rf_ScalarLogical(genred_try_api() != NULL); }",
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_get(void) { return Rf_ScalarLogical(genred_get_api() != NULL); }"
+)
+
 build <- function(extension, flags) {
   dir <- tempfile("client")
   dir.create(dir)
   file <- file.path(dir, paste0("client.", extension))
-  writeLines(client, file)
+  writeLines(c(client, junk), file)
   include <- paste0("-I", shQuote(system.file("include", package = "genred")))
   writeLines(c(paste("PKG_CPPFLAGS =", include), paste(if (extension == "c") "PKG_CFLAGS =" else "PKG_CXXFLAGS =", flags)),
              file.path(dir, "Makevars"))
@@ -76,5 +178,13 @@ for (language in c("c", "cpp")) local({
       said <- .Call(client_sum, "Exp(-SqDist(x,y))", x, y, out, backend)
       if (said == "y") expect_equal(out, want, tolerance = 1e-12) else expect_match(said, "NVIDIA|NVRTC|GPU")
     }
+    answers <- .Call(getNativeSymbolInfo("client_junk", dll))
+    good <- seq_len(match("--", answers) - 1L)
+    expect_identical(answers[good], rep("0 ", length(good)))
+    expect_match(answers[-c(good, length(good) + 1L)], "^3 .") # GENRED_ARGUMENT and a message
+    expect_true(.Call(getNativeSymbolInfo("client_loaded", dll)))
+    # where genred is not loaded
+    code <- sprintf("d <- dyn.load('%s'); f <- function(n) .Call(getNativeSymbolInfo(n, d)); cat(f('client_loaded'), inherits(try(f('client_get'), TRUE), 'try-error'))", so$file)
+    expect_identical(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", "-e", shQuote(code)), stdout = TRUE), "FALSE TRUE")
   })
 })

@@ -378,3 +378,88 @@ test_that("Ctrl-C stops a long computation with R's own condition, and progress 
   expect_match(out, "usable 5 1", all = FALSE)
   expect_match(paste(out, collapse = ""), "0%", fixed = TRUE)
 })
+
+test_that("an operator whose specification was changed is refused, and no other one's program runs", {
+  make <- function() Genred("Exp(-p*SqDist(x,y))", c("x=Vi(2)", "y=Vj(2)", "p=Pm(1)"), axis = 1, dtype = "float64")
+  x <- points(3, 2); y <- points(4, 2)
+  want <- make()(x, y, 0.5)
+  junk <- list(NULL, NA, 1L, 1.5, "x", character(), c("a", "b"), NA_character_, list(), list(1), quote(x), sum, new.env(), 2i, raw(3), NA_integer_, "y\001z", "x=Vi(2)\003y=Vj(2)")
+  uses <- list(function(op) op(x, y, 0.5), function(op) op(x, y), function(op) op(data.frame(x), y, 0.5), print, summary, format, formula, as.character,
+               function(op) update(op, axis = 0), genred_source, function(op) genred_grad(op, "x"))
+  refused <- function(op, info) for (use in uses) {
+    e <- tryCatch(utils::capture.output(use(op)), error = identity)
+    if (inherits(e, "error")) expect_s3_class(e, "genred_error_argument")
+    else fail(paste(info, "was accepted by", deparse(use, nlines = 1L)))
+  }
+  original <- environment(make())$.spec
+  for (k in seq_along(original)) for (value in junk) {
+    spec <- original
+    if (is.null(value)) spec[k] <- list(NULL) else spec[[k]] <- value
+    if (identical(unname(spec), unname(original))) next
+    op <- make()
+    environment(op)$.spec <- spec
+    refused(op, paste(names(original)[k], "=", deparse(value, nlines = 1L)))
+  }
+  for (spec in list(NULL, 1, "x", original[-1], c(original, 1), quote(x), sum, as.environment(original))) {
+    op <- make()
+    environment(op)$.spec <- spec
+    refused(op, "another specification")
+  }
+  op <- make()
+  rm(".spec", envir = environment(op))
+  refused(op, "no specification")
+  # the key of another operator
+  other <- Genred("SqDist(x,y)+p", c("x=Vi(2)", "y=Vj(2)", "p=Pm(1)"), axis = 1, dtype = "float64")
+  op <- make()
+  environment(op)$.spec$key <- environment(other)$.spec$key
+  refused(op, "another key")
+  environment(op)$.spec$formula <- environment(other)$.spec$formula # now they are one
+  expect_identical(op(x, y, 0.5), other(x, y, 0.5))
+  # fewer arguments than the formula has
+  op <- make()
+  spec <- environment(Genred("SqDist(x,y)", c("x=Vi(2)", "y=Vj(2)"), axis = 1))$.spec
+  environment(op)$.spec <- spec
+  expect_error(op(x, y, 0.5), class = "genred_error_argument")
+  spec <- environment(Genred("SqDist(x,z)", c("x=Vi(2)", "z=Vj(2)", "p=Pm(1)"), axis = 1))$.spec
+  environment(op)$.spec <- spec
+  expect_error(op(data.frame(x), y, 0.5), class = "genred_error_argument")
+  # what was saved and read again is as it was
+  file <- tempfile()
+  saveRDS(make(), file)
+  expect_identical(readRDS(file)(x, y, 0.5), want)
+  expect_identical(make()(x, y, 0.5), want)
+})
+
+test_that("a gradient whose plan was changed is refused", {
+  op <- Genred("Exp(-p*SqDist(x,y))", c("x=Vi(2)", "y=Vj(2)", "p=Pm(1)"), "LogSumExp", axis = 1)
+  x <- points(3, 2); y <- points(4, 2)
+  for (plan in list(NULL, 1, list(), list(stages = list(1), terms = list(1)), list(index = 1, inner = 2))) {
+    g <- genred_grad(op, "x")
+    environment(g)$.plan <- plan
+    for (use in list(function(g) g(x, y, 0.5, 1:3), print, format, function(g) genred_grad(g, "x"))) {
+      expect_error(utils::capture.output(use(g)), class = "genred_error_argument")
+    }
+  }
+})
+
+test_that("aliases that R or the engine cannot take are refused at once", {
+  for (name in c("...", "..1", "..23")) {
+    expect_error(Genred(paste0(name, "+x"), c(paste(name, "= Vi(1)"), "x = Vi(1)")), "further arguments", class = "genred_error_argument")
+  }
+  for (junk in list(1:1e9, 1, NULL, TRUE, sum, quote(x), new.env(), numeric(1e7), NA_character_, list("x=Vi(1)", 2))) {
+    time <- system.time(expect_error(Genred("x", junk), class = "genred_error_argument"))
+    expect_lt(time[["elapsed"]], 2)
+  }
+  expect_error(Genred("x0", paste0("x", 0:1000, " = Vi(1)")), "1000 aliases", class = "genred_error_argument")
+  expect_error(Genred("x0", as.list(rep("x = Vi(1)", 1e6))), "1000 aliases", class = "genred_error_argument")
+})
+
+test_that("words of R, C and C++ are names like others", {
+  words <- c("if", "NULL", "TRUE", "function", "NA", "Inf", "for", "T", "list", "missing", "int", "float", "v_exp", "GR_L", "class", "x.new", "x_new_0", ".a", "_a", "linux")
+  for (word in words) {
+    op <- Genred(paste0(word, "*y"), c(paste(word, "= Vi(1)"), "y = Vj(1)"), axis = 1, dtype = "float64")
+    expect_equal(drop(op(1:3, c(1, 2), backend = "interpreter")), c(3, 6, 9), info = word)
+    expect_equal(drop(genred_grad(op, word)(1:3, c(1, 2), rep(1, 3))), c(3, 3, 3), info = word)
+    expect_error(op(y = 1), "is missing", class = "genred_error_argument")
+  }
+})

@@ -275,3 +275,20 @@ test_that("what fails when kernels are compiled together is told by the calls", 
   expect_length(said, 1L)
   expect_match(said, "not kept in the cache")
 })
+
+test_that("gradients of minima where the formula names variables by position", {
+  x <- points(4, 2); y <- points(5, 2)
+  named <- function(red, ...) Genred("Sum(p*Square(x-y))", c("x=Vi(2)", "y=Vj(2)", "p=Pm(2)"), red, axis = 1, dtype = "float64", ...)
+  written <- list("Sum(Pm(2,2)*Square(Vi(0,2)-Vj(1,2)))", "Sum(Var(2,2,2)*Square(Var( 0,2 , 0)-Var (1 ,2,1)))", "Sum(Pm(2,2)*Square(Vi(0,2)-Vj(\n1,\n2)))")
+  for (red in c("Min", "Max", "KMin", "KMax")) {
+    k <- if (startsWith(red, "K")) 2
+    e <- matrix(seq_len(4 * max(1, k)) / 8, 4)
+    for (text in written) for (v in 1:3) {
+      op <- Genred(text, character(), red, axis = 1, dtype = "float64", opt_arg = k)
+      want <- genred_grad(named(red, opt_arg = k), c("x", "y", "p")[v])(x, y, c(0.5, 2), e)
+      expect_equal(genred_grad(op, paste0("arg", v))(x, y, c(0.5, 2), e), want, info = paste(red, text))
+    }
+    mixed <- Genred("Sum(p*Square(x-Vj(1,2)))", c("x=Vi(0,2)", "p=Pm(2,2)"), red, axis = 1, dtype = "float64", opt_arg = k)
+    expect_equal(genred_grad(mixed, "x")(x, y, c(0.5, 2), e), genred_grad(named(red, opt_arg = k), "x")(x, y, c(0.5, 2), e))
+  }
+})

@@ -1,5 +1,6 @@
 /* test_fuzz.c: random texts never crash the front end, and random formulas that make sense give the same value in the
- * interpreter and in a compiled kernel.  test_fuzz SECONDS SEED runs longer; the default is short. */
+ * interpreter and in a compiled kernel; junk in the structures that callers hand over is answered by a class and a message.  test_fuzz SECONDS
+ * SEED runs longer; the default is short. */
 #include <time.h>
 
 #include "check.h"
@@ -89,8 +90,8 @@ static void plan_in_time(const test *t) {
   gr_cuda_layout layout;
   double start = cpu();
   if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return;
-  for (int few = 0; few < 2; few++) check(gr_program_text(p, few, &text, &err) == GR_OK, "%s: %s", describe(t), err.message);
-  check(gr_program_cuda(p, &text, &layout, &err) == GR_OK, "%s: %s", describe(t), err.message);
+  for (int plan = 0; plan < PLANS; plan++) check(gr_program_text(p, plan, &text, &err) == GR_OK, "%s: %s", describe(t), err.message);
+  check(gr_program_cuda(p, false, &text, &layout, &err) == GR_OK, "%s: %s", describe(t), err.message);
   check(cpu() - start < DEADLINE, "%s: planning took %.1f s", describe(t), cpu() - start);
   gr_program_free(p);
 }
@@ -138,6 +139,71 @@ static void formulas(void) {
   gr_arena_free(&a);
 }
 
+/* ---- junk from callers: NULL, negative, absurd, out of the enumeration ---- */
+
+static int64_t odd_size(int64_t right) {
+  static const int64_t odd[] = {-1, 0, 1, INT32_MIN, INT32_MAX, INT64_MAX, INT64_MIN, INT64_MAX / 8, INT64_MIN + 1, (int64_t)1 << 61};
+  return below(3) ? right : odd[below(10)];
+}
+
+static const char *odd_text(const char *right) {
+  static const char *const odd[] = {NULL, "", " ", "\xff\xfe", "Sum", "float32", "x"};
+  return below(4) ? right : odd[below(7)];
+}
+
+static void odd_spec(void) {
+  const char *const aliases[] = {odd_text("x=Vi(2)"), odd_text("y=Vj(2)"), odd_text("p=Pm(3)")};
+  gr_spec s = {.formula = odd_text("SqDist(x,y)+p[1]"), .formula2 = below(3) ? NULL : odd_text("y"), .aliases = below(8) ? aliases : NULL,
+               .n_aliases = below(4) ? 3 : (int)odd_size(3), .reduction = odd_text("Min_ArgMin"), .axis = below(3) ? 1 : (int)odd_size(1), .opt_arg = below(3) ? 0 : (int)odd_size(3),
+               .has_opt_arg = below(4) == 0, .dtype = odd_text("float64"), .dtype_acc = odd_text("auto"), .use_double_acc = below(2), .sum_scheme = odd_text("auto")};
+  if (s.n_aliases > 3 && s.n_aliases <= GR_MAX_ARGS) s.n_aliases = 3;
+  gr_program *p = NULL;
+  gr_error err = {0};
+  gr_class cls = gr_program_new(below(50) ? &s : NULL, below(50) ? &p : NULL, &err);
+  check(cls == GR_OK ? p != NULL : p == NULL && *err.message && cls != GR_INTERNAL, "a junk specification: class %d, %s", cls, err.message);
+  gr_program_free(p);
+  gr_error_clear(&err);
+}
+
+/* What is called right is computed; sizes that would be right with more memory than there is are left out. */
+static void odd_call(gr_program *p) {
+  static double numbers[64], value[8];
+  static int64_t index[8];
+  gr_array right[] = {{.data = numbers, .rows = 3, .cols = 2, .stride = 8}, {.data = numbers, .rows = 5, .cols = 2, .stride = 16}, {.data = numbers, .rows = 1, .cols = 3, .stride = 2}}, a[3];
+  for (int k = 0; k < 3; k++) {
+    a[k] = (gr_array){.data = below(6) ? numbers : NULL, .rows = odd_size(right[k].rows), .cols = odd_size(right[k].cols), .stride = odd_size(right[k].stride)};
+    if (a[k].rows > 8 && a[k].rows < INT32_MAX) a[k].rows = right[k].rows;
+    if (a[k].stride > 16 && a[k].stride < INT64_MAX / 8) a[k].stride = right[k].stride;
+  }
+  gr_output out[] = {{.data = below(6) ? value : NULL, .type = (gr_otype)(below(4) ? GR_F64 : below(5) - 1)}, {.data = below(6) ? index : NULL, .type = (gr_otype)(below(4) ? GR_I64 : below(5) - 1)}};
+  gr_options opt = options(below(3) ? GR_INTERPRETER : (gr_backend)(below(2) ? 1000 : -1), below(3) ? 1 : -below(3));
+  opt.n_devices = below(6) ? 0 : below(3) - 1;
+  if (below(20) == 0) opt.tmp_dir = NULL;
+  gr_error err = {0};
+  gr_report rep;
+  int64_t rows;
+  int n = below(8) ? 3 : below(5) - 1;
+  gr_class cls = gr_program_rows(p, below(20) ? a : NULL, n, below(20) ? &rows : NULL, &err);
+  check(cls == GR_OK || (*err.message && cls == GR_ARGUMENT), "junk arguments: class %d, %s", cls, err.message);
+  gr_error_clear(&err);
+  cls = gr_program_run(below(50) ? p : NULL, below(20) ? a : NULL, n, below(20) ? out : NULL, below(20) ? &opt : NULL, below(20) ? &rep : NULL, &err);
+  check(cls == GR_OK || (*err.message && cls == GR_ARGUMENT), "a junk call: class %d, %s", cls, err.message);
+  gr_error_clear(&err);
+}
+
+static void junk(int times) {
+  test t = {.formula = "SqDist(x,y)+p[1]", .aliases = {"x=Vi(2)", "y=Vj(2)", "p=Pm(3)"}, .reduction = "Min_ArgMin", .axis = 1, .f64 = true};
+  gr_program *p = NULL;
+  gr_error err = {0};
+  char *text = NULL;
+  if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) return;
+  for (int k = 0; k < times; k++) odd_spec(), odd_call(p);
+  check(gr_program_dump(NULL, "c", &text, &err) == GR_ARGUMENT && gr_program_dump(p, NULL, &text, &err) == GR_ARGUMENT &&
+            gr_program_dump(p, "dag", NULL, &err) == GR_ARGUMENT, "junk asked for text");
+  check(gr_program_nargs(NULL) == 0 && !gr_program_arg(p, 3).name && !gr_program_arg(p, -1).name && gr_program_result(NULL).n == 0, "junk questions");
+  gr_program_free(p);
+}
+
 int main(int argc, char **argv) {
   double seconds = argc > 1 ? atof(argv[1]) : 0, start = gr_now();
   if (argc > 2) seed = (uint64_t)atoll(argv[2]);
@@ -146,6 +212,7 @@ int main(int argc, char **argv) {
     for (int k = 0; k < 500; k++) garbage();
     formulas();
     nested();
+    junk(500);
     n++;
   } while (n < 40 || gr_now() - start < seconds);
   return report();

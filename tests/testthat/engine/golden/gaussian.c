@@ -47,7 +47,7 @@ static void parameters(const double *const *arg, const int64 *ld, T *P, V *W) {
   (void)W;
   for (int k = 0; k < 1; k++) P[k] = (T)arg[0][k * ld[0]]; /* G */
   const V minus1 = -v_set(P[0]);
-  const V mult12 = v_set((T)1.4426950408889634) * minus1;
+  const V mult12 = v_set((T)0x1.71547652b82fep+0) * minus1;
   P[1] = (mult12)[0];
 }
 

@@ -12,7 +12,7 @@ extern "C" __global__ void gr_params(const gr_source *arg, T *P) {
   __syncthreads();
   if (threadIdx.x > 0) return;
   const V minus1 = -v_set(P[0]);
-  const V mult12 = v_set((T)1.4426950408889634) * minus1;
+  const V mult12 = v_set((T)0x1.71547652b82fep+0) * minus1;
   P[1] = (mult12)[0];
 }
 

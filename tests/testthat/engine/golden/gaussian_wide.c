@@ -187,7 +187,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
       for (int c = 0; c < nc; c++) {
         const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
         const V sum4 = sum4t[v * TILE + c];
-        const V mult11 = v_set((T)-1.4426950408889634) * sum4;
+        const V mult11 = v_set((T)-0x1.71547652b82fep+0) * sum4;
         const V exp2_12 = v_exp2(mult11);
         exp2_12t[v * TILE + c] = exp2_12;
       }
