@@ -38,7 +38,8 @@ static void name_direct(gr_emitter *e, gr_ref r, int arg) {
   gr_line(&e->out, "const int64 %s_ld = left ? GR_L : ld[%d]; (void)%s_at, (void)%s_ld;", name, arg, name, name);
 }
 
-/* The columns that the first row reads from the arguments, from column b on: from copies where they fill no vector. */
+/* The columns that the first row reads from the arguments, from column b on; where they fill no
+ * vector, from copies. */
 static void name_columns(gr_emitter *e) {
   gr_line(&e->out, "const int left = nc %% GR_L;");
   gr_line(&e->out, "nc = (nc + GR_L - 1) / GR_L * GR_L;");
