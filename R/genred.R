@@ -49,7 +49,8 @@
 #' \describe{
 #'   \item{`backend`}{`"auto"`: the option `genred.backend`, then `GENRED_BACKEND`, then an NVIDIA GPU where there is one and the work is worth
 #'     the transfer or the data lie there; else a compiled kernel for work that is worth one or where the operator has it already, and the
-#'     interpreter for small work before that, or where there is no compiler; the two may differ by rounding. A GPU that is there and cannot be used is told once, and the CPU computes. `"CPU"`: always a compiled kernel. `"interpreter"`.
+#'     interpreter for small work before that, or where there is no compiler; the two may differ by rounding.
+#'     A GPU that is there and cannot be used is told once, and the CPU computes. `"CPU"`: always a compiled kernel. `"interpreter"`.
 #'     `"GPU"`: an NVIDIA GPU, or an error; `"GPU_1D"` and `"GPU_2D"` are the same with the reduced index not split and split over the GPU's
 #'     processors, which `"GPU"` decides by the shapes.}
 #'   \item{`device_id`}{the number of a GPU, from 0, or several numbers: each takes a part of the rows of the result. -1, the only value for the CPU: the

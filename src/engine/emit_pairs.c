@@ -41,7 +41,8 @@ static void name_direct(gr_emitter *e, gr_ref r, int arg) {
   gr_line(&e->out, "for (int k = 0; k < %d; k++) %s_from[k] = arg[%d][k];", node(e, r)->dim, name, e->p->args->n + arg);
 }
 
-/* The columns that the first row reads from the arguments, from column b on: from copies where they fill no vector. */
+/* The columns that the first row reads from the arguments, from column b on; where they fill no
+ * vector, from copies. */
 static void name_columns(gr_emitter *e) {
   gr_line(&e->out, "const int left = nc %% GR_L;");
   gr_line(&e->out, "nc = (nc + GR_L - 1) / GR_L * GR_L;");

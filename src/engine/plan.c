@@ -318,9 +318,10 @@ bool gr_is_function(gr_op op) {
   return gr_ops[op].kind == KIND_EW && gr_ops[op].cost >= COST;
 }
 
-/* Long formulas.  Measured with gcc 12, sums of 400 terms a_k Sin(k b) Cos(k (x|y)): 11 s; with functions that are called 2.2 s, without the passes
- * that `lengthy` switches off 0.9 s, and no longer quadratic.  A call costs pairs up to 20 % as long as all that is inlined fits the processor's cache of
- * instructions, 100 to 200 times Exp, and nothing above. */
+/* Long formulas.  Measured with gcc 12, the sum of Sin(k b) Cos(k (x|y)), 400 terms: 11 s; with
+ * functions that are called 2.2 s, without the passes that `lengthy` switches off 0.9 s.  A call
+ * costs pairs 20 % while all that is inlined fits the processor's instruction cache, which is 100
+ * to 200 times Exp; above, nothing. */
 static void measure_text(gr_plan *p) {
   enum { FUNCTIONS = 2000, OPERATIONS = 500 }; /* cost of the one, number of the other */
   int functions = 0, operations = 0;
@@ -368,7 +369,8 @@ static bool is_direct(const gr_plan *p, gr_ref r) {
   return node(p, r)->op == OP_Var && pl->level == LEVEL_COL && pl->uses == 0 && node(p, r)->dim <= GR_UNROLL;
 }
 
-/* No marked node, nor what one of pairs is made of, is read directly.  One loop: paths may be exponentially many. */
+/* No marked node, nor what one of pairs is made of, is read directly.  One loop over nodes, as
+ * paths may be exponentially many. */
 static void stage_leaves(gr_plan *p, bool *marked) {
   for (gr_ref r = p->dag->n - 1; r >= 0; r--) {
     const gr_node *n = node(p, r);

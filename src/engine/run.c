@@ -19,10 +19,12 @@
 
 /* All thresholds of the run-time, in one place. Costs are in multiplications per pair (gr_plan.cost).
  *   tiny    Measured: the interpreter does 3e8 to 1e9 a second; compiling takes 0.1 s, reading a kernel from disk 0.5 ms.  So up to here
- *           the interpreter loses 3 ms at most to a kernel that lies on disk, and wins 0.1 s over one that does not.  To a kernel that the program
- *           has, it always loses: a Gaussian at dimension 3, 1 x 1 0.5 us (kernel 0.4), 10 x 10 2.2 us (0.4), 200 x 200 510 us (6).
- *   serial  What a kernel does in a millisecond.  Measured, a Gaussian at dimension 3, 1000 x 1000 (2.5e7), one thread and two (ms): 0.13 and 0.07 on
- *           an idle machine, but where the second core is busy 0.14 and 2 to 7: the caller waits for its thread as long as that one for its turn. */
+ *           the interpreter loses 3 ms at most to a kernel that lies on disk, and wins 0.1 s over one that does not.
+ *           To a kernel that the program has, it always loses: a Gaussian at dimension 3, 1 x 1 0.5 us
+ *           (kernel 0.4), 10 x 10 2.2 us (0.4), 200 x 200 510 us (6).
+ *   serial  What a kernel does in a millisecond.  Measured, a Gaussian at dimension 3, 1000 x 1000
+ *           (2.5e7), one thread and two (ms): 0.13 and 0.07 on an idle machine, but 0.13 and 2 to 14
+ *           where the second core is busy: the caller waits for a thread that waits for its turn. */
 static const struct {
   double tiny;          /* cost * pairs up to which "auto" interprets instead of compiling */
   double serial[2];     /* cost * pairs up to which one thread works: interpreter, kernel */
@@ -202,7 +204,8 @@ static void merge_lanes(const job *j, double *own, const double *state, int64_t 
     for (int64_t l = 0; l < lanes; l++) gr_red_merge(&j->plan->red, own + r, j->ld, state + r * LANES + l, j->ld);
 }
 
-/* The columns that do not fill all lanes come last, into states of their own, as the kernel spoils the lanes that they leave. */
+/* The columns that do not fill all lanes come last, into fresh states, as the kernel spoils the lanes
+ * that they leave. */
 static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1, int64_t c0, int64_t c1, void *scratch,
                                   bool caller) {
   const gr_reduction *red = &j->plan->red;
