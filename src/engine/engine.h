@@ -163,7 +163,7 @@ typedef struct gr_report {
   gr_origin origin;    /* where the kernel came from */
   int threads;         /* threads that took part */
   double seconds_compile, seconds_run;
-  char note[512]; /* why "auto" did not use the compiler or the GPU, or why the cache was not written; else "" */
+  char note[512]; /* why "auto" did not use the compiler or the GPU, why the cache was not written, or why kernels are slower; else "" */
   int device, n_devices; /* the first GPU that took part, and how many did (0: none) */
   char device_name[64];
 } gr_report;
@@ -184,10 +184,11 @@ typedef struct gr_call {
 } gr_call;
 
 /* Finds the processor's kernels that these calls will use, if they use one, in memory and on disk; those that are missing are compiled
- * together, in one run of the compiler for each precision.  What fails here the calls do by themselves, and report.  For calls that go to a
+ * together, in one run of the compiler for each precision.  What fails here the calls do by themselves, and report; GR_INTERRUPT alone is
+ * returned.  For calls that go to a
  * GPU nothing is done; "auto" is decided as if all arguments and results lay on the host: calls with others need not be told of.
  * report: origin (GR_COMPILED if there was such a run), seconds_compile, note (why the cache was not written). */
-void gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
+gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
 
 /* ---- GPUs ------------------------------------------------------------------------------------------------------ */
 
@@ -232,7 +233,7 @@ const char *gr_simd_name(void); /* widest vectors of this CPU, "AVX2" */
 /* Bytes and number of kernels in a cache folder; clear deletes them. Files that are not ours are left alone. */
 gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error *err);
 gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err);
-int gr_kernels_loaded(void);
+int gr_kernels_loaded(void); /* kernels of living programs, and those of up to 256 shared objects more, the last that were used */
 
 /* The operation table as text. */
 typedef struct gr_operation {

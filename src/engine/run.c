@@ -337,12 +337,15 @@ static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
 
 static gr_class find_kernel(gr_program *p, bool few, const gr_options *opt, gr_report *report, gr_error *err) {
   const char *text;
-  if (p->kernel[few]) {
+  gr_kernel kernel;
+  if (gr_program_has(p, few, opt)) {
     report->origin = GR_FROM_MEMORY;
     return GR_OK;
   }
   if (gr_program_text(p, few, &text, err) != GR_OK) return err->cls;
-  return gr_kernel_get(text, opt, &p->kernel[few], report, err);
+  gr_class cls = gr_kernel_get(text, opt, &kernel, report, err);
+  if (!cls) gr_program_keep(p, few, opt, &kernel);
+  return cls;
 }
 
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
