@@ -3,7 +3,8 @@
  * An operator holds plain R data; its program lives in a table here, behind an external pointer with a finalizer, and
  * is made at the first call after construction, readRDS() or in another process.  The table is keyed by the key
  * string of the specification: R keeps one CHARSXP per text, so two keys are equal when their pointers are.  Sets of
- * WAYS entries bound it; what is evicted is made again when it is needed. */
+ * WAYS entries bound it; what is evicted is made again when it is needed.  It lets go of its kernels at once, as the collector may come late:
+ * so a session has kernels loaded for SETS * WAYS programs, and the engine's limit of others. */
 #include "ffi.h"
 
 #include <stdint.h>
@@ -15,6 +16,7 @@ static struct {
   SEXP keys; /* STRSXP; "" where empty */
   SEXP pointers;
   unsigned char next[SETS]; /* way to evict */
+  int made;
 } table;
 
 static void table_init(void) {
@@ -40,8 +42,14 @@ static SEXP table_find(SEXP key) {
   return R_NilValue;
 }
 
+static void let_go(SEXP pointer) {
+  const ffi_op *op = pointer == R_NilValue ? NULL : R_ExternalPtrAddr(pointer);
+  if (op && !op->busy) gr_program_let_go(op->program);
+}
+
 static void table_add(SEXP key, SEXP pointer) {
   int set = set_of(key), w = set * WAYS + table.next[set];
+  let_go(VECTOR_ELT(table.pointers, w));
   table.next[set] = (unsigned char)((table.next[set] + 1) % WAYS);
   SET_STRING_ELT(table.keys, w, key);
   SET_VECTOR_ELT(table.pointers, w, pointer);
@@ -112,6 +120,7 @@ SEXP ffi_op_get(SEXP spec, ffi_op **op) {
   *op = pointer == R_NilValue ? NULL : R_ExternalPtrAddr(pointer);
   if (*op) return pointer;
 
+  if (++table.made % (SETS * WAYS) == 0) R_gc(); /* R's collector does not see the memory of programs that were evicted */
   gr_error err = {GR_OK, "", NULL};
   gr_spec s = spec_of(spec);
   pointer = PROTECT(R_MakeExternalPtr(NULL, R_NilValue, R_NilValue));

@@ -350,8 +350,18 @@ void gr_cache_write(const char *dir, const char *key, const char *tail, const ch
 
 /* ---- a compiler without a flag ----------------------------------------------------------------------------------- */
 
-static bool read_refusal(const char *key, const gr_options *opt) {
+/* Costs a call nothing where no compiler refuses anything. */
+static bool remember_refusal(const gr_compiler *cc, const gr_options *opt) {
+  char key[GR_KEY + 1];
+  if (!gr_facts()) return false;
+  make_refusal_key(key, *cc, opt->cflags);
+  return gr_fact_known(key);
+}
+
+static bool read_refusal(const gr_compiler *cc, const gr_options *opt) {
   size_t n;
+  char key[GR_KEY + 1];
+  make_refusal_key(key, *cc, opt->cflags);
   char *data = gr_cache_read(opt->cache_dir, key, refusal_tail, &n);
   if (data) gr_fact_keep(key);
   free(data);
@@ -430,15 +440,13 @@ static gr_class from_compiler(gr_compiler *cc, const char *text, gr_wanted *cons
 /* Where the kernel is already, or GR_NO_KERNEL. */
 static gr_origin find_known(gr_compiler *cc, const gr_options *opt, gr_wanted *w, bool *has_cache, gr_report *report) {
   gr_error ignored = {0};
-  char refusal[GR_KEY + 1];
-  make_refusal_key(refusal, *cc, opt->cflags);
-  cc->plain = cc->plain || gr_fact_known(refusal);
+  cc->plain = cc->plain || remember_refusal(cc, opt);
   make_key(w->key, cc, opt->cflags, w->text);
   bool in_memory = gr_loaded_find(w->key, &w->kernel);
   *has_cache = !in_memory && gr_cache_open(opt, report);
   if (*has_cache) from_disk(w, opt, &ignored);
   gr_error_clear(&ignored);
-  if (*has_cache && !w->kernel.fn && !cc->plain && read_refusal(refusal, opt)) return find_known(cc, opt, w, has_cache, report);
+  if (*has_cache && !w->kernel.fn && !cc->plain && read_refusal(cc, opt)) return find_known(cc, opt, w, has_cache, report);
   if (!w->kernel.fn) return GR_NO_KERNEL;
   note_plain(cc, report);
   return in_memory ? GR_FROM_MEMORY : GR_FROM_DISK;

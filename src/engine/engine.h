@@ -64,6 +64,8 @@ typedef struct gr_program gr_program; /* owns every string the accessors return 
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err);
 void gr_program_free(gr_program *p);
+/* Lets go of its kernels, which may then be unloaded; the next call finds them again.  Not while it runs. */
+void gr_program_let_go(gr_program *p);
 
 typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2 } gr_category;
 

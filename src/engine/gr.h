@@ -617,12 +617,12 @@ bool gr_loaded_find(const char *key, gr_kernel *k); /* and holds it */
 gr_class gr_loaded_add(void *handle, gr_wanted *const *w, int n, gr_error *err);
 void gr_kernel_drop(gr_kernel *k); /* none is fine */
 /* What was found out and holds for this process: a key each. */
+int gr_facts(void); /* how many */
 bool gr_fact_known(const char *key);
 void gr_fact_keep(const char *key);
 /* The program's kernel, found with these settings. */
 bool gr_program_has(const gr_program *p, bool few, const gr_options *opt);
 void gr_program_keep(gr_program *p, bool few, const gr_options *opt, gr_kernel *k); /* takes it over; lets go of the one before */
-void gr_program_let_go(gr_program *p);
 
 /* ---- cache.c: compiled kernels on disk ------------------------------------------------------------------------------------------------ */
 

@@ -42,7 +42,7 @@ static struct {
   gr_object *newest, *oldest;
   int idle, kernels;
   char fact[FACTS][GR_KEY + 1];
-  int next_fact;
+  int next_fact, facts;
 } table = {.lock = ATOMIC_FLAG_INIT};
 
 /* ---- the lock ---------------------------------------------------------------------------------------------------- */
@@ -168,6 +168,13 @@ int gr_kernels_loaded(void) {
 
 /* ---- facts ------------------------------------------------------------------------------------------------------- */
 
+int gr_facts(void) {
+  enter();
+  int n = table.facts;
+  unlock();
+  return n;
+}
+
 bool gr_fact_known(const char *key) {
   bool known = false;
   enter();
@@ -180,6 +187,7 @@ void gr_fact_keep(const char *key) {
   enter();
   memcpy(table.fact[table.next_fact], key, GR_KEY + 1);
   table.next_fact = (table.next_fact + 1) % FACTS;
+  table.facts++;
   unlock();
 }
 
