@@ -1,10 +1,12 @@
 /* ffi_program.c: native programs, found by the specification of their operator.
  *
- * An operator holds plain R data; its program lives in a table here, behind an external pointer with a finalizer, and
- * is made at the first call after construction, readRDS() or in another process.  The table is keyed by the key
- * string of the specification: R keeps one CHARSXP per text, so two keys are equal when their pointers are.  Sets of
- * WAYS entries bound it; what is evicted is made again when it is needed.  It lets go of its kernels at once, as the collector may come late:
- * so a session has kernels loaded for SETS * WAYS programs, and the engine's limit of others. */
+ * An operator holds plain R data; its program lives in a table here, behind an external pointer
+ * with a finalizer, and is made at the first call after construction, readRDS() or in another
+ * process.  The table is keyed by the key string of the specification: R keeps one CHARSXP per
+ * text, so two keys are equal when their pointers are.  Sets of WAYS entries bound it; what is
+ * evicted is made again when it is needed.  It lets go of its kernels at once, as the collector may
+ * come late: so a session has kernels loaded for SETS * WAYS programs, and the engine's limit of
+ * others. */
 #include "ffi.h"
 
 #include <stdint.h>

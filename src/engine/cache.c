@@ -1,19 +1,23 @@
 /* cache.c: compiled kernels on disk, found by content.
  *
- * Owns the cache folder's files KEY.so, KEY.cubin for what a GPU backend keeps there, and KEY.plain, which says that a compiler refuses a
- * flag.  KEY is the SHA-256 of everything that decides what the compiler would write, the flags among it that it is really run with.
- * Kernels that were compiled together lie in one shared object, which then has a
- * file for each key.  A file is the shared object followed by a trailer with its key, its length and its own
- * SHA-256, so that a damaged, shortened or renamed file is noticed before it is loaded.
- * What is loaded is what was checked.  A file counts only if the open descriptor says that it is ours and that nobody else can write to it,
- * and so does the folder; both are made so (0600, 0700).  On a local disk a checked file is then mapped where it lies, by its path: nobody else
- * can put another file there, as the folder and all above it are out of others' reach (gr_is_safe_path); and what our own processes put
- * there under the same name is another copy of the same kernel.  (A descriptor's name below /proc/self/fd would not do: dlopen takes equal names
- * for equal objects, and the numbers come again.)  Nothing ever writes to a file of the cache, and a deleted one
- * stays while it is mapped.  Elsewhere (NFS, Windows, noexec, a folder that others can replace) what is loaded is a copy of the bytes that were
- * checked, in a temporary folder.
- * Guarantees: processes that share a folder see whole files only (temporary name, then rename); a cache that cannot be
- * used costs a note in the report, not the result. */
+ * Owns the cache folder's files KEY.so, KEY.cubin for what a GPU backend keeps there, and
+ * KEY.plain, which says that a compiler refuses a flag.  KEY is the SHA-256 of everything that
+ * decides what the compiler would write, the flags among it that it is really run with. Kernels
+ * that were compiled together lie in one shared object, which then has a file for each key.  A
+ * file is the shared object followed by a trailer with its key, its length and its own SHA-256,
+ * so that a damaged, shortened or renamed file is noticed before it is loaded.
+ * What is loaded is what was checked.  A file counts only if the open descriptor says that it is
+ * ours and that nobody else can write to it, and so does the folder; both are made so (0600,
+ * 0700).  On a local disk a checked file is then mapped where it lies, by its path: nobody else
+ * can put another file there, as the folder and all above it are out of others' reach
+ * (gr_is_safe_path); and what our own processes put there under the same name is another copy of
+ * the same kernel.  (A descriptor's name below /proc/self/fd would not do: dlopen takes equal
+ * names for equal objects, and the numbers come again.)  Nothing ever writes to a file of the
+ * cache, and a deleted one stays while it is mapped. Elsewhere (NFS, Windows, noexec, a folder
+ * that others can replace) what is loaded is a copy of the bytes that were checked, in a
+ * temporary folder.
+ * Guarantees: processes that share a folder see whole files only (temporary name, then rename);
+ * a cache that cannot be used costs a note in the report, not the result. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -61,7 +65,8 @@ static void make_key(char key[GR_KEY + 1], const gr_compiler *cc, const char *cf
   gr_sha256_hex(&h, key);
 }
 
-/* Under which it is remembered that the compiler refuses the flag for this machine's own instructions. */
+/* Under which it is remembered that the compiler refuses the flag for this machine's own
+ * instructions. */
 static void make_refusal_key(char key[GR_KEY + 1], gr_compiler cc, const char *cflags) {
   gr_sha256 h;
   gr_sha256_init(&h);
@@ -147,7 +152,8 @@ static gr_class load_bytes(const char *key, const char *data, size_t n, const gr
 
 static const char refusal_tail[] = ".plain";
 
-/* KEY.so, KEY.cubin, KEY.plain, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
+/* KEY.so, KEY.cubin, KEY.plain, or KEY.anything.tmp while it is written; nothing else is ever
+ * counted or deleted. */
 static bool is_ours(const char *name, bool *temporary, bool *kernel) {
   size_t n = strlen(name);
   if (n <= GR_KEY || strspn(name, "0123456789abcdef") != GR_KEY) return false;

@@ -1,9 +1,11 @@
 /* cc.c: find the C compiler and turn a kernel's text into a shared object.
  *
- * Owns the compiler flags and their reasons.  Assumes a gcc-like driver: gcc, clang, or a wrapper such as `ccache gcc`.
- * Guarantees: a command is split as a POSIX shell splits it and never handed to one; finding it starts no process;
- * a failure's log (at most 64 KB) goes with the error, never to the terminal.  A flag is left out only where it is what failed: a kernel
- * that does not compile is an error, and a run that fails once, for want of memory or because somebody ended it, changes nothing. */
+ * Owns the compiler flags and their reasons.
+ * Assumes a gcc-like driver: gcc, clang, or a wrapper such as `ccache gcc`.
+ * Guarantees: a command is split as a POSIX shell splits it and never handed to one; finding it
+ * starts no process; a failure's log (at most 64 KB) goes with the error, never to the terminal.
+ * A flag is left out only where it is what failed: a kernel that does not compile is an error,
+ * and a run that fails once, for want of memory or because somebody ended it, changes nothing. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,8 +171,8 @@ void gr_compiler_free(gr_compiler *c) {
   "-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables", \
       "-fno-stack-protector", "-fno-lto", "-pipe", "-w", "-shared"
 
-/* NATIVE and what follows it is left out where the compiler refuses it (`refuses_native`).  (gcc for Windows does not align the stack for
- * AVX, its bug 54412: so no instruction may need it.) */
+/* NATIVE and what follows it is left out where the compiler refuses it (`refuses_native`).  (gcc
+ * for Windows does not align the stack for AVX, its bug 54412: so no instruction may need it.) */
 #if defined(__aarch64__) || defined(__arm__) || defined(__powerpc__)
 #define NATIVE "-mcpu=native"
 #else
@@ -243,7 +245,8 @@ static gr_class fail_compile(const gr_compiler *cc, int status, const char *log_
   return GR_COMPILER;
 }
 
-/* Compiler and assembler must know the machine's widest vectors, masks and conversions, not only the flag. */
+/* Compiler and assembler must know the machine's widest vectors, masks and conversions, not only
+ * the flag. */
 static const char probe[] =
     "typedef float f __attribute__((vector_size(64)));\n"
     "typedef double d __attribute__((vector_size(64)));\n"
@@ -252,7 +255,8 @@ static const char probe[] =
     "d gr_doubles(d x, d y) { return x * y + x; }\n"
     "void gr_convert(float *x, const double *y, const int *z, int n) { for (int k = 0; k < n; k++) x[k] = (float)y[k] + (float)z[k]; }\n";
 
-/* Does the compiler take this text?  With the flag for this machine's own instructions, or (plain) without it. */
+/* Does the compiler take this text?  With the flag for this machine's own instructions, or (plain)
+ * without it. */
 static gr_class takes(gr_compiler cc, bool plain, const gr_options *opt, const char *dir, bool *works, gr_error *err) {
   char c_path[LONG_PATH], log_path[LONG_PATH], so_path[LONG_PATH];
   int status = -1;
@@ -265,8 +269,8 @@ static gr_class takes(gr_compiler cc, bool plain, const gr_options *opt, const c
   return cls;
 }
 
-/* Asked after a kernel failed to compile.  The flag is what fails if a small text fails with it, compiles without it, and fails with it
- * again: what fails by chance is not taken for a refusal. */
+/* Asked after a kernel failed to compile.  The flag is what fails if a small text fails with it,
+ * compiles without it, and fails with it again: what fails by chance is not taken for a refusal. */
 static gr_class refuses_native(const gr_compiler *cc, const gr_options *opt, const char *dir, bool *refuses, gr_error *err) {
   static const bool plain[] = {false, true, false};
   char c_path[LONG_PATH];

@@ -64,7 +64,8 @@ typedef struct gr_program gr_program; /* owns every string the accessors return 
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err);
 void gr_program_free(gr_program *p);
-/* Lets go of its kernels, which may then be unloaded; the next call finds them again.  Not while it runs. */
+/* Lets go of its kernels, which may then be unloaded; the next call finds them again.  Not while it
+ * runs. */
 void gr_program_let_go(gr_program *p);
 
 typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2 } gr_category;
@@ -185,11 +186,12 @@ typedef struct gr_call {
   int64_t m, n;
 } gr_call;
 
-/* Finds the processor's kernels that these calls will use, if they use one, in memory and on disk; those that are missing are compiled
- * together, in one run of the compiler for each precision.  What fails here the calls do by themselves, and report; GR_INTERRUPT alone is
- * returned.  For calls that go to a
- * GPU nothing is done; "auto" is decided as if all arguments and results lay on the host: calls with others need not be told of.
- * report: origin (GR_COMPILED if there was such a run), seconds_compile, note (why the cache was not written). */
+/* Finds the processor's kernels that these calls will use, if they use one, in memory and on disk;
+ * those that are missing are compiled together, in one run of the compiler for each precision.
+ * What fails here the calls do by themselves, and report; GR_INTERRUPT alone is returned.  For
+ * calls that go to a GPU nothing is done; "auto" is decided as if all arguments and results lay on
+ * the host: calls with others need not be told of. report: origin (GR_COMPILED if there was such a
+ * run), seconds_compile, note (why the cache was not written). */
 gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
 
 /* ---- GPUs ------------------------------------------------------------------------------------------------------ */

@@ -553,9 +553,11 @@ const char *gr_cpu_features(void); /* names that decide what -march=native means
 gr_class gr_dlopen(const char *path, void **handle, gr_error *err);
 void *gr_dlsym(void *handle, const char *name);
 void gr_dlclose(void *handle);
-/* Runs argv[0] with argv (no shell), standard output and error into `log_path`; *status is the exit code, or -1 where this
- * process ignores SIGCHLD and nobody can know it.  A program that runs longer than a minute is ended, with all that it started; so
- * is one that runs when watch->interrupted says stop (GR_INTERRUPT).  watch may be NULL.  The program's TMPDIR is the log's folder. */
+/* Runs argv[0] with argv (no shell), standard output and error into `log_path`; *status is the exit
+ * code, or -1 where this process ignores SIGCHLD and nobody can know it.  A program that runs
+ * longer than a minute is ended, with all that it started; so is one that runs when
+ * watch->interrupted says stop (GR_INTERRUPT).  watch may be NULL.  The program's TMPDIR is the
+ * log's folder. */
 gr_class gr_spawn(const char *const *argv, const char *log_path, const gr_options *watch, int *status, gr_error *err);
 gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, const gr_options *watch, int *status, gr_error *err);
 bool gr_find_program(const char *name, char *path, size_t size); /* on PATH, or itself if it has a slash */
@@ -587,11 +589,12 @@ gr_class gr_compiler_find(const char *cc, gr_compiler *out, gr_error *err); /* c
 void gr_compiler_free(gr_compiler *c);
 const char *const *gr_compile_flags(const gr_compiler *cc, int *n); /* ours */
 const char *gr_native_flag(void);                                    /* the one that is left out where cc->plain */
-/* Compiles `text` (C) to the shared object `so_path`; scratch files go to `dir`.  Where it fails and the compiler turns out to refuse
- * the flag for this machine's own instructions, cc->plain is set: then it is worth another try, under another key. */
+/* Compiles `text` (C) to the shared object `so_path`; scratch files go to `dir`.  Where it fails
+ * and the compiler turns out to refuse the flag for this machine's own instructions, cc->plain is
+ * set: then it is worth another try, under another key. */
 gr_class gr_compile_c(gr_compiler *cc, const gr_options *opt, const char *text, const char *dir, const char *so_path, gr_error *err);
 
-/* ---- loaded.c: kernels in memory ------------------------------------------------------------------------------------------------------ */
+/* ---- loaded.c: kernels in memory --------------------------------------------------------------------------------- */
 
 /* A kernel that somebody holds: it stays loaded until gr_kernel_drop. */
 typedef struct gr_object gr_object;
@@ -613,7 +616,8 @@ typedef struct gr_wanted {
 } gr_wanted;
 
 bool gr_loaded_find(const char *key, gr_kernel *k); /* and holds it */
-/* Takes over the handle of an object with these kernels, whose fn are set; each is held.  Where it fails the handle stays the caller's. */
+/* Takes over the handle of an object with these kernels, whose fn are set; each is held.  Where it
+ * fails the handle stays the caller's. */
 gr_class gr_loaded_add(void *handle, gr_wanted *const *w, int n, gr_error *err);
 void gr_kernel_drop(gr_kernel *k); /* none is fine */
 /* What was found out and holds for this process: a key each. */
@@ -624,9 +628,10 @@ void gr_fact_keep(const char *key);
 bool gr_program_has(const gr_program *p, bool few, const gr_options *opt);
 void gr_program_keep(gr_program *p, bool few, const gr_options *opt, gr_kernel *k); /* takes it over; lets go of the one before */
 
-/* ---- cache.c: compiled kernels on disk ------------------------------------------------------------------------------------------------ */
+/* ---- cache.c: compiled kernels on disk --------------------------------------------------------------------------- */
 
-/* Files KEY.so (kernels) and KEY.cubin (a GPU's).  The folder is made where need be; false: it cannot be used, the report says why. */
+/* Files KEY.so (kernels) and KEY.cubin (a GPU's).  The folder is made where need be; false: it
+ * cannot be used, the report says why. */
 bool gr_cache_open(const gr_options *opt, gr_report *report);
 char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n); /* checked, malloc'ed; NULL: not there */
 void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report);

@@ -1,13 +1,17 @@
 /* loaded.c: kernels in memory: which are loaded, who holds them, and when they are unloaded.
  *
- * Owns the table of loaded kernels, the engine's only state.  A kernel lies in an object, a shared object that was loaded, alone or with
- * those that were compiled together with it.  Programs hold kernels (gr_program_keep), and a kernel that is held holds its object.
- * The rule: an object stays loaded while somebody holds a kernel of it; when nobody does, it is kept for reuse, until IDLE_MOST others have
- * been let go after it.  So a process has the objects of its living programs, and IDLE_MOST more.
- * Unloading one is safe: a program is used by one thread at a time and holds its kernel while that runs; kernels have no constructors, no
- * threads, no state, and nothing of theirs is pointed to from elsewhere.
- * Threads may use different programs at a time: the table has a lock that is held for well under a microsecond, and never while an object is loaded
- * or unloaded.  A fork waits for it (gr_at_fork), so that a child finds the lock free and the table whole. */
+ * Owns the table of loaded kernels, the engine's only state.  A kernel lies in an object, a
+ * shared object that was loaded, alone or with those that were compiled together with it.
+ * Programs hold kernels (gr_program_keep), and a kernel that is held holds its object.
+ * The rule: an object stays loaded while somebody holds a kernel of it; when nobody does, it is
+ * kept for reuse, until IDLE_MOST others have been let go after it.  So a process has the
+ * objects of its living programs, and IDLE_MOST more.
+ * Unloading one is safe: a program is used by one thread at a time and holds its kernel while
+ * that runs; kernels have no constructors, no threads, no state, and nothing of theirs is
+ * pointed to from elsewhere.
+ * Threads may use different programs at a time: the table has a lock that is held for well under
+ * a microsecond, and never while an object is loaded or unloaded.  A fork waits for it
+ * (gr_at_fork), so that a child finds the lock free and the table whole. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,7 +199,8 @@ void gr_fact_keep(const char *key) {
 
 static const char *text_or_empty(const char *s) { return s ? s : ""; }
 
-/* A program's kernels are those of a compiler command and its flags: `settings` is the one, NUL, the other, NUL. */
+/* A program's kernels are those of a compiler command and its flags: `settings` is the one, NUL,
+ * the other, NUL. */
 bool gr_program_has(const gr_program *p, bool few, const gr_options *opt) {
   const char *settings = p->held[few].settings, *cc = text_or_empty(opt->cc);
   return p->kernel[few] && settings && !strcmp(settings, cc) && !strcmp(settings + strlen(cc) + 1, text_or_empty(opt->cflags));

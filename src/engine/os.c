@@ -1,11 +1,12 @@
 /* os.c: the operating system: clock, processor, files, folders, child processes, shared objects.
  *
- * Owns every #ifdef of an OS: POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have under one name (stdio,
- * stat, opendir, unlink) is used plainly, here and in cache.c.
+ * Owns every #ifdef of an OS: POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have
+ * under one name (stdio, stat, opendir, unlink) is used plainly, here and in cache.c.
  * Assumes paths in the encoding of the C library, and that the caller cleared `err`.
- * Guarantees: a status and a message that names the path; descriptors, memory, temporary files and children are
- * released on every way out; a child never sees the terminal's Ctrl-C, nor our signal mask, and never outlives its
- * time, nor the caller's patience (gr_options.interrupted), by more than a tenth of a second.  Files are made for their owner alone.
+ * Guarantees: a status and a message that names the path; descriptors, memory, temporary files
+ * and children are released on every way out; a child never sees the terminal's Ctrl-C, nor our
+ * signal mask, and never outlives its time, nor the caller's patience (gr_options.interrupted),
+ * by more than a tenth of a second. Files are made for their owner alone.
  * No state but the text of gr_cpu_features, written once. */
 #if !defined(_WIN32)
 #define _XOPEN_SOURCE 700
@@ -263,8 +264,8 @@ static int make_folder(const char *path) { return mkdir(path, 0700); }
 
 static int open_new(const char *path) { return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); }
 
-/* Owner and mode are those of the open file, so that nobody can put another in its place after the look.  O_NONBLOCK: a pipe with
- * this name must not make us wait. */
+/* Owner and mode are those of the open file, so that nobody can put another in its place after the
+ * look.  O_NONBLOCK: a pipe with this name must not make us wait. */
 static int open_own(const char *path) {
   struct stat st;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -352,8 +353,9 @@ bool gr_may_map(const char *path) {
 #endif
 }
 
-/* Can nobody else put another folder in its place?  Everything above must be ours or root's, and either not writable for others or sticky
- * (as /tmp is): there they cannot rename what is not theirs. */
+/* Can nobody else put another folder in its place?  Everything above must be ours or root's, and
+ * either not writable for others or sticky (as /tmp is): there they cannot rename what is not
+ * theirs. */
 bool gr_is_safe_path(const char *dir) {
   char *path = realpath(dir, NULL);
   bool safe = path != NULL, top = false;
@@ -408,8 +410,8 @@ static char **environment(void) {
 #endif
 }
 
-/* Ours, but with the folder of the child's log as TMPDIR: what a compiler that is killed leaves there goes with the folder.  One block,
- * malloc'ed, or NULL. */
+/* Ours, but with the folder of the child's log as TMPDIR: what a compiler that is killed leaves
+ * there goes with the folder.  One block, malloc'ed, or NULL. */
 static char **child_environment(const char *log_path) {
   static const char name[] = "TMPDIR=";
   char **own = environment();
@@ -469,9 +471,10 @@ out:
   return bad ? fail_errno(err, "run", argv[0]) : GR_OK;
 }
 
-/* Polls: a blocking wait has no time limit, and SIGCHLD belongs to R.  The steps cost a compile 0.2 ms on average.
- * Past the limit, or when the caller is told to stop, the whole group is asked to end (gcc then deletes its scratch files) and a little later
- * made to: 2 s, or 30 ms where somebody waits.  What is left of a group whose first process has ended is killed too. */
+/* Polls: a blocking wait has no time limit, and SIGCHLD belongs to R.  The steps cost a compile 0.2
+ * ms on average. Past the limit, or when the caller is told to stop, the whole group is asked to
+ * end (gcc then deletes its scratch files) and a little later made to: 2 s, or 30 ms where somebody
+ * waits.  What is left of a group whose first process has ended is killed too. */
 static gr_class wait_child(pid_t pid, double seconds, const gr_options *watch, int *status, gr_error *err, const char *name) {
   double limit = gr_now() + seconds, look = gr_now() + look_again;
   gr_class cls = GR_OK;

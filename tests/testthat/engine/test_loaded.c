@@ -1,7 +1,9 @@
-/* test_loaded.c: kernels in memory and the compiler behind them (loaded.c, prepare.c, and their part of cc.c, cache.c, os.c).
+/* test_loaded.c: kernels in memory and the compiler behind them (loaded.c, prepare.c, and their part
+ * of cc.c, cache.c, os.c).
  *
- * Which kernels stay loaded; what a program does when the settings change; a compiler that fails once, that refuses a flag, that is killed,
- * or that is interrupted.  Compilers are scripts that write a line for each run; each has a name, and so keys, of its own.
+ * Which kernels stay loaded; what a program does when the settings change; a compiler that fails
+ * once, that refuses a flag, that is killed, or that is interrupted.  Compilers are scripts that
+ * write a line for each run; each has a name, and so keys, of its own.
  * A new process is this program again:
  *   run CACHE CC     runs a program with a kernel; prints "origin right|message note"
  * Linux only: it looks at /proc. */
@@ -304,7 +306,8 @@ static int child(char **argv) {
   return 0;
 }
 
-/* A failure that is none of the flag's leads to an error, and never to another kernel under this one's key. */
+/* A failure that is none of the flag's leads to an error, and never to another kernel under this
+ * one's key. */
 static void test_fails_once(void) {
   gr_report rep;
   gr_error err = {0};
