@@ -437,8 +437,8 @@ static void test_interrupt(void) {
     opt.interrupted = interrupted;
     double took = interrupt(p, cases[k].programs, &opt, &cls);
     check(cls == GR_INTERRUPT, "%s: class %d", cases[k].name, cls);
-    check(took < 0.15, "%s: it took %.3f s", cases[k].name, took); /* 0.1, and a busy machine */
-    check(looks >= 2 && looks <= 12, "%s: %d looks", cases[k].name, looks);
+    check(took < 0.3, "%s: it took %.3f s", cases[k].name, took); /* 0.1, and a busy machine */
+    check(looks >= 1 && looks <= 12, "%s: %d looks", cases[k].name, looks);
     check(all_end(opt.cc), "%s: a process is left", cases[k].name);
     scratch_is_empty(__LINE__);
     check(count_files(folder("interrupt cache"), "") == (int)k, "%s: files in the cache", cases[k].name);
