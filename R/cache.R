@@ -31,12 +31,14 @@ cache_dir <- function() .Call(.ffi_settings_list)$cache_dir %or% ""
 #'
 #' A kernel is compiled once and kept in a folder, so that later sessions (and other processes, at the same time) find
 #' it. `genred_cache_info()` tells what is there, `genred_cache_clear()` deletes it. Files that are not genred's are left
-#' alone, and kernels that this session has loaded stay usable.
+#' alone, and kernels that this session has loaded stay usable. A session keeps the kernels of the last
+#' 512 operators that it used, and up to 256 more; others are unloaded, and read again from the folder
+#' when they are needed.
 #'
 #' The folder is the option `genred.cache_dir`, then the environment variable `GENRED_CACHE_DIR`, then
 #' `tools::R_user_dir("genred", "cache")`. Under `R CMD check`, and where the home folder cannot be written to, it is a
-#' folder in [tempdir()]. It belongs to the user alone; a folder that others may write to is not used. If it cannot
-#' be used, kernels are compiled for the session only, and a message says so once.
+#' folder in [tempdir()]. It belongs to the user alone; a folder, or a file, that others may write to is not used.
+#' If the folder cannot be used, kernels are compiled for the session only, and a message says so once.
 #'
 #' @return `genred_cache_info()`: an object of class `"genred_cache_info"`, a list with `dir` (the folder, or `""` for none), `files`
 #' (number of kernels on disk), `bytes` (their size), `loaded` (number of kernels loaded in this session).

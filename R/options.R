@@ -26,7 +26,10 @@
 #' Progress is shown by the packages progressr (where a handler listens) or cli if they are installed, else by
 #' [utils::txtProgressBar()].
 #'
-#' The compiler is run directly and its arguments are passed as a vector, never through a shell.
+#' The compiler is run directly and its arguments are passed as a vector, never through a shell. It is
+#' asked to use all instructions of this machine's processor (`-march=native`); a compiler that
+#' refuses is run without, and a message says so once. A kernel belongs to the compiler and the flags:
+#' with others an operator gets another one. Ctrl-C ends a compiler that runs.
 #'
 #' @name genred_options
 #' @seealso [genred_info()] shows what is in force.

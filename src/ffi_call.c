@@ -301,6 +301,7 @@ static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n) {
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges) {
   gr_options opt;
   gr_report report;
+  ffi_poll poll;
   ffi_op *op;
   int count = 0, size = TYPEOF(specs) == VECSXP ? (int)XLENGTH(specs) : 0;
   bool sized = TYPEOF(m) == REALSXP && TYPEOF(n) == REALSXP && XLENGTH(m) >= size && XLENGTH(n) >= size;
@@ -315,8 +316,12 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
     gr_call one = {op->program, (int64_t)REAL(m)[k], (int64_t)REAL(n)[k]};
     call[count++] = one;
   }
+  SEXP token = PROTECT(R_MakeUnwindCont());
+  ffi_poll_start(&poll, token);
+  opt.ctx = &poll;
   gr_programs_prepare(call, count, &opt, &report);
-  UNPROTECT(1);
+  ffi_poll_end(&poll);
+  UNPROTECT(2);
   return report.note[0] ? ffi_text(report.note) : R_NilValue;
 }
 

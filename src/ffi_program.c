@@ -1,12 +1,16 @@
 /* ffi_program.c: native programs, found by the specification of their operator.
  *
- * An operator holds plain R data; its program lives in a table here, behind an external pointer with a finalizer, and
- * is made at the first call after construction, readRDS() or in another process.  The table is keyed by the key
- * string of the specification: R keeps one CHARSXP per text, so two keys are equal when their pointers are.  Sets of
- * WAYS entries bound it; what is evicted is made again when it is needed.
+ * An operator holds plain R data; its program lives in a table here, behind an external pointer
+ * with a finalizer, and is made at the first call after construction, readRDS() or in another
+ * process.  The table is keyed by the key string of the specification: R keeps one CHARSXP per
+ * text, so two keys are equal when their pointers are.  Sets of WAYS entries bound it; what is
+ * evicted is made again when it is needed.  It lets go of its kernels at once, as the collector may
+ * come late: so a session has kernels loaded for SETS * WAYS programs, and the engine's limit of
+ * others.
  *
- * A specification may come from a file, or from a user who changed it: it is looked at before it is used, but for the very one that was
- * looked at last (R copies a list that the table holds before it changes it). */
+ * A specification may come from a file, or from a user who changed it: it is looked at before it is
+ * used, but for the very one that was looked at last (R copies a list that the table holds before
+ * it changes it). */
 #include "ffi.h"
 
 #include <limits.h>
@@ -22,6 +26,7 @@ static struct {
   SEXP pointers;
   SEXP specs; /* the specification that was looked at last */
   unsigned char next[SETS]; /* way to evict */
+  int made;
 } table;
 
 static void table_init(void) {
@@ -51,8 +56,14 @@ static int table_find(SEXP key) {
   return -1;
 }
 
+static void let_go(SEXP pointer) {
+  const ffi_op *op = pointer == R_NilValue ? NULL : R_ExternalPtrAddr(pointer);
+  if (op && !op->busy) gr_program_let_go(op->program);
+}
+
 static void table_add(SEXP key, SEXP spec, SEXP pointer) {
   int set = set_of(key), w = set * WAYS + table.next[set];
+  let_go(VECTOR_ELT(table.pointers, w));
   table.next[set] = (unsigned char)((table.next[set] + 1) % WAYS);
   SET_STRING_ELT(table.keys, w, key);
   SET_VECTOR_ELT(table.pointers, w, pointer);
@@ -203,6 +214,7 @@ SEXP ffi_op_get(SEXP spec, ffi_op **op) {
   if (pointer != R_NilValue) *op = R_ExternalPtrAddr(pointer);
   if (*op) return pointer;
 
+  if (++table.made % (SETS * WAYS) == 0) R_gc(); /* R's collector does not see the memory of programs that were evicted */
   gr_error err = {GR_OK, "", NULL};
   gr_spec s = spec_of(spec);
   pointer = PROTECT(R_MakeExternalPtr(NULL, R_NilValue, R_NilValue));

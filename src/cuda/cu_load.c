@@ -238,7 +238,7 @@ static char *python_folders(const char *python) {
   int status = -1;
   const char *const argv[] = {python, "-c", "import sys; print('\\n'.join(sys.path))", NULL};
   if (!gr_temp_dir(NULL, dir, sizeof dir, &ignored)) {
-    if (join(log, dir, "log") && !gr_spawn_for(argv, log, 10, &status, &ignored) && status <= 0) gr_read_file(log, &text, &n, &ignored);
+    if (join(log, dir, "log") && !gr_spawn_for(argv, log, 10, NULL, &status, &ignored) && status <= 0) gr_read_file(log, &text, &n, &ignored);
     gr_remove_dir(dir);
   }
   gr_error_clear(&ignored);

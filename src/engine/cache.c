@@ -1,14 +1,23 @@
-/* cache.c: compiled kernels in memory and on disk, found by content.
+/* cache.c: compiled kernels on disk, found by content.
  *
- * Owns the table of loaded kernels (the engine's only state: lists that only grow, so that neither a lock nor a fork
- * can get in the way) and the cache folder's files KEY.so, and KEY.cubin for what a GPU backend keeps there.  KEY is the SHA-256 of
- * everything that decides what the compiler would write.  Kernels that were compiled together lie in one shared object, which then has a
- * file for each key.  A file is the shared object followed by a trailer with its key, its length and its own
- * SHA-256, so that a damaged, shortened or renamed file is noticed before it is loaded.
- * On a local disk a checked file is mapped where it lies: nothing ever writes to a file of the cache, and a deleted one
- * stays while it is mapped.  Elsewhere (NFS, Windows, noexec) what is loaded is a copy in a temporary folder.
- * Guarantees: processes that share a folder see whole files only (temporary name, then rename); a cache that cannot be
- * used costs a note in the report, not the result; a loaded kernel is never unloaded. */
+ * Owns the cache folder's files KEY.so, KEY.cubin for what a GPU backend keeps there, and
+ * KEY.plain, which says that a compiler refuses a flag.  KEY is the SHA-256 of everything that
+ * decides what the compiler would write, the flags among it that it is really run with. Kernels
+ * that were compiled together lie in one shared object, which then has a file for each key.  A
+ * file is the shared object followed by a trailer with its key, its length and its own SHA-256,
+ * so that a damaged, shortened or renamed file is noticed before it is loaded.
+ * What is loaded is what was checked.  A file counts only if the open descriptor says that it is
+ * ours and that nobody else can write to it, and so does the folder; both are made so (0600,
+ * 0700).  On a local disk a checked file is then mapped where it lies, by its path: nobody else
+ * can put another file there, as the folder and all above it are out of others' reach
+ * (gr_is_safe_path); and what our own processes put there under the same name is another copy of
+ * the same kernel.  (A descriptor's name below /proc/self/fd would not do: dlopen takes equal
+ * names for equal objects, and the numbers come again.)  Nothing ever writes to a file of the
+ * cache, and a deleted one stays while it is mapped. Elsewhere (NFS, Windows, noexec, a folder
+ * that others can replace) what is loaded is a copy of the bytes that were checked, in a
+ * temporary folder.
+ * Guarantees: processes that share a folder see whole files only (temporary name, then rename);
+ * a cache that cannot be used costs a note in the report, not the result. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -30,49 +39,19 @@ enum {
 };
 static const int64_t cache_bytes = (int64_t)256 << 20;
 
-/* ---- in memory --------------------------------------------------------------------------------------------------- */
-
-typedef struct kernel {
-  struct kernel *next;
-  gr_kernel_fn *fn;
-  char key[GR_KEY + 1];
-} kernel;
-
-static _Atomic(kernel *) loaded[256]; /* by the first two digits of the key; entries are put in front and stay */
-
-static _Atomic(kernel *) *bucket_of(const char *key) {
-  char digits[3] = {key[0], key[1], 0};
-  return &loaded[strtoul(digits, NULL, 16)];
-}
-
-static gr_kernel_fn *find_loaded(const char *key) {
-  for (const kernel *k = atomic_load(bucket_of(key)); k; k = k->next)
-    if (!strcmp(k->key, key)) return k->fn;
-  return NULL;
-}
-
-/* Two threads may load the same kernel; both entries are right. */
-static void keep_loaded(const char *key, gr_kernel_fn *fn) {
-  _Atomic(kernel *) *bucket = bucket_of(key);
-  kernel *k = malloc(sizeof *k);
-  if (!k) return; /* it will be loaded again */
-  memcpy(k->key, key, sizeof k->key);
-  k->fn = fn;
-  k->next = atomic_load(bucket);
-  while (!atomic_compare_exchange_weak(bucket, &k->next, k)) {
-  }
-}
-
-int gr_kernels_loaded(void) {
-  int n = 0;
-  for (int b = 0; b < 256; b++)
-    for (const kernel *k = atomic_load(&loaded[b]); k; k = k->next) n++;
-  return n;
-}
-
 /* ---- keys and trailers ------------------------------------------------------------------------------------------- */
 
 static void add_text(gr_sha256 *h, const char *s) { gr_sha256_add(h, s, strlen(s) + 1); }
+
+static void add_compiler(gr_sha256 *h, const gr_compiler *cc, const char *cflags) {
+  int n;
+  const char *const *flags = gr_compile_flags(cc, &n);
+  add_text(h, cc->identity);
+  for (int k = 0; k < n; k++) add_text(h, flags[k]);
+  add_text(h, cc->plain ? "without" : "with");
+  add_text(h, cflags ? cflags : "");
+  add_text(h, gr_cpu_features());
+}
 
 static void make_key(char key[GR_KEY + 1], const gr_compiler *cc, const char *cflags, const char *text) {
   gr_sha256 h;
@@ -81,11 +60,19 @@ static void make_key(char key[GR_KEY + 1], const gr_compiler *cc, const char *cf
   gr_sha256_init(&h);
   add_text(&h, GR_VERSION);
   add_text(&h, abi);
-  add_text(&h, cc->identity);
-  for (const char *const *flag = gr_compile_flags(); *flag; flag++) add_text(&h, *flag);
-  add_text(&h, cflags ? cflags : "");
-  add_text(&h, gr_cpu_features());
+  add_compiler(&h, cc, cflags);
   add_text(&h, text);
+  gr_sha256_hex(&h, key);
+}
+
+/* Under which it is remembered that the compiler refuses the flag for this machine's own
+ * instructions. */
+static void make_refusal_key(char key[GR_KEY + 1], gr_compiler cc, const char *cflags) {
+  gr_sha256 h;
+  gr_sha256_init(&h);
+  cc.plain = false;
+  add_text(&h, "refuses");
+  add_compiler(&h, &cc, cflags);
   gr_sha256_hex(&h, key);
 }
 
@@ -135,6 +122,16 @@ static gr_class load_copy(const char *parent, const char *key, const char *data,
   return cls;
 }
 
+/* The object's kernels into the table of what is loaded, where each is then held; all or none. */
+static gr_class keep(void *object, gr_wanted *const *w, int n, gr_error *err) {
+  gr_class cls = GR_OK;
+  for (int k = 0; !cls && k < n; k++) cls = find_kernel(object, w[k]->key, &w[k]->kernel.fn, err);
+  if (!cls) cls = gr_loaded_add(object, w, n, err);
+  for (int k = 0; cls && k < n; k++) w[k]->kernel = (gr_kernel){NULL, NULL};
+  if (cls) gr_dlclose(object);
+  return cls;
+}
+
 static const char noexec_hint[] =
     "\n(If this folder is on a file system mounted noexec, set the environment variable TMPDIR to a folder from which "
     "programs may run, and start again.)";
@@ -153,17 +150,21 @@ static gr_class load_bytes(const char *key, const char *data, size_t n, const gr
 
 /* ---- the cache folder -------------------------------------------------------------------------------------------- */
 
-/* KEY.so, KEY.cubin, or KEY.anything.tmp while it is written; nothing else is ever counted or deleted. */
-static bool is_ours(const char *name, bool *temporary) {
+static const char refusal_tail[] = ".plain";
+
+/* KEY.so, KEY.cubin, KEY.plain, or KEY.anything.tmp while it is written; nothing else is ever
+ * counted or deleted. */
+static bool is_ours(const char *name, bool *temporary, bool *kernel) {
   size_t n = strlen(name);
   if (n <= GR_KEY || strspn(name, "0123456789abcdef") != GR_KEY) return false;
   *temporary = name[GR_KEY] == '.' && n > 4 && !strcmp(name + n - 4, ".tmp");
-  return *temporary || !strcmp(name + GR_KEY, ".so") || !strcmp(name + GR_KEY, ".cubin");
+  *kernel = !strcmp(name + GR_KEY, ".so") || !strcmp(name + GR_KEY, ".cubin");
+  return *temporary || *kernel || !strcmp(name + GR_KEY, refusal_tail);
 }
 
 typedef struct entry {
   char name[GR_KEY + 64];
-  bool temporary;
+  bool temporary, kernel;
   int64_t bytes;
   time_t used;
 } entry;
@@ -171,7 +172,7 @@ typedef struct entry {
 static bool read_entry(const char *dir, const char *name, entry *e) {
   char path[LONG_PATH];
   struct stat st;
-  if (!is_ours(name, &e->temporary) || strlen(name) >= sizeof e->name) return false;
+  if (!is_ours(name, &e->temporary, &e->kernel) || strlen(name) >= sizeof e->name) return false;
   if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path) return false;
   if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return false;
   strcpy(e->name, name);
@@ -245,7 +246,7 @@ gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error
   *files = *bytes = 0;
   gr_class cls = list_entries(dir, &list, &n, err);
   for (int k = 0; k < n; k++)
-    if (!list[k].temporary) ++*files, *bytes += list[k].bytes;
+    if (list[k].kernel) ++*files, *bytes += list[k].bytes;
   free(list);
   return cls;
 }
@@ -257,7 +258,7 @@ gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err) {
   gr_class cls = list_entries(dir, &list, &n, err);
   for (int k = 0; k < n; k++) {
     remove_entry(dir, &list[k]);
-    *files += !list[k].temporary;
+    *files += list[k].kernel;
   }
   free(list);
   if (cls) return cls;
@@ -280,15 +281,17 @@ static void mark_used(const char *path) {
   if (stat(path, &st) == 0 && st.st_mtime < time(NULL) - DAY) utime(path, NULL);
 }
 
-/* NULL: not there, or damaged and now deleted. */
+/* NULL: not there, or damaged or not ours alone and now deleted. */
 char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n) {
   gr_error ignored = {0};
   char path[LONG_PATH], *data = NULL;
   if (!cache_path(path, dir, key, tail)) return NULL;
-  gr_class cls = gr_read_file(path, &data, n, &ignored);
+  errno = 0;
+  gr_class cls = gr_read_own_file(path, &data, n, &ignored);
+  bool absent = errno == ENOENT;
   gr_error_clear(&ignored);
-  if (cls) return NULL;
-  *n = checked_length(key, data, *n);
+  if (cls && absent) return NULL;
+  *n = cls ? 0 : checked_length(key, data, *n);
   if (*n) {
     mark_used(path);
     return data;
@@ -352,15 +355,48 @@ void gr_cache_write(const char *dir, const char *key, const char *tail, const ch
   gr_error_clear(&trouble);
 }
 
+/* ---- a compiler without a flag ----------------------------------------------------------------------------------- */
+
+/* Costs a call nothing where no compiler refuses anything. */
+static bool remember_refusal(const gr_compiler *cc, const gr_options *opt) {
+  char key[GR_KEY + 1];
+  if (!gr_facts()) return false;
+  make_refusal_key(key, *cc, opt->cflags);
+  return gr_fact_known(key);
+}
+
+static bool read_refusal(const gr_compiler *cc, const gr_options *opt) {
+  size_t n;
+  char key[GR_KEY + 1];
+  make_refusal_key(key, *cc, opt->cflags);
+  char *data = gr_cache_read(opt->cache_dir, key, refusal_tail, &n);
+  if (data) gr_fact_keep(key);
+  free(data);
+  return data != NULL;
+}
+
+static void keep_refusal(const gr_compiler *cc, const gr_options *opt, bool has_cache, gr_report *report) {
+  char key[GR_KEY + 1];
+  make_refusal_key(key, *cc, opt->cflags);
+  gr_fact_keep(key);
+  if (has_cache) gr_cache_write(opt->cache_dir, key, refusal_tail, gr_native_flag(), strlen(gr_native_flag()), report);
+}
+
+/* Unless there is a note already. */
+static void note_plain(const gr_compiler *cc, gr_report *report) {
+  if (cc->plain && !*report->note)
+    snprintf(report->note, sizeof report->note, "the C compiler `%.300s` refuses %s: kernels are compiled without it, and are slower",
+             cc->argv[0], gr_native_flag());
+}
+
 /* ---- a kernel ---------------------------------------------------------------------------------------------------- */
 
-static gr_class compile(const gr_compiler *cc, const char *text, const gr_options *opt, char **data, size_t *n,
-                        gr_error *err) {
+static gr_class compile(gr_compiler *cc, const char *text, const gr_options *opt, char **data, size_t *n, gr_error *err) {
   char dir[LONG_PATH - 128], path[LONG_PATH];
   gr_class cls = gr_temp_dir(opt->tmp_dir, dir, sizeof dir, err);
   if (cls) return cls;
   snprintf(path, sizeof path, "%s/kernel.so", dir);
-  cls = gr_compile_c(cc, opt->cflags, text, dir, path, err);
+  cls = gr_compile_c(cc, opt, text, dir, path, err);
   if (!cls) cls = gr_read_file(path, data, n, err);
   gr_remove_dir(dir);
   return cls;
@@ -370,77 +406,85 @@ static gr_class compile(const gr_compiler *cc, const char *text, const gr_option
 static bool load_in_place(const char *dir, const char *key, void **object) {
   gr_error ignored = {0};
   char path[LONG_PATH];
-  bool done = cache_path(path, dir, key, ".so") && gr_may_map(path) && !gr_dlopen(path, object, &ignored);
+  bool done = cache_path(path, dir, key, ".so") && gr_may_map(path) && gr_is_safe_path(dir) && !gr_dlopen(path, object, &ignored);
   gr_error_clear(&ignored);
   return done;
 }
 
-static gr_kernel_fn *from_disk(const char *key, const gr_options *opt) {
-  gr_error ignored = {0};
-  gr_kernel_fn *fn = NULL;
-  void *object;
+static gr_class from_disk(gr_wanted *w, const gr_options *opt, gr_error *err) {
+  void *object = NULL;
   size_t n;
-  char *data = gr_cache_read(opt->cache_dir, key, ".so", &n);
-  bool loaded = data && (load_in_place(opt->cache_dir, key, &object) || !load_bytes(key, data, n, opt, true, &object, &ignored));
-  if (loaded && find_kernel(object, key, &fn, &ignored)) fn = NULL;
+  gr_class cls = GR_OK;
+  char *data = gr_cache_read(opt->cache_dir, w->key, ".so", &n);
+  if (!data) return GR_OK;
+  if (!load_in_place(opt->cache_dir, w->key, &object)) cls = load_bytes(w->key, data, n, opt, true, &object, err);
+  if (!cls) cls = keep(object, &w, 1, err);
   free(data);
-  gr_error_clear(&ignored);
-  return fn;
+  return cls;
 }
 
 /* Compiles, loads, and then keeps what can be loaded; all or none.  Each has a file of its own, with all that was compiled together in
  * it: so it is found, checked and dropped like any other. */
-static gr_class from_compiler(const gr_compiler *cc, const char *text, gr_wanted *const *w, int count, const gr_options *opt,
-                              bool has_cache, gr_report *report, gr_error *err) {
+static gr_class from_compiler(gr_compiler *cc, const char *text, gr_wanted *const *w, int count, const gr_options *opt, bool has_cache,
+                              gr_report *report, gr_error *err) {
   char *data = NULL;
-  void *object;
+  void *object = NULL;
   size_t n = 0;
+  bool plain = cc->plain;
   double start = gr_now();
   gr_class cls = compile(cc, text, opt, &data, &n, err);
   report->seconds_compile += gr_now() - start;
+  if (cc->plain && !plain) keep_refusal(cc, opt, has_cache, report);
   if (!cls) cls = load_bytes(w[0]->key, data, n, opt, has_cache, &object, err);
-  for (int k = 0; !cls && k < count; k++) cls = find_kernel(object, w[k]->key, &w[k]->fn, err);
+  if (!cls) cls = keep(object, w, count, err);
   for (int k = 0; !cls && has_cache && k < count; k++) gr_cache_write(opt->cache_dir, w[k]->key, ".so", data, n, report);
-  for (int k = 0; !cls && k < count; k++) keep_loaded(w[k]->key, w[k]->fn);
-  for (int k = 0; cls && k < count; k++) w[k]->fn = NULL;
   if (!cls) report->origin = GR_COMPILED;
+  if (!cls) note_plain(cc, report);
   free(data);
   return cls;
 }
 
 /* Where the kernel is already, or GR_NO_KERNEL. */
-static gr_origin find_known(const gr_compiler *cc, const gr_options *opt, gr_wanted *w, bool *has_cache, gr_report *report) {
+static gr_origin find_known(gr_compiler *cc, const gr_options *opt, gr_wanted *w, bool *has_cache, gr_report *report) {
+  gr_error ignored = {0};
+  cc->plain = cc->plain || remember_refusal(cc, opt);
   make_key(w->key, cc, opt->cflags, w->text);
-  w->fn = find_loaded(w->key);
-  if (w->fn) return GR_FROM_MEMORY;
-  *has_cache = gr_cache_open(opt, report);
-  if (*has_cache) w->fn = from_disk(w->key, opt);
-  if (!w->fn) return GR_NO_KERNEL;
-  keep_loaded(w->key, w->fn);
-  return GR_FROM_DISK;
+  bool in_memory = gr_loaded_find(w->key, &w->kernel);
+  *has_cache = !in_memory && gr_cache_open(opt, report);
+  if (*has_cache) from_disk(w, opt, &ignored);
+  gr_error_clear(&ignored);
+  if (*has_cache && !w->kernel.fn && !cc->plain && read_refusal(cc, opt)) return find_known(cc, opt, w, has_cache, report);
+  if (!w->kernel.fn) return GR_NO_KERNEL;
+  note_plain(cc, report);
+  return in_memory ? GR_FROM_MEMORY : GR_FROM_DISK;
 }
 
-bool gr_kernel_known(const gr_compiler *cc, const gr_options *opt, gr_wanted *w) {
-  gr_report ignored;
+bool gr_kernel_known(gr_compiler *cc, const gr_options *opt, gr_wanted *w, gr_report *report) {
   bool has_cache;
-  return find_known(cc, opt, w, &has_cache, &ignored) != GR_NO_KERNEL;
+  return find_known(cc, opt, w, &has_cache, report) != GR_NO_KERNEL;
 }
 
-gr_class gr_kernels_compile(const gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt,
-                            gr_report *report, gr_error *err) {
+gr_class gr_kernels_compile(gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt, gr_report *report,
+                            gr_error *err) {
   return from_compiler(cc, text, w, n, opt, gr_cache_open(opt, report), report, err);
 }
 
-gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err) {
+gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel *kernel, gr_report *report, gr_error *err) {
   gr_compiler cc = {0};
   gr_wanted wanted = {.text = text}, *const w = &wanted;
-  bool has_cache;
+  bool has_cache, plain;
   report->seconds_compile = 0;
+  *kernel = wanted.kernel;
   gr_class cls = gr_compiler_find(opt->cc, &cc, err);
   if (cls) return cls;
-  report->origin = find_known(&cc, opt, w, &has_cache, report);
-  if (!w->fn) cls = from_compiler(&cc, text, &w, 1, opt, has_cache, report, err);
-  *fn = w->fn;
+  do {
+    gr_error_clear(err);
+    cls = GR_OK;
+    report->origin = find_known(&cc, opt, w, &has_cache, report);
+    plain = cc.plain;
+    if (!w->kernel.fn) cls = from_compiler(&cc, text, &w, 1, opt, has_cache, report, err);
+  } while (cls == GR_COMPILER && cc.plain != plain);
+  *kernel = wanted.kernel;
   gr_compiler_free(&cc);
   return cls;
 }

@@ -1,8 +1,11 @@
 /* cc.c: find the C compiler and turn a kernel's text into a shared object.
  *
- * Owns the compiler flags and their reasons.  Assumes a gcc-like driver: gcc, clang, or a wrapper such as `ccache gcc`.
- * Guarantees: a command is split as a POSIX shell splits it and never handed to one; finding it starts no process;
- * a failure's log (at most 64 KB) goes with the error, never to the terminal. */
+ * Owns the compiler flags and their reasons.
+ * Assumes a gcc-like driver: gcc, clang, or a wrapper such as `ccache gcc`.
+ * Guarantees: a command is split as a POSIX shell splits it and never handed to one; finding it
+ * starts no process; a failure's log (at most 64 KB) goes with the error, never to the terminal.
+ * A flag is left out only where it is what failed: a kernel that does not compile is an error,
+ * and a run that fails once, for want of memory or because somebody ended it, changes nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,8 +170,8 @@ void gr_compiler_free(gr_compiler *c) {
   "-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables", \
       "-fno-stack-protector", "-fno-lto", "-pipe", "-w", "-shared"
 
-/* NATIVE and what follows it is dropped where the compiler refuses it.  (gcc for Windows does not align the stack for
- * AVX, its bug 54412: so no instruction may need it.) */
+/* NATIVE and what follows it is left out where the compiler refuses it (`refuses_native`).  (gcc
+ * for Windows does not align the stack for AVX, its bug 54412: so no instruction may need it.) */
 #if defined(__aarch64__) || defined(__arm__) || defined(__powerpc__)
 #define NATIVE "-mcpu=native"
 #else
@@ -186,9 +189,12 @@ static const target targets[] = {
     {"posix", {COMMON, "-fPIC", "-nostdlib", NATIVE}},
 };
 
-const char *const *gr_compile_flags(void) {
+const char *gr_native_flag(void) { return NATIVE; }
+
+const char *const *gr_compile_flags(const gr_compiler *cc, int *n) {
   int k = 0;
   while (strcmp(targets[k].os, gr_os_name()) != 0) k++;
+  for (*n = 0; targets[k].flags[*n] && !(cc->plain && !strcmp(targets[k].flags[*n], NATIVE));) ++*n;
   return targets[k].flags;
 }
 
@@ -201,26 +207,27 @@ static char *read_log(const char *path) {
   return text;
 }
 
-static gr_class command(words *w, const gr_compiler *cc, bool native, const char *cflags, gr_error *err) {
+static gr_class command(words *w, const gr_compiler *cc, const char *cflags, gr_error *err) {
   gr_class cls = GR_OK;
-  const char *const *flag = gr_compile_flags();
+  int n;
+  const char *const *flags = gr_compile_flags(cc, &n);
   for (int k = 0; !cls && k < cc->n; k++) cls = words_add(w, cc->argv[k], strlen(cc->argv[k]), err);
-  for (; !cls && *flag && (native || strcmp(*flag, NATIVE) != 0); flag++) cls = words_add(w, *flag, strlen(*flag), err);
+  for (int k = 0; !cls && k < n; k++) cls = words_add(w, flags[k], strlen(flags[k]), err);
   return cls || !cflags ? cls : split_words(w, cflags, err);
 }
 
 /* One run of the compiler.  *status is 0 only if the shared object is there: where nobody can know the exit status
  * (gr_spawn), the file decides, which compilers delete when they fail. */
-static gr_class run_compiler(const gr_compiler *cc, bool native, const char *cflags, const char *c_path,
-                             const char *log_path, const char *so_path, int *status, gr_error *err) {
+static gr_class run_compiler(const gr_compiler *cc, const gr_options *opt, const char *c_path, const char *log_path, const char *so_path,
+                             int *status, gr_error *err) {
   words w = {0};
   struct stat st;
-  gr_class cls = command(&w, cc, native, cflags, err);
+  gr_class cls = command(&w, cc, opt->cflags, err);
   const char *const rest[] = {"-o", so_path, c_path};
   for (int k = 0; !cls && k < 3; k++) cls = words_add(&w, rest[k], strlen(rest[k]), err);
   if (!cls) {
     remove(so_path);
-    cls = gr_spawn((const char *const *)w.word, log_path, status, err);
+    cls = gr_spawn((const char *const *)w.word, log_path, opt, status, err);
   }
   if (!cls && *status <= 0) *status = stat(so_path, &st) == 0 && st.st_size > 0 ? 0 : -1;
   words_free(&w);
@@ -237,18 +244,64 @@ static gr_class fail_compile(const gr_compiler *cc, int status, const char *log_
   return GR_COMPILER;
 }
 
-gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *text, const char *dir, const char *so_path,
-                      gr_error *err) {
+/* Compiler and assembler must know the machine's widest vectors, masks and conversions, not only
+ * the flag. */
+static const char probe[] =
+    "typedef float f __attribute__((vector_size(64)));\n"
+    "typedef double d __attribute__((vector_size(64)));\n"
+    "typedef int i __attribute__((vector_size(64)));\n"
+    "f gr_floats(f x, f y) { i m = x < y; return (f)(((i)x & m) | ((i)y & ~m)) * y + x; }\n"
+    "d gr_doubles(d x, d y) { return x * y + x; }\n"
+    "void gr_convert(float *x, const double *y, const int *z, int n) { for (int k = 0; k < n; k++) x[k] = (float)y[k] + (float)z[k]; }\n";
+
+/* Does the compiler take this text?  With the flag for this machine's own instructions, or (plain)
+ * without it. */
+static gr_class takes(gr_compiler cc, bool plain, const gr_options *opt, const char *dir, bool *works, gr_error *err) {
+  char c_path[LONG_PATH], log_path[LONG_PATH], so_path[LONG_PATH];
+  int status = -1;
+  cc.plain = plain;
+  snprintf(c_path, sizeof c_path, "%.4000s/probe.c", dir);
+  snprintf(log_path, sizeof log_path, "%.4000s/probe.log", dir);
+  snprintf(so_path, sizeof so_path, "%.4000s/probe.so", dir);
+  gr_class cls = run_compiler(&cc, opt, c_path, log_path, so_path, &status, err);
+  *works = status == 0;
+  return cls;
+}
+
+/* Asked after a kernel failed to compile.  The flag is what fails if a small text fails with it,
+ * compiles without it, and fails with it again: what fails by chance is not taken for a refusal. */
+static gr_class refuses_native(const gr_compiler *cc, const gr_options *opt, const char *dir, bool *refuses, gr_error *err) {
+  static const bool plain[] = {false, true, false};
+  char c_path[LONG_PATH];
+  *refuses = false;
+  snprintf(c_path, sizeof c_path, "%.4000s/probe.c", dir);
+  gr_class cls = gr_write_file(c_path, probe, sizeof probe - 1, err);
+  for (int k = 0; k < 3; k++) {
+    bool works = false;
+    if (!cls) cls = takes(*cc, plain[k], opt, dir, &works, err);
+    if (cls || works != plain[k]) return cls;
+  }
+  *refuses = true;
+  return GR_OK;
+}
+
+/* 128 and more: a signal ended it. */
+static bool said_no(int status) { return status == -1 || (status > 0 && status < 128); }
+
+gr_class gr_compile_c(gr_compiler *cc, const gr_options *opt, const char *text, const char *dir, const char *so_path, gr_error *err) {
   char c_path[LONG_PATH], log_path[LONG_PATH];
+  gr_error trouble = {0};
   int status = -1;
   int n = snprintf(c_path, sizeof c_path, "%s/kernel.c", dir);
   snprintf(log_path, sizeof log_path, "%s/kernel.log", dir);
   if (n + 2 >= LONG_PATH) return gr_failf(err, GR_ARGUMENT, "the path '%.200s...' is too long", dir);
   gr_class cls = gr_write_file(c_path, text, strlen(text), err);
-  if (cls) return cls;
-  cls = run_compiler(cc, true, cflags, c_path, log_path, so_path, &status, err);
-  if (!cls && status != 0) cls = run_compiler(cc, false, cflags, c_path, log_path, so_path, &status, err);
-  return cls || status == 0 ? cls : fail_compile(cc, status, log_path, err);
+  if (!cls) cls = run_compiler(cc, opt, c_path, log_path, so_path, &status, err);
+  if (cls || status == 0) return cls;
+  if (!cc->plain && said_no(status)) refuses_native(cc, opt, dir, &cc->plain, &trouble);
+  bool stop = trouble.cls == GR_INTERRUPT;
+  gr_error_clear(&trouble);
+  return stop ? gr_failf(err, GR_INTERRUPT, "interrupted") : fail_compile(cc, status, log_path, err);
 }
 
 /* ---- asking it --------------------------------------------------------------------------------------------------- */
@@ -261,7 +314,7 @@ static gr_class ask_version(const gr_compiler *cc, const char *dir, char *text, 
   for (int k = 0; !cls && k < cc->n; k++) cls = words_add(&w, cc->argv[k], strlen(cc->argv[k]), err);
   if (!cls) cls = words_add(&w, "--version", 9, err);
   snprintf(log_path, sizeof log_path, "%.4000s/version", dir);
-  if (!cls) cls = gr_spawn((const char *const *)w.word, log_path, &status, err);
+  if (!cls) cls = gr_spawn((const char *const *)w.word, log_path, NULL, &status, err);
   words_free(&w);
   if (cls) return cls;
   if (status > 0) return fail_compile(cc, status, log_path, err);

@@ -66,6 +66,9 @@ typedef struct gr_program gr_program; /* owns every string the accessors return 
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err);
 void gr_program_free(gr_program *p);
+/* Lets go of its kernels, which may then be unloaded; the next call finds them again.  Not while it
+ * runs. */
+void gr_program_let_go(gr_program *p);
 
 typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2 } gr_category;
 
@@ -172,7 +175,7 @@ typedef struct gr_report {
   gr_origin origin;    /* where the kernel came from */
   int threads;         /* threads that took part */
   double seconds_compile, seconds_run;
-  char note[512]; /* why "auto" did not use the compiler or the GPU, or why the cache was not written; else "" */
+  char note[512]; /* why "auto" did not use the compiler or the GPU, why the cache was not written, or why kernels are slower; else "" */
   int device, n_devices; /* the first GPU that took part, and how many did (0: none) */
   char device_name[64];
 } gr_report;
@@ -192,11 +195,13 @@ typedef struct gr_call {
   int64_t m, n;
 } gr_call;
 
-/* Finds the processor's kernels that these calls will use, if they use one, in memory and on disk; those that are missing are compiled
- * together, in one run of the compiler for each precision.  What fails here the calls do by themselves, and report.  For calls that go to a
- * GPU nothing is done; "auto" is decided as if all arguments and results lay on the host: calls with others need not be told of.
- * report: origin (GR_COMPILED if there was such a run), seconds_compile, note (why the cache was not written). */
-void gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
+/* Finds the processor's kernels that these calls will use, if they use one, in memory and on disk;
+ * those that are missing are compiled together, in one run of the compiler for each precision.
+ * What fails here the calls do by themselves, and report; GR_INTERRUPT alone is returned.  For
+ * calls that go to a GPU nothing is done; "auto" is decided as if all arguments and results lay on
+ * the host: calls with others need not be told of. report: origin (GR_COMPILED if there was such a
+ * run), seconds_compile, note (why the cache was not written). */
+gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
 
 /* ---- GPUs ------------------------------------------------------------------------------------------------------ */
 
@@ -241,7 +246,7 @@ const char *gr_simd_name(void); /* widest vectors of this CPU, "AVX2" */
 /* Bytes and number of kernels in a cache folder; clear deletes them. Files that are not ours are left alone. */
 gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error *err);
 gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err);
-int gr_kernels_loaded(void);
+int gr_kernels_loaded(void); /* kernels of living programs, and those of up to 256 shared objects more, the last that were used */
 
 /* The operation table as text. */
 typedef struct gr_operation {

@@ -609,21 +609,30 @@ void gr_sleep(double seconds);
 void *gr_aligned_alloc(size_t size); /* 64-byte aligned, or NULL */
 void gr_aligned_free(void *p);
 const char *gr_cpu_features(void); /* names that decide what -march=native means, for the cache key */
-gr_class gr_dlopen(const char *path, void **handle, gr_error *err); /* never closed */
+gr_class gr_dlopen(const char *path, void **handle, gr_error *err);
 void *gr_dlsym(void *handle, const char *name);
-/* Runs argv[0] with argv (no shell), standard output and error into `log_path`; *status is the exit code, or -1 where this
- * process ignores SIGCHLD and nobody can know it.  A program that runs longer than a minute is ended. */
-gr_class gr_spawn(const char *const *argv, const char *log_path, int *status, gr_error *err);
-gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err);
+void gr_dlclose(void *handle);
+/* Runs argv[0] with argv (no shell), standard output and error into `log_path`; *status is the exit
+ * code, or -1 where this process ignores SIGCHLD and nobody can know it.  A program that runs
+ * longer than a minute is ended, with all that it started; so is one that runs when
+ * watch->interrupted says stop (GR_INTERRUPT).  watch may be NULL.  The program's TMPDIR is the
+ * log's folder. */
+gr_class gr_spawn(const char *const *argv, const char *log_path, const gr_options *watch, int *status, gr_error *err);
+gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, const gr_options *watch, int *status, gr_error *err);
 bool gr_find_program(const char *name, char *path, size_t size); /* on PATH, or itself if it has a slash */
 bool gr_real_path(const char *path, char *real, size_t size);
 const char *gr_os_name(void); /* "windows", "macos", "posix": what compiler flags depend on */
 bool gr_may_map(const char *path); /* a file deleted there while it is mapped stays readable: a local disk, not NFS */
+bool gr_is_safe_path(const char *dir); /* no other user can put another folder in its place */
+void gr_at_fork(void (*before)(void), void (*after)(void)); /* after: in both processes */
 gr_class gr_make_private_dir(const char *dir, gr_error *err);    /* 0700, parents too; refused if others may write there */
 gr_class gr_temp_dir(const char *parent, char *path, size_t size, gr_error *err); /* a fresh folder, 0700 */
 void gr_remove_dir(const char *path);                                             /* with the files in it */
 gr_class gr_read_file(const char *path, char **data, size_t *n, gr_error *err);   /* malloc'ed, NUL after the end */
-gr_class gr_write_file(const char *path, const void *data, size_t n, gr_error *err); /* all of it, or an error (no fsync) */
+/* The same of a file that is ours and that no other user can write to. */
+gr_class gr_read_own_file(const char *path, char **data, size_t *n, gr_error *err);
+/* A new file, mode 0600: all of it, or an error (no fsync). */
+gr_class gr_write_file(const char *path, const void *data, size_t n, gr_error *err);
 gr_class gr_rename(const char *from, const char *to, gr_error *err);
 
 /* ---- cc.c: find and run the compiler ------------------------------------------------------------------------------------------- */
@@ -632,22 +641,29 @@ typedef struct gr_compiler {
   char **argv; /* command words, malloc'ed; argv[0] is a path */
   int n;
   char identity[512]; /* path, size and time of change of the program: for the cache key */
+  bool plain;         /* it refuses the flag for this machine's own instructions, so that it is run without */
 } gr_compiler;
 
 gr_class gr_compiler_find(const char *cc, gr_compiler *out, gr_error *err); /* cc as gr_options.cc */
 void gr_compiler_free(gr_compiler *c);
-const char *const *gr_compile_flags(void); /* ours, NULL-terminated */
-/* Compiles `text` (C) to the shared object `so_path`; scratch files go to `dir`. */
-gr_class gr_compile_c(const gr_compiler *cc, const char *cflags, const char *text, const char *dir, const char *so_path,
-                      gr_error *err);
+const char *const *gr_compile_flags(const gr_compiler *cc, int *n); /* ours */
+const char *gr_native_flag(void);                                    /* the one that is left out where cc->plain */
+/* Compiles `text` (C) to the shared object `so_path`; scratch files go to `dir`.  Where it fails
+ * and the compiler turns out to refuse the flag for this machine's own instructions, cc->plain is
+ * set: then it is worth another try, under another key. */
+gr_class gr_compile_c(gr_compiler *cc, const gr_options *opt, const char *text, const char *dir, const char *so_path, gr_error *err);
 
-/* ---- cache.c: compiled kernels on disk and in memory ------------------------------------------------------------------------------ */
+/* ---- loaded.c: kernels in memory --------------------------------------------------------------------------------- */
 
-/* Files KEY.so (kernels) and KEY.cubin (a GPU's).  The folder is made where need be; false: it cannot be used, the report says why. */
-bool gr_cache_open(const gr_options *opt, gr_report *report);
-char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n); /* checked, malloc'ed; NULL: not there */
-void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report);
+/* A kernel that somebody holds: it stays loaded until gr_kernel_drop. */
+typedef struct gr_object gr_object;
+typedef struct gr_kernel {
+  gr_kernel_fn *fn; /* NULL: none */
+  gr_object *object;
+} gr_kernel;
+
 enum { GR_KEY = 64, GR_TAIL = 16 }; /* digits of a kernel's key; those that its function's name has in a joint text */
+enum { GR_IDLE_OBJECTS = 256 };     /* shared objects that stay loaded though nobody holds them */
 
 /* A kernel that will be needed. */
 typedef struct gr_wanted {
@@ -655,16 +671,37 @@ typedef struct gr_wanted {
   bool few;              /* of the program's two that are lowered */
   const char *text;      /* alone */
   char key[GR_KEY + 1];  /* made by gr_kernel_known */
-  gr_kernel_fn *fn;      /* NULL until it is found */
+  gr_kernel kernel;      /* none until it is found; then held */
 } gr_wanted;
 
-/* Is it in memory or in opt->cache_dir?  Then fn is set. */
-bool gr_kernel_known(const gr_compiler *cc, const gr_options *opt, gr_wanted *w);
+bool gr_loaded_find(const char *key, gr_kernel *k); /* and holds it */
+/* Takes over the handle of an object with these kernels, whose fn are set; each is held.  Where it
+ * fails the handle stays the caller's. */
+gr_class gr_loaded_add(void *handle, gr_wanted *const *w, int n, gr_error *err);
+void gr_kernel_drop(gr_kernel *k); /* none is fine */
+/* What was found out and holds for this process: a key each. */
+int gr_facts(void); /* how many */
+bool gr_fact_known(const char *key);
+void gr_fact_keep(const char *key);
+/* The program's kernel, found with these settings. */
+bool gr_program_has(const gr_program *p, int plan, const gr_options *opt);
+void gr_program_keep(gr_program *p, int plan, const gr_options *opt, gr_kernel *k); /* takes it over; lets go of the one before */
+
+/* ---- cache.c: compiled kernels on disk --------------------------------------------------------------------------- */
+
+/* Files KEY.so (kernels) and KEY.cubin (a GPU's).  The folder is made where need be; false: it
+ * cannot be used, the report says why. */
+bool gr_cache_open(const gr_options *opt, gr_report *report);
+char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n); /* checked, malloc'ed; NULL: not there */
+void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report);
+
+/* Is it in memory or in opt->cache_dir?  Then w->kernel is set. */
+bool gr_kernel_known(gr_compiler *cc, const gr_options *opt, gr_wanted *w, gr_report *report);
 /* Compiles the joint text of n kernels; each is kept, in memory and in opt->cache_dir, as if it had been compiled alone. */
-gr_class gr_kernels_compile(const gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt,
-                            gr_report *report, gr_error *err);
+gr_class gr_kernels_compile(gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt, gr_report *report,
+                            gr_error *err);
 /* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
-gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel_fn **fn, gr_report *report, gr_error *err);
+gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel *kernel, gr_report *report, gr_error *err);
 
 /* ---- device.c: the seam to a GPU backend -------------------------------------------------------------------------------------------------- */
 
@@ -720,7 +757,11 @@ struct gr_program {
   gr_plan *cuda[2];       /* lowered, as written; made at the first need */
   const char *cuda_text[2];
   const char *note;
-  gr_kernel_fn *kernel[PLANS]; /* found at the first need */
+  gr_kernel_fn *kernel[PLANS]; /* found at the first need (gr_program_has) */
+  struct {
+    gr_object *object;
+    char *settings; /* with which it was found */
+  } held[PLANS];
   struct {
     uint64_t life; /* of the device's context: what it loaded is gone when it ends */
     void *kernels;

@@ -1,11 +1,13 @@
 /* os.c: the operating system: clock, processor, files, folders, child processes, shared objects.
  *
- * Owns every #ifdef of an OS: POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have under one name (stdio,
- * stat, opendir, unlink) is used plainly, here and in cache.c.
+ * Owns every #ifdef of an OS: POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have
+ * under one name (stdio, stat, opendir, unlink) is used plainly, here and in cache.c.
  * Assumes paths in the encoding of the C library, and that the caller cleared `err`.
- * Guarantees: a status and a message that names the path; descriptors, memory, temporary files and children are
- * released on every way out; a child never sees the terminal's Ctrl-C, nor our signal mask, and never outlives its
- * time.  No state but the text of gr_cpu_features, written once. */
+ * Guarantees: a status and a message that names the path; descriptors, memory, temporary files
+ * and children are released on every way out; a child never sees the terminal's Ctrl-C, nor our
+ * signal mask, and never outlives its time, nor the caller's patience (gr_options.interrupted),
+ * by more than a tenth of a second. Files are made for their owner alone.
+ * No state but the text of gr_cpu_features, written once. */
 #if !defined(_WIN32)
 #define _XOPEN_SOURCE 700
 #if defined(__APPLE__)
@@ -15,6 +17,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +32,11 @@
 #include <direct.h>
 #include <malloc.h>
 #include <windows.h>
+#define READ_FLAGS O_BINARY
 #else
+#define READ_FLAGS O_CLOEXEC
 #include <dlfcn.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/utsname.h>
@@ -53,6 +58,7 @@
 
 enum { LONG_PATH = 4096 };
 static const int64_t file_limit = (int64_t)1 << 28; /* bytes that gr_read_file takes */
+static const double look_again = 0.05;              /* seconds between looks for an interrupt while a child runs */
 
 /* `what` is "write", "create the folder" ...: what could not be done to `path`. */
 static gr_class fail_errno(gr_error *err, const char *what, const char *path) {
@@ -68,15 +74,31 @@ static gr_class fail_path(gr_error *err, const char *path) {
   return gr_failf(err, GR_ARGUMENT, "the path '%.200s...' is too long", path);
 }
 
+static gr_class fail_late(gr_error *err, const char *program, double seconds) {
+  return gr_failf(err, GR_COMPILER, "'%s' did not finish within %s seconds and was stopped", program,
+                  gr_number_text(seconds, 6, (char[GR_NUMBER]){0}));
+}
+
+static gr_class fail_interrupted(gr_error *err) { return gr_failf(err, GR_INTERRUPT, "interrupted"); }
+
 /* ---- what the two kinds of system do each in their way ----------------------------------------------------------- */
 
 static int make_folder(const char *path); /* 0, or -1 and errno */
+static int open_new(const char *path);    /* to write what is not there yet, for us alone; a descriptor, or -1 and errno */
+static int open_own(const char *path);    /* to read a file that nobody else can have written; likewise */
+static bool told_to_stop(const gr_options *watch);
 
 #if defined(_WIN32)
 
 const char *gr_os_name(void) { return "windows"; }
 
 static int make_folder(const char *path) { return _mkdir(path); }
+
+/* The access lists of the user's folders hold for the files in them. */
+static int open_new(const char *path) { return open(path, O_WRONLY | O_CREAT | O_EXCL | O_BINARY, S_IREAD | S_IWRITE); }
+static int open_own(const char *path) { return open(path, O_RDONLY | O_BINARY); }
+
+void gr_at_fork(void (*before)(void), void (*after)(void)) { (void)before, (void)after; }
 
 double gr_now(void) {
   LARGE_INTEGER t, per_second;
@@ -109,6 +131,8 @@ gr_class gr_dlopen(const char *path, void **handle, gr_error *err) {
 
 void *gr_dlsym(void *handle, const char *name) { return (void *)(uintptr_t)GetProcAddress((HMODULE)handle, name); }
 
+void gr_dlclose(void *handle) { FreeLibrary((HMODULE)handle); }
+
 bool gr_find_program(const char *name, char *path, size_t size) {
   DWORD n = SearchPathA(NULL, name, ".exe", (DWORD)size, path, NULL);
   return n > 0 && n < size;
@@ -117,6 +141,7 @@ bool gr_find_program(const char *name, char *path, size_t size) {
 bool gr_real_path(const char *path, char *real, size_t size) { return _fullpath(real, path, size) != NULL; }
 
 bool gr_may_map(const char *path) { return (void)path, false; } /* a loaded DLL cannot even be deleted */
+bool gr_is_safe_path(const char *dir) { return (void)dir, true; }
 
 gr_class gr_rename(const char *from, const char *to, gr_error *err) {
   return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) ? GR_OK : fail_windows(err, "rename", from);
@@ -175,8 +200,18 @@ static char *command_line(const char *const *argv) {
   return line;
 }
 
+/* GR_OK: it ended by itself. */
+static gr_class wait_child(HANDLE process, double seconds, const gr_options *watch, gr_error *err, const char *name) {
+  double limit = gr_now() + seconds;
+  while (WaitForSingleObject(process, (DWORD)(look_again * 1000)) != WAIT_OBJECT_0) {
+    if (told_to_stop(watch)) return fail_interrupted(err);
+    if (gr_now() > limit) return fail_late(err, name, seconds);
+  }
+  return GR_OK;
+}
+
 /* The job holds the compiler's own children too, so that all of them end with it. */
-gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err) {
+gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, const gr_options *watch, int *status, gr_error *err) {
   gr_class cls = GR_OK;
   SECURITY_ATTRIBUTES inherit = {sizeof inherit, NULL, TRUE};
   STARTUPINFOA start = {.cb = sizeof start, .dwFlags = STARTF_USESTDHANDLES};
@@ -198,11 +233,10 @@ gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seco
   }
   AssignProcessToJobObject(job, child.hProcess);
   ResumeThread(child.hThread);
-  if (WaitForSingleObject(child.hProcess, (DWORD)(seconds * 1000)) != WAIT_OBJECT_0) {
+  cls = wait_child(child.hProcess, seconds, watch, err, argv[0]);
+  if (cls) {
     TerminateJobObject(job, 1);
     WaitForSingleObject(child.hProcess, 5000);
-    cls = gr_failf(err, GR_COMPILER, "'%s' did not finish within %s seconds and was stopped", argv[0],
-                  gr_number_text(seconds, 6, (char[GR_NUMBER]){0}));
     goto out;
   }
   GetExitCodeProcess(child.hProcess, &code);
@@ -228,6 +262,22 @@ const char *gr_os_name(void) {
 }
 
 static int make_folder(const char *path) { return mkdir(path, 0700); }
+
+static int open_new(const char *path) { return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); }
+
+/* Owner and mode are those of the open file, so that nobody can put another in its place after the
+ * look.  O_NONBLOCK: a pipe with this name must not make us wait. */
+static int open_own(const char *path) {
+  struct stat st;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return fd;
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH))) return fd;
+  close(fd);
+  errno = EPERM;
+  return -1;
+}
+
+void gr_at_fork(void (*before)(void), void (*after)(void)) { pthread_atfork(before, after, after); }
 
 double gr_now(void) {
   struct timespec t;
@@ -259,6 +309,8 @@ gr_class gr_dlopen(const char *path, void **handle, gr_error *err) {
 }
 
 void *gr_dlsym(void *handle, const char *name) { return dlsym(handle, name); }
+
+void gr_dlclose(void *handle) { dlclose(handle); }
 
 static bool is_program(const char *path) {
   struct stat st;
@@ -302,6 +354,24 @@ bool gr_may_map(const char *path) {
 #endif
 }
 
+/* Can nobody else put another folder in its place?  Everything above must be ours or root's, and
+ * either not writable for others or sticky (as /tmp is): there they cannot rename what is not
+ * theirs. */
+bool gr_is_safe_path(const char *dir) {
+  char *path = realpath(dir, NULL);
+  bool safe = path != NULL, top = false;
+  while (safe && !top) {
+    struct stat st;
+    char *slash = strrchr(path, '/');
+    top = slash == path;
+    slash[top] = 0; /* the folder above, in the end "/" */
+    safe = stat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
+           (!(st.st_mode & (S_IWGRP | S_IWOTH)) || st.st_mode & S_ISVTX);
+  }
+  free(path);
+  return safe;
+}
+
 gr_class gr_rename(const char *from, const char *to, gr_error *err) {
   return rename(from, to) == 0 ? GR_OK : fail_errno(err, "rename", from);
 }
@@ -341,6 +411,25 @@ static char **environment(void) {
 #endif
 }
 
+/* Ours, but with the folder of the child's log as TMPDIR: what a compiler that is killed leaves
+ * there goes with the folder.  One block, malloc'ed, or NULL. */
+static char **child_environment(const char *log_path) {
+  static const char name[] = "TMPDIR=";
+  char **own = environment();
+  const char *slash = strrchr(log_path, '/');
+  size_t n = 0, length = slash ? (size_t)(slash - log_path) : 0;
+  while (own && own[n]) n++;
+  char **all = malloc((n + 2) * sizeof *all + sizeof name + length), **next = all;
+  if (!all) return NULL;
+  char *tmpdir = (char *)(all + n + 2);
+  snprintf(tmpdir, sizeof name + length, "%s%.*s", name, (int)length, log_path);
+  if (length) *next++ = tmpdir;
+  for (size_t k = 0; k < n; k++)
+    if (!length || strncmp(own[k], name, sizeof name - 1) != 0) *next++ = own[k];
+  *next = NULL;
+  return all;
+}
+
 /* Own process group: the terminal's Ctrl-C is R's to handle.  Default signals: R ignores or catches some. */
 static int set_attributes(posix_spawnattr_t *attr) {
   sigset_t none, reset;
@@ -365,58 +454,72 @@ static gr_class start_child(const char *const *argv, const char *log_path, pid_t
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attr;
   bool has_files = false, has_attr = false;
-  int bad = posix_spawn_file_actions_init(&files);
-  if (bad) goto out;
+  int bad = ENOMEM;
+  char **variables = child_environment(log_path);
+  if (!variables) goto out;
+  if ((bad = posix_spawn_file_actions_init(&files)) != 0) goto out;
   has_files = true;
   if ((bad = posix_spawnattr_init(&attr)) != 0) goto out;
   has_attr = true;
   if ((bad = set_files(&files, log_path)) != 0) goto out;
   if ((bad = set_attributes(&attr)) != 0) goto out;
-  bad = posix_spawn(pid, argv[0], &files, &attr, (char *const *)(uintptr_t)argv, environment());
+  bad = posix_spawn(pid, argv[0], &files, &attr, (char *const *)(uintptr_t)argv, variables);
 out:
+  free(variables);
   if (has_files) posix_spawn_file_actions_destroy(&files);
   if (has_attr) posix_spawnattr_destroy(&attr);
   errno = bad;
   return bad ? fail_errno(err, "run", argv[0]) : GR_OK;
 }
 
-/* Polls: a blocking wait has no time limit, and SIGCHLD belongs to R.  The steps cost a compile 0.2 ms on average.
- * Past the limit the whole group is asked to end (gcc then deletes its scratch files), two seconds later made to. */
-static bool wait_child(pid_t pid, double seconds, int *status) {
-  double limit = gr_now() + seconds;
-  int raw = 0, asked = 0;
-  for (;;) {
+/* Polls: a blocking wait has no time limit, and SIGCHLD belongs to R.  The steps cost a compile 0.2
+ * ms on average. Past the limit, or when the caller is told to stop, the whole group is asked to
+ * end (gcc then deletes its scratch files) and a little later made to: 2 s, or 30 ms where somebody
+ * waits.  What is left of a group whose first process has ended is killed too. */
+static gr_class wait_child(pid_t pid, double seconds, const gr_options *watch, int *status, gr_error *err, const char *name) {
+  double limit = gr_now() + seconds, look = gr_now() + look_again;
+  gr_class cls = GR_OK;
+  for (int raw = 0;;) {
     pid_t got = waitpid(pid, &raw, WNOHANG);
-    if (got == pid) break;
-    if (got < 0 && errno != EINTR) { /* ECHILD: this process ignores SIGCHLD, so nobody will know the status */
-      *status = -1;
-      return asked == 0;
+    if (got == pid) *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+    if (got < 0 && errno != EINTR) *status = -1; /* ECHILD: this process ignores SIGCHLD, so nobody will know the status */
+    if (got == pid || (got < 0 && errno != EINTR)) break;
+    double now = gr_now();
+    bool late = now > limit, stop = false;
+    if (!cls && now >= look) {
+      stop = told_to_stop(watch);
+      look = gr_now() + look_again;
     }
-    if (got == 0 && gr_now() > limit) {
-      kill(-pid, asked++ ? SIGKILL : SIGTERM);
-      limit = gr_now() + 2;
+    if (cls && late) kill(-pid, SIGKILL);
+    if (!cls && (late || stop)) {
+      cls = stop ? fail_interrupted(err) : fail_late(err, name, seconds);
+      kill(-pid, SIGTERM);
+      limit = gr_now() + (stop ? 0.03 : 2);
     }
     gr_sleep(0.0004);
   }
-  *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
-  return asked == 0;
+  if (cls) kill(-pid, SIGKILL);
+  return cls;
 }
 
-gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, int *status, gr_error *err) {
+gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, const gr_options *watch, int *status, gr_error *err) {
   pid_t pid = 0;
   gr_class cls = start_child(argv, log_path, &pid, err);
-  if (cls) return cls;
-  if (wait_child(pid, seconds, status)) return GR_OK;
-  return gr_failf(err, GR_COMPILER, "'%s' did not finish within %s seconds and was stopped", argv[0],
-                  gr_number_text(seconds, 6, (char[GR_NUMBER]){0}));
+  return cls ? cls : wait_child(pid, seconds, watch, status, err, argv[0]);
 }
 
 #endif
 
 /* ---- children ---------------------------------------------------------------------------------------------------- */
 
-gr_class gr_spawn(const char *const *argv, const char *log_path, int *status, gr_error *err) {
-  return gr_spawn_for(argv, log_path, 60, status, err);
+gr_class gr_spawn(const char *const *argv, const char *log_path, const gr_options *watch, int *status, gr_error *err) {
+  return gr_spawn_for(argv, log_path, 60, watch, status, err);
+}
+
+/* While a child runs the caller's work has not begun. */
+static bool told_to_stop(const gr_options *watch) {
+  if (watch && watch->progress) watch->progress(0, watch->ctx);
+  return watch && watch->interrupted && watch->interrupted(watch->ctx);
 }
 
 /* ---- files and folders ------------------------------------------------------------------------------------------- */
@@ -472,12 +575,13 @@ void gr_remove_dir(const char *path) {
   rmdir(path);
 }
 
-gr_class gr_read_file(const char *path, char **data, size_t *n, gr_error *err) {
+/* Takes over fd, which may be -1. */
+static gr_class read_open(int fd, const char *path, char **data, size_t *n, gr_error *err) {
   gr_class cls = GR_OK;
   struct stat st;
   char *text = NULL;
-  FILE *f = fopen(path, "rb");
-  if (!f || fstat(fileno(f), &st) != 0) {
+  FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
+  if (!f || fstat(fd, &st) != 0) {
     cls = fail_errno(err, "read", path);
     goto out;
   }
@@ -494,7 +598,10 @@ gr_class gr_read_file(const char *path, char **data, size_t *n, gr_error *err) {
   text[*n] = 0;
   if (ferror(f)) cls = fail_errno(err, "read", path);
 out:
-  if (f) fclose(f);
+  if (f)
+    fclose(f);
+  else if (fd >= 0)
+    close(fd);
   if (cls)
     free(text);
   else
@@ -502,10 +609,20 @@ out:
   return cls;
 }
 
+gr_class gr_read_file(const char *path, char **data, size_t *n, gr_error *err) {
+  return read_open(open(path, O_RDONLY | READ_FLAGS), path, data, n, err);
+}
+
+gr_class gr_read_own_file(const char *path, char **data, size_t *n, gr_error *err) { return read_open(open_own(path), path, data, n, err); }
+
 /* No fsync: after a crash of the machine a file may be short or empty, and readers must check (cache.c does). */
 gr_class gr_write_file(const char *path, const void *data, size_t n, gr_error *err) {
-  FILE *f = fopen(path, "wb");
-  if (!f) return fail_errno(err, "write", path);
+  int fd = open_new(path);
+  FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+  if (!f) {
+    if (fd >= 0) close(fd);
+    return fail_errno(err, "write", path);
+  }
   errno = 0;
   bool good = fwrite(data, 1, n, f) == n && fflush(f) == 0;
   int why = errno;

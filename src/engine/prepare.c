@@ -18,7 +18,7 @@ enum { TEXT_MOST = 512 * 1024 };
 static bool lacks_kernel(const gr_call *call, const gr_options *opt, bool *few) {
   const gr_program *p = call->program;
   bool by_i = p->plan->axis == 1;
-  return gr_wants_kernel(p, by_i ? call->m : call->n, by_i ? call->n : call->m, opt, few) && !p->kernel[*few] &&
+  return gr_wants_kernel(p, by_i ? call->m : call->n, by_i ? call->n : call->m, opt, few) && !gr_program_has(p, *few, opt) &&
          !gr_device_expected(call, opt);
 }
 
@@ -38,11 +38,11 @@ static bool is_among(gr_wanted *const *w, int n, const char *key) {
 }
 
 /* Those that are neither in memory nor on disk, each once. */
-static int find_missing(const gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing) {
+static int find_missing(gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing, gr_report *report) {
   int count = 0;
   gr_error err = {0};
   for (int k = 0; k < n; k++)
-    if (!gr_program_text(w[k].program, w[k].few, &w[k].text, &err) && !gr_kernel_known(cc, opt, &w[k]) &&
+    if (!w[k].kernel.fn && !gr_program_text(w[k].program, w[k].few, &w[k].text, &err) && !gr_kernel_known(cc, opt, &w[k], report) &&
         !is_among(missing, count, w[k].key))
       missing[count++] = &w[k];
   gr_error_clear(&err);
@@ -64,31 +64,43 @@ static int take_group(gr_wanted **missing, int n, bool f64) {
   return count;
 }
 
-static void compile_group(const gr_compiler *cc, const gr_options *opt, gr_wanted *const *group, int n, gr_report *report) {
+static gr_class compile_group(gr_compiler *cc, const gr_options *opt, gr_wanted *const *group, int n, gr_report *report) {
   gr_error err = {0};
   char *text = NULL;
-  if (n < 2) return; /* its call compiles it */
-  if (!gr_programs_text(group, n, &text, &err)) gr_kernels_compile(cc, text, group, n, opt, report, &err);
+  if (n < 2) return GR_OK; /* its call compiles it */
+  gr_class cls = gr_programs_text(group, n, &text, &err);
+  if (!cls) cls = gr_kernels_compile(cc, text, group, n, opt, report, &err);
   free(text);
   gr_error_clear(&err);
+  return cls;
 }
 
-static void prepare(const gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing, gr_report *report) {
-  int count = find_missing(cc, opt, w, n, missing);
-  for (int f64 = 0; f64 < 2; f64++) compile_group(cc, opt, missing, take_group(missing, count, f64), report);
+/* Once more where the compiler turns out to refuse a flag: then all keys are others. */
+static gr_class prepare(gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing, gr_report *report) {
+  gr_class cls = GR_OK;
+  bool plain;
+  do {
+    int count = find_missing(cc, opt, w, n, missing, report);
+    plain = cc->plain;
+    for (int f64 = 0; f64 < 2 && cls != GR_INTERRUPT && cc->plain == plain; f64++)
+      cls = compile_group(cc, opt, missing, take_group(missing, count, f64), report);
+  } while (cls != GR_INTERRUPT && cc->plain != plain);
   for (int k = 0; k < n; k++)
-    if (w[k].fn) w[k].program->kernel[w[k].few] = w[k].fn;
+    if (w[k].kernel.fn) gr_program_keep(w[k].program, w[k].few, opt, &w[k].kernel);
+  return cls == GR_INTERRUPT ? cls : GR_OK;
 }
 
-void gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report) {
+gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report) {
   gr_compiler cc = {0};
   gr_error err = {0};
+  gr_class cls = GR_OK;
   *report = (gr_report){.backend = GR_CPU, .threads = 1};
   gr_wanted *w = malloc((size_t)n * sizeof *w), **missing = malloc((size_t)n * sizeof *missing);
   int count = w && missing ? collect(call, n, opt, w) : 0;
-  if (count > 1 && !gr_compiler_find(opt->cc, &cc, &err)) prepare(&cc, opt, w, count, missing, report);
+  if (count > 1 && !gr_compiler_find(opt->cc, &cc, &err)) cls = prepare(&cc, opt, w, count, missing, report);
   gr_compiler_free(&cc);
   gr_error_clear(&err);
   free(missing);
   free(w);
+  return cls;
 }

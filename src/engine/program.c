@@ -186,6 +186,7 @@ gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
 
 void gr_program_free(gr_program *p) {
   if (!p) return;
+  gr_program_let_go(p);
   gr_arena_free(&p->arena);
   free(p);
 }

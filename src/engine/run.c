@@ -349,12 +349,15 @@ static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
 
 static gr_class find_kernel(gr_program *p, int plan, const gr_options *opt, gr_report *report, gr_error *err) {
   const char *text;
-  if (p->kernel[plan]) {
+  gr_kernel kernel;
+  if (gr_program_has(p, plan, opt)) {
     report->origin = GR_FROM_MEMORY;
     return GR_OK;
   }
   if (gr_program_text(p, plan, &text, err) != GR_OK) return err->cls;
-  return gr_kernel_get(text, opt, &p->kernel[plan], report, err);
+  gr_class cls = gr_kernel_get(text, opt, &kernel, report, err);
+  if (!cls) gr_program_keep(p, plan, opt, &kernel);
+  return cls;
 }
 
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
@@ -371,7 +374,7 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
 bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, bool *few) {
   double work = p->plan->cost * (double)rows * (double)cols;
   *few = few_rows(p->plan, rows, cols);
-  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny || p->kernel[*few]);
+  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny || gr_program_has(p, *few, opt));
 }
 
 /* And everything when there is no working compiler or no room for its files (the note says so). */

@@ -73,6 +73,99 @@ test_that("compiler flags are used", {
                expect_error(bad(1, 2, backend = "CPU"), class = "genred_error_compiler"))
 })
 
+current_cc <- function() {
+  cc <- .Call(genred:::.ffi_settings_list)$cc
+  if (is.null(cc)) "cc" else cc
+}
+
+last_origin <- function(op) genred:::operator_info(op)$last$origin
+
+test_that("a kernel belongs to the compiler and the flags that it was found with", {
+  skip_without_compiler()
+  cc <- current_cc()
+  op <- Genred("X * 21 + Y", c("X = Vi(1)", "Y = Vj(1)"))
+  origin <- function(...) with_options(list(...), {
+    expect_equal(op(1, 2, backend = "CPU")[1], 23)
+    last_origin(op)
+  })
+  expect_identical(origin(genred.cflags = "-O0"), "compiled")
+  expect_identical(origin(genred.cflags = "-O0"), "memory")
+  expect_identical(origin(genred.cflags = "-O0 -DX"), "compiled")
+  expect_identical(origin(genred.cflags = "-O0 -DX"), "memory")
+  expect_identical(origin(genred.cflags = "-O0 -DX", genred.cc = paste(cc, "-DY")), "compiled")
+  expect_identical(origin(genred.cflags = "-O0"), "memory")
+  with_options(list(genred.cflags = "--no-such-flag"),
+               expect_error(op(1, 2, backend = "CPU"), class = "genred_error_compiler"))
+})
+
+# A compiler that is a script in a folder of its own; "$@" goes to the real one.
+script_compiler <- function(body) {
+  skip_on_os("windows")
+  skip_without_compiler()
+  cc <- current_cc()
+  file <- tempfile("compiler")
+  writeLines(c("#!/bin/sh", gsub("CC", paste("exec", cc), body, fixed = TRUE)), file)
+  Sys.chmod(file, "755")
+  file
+}
+
+test_that("a compiler that refuses a flag is used without it, and a message says so once", {
+  cc <- script_compiler("case \"$*\" in *=native*) exit 1;; esac; CC \"$@\"")
+  messages <- function(code) {
+    heard <- character()
+    with_options(list(genred.cc = cc), withCallingHandlers(code, genred_message = function(m) {
+      heard <<- c(heard, conditionMessage(m))
+      invokeRestart("muffleMessage")
+    }))
+    heard
+  }
+  first <- Genred("X * 22 + Y", c("X = Vi(1)", "Y = Vj(1)"))
+  second <- Genred("X * 23 + Y", c("X = Vi(1)", "Y = Vj(1)"))
+  said <- messages(value <- first(1, 2, backend = "CPU"))
+  expect_match(said, "refuses -m.*=native.*slower")
+  expect_equal(value[1], 24)
+  said <- messages(value <- second(1, 2, backend = "CPU"))
+  expect_identical(said, character())
+  expect_equal(value[1], 25)
+})
+
+test_that("a compiler that fails once leaves no slower kernel behind", {
+  cc <- script_compiler("[ -e \"$0.done\" ] || { : >\"$0.done\"; echo no room >&2; exit 1; }; CC \"$@\"")
+  op <- Genred("X * 24 + Y", c("X = Vi(1)", "Y = Vj(1)"))
+  with_options(list(genred.cc = cc), {
+    failure <- expect_error(op(1, 2, backend = "CPU"), class = "genred_error_compiler")
+    expect_match(failure$log, "no room")
+    expect_silent(expect_equal(op(1, 2, backend = "CPU")[1], 26))
+    expect_identical(last_origin(op), "compiled")
+  })
+})
+
+test_that("Ctrl-C ends the compiler with R's own condition, also where several kernels are compiled together", {
+  skip_unless_installed()
+  cc <- script_compiler(c("if [ -e \"$0.go\" ]; then CC \"$@\"; fi", "sleep 30 & wait"))
+  out <- fresh_r(c(
+    sprintf("options(genred.cc = %s, genred.cache_dir = '')", deparse(cc)),
+    "interrupted <- function(code) {",
+    "  system(sprintf('(sleep 1; kill -INT %d) &', Sys.getpid()))",
+    "  time <- system.time(got <- tryCatch(code, interrupt = function(e) class(e)[1]))[[3]]",
+    "  cat('got', got, if (time < 2) 'in time' else time, '\\n')",
+    "}",
+    "op <- Genred('Exp(-SqDist(X,Y))', c('X = Vi(3)', 'Y = Vj(3)'), axis = 1)",
+    "x <- matrix(runif(60), 20)",
+    "interrupted(op(x, x, backend = 'CPU'))",
+    "softmax <- Genred('-SqDist(X,Y)', c('X = Vi(3)', 'Y = Vj(3)', 'B = Vj(1)'), reduction_op = 'SumSoftMaxWeight',",
+    "                  formula2 = 'B', axis = 1)",
+    "grad <- genred_grad(softmax, 'X', 'E')",
+    "interrupted(grad(x, x, x[, 1], matrix(1, 20, 1), backend = 'CPU'))",
+    "cat('left', length(list.files(tempdir(), '^genred-')), '\\n')",
+    sprintf("file.create(%s)", deparse(paste0(cc, ".go"))),
+    "cat('usable', dim(op(x, x, backend = 'CPU')), '\\n')"
+  ))
+  expect_identical(sum(grepl("got interrupt in time", out)), 2L, info = out)
+  expect_match(out, "left 0", all = FALSE)
+  expect_match(out, "usable 20 1", all = FALSE)
+})
+
 test_that("library(genred) is silent", {
   skip_unless_installed()
   expect_identical(fresh_r(character()), character())

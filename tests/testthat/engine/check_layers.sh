@@ -52,7 +52,7 @@ rule "the engine runs no shell" "$(undefined 'system|popen|wordexp')"
 
 # Writable data of static storage, FILE.o SYMBOL, and why it may be there.
 cat >"$tmp/allowed" <<'END'
-cache.o loaded   the table of loaded kernels
+loaded.o table   the table of loaded kernels
 cache.o count    makes the names of temporary files differ
 os.o kept        the text of gr_cpu_features, written once
 END

@@ -161,7 +161,7 @@ static const char *alone(const char *cc, const char *cache, int k, bool f64) {
   char *text = NULL;
   snprintf(number, sizeof number, "%d", k);
   const char *const argv[] = {self, "alone", folder(cache), cc, number, f64 ? "f64" : "f32", NULL};
-  gr_spawn(argv, folder("alone.log"), &status, &err);
+  gr_spawn(argv, folder("alone.log"), NULL, &status, &err);
   if (gr_read_file(folder("alone.log"), &text, &n, &err)) n = 0;
   snprintf(out, sizeof out, "%d: %.100s", status, text ? text : err.message);
   free(text);
@@ -181,7 +181,7 @@ static void test_found_alone(const char *cc, const char *cache) {
   int status;
   snprintf(command, sizeof command, "for f in '%s'/*.so; do printf x | dd of=\"$f\" bs=1 seek=2000 conv=notrunc; done", folder(cache));
   const char *const argv[] = {"/bin/sh", "-c", command, NULL};
-  gr_spawn(argv, folder("log"), &status, &err);
+  gr_spawn(argv, folder("log"), NULL, &status, &err);
   check(status == 0 && !strcmp(alone(cc, cache, 3, false), "0: 3 right\n"), "a damaged joint object is not noticed");
   check(!strcmp(alone(cc, cache, 3, false), "0: 2 right\n") && runs(cc) == 2, "a damaged joint object: %d runs", runs(cc));
 }
@@ -335,7 +335,7 @@ static void test_fallback(void) {
   gr_program *p[3];
   make_all(p, tests, 3, false);
   gr_report rep = prepare(p, tests, 3, &opt);
-  check(runs(cc) == 2 && rep.origin == GR_NO_KERNEL && !p[0]->kernel[0], "%d runs: native and not", runs(cc));
+  check(runs(cc) == 2 && rep.origin == GR_NO_KERNEL && !p[0]->kernel[0], "%d runs: together, and a question about the flag", runs(cc));
   all_agree(p, tests, 3, &opt, GR_COMPILED);
   check(runs(cc) == 5, "%d runs: then one by one", runs(cc));
   free_all(p, 3);

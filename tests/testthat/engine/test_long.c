@@ -55,7 +55,7 @@ static void in_time(const char *what, const char *formula) {
   double start = cpu();
   if (!check(make(&t, &p, &err) == GR_OK, "%s: %s", what, err.message)) return;
   for (int few = 0; few < 2; few++) check(gr_program_text(p, few, &text[few], &err) == GR_OK, "%s: %s", what, err.message);
-  check(gr_program_cuda(p, &text[2], &layout, &err) == GR_OK, "%s: %s", what, err.message);
+  check(gr_program_cuda(p, false, &text[2], &layout, &err) == GR_OK, "%s: %s", what, err.message);
   check(cpu() - start < SLOWER, "%s: planning and emission took %.1f s", what, cpu() - start);
   for (int k = 0; k < 3; k++) check(strlen(text[k]) < 60000 + 600 * strlen(formula), "%s: %d characters of text", what, (int)strlen(text[k]));
   gr_program_free(p);

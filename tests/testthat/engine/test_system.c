@@ -1,4 +1,4 @@
-/* test_system.c: the operating system, the compiler and the cache (hash.c, os.c, cc.c, cache.c).
+/* test_system.c: the operating system, the compiler and the cache (os.c, cc.c, cache.c).
  *
  * Works in folders of its own below TMPDIR.  A new process is this program again, with arguments:
  *   get CACHE TMP N CC [LIMIT]   gets kernel N and prints "origin value note|message"; LIMIT: no file may be larger
@@ -88,39 +88,13 @@ static int count_files(const char *dir) {
   return d ? n - 2 : -1;
 }
 
-/* ---- hash.c ---------------------------------------------------------------------------------------------------- */
-
-static const char *sha(const char *s, size_t n, size_t step) {
-  static char hex[65];
-  gr_sha256 h;
-  gr_sha256_init(&h);
-  for (size_t k = 0; k < n; k += step) gr_sha256_add(&h, s + k, n - k < step ? n - k : step);
-  gr_sha256_hex(&h, hex);
-  return hex;
-}
-
-static void test_hash(void) {
-  static char a[1000000];
-  const char *long_one = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
-  memset(a, 'a', sizeof a);
-  CHECK(!strcmp(sha("", 0, 1), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"));
-  CHECK(!strcmp(sha("abc", 3, 3), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
-  CHECK(!strcmp(sha(long_one, 56, 56), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"));
-  CHECK(!strcmp(sha(a, sizeof a, 999), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"));
-  for (size_t n = 0; n < 200; n++) {
-    char whole[65];
-    strcpy(whole, sha(a, n, 200));
-    if (strcmp(whole, sha(a, n, 1)) || strcmp(whole, sha(a, n, 63))) CHECK(!"the same hash in pieces");
-  }
-}
-
 /* ---- os.c: children -------------------------------------------------------------------------------------------- */
 
 static int shell(const char *command, double seconds, char *log, size_t size, gr_error *err) {
   const char *argv[] = {"/bin/sh", "-c", command, NULL};
   int status = -2;
   size_t n;
-  gr_spawn_for(argv, at("log"), seconds, &status, err);
+  gr_spawn_for(argv, at("log"), seconds, NULL, &status, err);
   char *text = slurp(at("log"), &n);
   snprintf(log, size, "%s", text);
   free(text);
@@ -153,7 +127,7 @@ static void test_spawn(void) {
   CHECK(err.cls == GR_OK);
   const char *argv[] = {"/nowhere/cc", NULL};
   int status = 0;
-  CHECK(gr_spawn(argv, at("log"), &status, &err) == GR_COMPILER || status == 127); /* 127: valgrind's vfork is a fork */
+  CHECK(gr_spawn(argv, at("log"), NULL, &status, &err) == GR_COMPILER || status == 127); /* 127: valgrind's vfork is a fork */
   check_says(status == 127 ? "/nowhere/cc" : err.message, "/nowhere/cc", "message", __LINE__);
 
   sigset_t mask, old;
@@ -243,9 +217,9 @@ static void test_files(void) {
   CHECK(count_files(dir) == -1);
   CHECK(gr_temp_dir("/dev/null/x", dir, sizeof dir, &err) == GR_COMPILER);
   CHECK_SAYS(err.message, "/dev/null/x");
-  CHECK(gr_write_file("/dev/full", "abc", 3, &err) == GR_MEMORY);
-  CHECK_SAYS(err.message, "/dev/full");
   CHECK(gr_write_file(at("none/f"), "abc", 3, &err) == GR_COMPILER);
+  CHECK(gr_write_file("/dev/full", "abc", 3, &err) == GR_COMPILER); /* what is there already is not written to */
+  CHECK_SAYS(err.message, "/dev/full");
   CHECK(gr_read_file(at("none"), &data, &n, &err) == GR_COMPILER);
   CHECK(gr_read_file(base, &data, &n, &err) == GR_ARGUMENT);
   CHECK(gr_rename(at("none"), at("none2"), &err) == GR_COMPILER);
@@ -337,12 +311,13 @@ static gr_options options(const char *cache, const char *tmp, const char *cc) {
 
 /* The value of kernel n, or -1; the error is in err. */
 static double value(int n, const gr_options *opt, gr_report *report, gr_error *err) {
-  gr_kernel_fn *fn = NULL;
+  gr_kernel kernel;
   double zero = 0, state = 0;
   const double *arg[] = {&zero};
   *report = (gr_report){0};
-  if (gr_kernel_get(kernel_text(n), opt, &fn, report, err)) return -1;
-  fn(arg, NULL, &state, 0, 0, 1, 0, 1, NULL);
+  if (gr_kernel_get(kernel_text(n), opt, &kernel, report, err)) return -1;
+  kernel.fn(arg, NULL, &state, 0, 0, 1, 0, 1, NULL);
+  gr_kernel_drop(&kernel);
   return state;
 }
 
@@ -370,7 +345,7 @@ static const char *in_child(const char *cache, const char *tmp, int n, const cha
   int status = -1;
   size_t size;
   snprintf(number, sizeof number, "%d", n);
-  gr_spawn(argv, at("child.log"), &status, &err);
+  gr_spawn(argv, at("child.log"), NULL, &status, &err);
   char *text = slurp(at("child.log"), &size);
   snprintf(out, sizeof out, "%s%.3000s", status == 0 ? "" : "crashed: ", text);
   free(text);
@@ -458,10 +433,100 @@ static void test_damage(void) {
   damaged("other text", file, bad, n);
   remove(file);
   mkdir(file, 0700);
+  put(strcat(strcpy(bad, file), "/x"), "x", 1, 0600);
   CHECK_SAYS(in_child(at("d"), at("tmp"), 5, "", NULL), "3 5 the kernel was not kept in the cache: cannot rename");
   free(good);
   free(other);
   free(bad);
+}
+
+/* ---- who may read and write ------------------------------------------------------------------------------------ */
+
+static int mode_of(const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0 ? (int)(st.st_mode & 07777) : -1;
+}
+
+/* The folder's one file is not loaded, but compiled anew and replaced. */
+static void refused(const char *what, const char *dir, int line) {
+  const char *out = in_child(dir, at("tmp"), 5, "", NULL);
+  check(!strcmp(out, "3 5 |\n"), what, line, out);
+  out = in_child(dir, at("tmp"), 5, "", NULL);
+  check(!strcmp(out, "2 5 |\n") && mode_of(only_file(dir)) == 0600, what, line, out);
+}
+
+static void test_modes(void) {
+  char file[2048], script_text[512], other[2048];
+  const char *dir = at("m");
+  size_t n;
+  mode_t mask = umask(0);
+  snprintf(script_text, sizeof script_text, "for f; do :; done; stat -c %%a \"$f\" \"${f%%/*}\" >'%s'; exec gcc \"$@\"", at("modes"));
+  CHECK_SAYS(in_child(at("m2"), at("tmp"), 5, script("cc_modes", script_text), NULL), "3 5 |\n");
+  char *text = slurp(at("modes"), &n);
+  CHECK(!strcmp(text, "600\n700\n")); /* the text of the kernel and its folder */
+  free(text);
+  CHECK_SAYS(in_child(dir, at("tmp"), 5, "", NULL), "3 5 |\n");
+  umask(mask);
+  strcpy(file, only_file(dir));
+  CHECK(mode_of(file) == 0600 && mode_of(dir) == 0700 && count_files(dir) == 1);
+  chmod(file, 0644); /* as before: others may read */
+  CHECK_SAYS(in_child(dir, at("tmp"), 5, "", NULL), "2 5 |\n");
+  chmod(file, 0620);
+  refused("a group may write", dir, __LINE__);
+  chmod(file, 0602);
+  refused("others may write", dir, __LINE__);
+  if (geteuid() == 0) {
+    CHECK(chown(file, 12345, (gid_t)-1) == 0);
+    refused("another user's", dir, __LINE__);
+  }
+  strcpy(other, at("elsewhere.so"));
+  CHECK(rename(file, other) == 0 && symlink(other, file) == 0);
+  refused("a link", dir, __LINE__);
+  CHECK(mode_of(other) == 0600 && remove(file) == 0 && mkfifo(file, 0600) == 0);
+  refused("a pipe", dir, __LINE__);
+
+  gr_report report = {0};
+  char key[GR_KEY + 1];
+  snprintf(key, sizeof key, "%064d", 7);
+  gr_cache_write(dir, key, ".cubin", "code", 4, &report); /* a GPU's go by the same rules */
+  CHECK(mode_of(at("m/%s.cubin", key)) == 0600);
+  char *data = gr_cache_read(dir, key, ".cubin", &n);
+  CHECK(data && n == 4);
+  free(data);
+  chmod(at("m/%s.cubin", key), 0660);
+  CHECK(!gr_cache_read(dir, key, ".cubin", &n) && access(at("m/%s.cubin", key), F_OK) != 0);
+}
+
+static bool is_mapped(const char *dir) {
+  char line[8192];
+  bool found = false;
+  FILE *f = fopen("/proc/self/maps", "r");
+  while (f && fgets(line, sizeof line, f)) found = found || strstr(line, dir);
+  if (f) fclose(f);
+  return found;
+}
+
+/* A folder that others can put another in place of: its file is read and checked, and a copy of what was read is loaded. */
+static void test_paths(void) {
+  gr_report report;
+  gr_error err = {0};
+  mkdir(at("loose"), 0700);
+  mkdir(at("loose/in"), 0700);
+  mkdir(at("loose/in/cache"), 0700);
+  bool safe = gr_is_safe_path(at("loose/in/cache")); /* as far as TMPDIR is */
+  CHECK_SAYS(in_child(at("loose/in/cache"), at("tmp"), 60, "", NULL), "3 60 |\n");
+  CHECK_SAYS(in_child(at("tight"), at("tmp"), 61, "", NULL), "3 61 |\n");
+  chmod(at("loose"), 01777);
+  CHECK(gr_is_safe_path(at("loose/in/cache")) == safe);
+  chmod(at("loose"), 0777);
+  CHECK(!gr_is_safe_path(at("loose/in/cache")) && !gr_is_safe_path(at("loose/in")) && gr_is_safe_path(at("loose")) == safe);
+  CHECK(gr_is_safe_path("/") && !gr_is_safe_path(at("none")));
+  CHECK(symlink(at("loose/in"), at("detour")) == 0 && !gr_is_safe_path(at("detour/cache")));
+  if (getenv("GR_TEST_CFLAGS")) return; /* valgrind: the child has another key */
+  gr_options opt = options(at("loose/in/cache"), at("tmp"), "");
+  CHECK(value(60, &opt, &report, &err) == 60 && report.origin == GR_FROM_DISK && !is_mapped(at("loose/in/cache")));
+  opt.cache_dir = at("tight");
+  CHECK(value(61, &opt, &report, &err) == 61 && report.origin == GR_FROM_DISK && is_mapped(at("tight")) == (safe && gr_may_map(at("tight"))));
 }
 
 static void test_unwritable(void) {
@@ -545,14 +610,14 @@ static void test_compilers(void) {
         GR_OK);
   CHECK(err.cls == GR_OK && !err.log);
 
-  gr_kernel_fn *fn;
+  gr_kernel kernel;
   gr_report report = {0};
   gr_options opt = options(at("bad"), at("tmp"), NULL);
-  CHECK(gr_kernel_get("void gr_kernel(void) { nonsense; }\n", &opt, &fn, &report, &err) == GR_COMPILER);
+  CHECK(gr_kernel_get("void gr_kernel(void) { nonsense; }\n", &opt, &kernel, &report, &err) == GR_COMPILER);
   CHECK(err.log && strstr(err.log, "nonsense"));
   signal(SIGCHLD, SIG_IGN); /* the exit status is unknown, what was written is not */
   CHECK(value(31, &opt, &report, &err) == 31);
-  CHECK(gr_kernel_get("void gr_kernel(void) { nonsense; }\n", &opt, &fn, &report, &err) == GR_COMPILER);
+  CHECK(gr_kernel_get("void gr_kernel(void) { nonsense; }\n", &opt, &kernel, &report, &err) == GR_COMPILER);
   signal(SIGCHLD, SIG_DFL);
   gr_error_clear(&err);
 }
@@ -562,8 +627,10 @@ static void test_compilers(void) {
 static void *thread_get(void *arg) {
   gr_error err = {0};
   gr_report report;
-  gr_kernel_fn *fn;
-  return gr_kernel_get("void gr_kernel(void) {}\n", arg, &fn, &report, &err) ? NULL : arg;
+  gr_kernel kernel;
+  if (gr_kernel_get("void gr_kernel(void) {}\n", arg, &kernel, &report, &err)) return NULL;
+  gr_kernel_drop(&kernel);
+  return arg;
 }
 
 static void test_sharing(void) {
@@ -643,14 +710,14 @@ static void bench(const char *cc, const char *text) {
   char sized[65536];
   gr_error err = {0};
   gr_report report;
-  gr_kernel_fn *fn;
+  gr_kernel kernel;
   gr_options opt = options(at("bench"), at("tmp"), cc);
   for (int k = 0; k < N; k++) {
     snprintf(sized, sizeof sized, "/* %d */\n%s", k, text);
     double t0 = gr_now();
-    if (gr_kernel_get(sized, &opt, &fn, &report, &err)) printf("%s\n%s\n", err.message, err.log ? err.log : "");
+    if (gr_kernel_get(sized, &opt, &kernel, &report, &err)) printf("%s\n%s\n", err.message, err.log ? err.log : "");
     double t1 = gr_now();
-    gr_kernel_get(sized, &opt, &fn, &report, &err);
+    gr_kernel_get(sized, &opt, &kernel, &report, &err);
     compile[k] = t1 - t0;
     memory[k] = gr_now() - t1;
     pid_t pid = fork(); /* a new process whose table is empty: this program again */
@@ -673,10 +740,10 @@ static int child_disk(char **argv) {
   gr_options opt = options(argv[2], argv[3], argv[4]);
   gr_report report;
   gr_error err = {0};
-  gr_kernel_fn *fn;
+  gr_kernel kernel;
   char out[64];
   double start = gr_now();
-  gr_kernel_get(argv[5], &opt, &fn, &report, &err);
+  gr_kernel_get(argv[5], &opt, &kernel, &report, &err);
   snprintf(out, sizeof out, "%g", report.origin == GR_FROM_DISK ? gr_now() - start : 1e9);
   snprintf(base, sizeof base, "%s/time", argv[3]);
   put(base, out, strlen(out), 0600);
@@ -687,7 +754,6 @@ static int child_disk(char **argv) {
 
 static void test_all(void) {
   int before = count_files("/proc/self/fd");
-  test_hash();
   test_spawn();
   test_hang();
   test_folders();
@@ -695,6 +761,8 @@ static void test_all(void) {
   test_find();
   test_kernel();
   test_damage();
+  test_modes();
+  test_paths();
   test_unwritable();
   test_mounts();
   test_compilers();
@@ -723,6 +791,6 @@ int main(int argc, char **argv) {
   }
   const char *argv_rm[] = {"/bin/rm", "-rf", base, NULL};
   int status;
-  gr_spawn(argv_rm, "/dev/null", &status, &err);
+  gr_spawn(argv_rm, "/dev/null", NULL, &status, &err);
   return failed > 0;
 }
