@@ -389,8 +389,9 @@ static gr_ref rewrite_BSpline(binder *b, const gr_ast *a, const actuals *x) {
 }
 
 /* Recurrence up to f + 10, then the asymptotic series; by reflection below 0.5.  An expression like others, so that it has
- * derivatives of any order (Abramowitz and Stegun 6.4.6, .7, .12).  The reflection takes the distance from the nearest pole, which is exact;
- * above 0.5, where it is not asked for, 0.5 stands for it, as derivatives of what is not chosen must be finite. */
+ * derivatives of any order (Abramowitz and Stegun 6.4.6, .7, .12).  The reflection takes the distance
+ * from the nearest pole, which is exact; above 0.5, where it is not chosen, 0.5 stands for it, so that its
+ * derivatives are finite there. */
 static gr_ref rewrite_Trigamma(binder *b, const gr_ast *a, const actuals *x) {
   actuals y = {.nexpr = 2};
   y.expr[0] = bind_text(b, a, "IfElse(f-0.5,f,1-f)", x);

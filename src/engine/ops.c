@@ -17,8 +17,9 @@ static double digamma_near_zero(double a) {
   return sum;
 }
 
-/* By recurrence up to 10, then the asymptotic series; by reflection below 0 (Abramowitz and Stegun 6.3.5, .7, .18).  The distance
- * from the nearest pole is exact, and the largest term there, so that 1 - a may lose what it loses. */
+/* By recurrence up to 10, then the asymptotic series; by reflection below 0 (Abramowitz and Stegun 6.3.5,
+ * .7, .18).  The distance from the nearest pole is exact; near one its term is so large that what 1 - a
+ * loses does not count. */
 double ref_digamma(double a) {
   const double pi = 3.14159265358979323846;
   if (a <= 0) return a == floor(a) ? NAN : ref_digamma(1 - a) - pi / tan(pi * (a - round(a)));

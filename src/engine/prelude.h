@@ -11,7 +11,8 @@
  *                          copies no others into a kernel (and no comments that begin a line, but for titles)
  * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions; errors are at most
  *           4 units in the last place, mostly below 2; with or without contraction of a*b+c to an FMA.  Exceptions:
- *           v_lgamma and v_digamma of negative arguments, see there; an exp or exp2 that would be subnormal is 0, see gr_exp2.
+ *           v_lgamma and v_digamma of negative arguments, see there; an exp or exp2 that would be subnormal
+ *           is 0, see gr_exp2.
  *           Nothing has external linkage, and libm is called only for lanes of v_sin, v_cos and v_tan above GR_TRIG_MAX
  *           (and, unoptimized or where the target has no such instruction, by v_sqrt and v_floor).
  * Method    argument reduction after Cody and Waite (constants in pieces so short that their multiples are exact), then
@@ -228,7 +229,7 @@ GR_FN V v_floor(V a) {
 
 GR_FN V v_ceil(V a) { return -v_floor(-a); }
 
-/* floor(a b) + near, where near = GR_NEAR + k: the low bits are those of an integer.  AVX-512 can round down (9). */
+/* floor(a b) + near, for near = GR_NEAR + k: low bits of an integer.  AVX-512 can round down (9). */
 GR_FN V gr_floor_near(V a, T b, T near) {
 #if GR_AVX512
   if (b != 1)

@@ -4,7 +4,8 @@
  *              Total     sums                                   state: D sums (kahan: D sums, D compensations)
  *              Extremum  the best value and where it is         state: D values [, D indices]
  *              Top       the K best, ascending by rank, stable  state: D*K values, D*K indices
- *              ExpSum    m = max f, s = sum of exp(f - m) w     state: m, then one s per weight component
+ *              ExpSum    m = max f, s = sum of exp(f - m) w     state: m, then one s per weight component;
+ *                        exp(f - m) is 0 for f = -Inf only, so that an infinite w counts (?genred_reductions)
  *              Product   products                               state: D products
  *              Moments   means and sums of squared deviations   state: the count, D means, D sums
  * direction  +1 the smallest is best, -1 the largest, 0 neither

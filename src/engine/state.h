@@ -132,7 +132,8 @@ GR_STATE void expsum_init(const gr_reduction *r, double *s, int64_t ld) {
   for (int k = 1; k <= r->nweight; k++) s[k * ld] = 0;
 }
 
-/* Factors for the sums when maxima a (kept) and b (added) meet: 0 for b = -Inf only, as what they are multiplied with may be infinite. */
+/* Factors for the sums when maxima a (kept) and b (added) meet: 0 for b = -Inf only, as weights may be
+ * infinite, and 0 times Inf is NaN. */
 GR_STATE void expsum_factors(double a, double b, double *keep, double *add) {
   const double least = 0x1p-1022;
   double e = a == b ? 1 : exp(-fabs(b - a));

@@ -1,5 +1,5 @@
-# What ?genred_reductions says about NaN, Inf, ties, nothing and weights, and the ends of the range, by
-# interpreter and kernels.
+# What ?genred_reductions says about NaN, Inf, ties, nothing and weights, and the ends of the range,
+# by interpreter and kernels.
 
 reduce <- function(f, reduction, w = NULL, ..., backend, dtype = "float64") {
   f <- matrix(as.double(f), ncol = 1)

@@ -1,10 +1,13 @@
 /* test_extremes.c: numbers at the ends of the range, through whole programs.
  *
- *   functions   digamma and trigamma at their poles and zeros against values computed with 2400 bits (mpmath), by interpreter and kernel
- *   operations  every element-wise operation at NaN, Inf, zeros of both signs, subnormal, tiny, huge and special numbers: the kernel gives what
- *               the interpreter gives; where the result is subnormal, or comes from an exponential that is, the kernel may give 0
- *   weights     log-sum-exps with the whole cross product of extreme values and weights of two pairs, in both orders, against their definition
- *               in ?genred_reductions evaluated in long double; by interpreter, kernels (lanes of rows and of columns) and GPU (on the host) */
+ *   functions   digamma and trigamma at their poles and zeros against values computed with 2400 bits
+ *               (mpmath), by interpreter and kernel
+ *   operations  every element-wise operation at NaN, Inf, zeros of both signs, subnormal, tiny, huge and
+ *               special numbers: the kernel gives what the interpreter gives; where the result is
+ *               subnormal, or comes from an exponential that is, the kernel may give 0
+ *   weights     log-sum-exps with the whole cross product of extreme values and weights of two pairs, in
+ *               both orders, against their definition in ?genred_reductions evaluated in long double; by
+ *               interpreter, kernels (lanes of rows and of columns) and GPU (on the host) */
 #include <float.h>
 
 #include "../../../src/cuda/cu_public.h"
@@ -12,7 +15,7 @@
 
 static const double nothing[] = {0};
 
-/* The program's results for `rows` rows of x and `cols` rows of y, both column-major; false after a failed check. */
+/* The program's results for the arguments in data, column-major; false after a failed check. */
 static bool call(const test *t, gr_backend backend, const double *const data[], result *r) {
   gr_program *p;
   gr_error err = {0};
@@ -103,7 +106,7 @@ static void functions(const char *formula, bool trigamma, bool f64, gr_backend b
   free_result(&r);
 }
 
-/* Trigamma is Inf at its poles, digamma NaN; the derivative of trigamma is -2 times the sum of 1 / (x + k)^3, finite at positive integers. */
+/* Trigamma is Inf at its poles, digamma NaN; the derivative of trigamma is finite at positive integers. */
 static void poles(bool f64, gr_backend backend) {
   static const double x[] = {0, -0.0, -1, -2, -17, -123456, INFINITY, 1, 2, 3};
   result r;
@@ -143,7 +146,7 @@ static bool is_one_of(const char *name, const char *list) {
   return strstr(list, word) != NULL;
 }
 
-/* May `got`, of a kernel, stand for `want`?  Powf is exp(g log f), and what rounding does to g log f counts in units of the result. */
+/* May `got`, of a kernel, stand for `want`?  Powf is exp(g log f): rounding of g log f is a relative error. */
 static bool agrees(const char *name, double got, double want, bool f64) {
   const double least = f64 ? DBL_MIN : FLT_MIN, most = f64 ? DBL_MAX : FLT_MAX;
   if (is_one_of(name, " Powf ") && want > 0 && fabs(log(fmin(got, most)) - log(fmin(want, most))) <= fabs(log(fmin(want, most))) * (f64 ? 1e-15 : 1e-6)) return true;
@@ -193,7 +196,7 @@ typedef struct answer {
   double error;           /* of s: what an exponential may be wrong by, times the weights */
 } answer;
 
-/* From ?genred_reductions: exp(f - m) is 1 for the largest, 0 for f = -Inf and positive for every other f. */
+/* exp(f - m) is 1 for the largest f, 0 for f = -Inf and positive for every other. */
 static long double factor_of(long double f, long double m) {
   if (isnan(f) || f == -INFINITY) return isnan(f) ? NAN : 0;
   return f == m ? 1 : fmaxl(expl(f - m), 1e-4000L);
@@ -238,7 +241,7 @@ static void judge(const char *reduction, const pair *p, const double *got, int64
         log_sum || softmax ? got[0] : got[ld], a.m, a.s, a.lead);
 }
 
-/* Lanes are rows, a case is a row; its pairs are two of many columns, the others have f = -Inf and weight 0. */
+/* Lanes are rows, a case is a row: its pairs are two columns, the others have f = -Inf and weight 0. */
 static void weights_by_rows(const char *reduction, bool f64, gr_backend backend, int step) {
   static double x[4 * CASES], y[COLUMNS], masked = -INFINITY;
   test t = {.formula = "IfElse(t-1.5,p,IfElse(t-0.5,x[2],x[0]))", .formula2 = "IfElse(t-1.5,0,IfElse(t-0.5,x[3],x[1]))", .aliases = {"x=Vi(4)", "t=Vj(1)", "p=Pm(1)"},
