@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
 
-cp "$src"/*.[ch] "$here/check.h" "$work"
+cp "$src"/*.[ch] "$here/check.h" "$here/platform.h" "$work"
 sed -f "$src/prelude.sed" "$src/prelude.h" >"$work/prelude_text.h"
 sed -f "$src/prelude.sed" "$src/state.h" "$src/prelude_cuda.h" >"$work/cuda_text.h"
 cd "$work" || exit 1

@@ -269,7 +269,7 @@ static void hostile_formulas_are_refused(void) {
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     char *s = repeat(cases[k].what, cases[k].times, cases[k].end);
     gr_class cls = make_class(s, "x=Vi(1)");
-    check(cls == cases[k].cls, "%zu times %s: class %d", cases[k].times, cases[k].what, cls);
+    check(cls == cases[k].cls, "%lld times %s: class %d", (long long)cases[k].times, cases[k].what, cls);
     free(s);
   }
   check(make_class("SumT(x,1000000000)", "x=Vi(1)") == GR_DIMENSION, "a dimension past the limit");

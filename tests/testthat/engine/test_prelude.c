@@ -138,7 +138,7 @@ static R ref_sigmoid(R x) { return 1 / (1 + REF(exp)(-x)); }
 static R ref_softplus(R x) { return isnan(x) ? x : REF(fmax)(x, 0) + REF(log1p)(REF(exp)(-REF(fabs)(x))); }
 
 static R ref_digamma(R x) {
-  static const long double zero = 1.461632144968362341280917L, zero_lo = -1.8257096315963484e-20L;
+  static const long double zero = 0x1.762d86356be3fp+0L, zero_lo = 9.549995429965697715184199e-17L; /* a double, and what it lacks */
   static const long double taylor[] = {
       0.967672245447621170427L, -0.442763168983592106093L, 0.258499760955651010624L, -0.163942705442406527504L,
       0.107824050691262365757L, -0.0721995612564547109261L, 0.0488042881641431072251L, -0.0331611264748473592923L,

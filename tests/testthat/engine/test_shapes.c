@@ -1,7 +1,5 @@
 /* test_shapes.c: every shape of work gives what the interpreter gives, and the same bits with any number of threads: few and many
  * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds. */
-#include <sys/resource.h>
-
 #include "check.h"
 
 /* ---- bit for bit the same with any number of threads ---- */
@@ -240,12 +238,6 @@ static void sums_stay_accurate(void) {
 }
 
 /* ---- memory ---- */
-
-static long peak_kb(void) {
-  struct rusage u;
-  getrusage(RUSAGE_SELF, &u);
-  return u.ru_maxrss;
-}
 
 /* What a run needs beyond its arguments.  (The peak of a process only rises: earlier cases hide what later ones share with them.) */
 static void memory_is_bounded(void) {
