@@ -10,7 +10,7 @@ passed=0
 failed=0
 
 cp "$src"/*.[ch] "$here/check.h" "$here/platform.h" "$work"
-sed -f "$src/prelude.sed" "$src/prelude.h" >"$work/prelude_text.h"
+sed -f "$src/prelude.sed" "$src/prelude.h" >"$work/prelude_text.h" # for this system: trig_large.h is for Windows
 sed -f "$src/prelude.sed" "$src/state.h" "$src/prelude_cuda.h" >"$work/cuda_text.h"
 cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }
