@@ -16,7 +16,7 @@ GR_FILL void take_last(const double *x, int n, int all, T *to) {
 
 /* dim components, ld apart, of n rows or columns, padded with copies of the last: to `component` and `vector` apart.  Components are
  * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
-GR_FILL void take_vectors(const double *x, int64 ld, int dim, int n, int padded, T *to, long component, long vector) {
+GR_FILL void take_vectors(const double *x, int64 ld, int dim, int n, int padded, T *to, int64 component, int64 vector) {
   for (int k = 0; k < dim; k++, x += ld, to += component) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x;
     T *next = to;
@@ -30,7 +30,7 @@ GR_FILL void take_vectors(const double *x, int64 ld, int dim, int n, int padded,
 }
 
 GR_FN void take_rows(const double *x, int64 ld, int dim, int nr, T *to) {
-  take_vectors(x, ld, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (long)NROW * GR_L);
+  take_vectors(x, ld, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (int64)NROW * GR_L);
 }
 
 GR_FN void take_columns(const double *x, int64 ld, int dim, int nc, T *to) {
@@ -189,7 +189,7 @@ GR_APART void top_enter(top *t, const V *v, const VI *w, V *list, double *values
 static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
   for (int r = 0; r < nr; r += GR_L) {
-    const T *Rv = R + (long)r * NROW; (void)Rv;
+    const T *Rv = R + (int64)r * NROW; (void)Rv;
     V x_i[3];
     x_i[0] = v_load(Rv + 0 * GR_L);
     x_i[1] = v_load(Rv + 1 * GR_L);
@@ -236,7 +236,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
 
 GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, int64 c0, int64 c1, void *scratch) {
   const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;
-  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + LD * 3;
+  T *P = scratch, *R = P + 0, *S = R + (int64)padded * NROW, *C = S + LD * 3;
   V *W = (V *)(C + TILE * NCOL);
   parameters(arg, ld, P, W);
   rows(arg, ld, r0, nr, P, R, W);

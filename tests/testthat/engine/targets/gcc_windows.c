@@ -1,8 +1,8 @@
 /* gcc_windows.c: a gcc.exe for wine: hands its arguments to the host's cross compiler.
  *
  * With it the engine's code for Windows finds, starts and waits for a compiler as it does there, and loads the DLL that
- * it wrote.  wine starts programs of the host, but nobody can wait for one: so a shell writes the exit status to a file,
- * to which this program looks.  Paths in the arguments become the host's. */
+ * it wrote.  wine starts programs of the host, but nobody can wait for one or hears it: so a shell writes what it says and the exit
+ * status to files, to which this program looks.  Paths in the arguments become the host's. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +44,14 @@ static void put_argument(char *line, const char *arg) {
   put_quoted(line, host ? host : arg);
 }
 
+/* What the compiler said. */
+static void hand_on(const char *path) {
+  FILE *f = fopen(path, "r");
+  for (int c; f && (c = getc(f)) != EOF;) putchar(c);
+  if (f) fclose(f);
+  remove(path);
+}
+
 /* The exit status that the shell wrote. */
 static int wait_for(const char *done) {
   for (int k = 0; k < 60000; k++) {
@@ -58,8 +66,8 @@ static int wait_for(const char *done) {
 }
 
 int main(int argc, char **argv) {
-  static char line[LINE], dir[MAX_PATH], done[MAX_PATH + 64];
-  STARTUPINFOA start = {.cb = sizeof start, .dwFlags = STARTF_USESTDHANDLES};
+  static char line[LINE], dir[MAX_PATH], done[MAX_PATH + 64], out[MAX_PATH + 72];
+  STARTUPINFOA start = {.cb = sizeof start};
   PROCESS_INFORMATION child;
   GetTempPathA(sizeof dir, dir);
   snprintf(done, sizeof done, "%s\\gcc-%lu", dir, (unsigned long)GetCurrentProcessId());
@@ -67,13 +75,13 @@ int main(int argc, char **argv) {
   if (!host) return fputs("gcc_windows.c works under wine only\n", stderr), 2;
   put_quoted(line, "sh");
   put_quoted(line, "-c");
-  put_quoted(line, "x86_64-w64-mingw32-gcc \"$@\"; echo $? >\"$0.tmp\"; mv \"$0.tmp\" \"$0\"");
+  put_quoted(line, "x86_64-w64-mingw32-gcc \"$@\" >\"$0.out\" 2>&1; echo $? >\"$0.tmp\"; mv \"$0.tmp\" \"$0\"");
   put_quoted(line, host);
   for (int k = 1; k < argc; k++) put_argument(line, argv[k]);
-  start.hStdInput = GetStdHandle(STD_INPUT_HANDLE);
-  start.hStdOutput = GetStdHandle(STD_OUTPUT_HANDLE);
-  start.hStdError = GetStdHandle(STD_ERROR_HANDLE);
   if (!CreateProcessA("\\\\?\\unix\\bin\\sh", line, NULL, NULL, TRUE, 0, NULL, NULL, &start, &child))
     return fprintf(stderr, "cannot start the host's shell: Windows error %lu\n", (unsigned long)GetLastError()), 2;
-  return wait_for(done);
+  int status = wait_for(done);
+  snprintf(out, sizeof out, "%s.out", done);
+  hand_on(out);
+  return status;
 }
