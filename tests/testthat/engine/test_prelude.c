@@ -55,6 +55,7 @@ static R right(__float128 f(__float128), R x) {
 enum { BLOCK = 4096 };
 static int passed, failed;
 static unsigned long long stride = 4093;
+static int draws = 1000000; /* of functions of more arguments */
 
 static void verdict(int ok) { ok ? passed++ : failed++; }
 
@@ -337,7 +338,7 @@ static T draw(void) {
 
 static void test_many(const many *m) {
   worst w = {0};
-  for (int i = 0; i < 1000000 / GR_L; i++) {
+  for (int i = 0; i < draws / GR_L; i++) {
     V a, b, c, y;
     for (int l = 0; l < GR_L; l++) a[l] = draw(), b[l] = rnd() % 8 ? draw() : a[l], c[l] = draw();
     y = m->f(a, b, c);
@@ -406,6 +407,8 @@ static void test_masks(void) {
 }
 
 int main(int argc, char **argv) {
+  const char *share = getenv("GR_SHARE"); /* a share of the default, see targets/ */
+  if (share && atoi(share) > 0) stride *= (unsigned)atoi(share), draws /= atoi(share);
   if (argc > 1) stride = strtoull(argv[1], NULL, 10);
   printf("%s, %d bytes; largest error in units in the last place\n", GR_K("float", "double"), GR_VBYTES);
   for (size_t k = 0; k < sizeof unaries / sizeof *unaries; k++) test_unary(&unaries[k]);
