@@ -43,11 +43,8 @@ static gr_class words_add(words *w, const char *s, size_t n, gr_error *err) {
 
 /* Does a backslash before c, in quotes or outside, stand for c alone?  On Windows, whose paths are full of backslashes, before a quote only. */
 static bool is_escaped(char c, bool quoted) {
-#if defined(_WIN32)
-  return (void)quoted, c == '"' || (!quoted && c == '\'');
-#else
+  if (strcmp(gr_os_name(), "windows") == 0) return c == '"' || (!quoted && c == '\'');
   return c && (!quoted || strchr("$`\"\\\n", c));
-#endif
 }
 
 /* Appends one word without its quotes to out; returns where it ends, or NULL where a quote is not closed. */

@@ -1,5 +1,5 @@
 /* libm.c: functions of the C library that are wrong in places on Windows, where the interpreter, which is the definition of the
- * language, has its own.  Elsewhere they are the library's.
+ * language, has its own.  Elsewhere they are the library's (gr.h).
  *
  *   sin cos tan   of large arguments, see trig_large.h
  *   lgamma        near its zeros 1 and 2 no digit is right; of subnormal numbers it is Inf
@@ -58,13 +58,5 @@ double ref_lgamma(double a) {
   long double s = fabsl(sinl(pi * ((long double)a - ref_round(a))));
   return (double)(logl(pi / s) - lgamma_positive(1 - (long double)a));
 }
-
-#else
-
-double ref_sin(double a) { return sin(a); }
-double ref_cos(double a) { return cos(a); }
-double ref_tan(double a) { return tan(a); }
-double ref_round(double a) { return round(a); }
-double ref_lgamma(double a) { return lgamma(a); }
 
 #endif

@@ -1,6 +1,6 @@
 /* os.c: the operating system: clock, processor, files, folders, child processes, shared objects.
  *
- * Owns every #ifdef of an OS: POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have under one name (stdio,
+ * Owns the #ifdefs of an OS (but for libm.c): POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have under one name (stdio,
  * stat, opendir, unlink) is used plainly, here and in cache.c.
  * Assumes paths in the encoding of the C library, and that the caller cleared `err`.
  * Guarantees: a status and a message that names the path; descriptors, memory, temporary files and children are
