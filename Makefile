@@ -1,5 +1,5 @@
 # Thin: the work is in tools/, which needs no make to start.
-.PHONY: demo test install check bench clean
+.PHONY: demo test install check check-arm64 check-windows bench clean
 
 demo:
 	@sh tools/demo.sh
@@ -13,6 +13,10 @@ install:
 # R CMD check alone (make test runs it too, among the rest)
 check:
 	@sh tools/test.sh check
+
+# the C harness for other platforms, cross-compiled (make test runs a part)
+check-arm64 check-windows:
+	@$(MAKE) -s -C tests/testthat/engine $@
 
 bench:
 	@sh bench/run.sh

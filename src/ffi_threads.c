@@ -29,16 +29,20 @@ static volatile bool forked;
 
 #ifndef _WIN32
 static void after_fork(void) { forked = true; }
+
+static void watch_forks(void) {
+  static bool registered;
+  if (!registered) pthread_atfork(NULL, NULL, after_fork);
+  registered = true;
+}
+#else
+static void watch_forks(void) {} /* there are none */
 #endif
 
 void ffi_threads_init(void) {
-  static bool registered;
   sym_threads = Rf_install("genred.threads");
   sym_mc_cores = Rf_install("mc.cores");
-#ifndef _WIN32
-  if (!registered) pthread_atfork(NULL, NULL, after_fork);
-#endif
-  registered = true;
+  watch_forks();
 }
 
 /* ---- the limits; 0 where there is none ---------------------------------------------------------------------------- */

@@ -78,8 +78,27 @@ run_apt() {
 
 case $goal in demo | test) ;; *) echo "usage: sh tools/setup.sh demo | test" >&2; exit 2 ;; esac
 
+# What the step `platforms` of tools/test.sh runs programs for arm64 and for Windows with.  Where they cannot be had, that step is skipped.
+optional() {
+  [ "$goal" = test ] || return 0
+  command -v aarch64-linux-gnu-gcc >/dev/null 2>&1 && [ -d /usr/aarch64-linux-gnu/lib ] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+  command -v qemu-aarch64 >/dev/null 2>&1 || echo qemu-user
+  command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1 || echo gcc-mingw-w64-x86-64-win32
+  [ -x /usr/lib/wine/wine64 ] || command -v wine64 >/dev/null 2>&1 || echo wine64
+}
+
+install_optional() {
+  wanted=$(optional | tr '\n' ' ')
+  [ -n "$wanted" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ] || return 0
+  mkdir -p "$root/build"
+  echo "set-up: installing for the tests of other platforms: $wanted"
+  ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || run_apt update || true
+  # shellcheck disable=SC2086
+  run_apt install -y --no-install-recommends $wanted || echo "set-up: they could not be installed; those tests will be skipped"
+}
+
 need=$(missing | tr '\n' ' ')
-[ -n "$need" ] || exit 0
+[ -n "$need" ] || { install_optional; exit 0; }
 install="install -y --no-install-recommends $need"
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -107,4 +126,5 @@ run_apt $install || { run_apt update && run_apt $install; } || {
 }
 still=$(missing | tr '\n' ' ')
 [ -z "$still" ] || { echo "genred: still missing after the installation: $still" >&2; exit 1; }
+install_optional
 echo "set-up: done"

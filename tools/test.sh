@@ -2,11 +2,13 @@
 # All tests: set-up, then
 #
 #   engine     the C harness, plain and under AddressSanitizer and UndefinedBehaviorSanitizer; the engine as C23
+#   platforms  a part of the harness for arm64 under qemu-user and for Windows under wine (all of it: make check-arm64,
+#              make check-windows in tests/testthat/engine)
 #   layers     no R symbol in the engine, and the other rules of check_layers.sh
 #   check      R CMD build, and R CMD check --as-cran of what was built; testthat runs there, once, on the installed
 #              package: no error, no warning, no note but those named below
 #
-#   sh tools/test.sh [engine | layers | check ...]      all three when none is named; from any folder
+#   sh tools/test.sh [engine | platforms | layers | check ...]      all when none is named; from any folder
 #
 # Ends with "N passed, N failed, N skipped": the sum of what the harness, the rules and testthat count, and one for each
 # of the other steps.  Fails if anything failed or nothing ran.  Writes under build/ and tests/testthat/engine/build/.
@@ -78,6 +80,31 @@ step_engine() {
   title "engine: as C23"
   make -s -C "$harness" c23 </dev/null >"$out/c23.log" 2>&1 && ! grep -q 'warning:' "$out/c23.log"
   verdict "compiles as C23 too, without a warning" $? "$out/c23.log"
+}
+
+# ---- platforms ----------------------------------------------------------------------------------------------------
+
+platform() { # platform NAME TITLE TOOL...
+  log=$out/$1.log
+  name=$1
+  title "platforms: $2"
+  shift 2
+  for tool in "$@"; do
+    PATH=$PATH:/usr/lib/wine command -v "$tool" >/dev/null 2>&1 && continue
+    echo "  SKIPPED: there is no $tool"
+    count 0 0 1
+    return
+  done
+  make -s -j 2 -C "$harness" "TARGET=$name" SHARE=16 there </dev/null >"$log" 2>&1 && ! grep -q 'warning:' "$log"
+  verdict "compiles without a warning" $? "$log"
+  make -s -C "$harness" SHARE=16 "check-$name" </dev/null >"$log" 2>&1
+  grep -E '^  ' "$log"
+  count_line "$log"
+}
+
+step_platforms() {
+  platform arm64 "a part of the harness for arm64, under qemu-user" aarch64-linux-gnu-gcc qemu-aarch64
+  platform windows "a part of the harness for Windows, under wine" x86_64-w64-mingw32-gcc wine64
 }
 
 # ---- layers -------------------------------------------------------------------------------------------------------
@@ -160,11 +187,11 @@ step_check() {
 }
 
 cd "$root" || exit 1
-[ $# -gt 0 ] || set -- engine layers check
+[ $# -gt 0 ] || set -- engine platforms layers check
 for step in "$@"; do
   case $step in
-    engine | layers | check) "step_$step" ;;
-    *) echo "usage: sh tools/test.sh [engine | layers | check ...]" >&2; exit 2 ;;
+    engine | platforms | layers | check) "step_$step" ;;
+    *) echo "usage: sh tools/test.sh [engine | platforms | layers | check ...]" >&2; exit 2 ;;
   esac
 done
 

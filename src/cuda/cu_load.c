@@ -51,7 +51,7 @@ typedef struct search {
   char *log;
 } search;
 
-static void tell(search *s, const char *what) {
+static void add_tried(search *s, const char *what) {
   size_t n = strlen(s->tried);
   snprintf(s->tried + n, sizeof s->tried - n, "%s%s", n ? ", " : "", what);
 }
@@ -155,7 +155,7 @@ gr_class cu_open_driver(cu_driver *d, gr_error *err) {
   gr_class cls = GR_OK;
   if (!try_named(&s, "GENRED_CUDA_DRIVER"))
     for (const char *const *name = here()->drivers; *name && !s.found; name++) {
-      tell(&s, *name);
+      add_tried(&s, *name);
       try_library(&s, *name);
     }
   if (!s.found) cls = fail(&s, ERR_NoDriver, err);
@@ -190,7 +190,7 @@ static void try_folder(search *s, const char *dir, bool mention) {
   match file[MATCHES];
   char path[LONG_PATH];
   if (s->found || (!mention && access(dir, R_OK) != 0)) return;
-  tell(s, dir);
+  add_tried(s, dir);
   int n = matches(dir, here()->prefix, file);
   for (int k = 0; k < n && !s->found; k++)
     if (join(path, dir, file[k])) try_library(s, path);
@@ -217,7 +217,7 @@ static void try_installations(search *s) {
   char path[LONG_PATH];
   const places *p = here();
   int n = matches(p->parent, p->child, child);
-  if (n == 0 && join(path, p->parent, p->child)) tell(s, path);
+  if (n == 0 && join(path, p->parent, p->child)) add_tried(s, path);
   for (int k = 0; k < n && !s->found; k++)
     if (join(path, p->parent, child[k])) try_installation(s, path);
 }
@@ -254,7 +254,7 @@ static void try_python(search *s) {
       !gr_find_program("python", python, sizeof python))
     return;
   snprintf(path, sizeof path, "the packages of %.900s", python);
-  tell(s, path);
+  add_tried(s, path);
   char *folders = python_folders(python);
   for (char *line = folders ? strtok(folders, "\r\n") : NULL; line && !s->found; line = strtok(NULL, "\r\n"))
     if (join(path, line, "nvidia")) {
@@ -266,7 +266,7 @@ static void try_python(search *s) {
 
 static void try_usual(search *s) {
   for (const char *const *name = here()->nvrtc; *name && !s->found; name++) {
-    tell(s, *name);
+    add_tried(s, *name);
     try_library(s, *name);
   }
   try_variables(s);

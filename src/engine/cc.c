@@ -2,8 +2,8 @@
  *
  * Owns the compiler flags and their reasons.
  * Assumes a gcc-like driver: gcc, clang, or a wrapper such as `ccache gcc`.
- * Guarantees: a command is split as a POSIX shell splits it and never handed to one; finding it
- * starts no process; a failure's log (at most 64 KB) goes with the error, never to the terminal.
+ * Guarantees: a command is split as a POSIX shell splits it (on Windows a backslash is one) and
+ * never handed to one; finding it starts no process; a failure's log (at most 64 KB) goes with the error, never to the terminal.
  * A flag is left out only where it is what failed: a kernel that does not compile is an error,
  * and a run that fails once, for want of memory or because somebody ended it, changes nothing. */
 #include <stdio.h>
@@ -43,8 +43,13 @@ static gr_class words_add(words *w, const char *s, size_t n, gr_error *err) {
   return GR_OK;
 }
 
-/* Appends one word without its quotes to out; returns where it ends, or NULL where a quote is not closed.
- * In double quotes a backslash is only special before $ ` " \ and the end of the line. */
+/* Does a backslash before c, in quotes or outside, stand for c alone?  On Windows, whose paths are full of backslashes, before a quote only. */
+static bool is_escaped(char c, bool quoted) {
+  if (strcmp(gr_os_name(), "windows") == 0) return c == '"' || (!quoted && c == '\'');
+  return c && (!quoted || strchr("$`\"\\\n", c));
+}
+
+/* Appends one word without its quotes to out; returns where it ends, or NULL where a quote is not closed. */
 static const char *unquote(const char *s, char *out, size_t *n) {
   char quote = 0;
   for (*n = 0; *s && (quote || !gr_is_space(*s)); s++) {
@@ -52,7 +57,7 @@ static const char *unquote(const char *s, char *out, size_t *n) {
       quote = quote ? 0 : *s;
       continue;
     }
-    if (*s == '\\' && quote != '\'' && s[1] && (!quote || strchr("$`\"\\\n", s[1]))) {
+    if (*s == '\\' && quote != '\'' && is_escaped(s[1], quote)) {
       s++;
       if (*s == '\n') continue;
     }

@@ -370,7 +370,7 @@ static void emit_rows(gr_emitter *e) {
   gr_each_variable(e, load_row);
   if (has_nodes(e, LEVEL_ROW)) {
     gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
-    gr_line(&e->out, "T *Rv = R + (long)r * NROW;");
+    gr_line(&e->out, "T *Rv = R + (int64)r * NROW;");
     gr_compute_and_keep(e);
     gr_close(e);
   }
@@ -424,7 +424,7 @@ static void emit_entry(gr_emitter *e) {
   gr_open(e, "GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
              "int64 c0, int64 c1, void *scratch)");
   gr_line(&e->out, "const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;");
-  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (long)padded * NROW, *C = S + LD * %d;", (e->p->nparam + 15) / 16 * 16,
+  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (int64)padded * NROW, *C = S + LD * %d;", (e->p->nparam + 15) / 16 * 16,
           e->p->nstage);
   gr_line(&e->out, "V *W = (V *)(C + TILE * NCOL);");
   gr_line(&e->out, "parameters(arg, ld, P, W);");

@@ -93,7 +93,7 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
   gr_line(&e->out, "(void)P, (void)R1;");
   if (blocks) gr_open(e, "for (int b = 0; b < %d; b += %d)", dim, K_BLOCK);
   gr_open(e, few ? "for (int c = 0; c < nc; c += G * GR_L)" : "for (int c = 0; c < WHOLE(nc); c += G)");
-  if (!few) gr_line(&e->out, "const T *Cg = C + (long)c * NCOL;");
+  if (!few) gr_line(&e->out, "const T *Cg = C + (int64)c * NCOL;");
   declare_tile(e, rows, cols, blocks ? at : "");
   if (blocks) gr_line(&e->out, "const int end = b + %d < %d ? b + %d : %d;", K_BLOCK, dim, K_BLOCK, dim);
   gr_line(&e->out, "#pragma GCC unroll 2");
@@ -198,7 +198,7 @@ static void emit_columns_loop(gr_emitter *e) {
   if (abreast(e->p)) gr_line(&e->out, "GR_ABREAST");
   open_columns(e);
   if (e->p->ncol && !e->p->by_columns)
-    gr_line(&e->out, e->p->cols_at_once > 1 ? "const T *Cg = C + (long)(c / G) * (NCOL * G) + c %% G; (void)Cg;" : "const T *Cg = C + (long)c * NCOL; (void)Cg;");
+    gr_line(&e->out, e->p->cols_at_once > 1 ? "const T *Cg = C + (int64)(c / G) * (NCOL * G) + c %% G; (void)Cg;" : "const T *Cg = C + (int64)c * NCOL; (void)Cg;");
   e->locals = true;
   gr_declare_locals(e, LEVEL_COL);
   gr_emit_level(e);
@@ -210,9 +210,9 @@ static void emit_columns_loop(gr_emitter *e) {
 /* One row, or vector of rows: its place in the buffers and its state. */
 static void emit_row(gr_emitter *e) {
   if (e->p->by_columns)
-    gr_line(&e->out, "const T *Rv = R + (long)(r / GR_L) * NROW * GR_L + r %% GR_L; (void)Rv;");
+    gr_line(&e->out, "const T *Rv = R + (int64)(r / GR_L) * NROW * GR_L + r %% GR_L; (void)Rv;");
   else
-    gr_line(&e->out, "const T *Rv = R + (long)r * NROW; (void)Rv;");
+    gr_line(&e->out, "const T *Rv = R + (int64)r * NROW; (void)Rv;");
 }
 
 static void open_rows(gr_emitter *e) {
@@ -234,11 +234,11 @@ static void call_contractions(gr_emitter *e) {
 static void open_register_tile(gr_emitter *e) {
   if (e->p->by_columns) {
     gr_open(e, "for (int r = 0; r < nr; r++)");
-    gr_line(&e->out, "const T *R0 = R + (long)(r / GR_L) * NROW * GR_L + r %% GR_L, *R1 = R0; (void)R1;");
+    gr_line(&e->out, "const T *R0 = R + (int64)(r / GR_L) * NROW * GR_L + r %% GR_L, *R1 = R0; (void)R1;");
   } else {
     gr_open(e, "for (int t = 0; t < nr; t += 2 * GR_L)");
     gr_line(&e->out, "const int nv = nr - t > GR_L ? 2 : 1;");
-    gr_line(&e->out, "const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;");
+    gr_line(&e->out, "const T *R0 = R + (int64)t * NROW, *R1 = nv == 2 ? R0 + (int64)NROW * GR_L : R0;");
   }
   call_contractions(e);
 }

@@ -197,6 +197,22 @@ double ref_powi(double a, int n);
 double ref_softplus(double a);
 double ref_digamma(double a);
 
+/* ---- libm.c: functions of the C library, which has them wrong on Windows ---- */
+
+#if defined(_WIN32)
+double ref_sin(double a);
+double ref_cos(double a);
+double ref_tan(double a);
+double ref_round(double a);
+double ref_lgamma(double a);
+#else
+#define ref_sin sin
+#define ref_cos cos
+#define ref_tan tan
+#define ref_round round
+#define ref_lgamma lgamma
+#endif
+
 /* A TensorDot in normal form: integers nkeep, ncont, then per axis (kept ones in the order of the result, then contracted
  * ones) its size and its strides in the result, in f and in g. */
 typedef struct gr_axis {

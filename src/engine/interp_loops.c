@@ -53,7 +53,7 @@ static void ev_ElemT(const eval *e, int l) { place_at(e, l, e->n->ints[1]); }
 static void ev_ExtractT(const eval *e, int l) { place_at(e, l, e->n->ints[0]); }
 
 static void ev_OneHot(const eval *e, int l) {
-  for (int k = 0; k < e->n->dim; k++) *out(e, k, l) = round(in(e, 0, 0, l)) == k;
+  for (int k = 0; k < e->n->dim; k++) *out(e, k, l) = ref_round(in(e, 0, 0, l)) == k;
 }
 
 /* The positions in result, f and g that belong to the i-th combination of indices of n axes (the last runs first). */

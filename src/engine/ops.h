@@ -59,11 +59,11 @@
      "e*g*Powf(f,g-1); IfElse(-Abs(f),0,e*o*Log(f))", "f^g as exp(g log f)")                                           \
   EW(XLogX, 1, 18, "v_xlogx(@a)", a == 0 ? 0 : a * log(a), 0, 4,                                                       \
      "e*(Log(f)+1)", "f log f, and 0 at 0")                                                                            \
-  EW(Sin, 1, 16, "v_sin(@a)", sin(a), -20, 20,                                                                         \
+  EW(Sin, 1, 16, "v_sin(@a)", ref_sin(a), -20, 20,                                                                     \
      "e*Cos(f)", "sine")                                                                                               \
-  EW(Cos, 1, 16, "v_cos(@a)", cos(a), -20, 20,                                                                         \
+  EW(Cos, 1, 16, "v_cos(@a)", ref_cos(a), -20, 20,                                                                     \
      "-e*Sin(f)", "cosine")                                                                                            \
-  EW(SinXDivX, 1, 22, "v_sinxdivx(@a)", a == 0 ? 1 : sin(a) / a, -20, 20,                                              \
+  EW(SinXDivX, 1, 22, "v_sinxdivx(@a)", a == 0 ? 1 : ref_sin(a) / a, -20, 20,                                          \
      "e*SinXDivXDiff(f)", "sin(f) / f, and 1 at 0")                                                                    \
   EW(Asin, 1, 20, "v_asin(@a)", asin(a), -1, 1,                                                                        \
      "e*Rsqrt(1-Square(f))", "arc sine")                                                                               \
@@ -87,9 +87,9 @@
      "e*Step(f)", "max(f, 0)")                                                                                         \
   EW(Floor, 1, 1, "v_floor(@a)", floor(a), -9, 9,                                                                      \
      "0", "largest integer not above f")                                                                               \
-  EW(RoundAway, 1, 3, "v_round(@a)", round(a), -9, 9,                                                                  \
+  EW(RoundAway, 1, 3, "v_round(@a)", ref_round(a), -9, 9,                                                              \
      "0", "nearest integer, halves away from zero")                                                                    \
-  EW(Tan, 1, 20, "v_tan(@a)", tan(a), -1.3, 1.3,                                                                       \
+  EW(Tan, 1, 20, "v_tan(@a)", ref_tan(a), -1.3, 1.3,                                                                   \
      "e*(1+Square(o))", "tangent")                                                                                     \
   EW(Tanh, 1, 24, "v_tanh(@a)", tanh(a), -4, 4,                                                                        \
      "e*(1-Square(o))", "hyperbolic tangent")                                                                          \
@@ -109,7 +109,7 @@
      "1.1283791670955126*e*Exp(-Square(f))", "error function")                                                         \
   EW(Erfc, 1, 34, "v_erfc(@a)", erfc(a), -3, 3,                                                                        \
      "-1.1283791670955126*e*Exp(-Square(f))", "1 less the error function")                                             \
-  EW(Lgamma, 1, 80, "v_lgamma(@a)", lgamma(a), 0.1, 9,                                                                 \
+  EW(Lgamma, 1, 80, "v_lgamma(@a)", ref_lgamma(a), 0.1, 9,                                                             \
      "e*Digamma(f)", "log of the absolute gamma function; below -2 to 4 ulp of max(Lgamma(-f), 1)")                    \
   EW(Digamma, 1, 80, "v_digamma(@a)", ref_digamma(a), 0.1, 9,                                                          \
      "e*Trigamma(f)", "derivative of Lgamma; below 0 to 5 ulp of max(Digamma(1 - f), 1)")                              \

@@ -1,6 +1,6 @@
 /* os.c: the operating system: clock, processor, files, folders, child processes, shared objects.
  *
- * Owns every #ifdef of an OS: POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have
+ * Owns the #ifdefs of an OS (but for libm.c): POSIX (Linux, macOS, BSD) and Windows (mingw-w64).  What both have
  * under one name (stdio, stat, opendir, unlink) is used plainly, here and in cache.c.
  * Assumes paths in the encoding of the C library, and that the caller cleared `err`.
  * Guarantees: a status and a message that names the path; descriptors, memory, temporary files
@@ -99,6 +99,20 @@ static int open_new(const char *path) { return open(path, O_WRONLY | O_CREAT | O
 static int open_own(const char *path) { return open(path, O_RDONLY | O_BINARY); }
 
 void gr_at_fork(void (*before)(void), void (*after)(void)) { (void)before, (void)after; }
+
+static bool is_separator(char c) { return c == '/' || c == '\\'; }
+
+/* What of a path is no folder that could be made: "C:/", or the server and the share of "//server/share/". */
+static size_t root_length(const char *path) {
+  size_t n = 0;
+  if (path[0] && path[1] == ':') return path[2] ? 3 : 2;
+  if (!is_separator(path[0]) || !is_separator(path[1])) return 1;
+  for (int names = 0; names < 2 && path[n]; names++) {
+    n += strspn(path + n, "/\\");
+    n += strcspn(path + n, "/\\");
+  }
+  return n + (path[n] != 0);
+}
 
 double gr_now(void) {
   LARGE_INTEGER t, per_second;
@@ -217,9 +231,10 @@ gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seco
   STARTUPINFOA start = {.cb = sizeof start, .dwFlags = STARTF_USESTDHANDLES};
   PROCESS_INFORMATION child = {0};
   DWORD code = 1, flags = CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED;
+  const DWORD shared = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE; /* the child's console may outlive it, and holds the log */
   HANDLE job = CreateJobObjectA(NULL, NULL);
   HANDLE in = CreateFileA("NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherit, OPEN_EXISTING, 0, NULL);
-  HANDLE log = CreateFileA(log_path, GENERIC_WRITE, FILE_SHARE_READ, &inherit, CREATE_ALWAYS, 0, NULL);
+  HANDLE log = CreateFileA(log_path, GENERIC_WRITE, shared, &inherit, CREATE_ALWAYS, 0, NULL);
   char *line = command_line(argv);
   if (log == INVALID_HANDLE_VALUE) {
     cls = fail_windows(err, "write", log_path);
@@ -278,6 +293,9 @@ static int open_own(const char *path) {
 }
 
 void gr_at_fork(void (*before)(void), void (*after)(void)) { pthread_atfork(before, after, after); }
+
+static bool is_separator(char c) { return c == '/'; }
+static size_t root_length(const char *path) { return (void)path, 1; }
 
 double gr_now(void) {
   struct timespec t;
@@ -531,8 +549,8 @@ static bool is_folder(const char *path) {
 
 /* Creates the folder and its parents; one that another process makes meanwhile is as good. */
 static gr_class make_folders(char *path, gr_error *err) {
-  for (char *p = path + 1;; p++) {
-    if (*p != '/' && *p != 0) continue;
+  for (char *p = path + root_length(path);; p++) {
+    if (!is_separator(*p) && *p != 0) continue;
     char end = *p;
     *p = 0;
     bool made = is_folder(path) || make_folder(path) == 0 || (errno == EEXIST && is_folder(path));
@@ -548,7 +566,7 @@ gr_class gr_make_private_dir(const char *dir, gr_error *err) {
   if (n == 0) return gr_failf(err, GR_ARGUMENT, "the name of the folder is empty");
   if (n >= sizeof path) return fail_path(err, dir);
   memcpy(path, dir, n + 1);
-  while (n > 1 && path[n - 1] == '/') path[--n] = 0;
+  while (n > 1 && is_separator(path[n - 1])) path[--n] = 0;
   if (!is_folder(path)) {
     gr_class cls = make_folders(path, err);
     if (cls) return cls;

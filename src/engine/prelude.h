@@ -1,7 +1,8 @@
 /* prelude.h: the vector math every emitted kernel starts with.
  *
  * Owns      the types of a kernel (T V VI TI VD), its loads, stores, masks and element-wise functions.
- * Assumes   gcc or clang in GNU mode; that it is the first text of the file (it includes nothing); no -ffast-math.
+ * Assumes   gcc or clang in GNU mode; that it is the first text of the file (it includes nothing), or on Windows the first after
+ *           trig_large.h; no -ffast-math.
  *           Options, defined before it:
  *             GR_F64       1: T is double, else float
  *             GR_VBYTES    bytes of V: 16, 32 or 64; if not given, the widest the target has
@@ -503,9 +504,13 @@ enum { GR_SIN, GR_COS, GR_TAN };
 GR_RARE void gr_trig_large(T *y, const T *a, int fn) {
   for (int l = 0; l < GR_L; l++)
     if (a[l] > GR_TRIG_MAX)
+#ifdef _WIN32
+      y[l] = (T)gr_trig_exact(a[l], fn);
+#else
       y[l] = fn == GR_COS   ? GR_K(__builtin_cosf, __builtin_cos)(a[l])
              : fn == GR_SIN ? GR_K(__builtin_sinf, __builtin_sin)(a[l])
                             : GR_K(__builtin_tanf, __builtin_tan)(a[l]);
+#endif
 }
 
 /* fn(a) for a >= 0 (or NaN).  a = n pi/2 + r; sin(r) to 2^-28 and 2^-58, cos(r) to 2^-33 and 2^-63. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gr.h"
+#include "platform.h"
 
 static int passed, failed;
 
@@ -82,14 +83,12 @@ __attribute__((unused)) static void free_args(const gr_program *p, gr_array *arg
 
 static const char *cache_folder(void) {
   static char path[512];
-  const char *tmp = getenv("TMPDIR");
-  if (!*path) snprintf(path, sizeof path, "%s/kernels", tmp ? tmp : "/tmp");
+  if (!*path) snprintf(path, sizeof path, "%s/kernels", temporary_folder());
   return path;
 }
 
 __attribute__((unused)) static gr_options options(gr_backend backend, int threads) {
-  const char *tmp = getenv("TMPDIR");
-  return (gr_options){.backend = backend, .threads = threads, .tmp_dir = tmp ? tmp : "/tmp", .cache_dir = cache_folder(),
+  return (gr_options){.backend = backend, .threads = threads, .tmp_dir = temporary_folder(), .cache_dir = cache_folder(),
                       .cc = getenv("GENRED_CC")};
 }
 

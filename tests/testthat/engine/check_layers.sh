@@ -80,7 +80,7 @@ includes() {
 
 r_headers='(R|Rinternals|Rdefines|Rmath|Rversion|Rconfig|R_ext/.*|S)\.h'
 cuda_headers='(cuda|nvrtc|nvml|cuda_runtime|cu[A-Z_].*|cuda/.*|\.\./cuda/.*)\.?h?'
-own='(engine|gr|ops|reds|errs|state|prelude_text|cuda_text)\.h'
+own='(engine|gr|ops|reds|errs|state|trig_large|prelude_text|cuda_text)\.h'
 c_headers='(ctype|errno|float|inttypes|limits|math|setjmp|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)\.h'
 posix='(cpuid|crt_externs|direct|dirent|dlfcn|fcntl|malloc|omp|pthread|sched|signal|spawn|unistd|utime|windows|sys/[a-z]*)\.h'
 

@@ -9,8 +9,8 @@ trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
 
-cp "$src"/*.[ch] "$here/check.h" "$work"
-sed -f "$src/prelude.sed" "$src/prelude.h" "$src/prelude_gamma.h" >"$work/prelude_text.h"
+cp "$src"/*.[ch] "$here/check.h" "$here/platform.h" "$work"
+sed -f "$src/prelude.sed" "$src/prelude.h" "$src/prelude_gamma.h" >"$work/prelude_text.h" # for this system: trig_large.h is for Windows
 sed -f "$src/prelude.sed" "$src/state.h" "$src/prelude_cuda.h" >"$work/cuda_text.h"
 cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }

@@ -1,9 +1,5 @@
 /* test_shapes.c: every shape of work gives what the interpreter gives, and the same bits with any number of threads: few and many
  * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds. */
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "check.h"
 
 /* ---- bit for bit the same with any number of threads ---- */
@@ -114,18 +110,11 @@ static void few_rows_are_what_many_are(void) {
 }
 
 /* Columns that fill no vector: of equal ones the first is chosen, whatever lanes they are in, and no copy of the last counts. */
-typedef struct guarded {
-  char *pages;
-  size_t bytes;
-} guarded;
-
 /* The first row of x everywhere, in memory that ends where a page begins that nobody may read. */
 static guarded repeat_first(gr_array *x) {
-  size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size_t)(x->rows * x->cols) * sizeof(double);
-  guarded g = {.bytes = (bytes + page - 1) / page * page + page};
-  g.pages = mmap(NULL, g.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
-  mprotect(g.pages + g.bytes - page, page, PROT_NONE);
-  double *to = (double *)(g.pages + g.bytes - page - bytes);
+  size_t bytes = (size_t)(x->rows * x->cols) * sizeof(double);
+  guarded g = guarded_new(bytes);
+  double *to = (double *)(void *)(g.end - bytes);
   for (int64_t k = 0; k < x->rows * x->cols; k++) to[k] = x->data[k / x->rows * x->rows];
   x->data = to;
   return g;
@@ -148,7 +137,7 @@ static void equal_columns(const char *red, bool f64, int64_t m, int64_t n, const
     for (int64_t e = 0; info.is_index[i] && e < r.size; e++)
       check(r.v[i][e] == (double)(e / m), "%s: index %g at %d", describe(&t), r.v[i][e], (int)e);
   for (int k = 0; k < 2; k++) {
-    munmap(equal[k].pages, equal[k].bytes);
+    guarded_free(&equal[k]);
     args[k + 1].data = random[k];
   }
   free_result(&r);
@@ -351,12 +340,6 @@ static void sums_stay_accurate(void) {
 }
 
 /* ---- memory ---- */
-
-static long peak_kb(void) {
-  struct rusage u;
-  getrusage(RUSAGE_SELF, &u);
-  return u.ru_maxrss;
-}
 
 /* What a run needs beyond its arguments.  (The peak of a process only rises: earlier cases hide what later ones share with them.) */
 static void memory_is_bounded(void) {

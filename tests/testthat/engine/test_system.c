@@ -288,7 +288,8 @@ static void test_find(void) {
   gr_compiler_free(&c);
   char text[512];
   CHECK(gr_compiler_info("gcc", text, sizeof text, &err) == GR_OK);
-  CHECK_SAYS(text, "/gcc: gcc");
+  CHECK_SAYS(text, "/gcc: ");
+  CHECK_SAYS(text, "gcc ("); /* or a cross compiler of this name */
   CHECK(gr_compiler_info("nosuchcc", text, sizeof text, &err) == GR_COMPILER);
   gr_error_clear(&err);
 }
@@ -568,7 +569,8 @@ static void test_mounts(void) {
   CHECK_SAYS(in_child(noexec, at("tmp"), 5, "", NULL), "2 5 |\n");
   CHECK_SAYS(in_child(cache, noexec, 5, "", NULL), "3 5 |\n");
   CHECK_SAYS(in_child(cache, noexec, 5, "", NULL), "2 5 |\n");
-  CHECK_SAYS(in_child(noexec, noexec, 5, "", NULL), "noexec, set the environment variable TMPDIR");
+  if (!getenv("GR_EMULATED")) /* qemu-user reads what it runs, and so does not mind */
+    CHECK_SAYS(in_child(noexec, noexec, 5, "", NULL), "noexec, set the environment variable TMPDIR");
   umount(noexec);
 }
 

@@ -15,7 +15,7 @@ GR_FILL void take_last(const double *x, double origin, int n, int all, T *to) {
 }
 
 /* Whole vectors of one component; returns how many numbers these are. */
-GR_FN int take_whole(const double *x, const double *ahead, double origin, int n, T *to, long vector) {
+GR_FN int take_whole(const double *x, const double *ahead, double origin, int n, T *to, int64 vector) {
   int m = 0;
   for (; m + GR_L <= n; m += GR_L, to += vector) {
     __builtin_prefetch(ahead + m);
@@ -26,7 +26,7 @@ GR_FN int take_whole(const double *x, const double *ahead, double origin, int n,
 
 /* dim components, ld apart, of n rows or columns, less the origin, padded with copies of the last: to `component` and `vector` apart.  Components are
  * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
-GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim, int n, int padded, T *to, long component, long vector) {
+GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim, int n, int padded, T *to, int64 component, int64 vector) {
   for (int k = 0; k < dim; k++, x += ld, to += component) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x, origin = GR_TBYTES == 4 && from ? from[k] : 0;
     const int m = origin != 0 ? take_whole(x, ahead, origin, n, to, vector) : take_whole(x, ahead, 0, n, to, vector);
@@ -35,7 +35,7 @@ GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim
 }
 
 GR_FN void take_rows(const double *x, int64 ld, const double *from, int dim, int nr, T *to) {
-  take_vectors(x, ld, from, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (long)NROW * GR_L);
+  take_vectors(x, ld, from, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (int64)NROW * GR_L);
 }
 
 GR_FN void take_columns(const double *x, int64 ld, const double *from, int dim, int nc, T *to) {
@@ -53,12 +53,12 @@ GR_FILL void take_packed(const double *x, int64 ld, const double *from, int dim,
     const double *ahead = k + 4 < dim ? x + 4 * ld : x, origin = GR_TBYTES == 4 && from ? from[k] : 0;
     T *next = to;
     int c = 0;
-    for (; c + G <= nc; c += G, next += (long)NCOL * G) {
+    for (; c + G <= nc; c += G, next += (int64)NCOL * G) {
       __builtin_prefetch(ahead + c);
       *(group *)next = __builtin_convertvector(*(const group_taken *)(x + c) - origin, group);
       if (G == 6) *(pair *)(next + 4) = __builtin_convertvector(*(const pair_taken *)(x + c + 4) - origin, pair);
     }
-    for (; c < WHOLE(nc); c += G, next += (long)NCOL * G) take_last(x + c, origin, nc - c, G, next);
+    for (; c < WHOLE(nc); c += G, next += (int64)NCOL * G) take_last(x + c, origin, nc - c, G, next);
   }
 }
 
@@ -84,7 +84,7 @@ static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, 
 GR_APART void sum_sum3(const T *P, const T *R0, const T *R1, const T *C, int nc, V *to) {
   (void)P, (void)R1;
   for (int c = 0; c < WHOLE(nc); c += G) {
-    const T *Cg = C + (long)c * NCOL;
+    const T *Cg = C + (int64)c * NCOL;
     V a00 = v_set(0), a01 = v_set(0), a02 = v_set(0), a03 = v_set(0), a10 = v_set(0), a11 = v_set(0), a12 = v_set(0), a13 = v_set(0);
     #pragma GCC unroll 2
     for (int k = 0; k < 64; k++) {
@@ -175,16 +175,16 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
   V *const sum3t = W + 0;
   for (int t = 0; t < nr; t += 2 * GR_L) {
     const int nv = nr - t > GR_L ? 2 : 1;
-    const T *R0 = R + (long)t * NROW, *R1 = nv == 2 ? R0 + (long)NROW * GR_L : R0;
+    const T *R0 = R + (int64)t * NROW, *R1 = nv == 2 ? R0 + (int64)NROW * GR_L : R0;
     sum_sum3(P, R0, R1, C, nc, sum3t);
     for (int v = 0, r = t; v < nv; v++, r += GR_L) {
-      const T *Rv = R + (long)r * NROW; (void)Rv;
+      const T *Rv = R + (int64)r * NROW; (void)Rv;
       V *const term = W + 512 + v * TILE;
       V *const sum = W + 1024 + v * 65;
       V *const top = W + 1154 + v * 1;
       V m = v_of(vd_load(AT(0)));
       for (int c = 0; c < nc; c++) {
-        const T *Cg = C + (long)(c / G) * (NCOL * G) + c % G; (void)Cg;
+        const T *Cg = C + (int64)(c / G) * (NCOL * G) + c % G; (void)Cg;
         const V sum3 = sum3t[v * TILE + c];
         term[c] = sum3;
         m = v_max(term[c], m);
@@ -214,7 +214,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
 
 GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, int64 c0, int64 c1, void *scratch) {
   const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;
-  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + LD * 64;
+  T *P = scratch, *R = P + 0, *S = R + (int64)padded * NROW, *C = S + LD * 64;
   V *W = (V *)(C + TILE * NCOL);
   parameters(arg, ld, P, W);
   rows(arg, ld, r0, nr, P, R, W);

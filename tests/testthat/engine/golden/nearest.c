@@ -15,7 +15,7 @@ GR_FILL void take_last(const double *x, double origin, int n, int all, T *to) {
 }
 
 /* Whole vectors of one component; returns how many numbers these are. */
-GR_FN int take_whole(const double *x, const double *ahead, double origin, int n, T *to, long vector) {
+GR_FN int take_whole(const double *x, const double *ahead, double origin, int n, T *to, int64 vector) {
   int m = 0;
   for (; m + GR_L <= n; m += GR_L, to += vector) {
     __builtin_prefetch(ahead + m);
@@ -26,7 +26,7 @@ GR_FN int take_whole(const double *x, const double *ahead, double origin, int n,
 
 /* dim components, ld apart, of n rows or columns, less the origin, padded with copies of the last: to `component` and `vector` apart.  Components are
  * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
-GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim, int n, int padded, T *to, long component, long vector) {
+GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim, int n, int padded, T *to, int64 component, int64 vector) {
   for (int k = 0; k < dim; k++, x += ld, to += component) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x, origin = GR_TBYTES == 4 && from ? from[k] : 0;
     const int m = origin != 0 ? take_whole(x, ahead, origin, n, to, vector) : take_whole(x, ahead, 0, n, to, vector);
@@ -35,7 +35,7 @@ GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim
 }
 
 GR_FN void take_rows(const double *x, int64 ld, const double *from, int dim, int nr, T *to) {
-  take_vectors(x, ld, from, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (long)NROW * GR_L);
+  take_vectors(x, ld, from, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (int64)NROW * GR_L);
 }
 
 GR_FN void take_columns(const double *x, int64 ld, const double *from, int dim, int nc, T *to) {
@@ -194,7 +194,7 @@ GR_APART void top_enter(top *t, const V *v, const VI *w, V *list, double *values
 static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc) {
   (void)P, (void)R, (void)S, (void)C, (void)W, (void)b;
   for (int r = 0; r < nr; r += GR_L) {
-    const T *Rv = R + (long)r * NROW; (void)Rv;
+    const T *Rv = R + (int64)r * NROW; (void)Rv;
     V x_i[3];
     x_i[0] = v_load(Rv + 0 * GR_L);
     x_i[1] = v_load(Rv + 1 * GR_L);
@@ -241,7 +241,7 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
 
 GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, int64 c0, int64 c1, void *scratch) {
   const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;
-  T *P = scratch, *R = P + 0, *S = R + (long)padded * NROW, *C = S + LD * 3;
+  T *P = scratch, *R = P + 0, *S = R + (int64)padded * NROW, *C = S + LD * 3;
   V *W = (V *)(C + TILE * NCOL);
   parameters(arg, ld, P, W);
   rows(arg, ld, r0, nr, P, R, W);
