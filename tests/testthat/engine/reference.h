@@ -221,6 +221,13 @@ static num num_div(num a, num b) {
   return r;
 }
 
+/* Likewise, by whatever steps. */
+static num num_div_any(num a, num b) {
+  num r = num_div(a, b);
+  settle(&r, 0, r.v[0], r.e[0], fabsl(r.v[0]), 3);
+  return r;
+}
+
 /* ---- sums ---- */
 
 /* Adds up x[0], x[step], ...; a sum of d terms in any order. */

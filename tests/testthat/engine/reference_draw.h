@@ -16,6 +16,21 @@ static struct {
 
 /* ---- the numbers of variables ---- */
 
+static double special(uint64_t z) {
+  static const double both[] = {NAN, INFINITY, -INFINITY, 0, -0.0, 1, -1, 0.5, -0.5, 2.5, -3, 0.25, 1e5, -1e5, 88.5, -87.25, 1.5707963267948966, 2, 12};
+  static const double f32[] = {0x1p-149, -0x1p-149, 0x1p-127, -0x1p-127, 0x1p-126, -0x1p-126, FLT_MAX, -FLT_MAX, 0x1p100, -0x1p100, 0x1p-66, 0x1p63};
+  static const double f64[] = {0x1p-1074, -0x1p-1074, 0x1p-1023, -0x1p-1023, DBL_MIN, -DBL_MIN, DBL_MAX, -DBL_MAX, 0x1p800, -0x1p800, 0x1p-530, 0x1p511};
+  int k = (int)(z % 31);
+  return k < 12 ? (D.f64 ? f64[k] : f32[k]) : both[k - 12];
+}
+
+static double extreme(uint64_t z) {
+  static const double v[] = {-INFINITY, -INFINITY, INFINITY, 1e30, -1e30, 0, 1, 700, -700, 88, -88, 1e3};
+  return v[z % 12];
+}
+
+static bool chance_of(uint64_t z, int n) { return z % 4 < (uint64_t)n; } /* n in 4 */
+
 static double number(int var, draw how, int64_t row, int component) {
   uint64_t z = mix(D.data ^ mix((uint64_t)var * 1000003u + (uint64_t)component) ^ mix((uint64_t)row + 77));
   double u = (double)(z >> 11) / 9007199254740992.0, v;
@@ -24,6 +39,8 @@ static double number(int var, draw how, int64_t row, int component) {
     case WITHIN_ONE: v = 1.9 * u - 0.95; break;
     case WHOLE: v = floor(7 * u) - 3; break;
     case KNOTS: v = 0.5 * component - 2 + 0.4 * u; break;
+    case SPECIAL: return chance_of(z, 3) ? special(z >> 8) : (double)(float)(u - 0.5);
+    case EXTREME: return chance_of(mix(D.data + (uint64_t)row / 16), 2) ? extreme(z >> 8) : D.f64 ? -INFINITY : 2 * u;
     case WIDE: v = (z & 1 ? 1 : -1) * exp(8 * u - 4); break;
     default: v = 4 * u - 2;
   }

@@ -25,6 +25,7 @@ static num bc(const num *x, int dim, int k) { return x[dim == 1 ? 0 : k]; }
 
 static num sum_of_products(const num *a, int step_a, const num *b, int step_b, int d) {
   num t[DIM_MAX];
+  t[0] = num_nothing;
   for (int k = 0; k < d; k++) t[k] = num_mul(a[k * step_a], b[k * step_b]);
   return num_sum(t, d, 1);
 }

@@ -53,7 +53,7 @@ static complex_num complex_binary(op o, complex_num a, complex_num b) {
       num n = num_add(num_mul(b.re, b.re), num_mul(b.im, b.im), 1);
       b.im = num_minus(b.im);
       a = complex_mul(a, b);
-      return (complex_num){num_div(a.re, n), num_div(a.im, n)};
+      return (complex_num){num_div_any(a.re, n), num_div_any(a.im, n)};
     }
     default: return complex_mul(a, b);
   }

@@ -219,13 +219,37 @@ static void shifted(const terms *f, const terms *w, real m, real *v, real *e, re
   *e += S.acc * (S.many / 2 + 1) * *mag + W.min;
 }
 
-static range reduce_shift(const terms *f, const terms *w, int component) {
-  real v, e, mag;
-  if (!all_decided(f) || (w && !all_decided(w))) return undecided();
+/* A column whose weights are all 0 takes no part. */
+static int64_t without_weightless(const terms *f, const terms *w, real *v, real *e) {
+  int64_t n = 0;
+  for (int64_t j = 0; j < f->n; j++) {
+    bool none = true, doubt = false;
+    for (int k = 0; k < w->step; k++) {
+      real x = w->v[j * w->step + k], ex = w->e[j * w->step + k];
+      none = none && x == 0 && ex == 0;
+      doubt = doubt || (fabsl(x) <= ex && ex > 0);
+    }
+    if (none) continue;
+    v[n] = term(f, j), e[n] = doubt ? INFINITY : bound(f, j);
+    n++;
+  }
+  return n;
+}
+
+/* w: the weight of this component; w_all: the first of all weights. */
+static range reduce_shift(const terms *f, const terms *w, const terms *w_all, int component) {
   range m = max_of(f);
+  real v, e, mag;
+  if (w_all && f->n) {
+    real *kept = malloc(sizeof *kept * 2 * (size_t)f->n);
+    terms some = {kept, kept + f->n, 0, 1};
+    some.n = without_weightless(f, w_all, kept, kept + f->n);
+    m = max_of(&some);
+    free(kept);
+  }
+  if (!all_decided(f) || (w && !all_decided(w_all)) || m.undecided) return undecided();
   if (component == 0) return m;
-  if (f->n == 0) return exactly(0);
-  if (isinf(m.lo) || isinf(m.hi)) return undecided();
+  if (isinf(m.lo) || isinf(m.hi)) return f->n ? undecided() : exactly(0);
   shifted(f, w, (m.lo + m.hi) / 2, &v, &e, &mag);
   return about(v, e + mag * (m.hi - m.lo) + W.ulp * fabsl(v));
 }
@@ -260,14 +284,14 @@ static range reduce_softmax(const terms *f, const terms *w) {
   return about(r, (e + fabsl(r) * en) / (n - en) + 2 * W.ulp * fabsl(r));
 }
 
-static range reduce_value(reduction r, const terms *f, const terms *w, int component, int k) {
+static range reduce_value(reduction r, const terms *f, const terms *w, const terms *w_all, int component, int k) {
   switch (r) {
     case R_SUM: return reduce_sum(f, false);
     case R_MEAN: return reduce_sum(f, true);
     case R_PROD: return reduce_prod(f);
     case R_VAR: return reduce_var(f);
     case R_COUNT: case R_ANY: case R_ALL: return reduce_conditions(r, f);
-    case R_SHIFT: case R_SHIFT_WEIGHT: return reduce_shift(f, w, component);
+    case R_SHIFT: case R_SHIFT_WEIGHT: return reduce_shift(f, w, w_all, component);
     case R_LSE: case R_LSE_WEIGHT: return reduce_lse(f, w);
     case R_SOFTMAX: return reduce_softmax(f, w);
     default: return kth(f, reductions[r].largest, k);

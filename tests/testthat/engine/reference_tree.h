@@ -110,7 +110,7 @@ static node *with_ints(node *x, int count, int n, int m) {
 typedef enum category { VI, VJ, PM } category;
 
 /* How the numbers of a variable are drawn. */
-typedef enum draw { GENERAL, ABOVE_ZERO, WITHIN_ONE, WHOLE, KNOTS, WIDE, DRAWS } draw;
+typedef enum draw { GENERAL, ABOVE_ZERO, WITHIN_ONE, WHOLE, KNOTS, WIDE, SPECIAL, EXTREME } draw;
 
 enum { VARIABLES = 8 };
 

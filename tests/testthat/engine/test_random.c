@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "reference_case.h"
+#include "reference_special.h"
 
 enum { BATCH = 64 };
 
@@ -91,12 +91,20 @@ static void shrink(setup *s, int bad) {
     again = false;
     for (int k = 0; k < s->root->kids && !again; k++) {
       reduction red = s->red;
-      if (s->red != R_SUM && !s->weight) s->red = s->k ? s->red : R_SUM;
+      if (!s->weight) s->red = s->k ? s->red : R_SUM;
+      if (s->weight && s->root->k[k]->dim != 1) continue;
       again = settle_on(s, &s->root, s->root->k[k], bad);
       if (!again) s->red = red, again = !s->weight && settle_on(s, &s->root, s->root->k[k], bad);
     }
   }
+  if (s->weight) { /* a sum of the weight or of the formula alone */
+    setup was = *s;
+    s->weight = NULL, s->red = R_SUM;
+    if (!still_wrong(s, bad)) s->root = was.weight;
+    if (s->root == was.weight && !still_wrong(s, bad)) *s = was;
+  }
   shrink_node(s, &s->root, bad);
+  if (s->weight) shrink_node(s, &s->weight, bad);
   int64_t m = s->m, n = s->n;
   for (int64_t size = 1; size <= 3 && attempts > 0; size += 2) {
     s->m = m < size ? m : size, s->n = n < size ? n : size;
@@ -160,13 +168,35 @@ static void campaign(uint64_t from, int n) {
   }
 }
 
+typedef bool (*maker)(setup *s, int n, bool f64);
+
+static void specials(maker make_case, int count) {
+  for (int f64 = 0; f64 < 2; f64++) {
+    for (int n = 0, k = 0; n < count; n++) {
+      gr_error err = {0};
+      bool is = make_case(&batch[k], n, f64);
+      if (is && !build(&batch[k], &err)) {
+        check(false, "%s", err.message);
+        tell(&batch[k]);
+      }
+      gr_error_clear(&err);
+      k += is;
+      if (k == BATCH || n == count - 1) finish_batch(k, true), k = 0;
+    }
+  }
+}
+
 int main(void) {
   const char *count = getenv("GR_RANDOM"), *from = getenv("GR_SEED");
   uint64_t today = (uint64_t)time(NULL) / 86400 * 100000;
   signal(SIGSEGV, on_crash);
   signal(SIGABRT, on_crash);
   signal(SIGFPE, on_crash);
-  if (count || from) {
+  if (getenv("GR_SPECIAL")) {
+    specials(special_case, 2 * O_COUNT + 28);
+    specials(derivative_case, 6 * O_COUNT);
+    specials(reduction_case, 12 * REDUCTIONS);
+  } else if (count || from) {
     campaign(from ? strtoull(from, NULL, 10) : today, count ? atoi(count) : 1);
   } else {
     campaign(1, 192);

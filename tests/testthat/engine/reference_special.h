@@ -1,0 +1,164 @@
+/* reference_special.h: one small formula for every operation, fed with special values; and special values in every reduction. */
+#ifndef GENRED_REFERENCE_SPECIAL_H
+#define GENRED_REFERENCE_SPECIAL_H
+
+#include "reference_case.h"
+
+static node *fresh(int dim, draw how) {
+  node *x = new_variable(dim, how);
+  D.vars[x->n[0]].cat = VI;
+  return x;
+}
+
+/* The n-th formula of nothing but this operation, or NULL. */
+static node *example_of(op o, int n, draw how) {
+  int d = n == 0 ? 1 : 3;
+  if (n > 1) return NULL;
+  node *a = NULL, *b = NULL, *c = NULL;
+  if (o <= LAST_UNARY) return o < FIRST_UNARY || n ? NULL : with_kids(o, 1, fresh(1, how), NULL, NULL);
+  switch (o) {
+    case O_Add: case O_Subtract: case O_Mult: case O_Divide: case O_Powf: case O_Atan2: case O_Hypot: case O_And: case O_Or:
+    case O_Equal: case O_NotEqual: case O_LessThan: case O_LessOrEqual:
+      a = fresh(1, how), b = fresh(1, how);
+      return n ? NULL : with_kids(o, 1, a, b, NULL);
+    case O_Mod: case O_Clamp: case O_IfElse:
+      a = fresh(1, how), b = fresh(1, how), c = fresh(1, how);
+      return n ? NULL : with_kids(o, 1, a, b, c);
+    case O_Pow: return with_ints(with_kids(o, 1, fresh(1, how), NULL, NULL), 1, n ? 3 : -2, 0);
+    case O_ClampInt: return with_ints(with_kids(o, 1, fresh(1, how), NULL, NULL), 2, -1, 2 + n);
+    case O_Round: return with_ints(with_kids(o, 1, fresh(1, how), NULL, NULL), 1, n, 0);
+    case O_SqNorm2: case O_Norm2: case O_Sum: case O_Max: case O_Min: case O_ArgMax: case O_ArgMin:
+      return with_kids(o, 1, fresh(d, how), NULL, NULL);
+    case O_Normalize: return with_kids(o, d, fresh(d, how), NULL, NULL);
+    case O_Scalprod: case O_SqDist: case O_SqNormDiag: case O_WeightedSqNorm:
+      a = fresh(d, how), b = fresh(d, how);
+      return with_kids(o, 1, a, b, NULL);
+    case O_SqNormIso:
+      a = fresh(1, how), b = fresh(d, how);
+      return with_kids(o, 1, a, b, NULL);
+    case O_ElemT: return with_ints(with_kids(o, 2, fresh(1, how), NULL, NULL), 2, 2, n);
+    case O_OneHot: return with_ints(with_kids(o, d, fresh(1, how), NULL, NULL), 1, d, 0);
+    case O_TensorProd: case O_MatVecMult:
+      a = fresh(d, how), b = fresh(1, how);
+      return with_kids(o, d, a, b, NULL);
+    case O_BSpline:
+      a = fresh(3 + n, KNOTS), b = fresh(1, how);
+      return with_ints(with_kids(o, 2, a, b, NULL), 1, n, 0);
+    case O_ComplexReal: case O_ComplexImag: case O_ComplexAbs: case O_ComplexSquareAbs: case O_ComplexAngle:
+      return n ? NULL : with_kids(o, 1, fresh(2, how), NULL, NULL);
+    case O_Real2Complex: case O_Imag2Complex: case O_ComplexExp1j: return n ? NULL : with_kids(o, 2, fresh(1, how), NULL, NULL);
+    case O_Conj: case O_ComplexExp: return n ? NULL : with_kids(o, 2, fresh(2, how), NULL, NULL);
+    case O_ComplexAdd: case O_ComplexSubtract: case O_ComplexMult: case O_ComplexDivide: case O_ComplexScal:
+      a = fresh(2, how), b = fresh(2, how);
+      return n ? NULL : with_kids(o, 2, a, b, NULL);
+    case O_ComplexRealScal:
+      a = fresh(1, how), b = fresh(2, how);
+      return n ? NULL : with_kids(o, 2, a, b, NULL);
+    case O_SoftDTW_SqDist:
+      a = fresh(2, how), b = fresh(1 + 2 * n, how), c = fresh(1, ABOVE_ZERO);
+      return with_kids(o, 1, a, b, c);
+    default: return NULL;
+  }
+}
+
+/* Chains that overflow, vanish or divide by nothing. */
+static node *chain_of(int n, draw how) {
+  node *x = fresh(n % 2 ? 1 : 2, how), *y = fresh(n % 2 ? 1 : 2, how), *g = fresh(1, how);
+  node *d = with_kids(O_SqDist, 1, x, y, NULL);
+  switch (n) {
+    case 0: case 1: return with_kids(O_Divide, 1, constant("1"), with_kids(O_Sqrt, 1, d, NULL, NULL), NULL);
+    case 2: case 3: return with_kids(O_Exp, 1, with_kids(O_Minus, 1, with_kids(O_Mult, 1, g, d, NULL), NULL, NULL), NULL, NULL);
+    case 4: case 5: return with_kids(O_Exp, 1, with_kids(O_Minus, 1, d, NULL, NULL), NULL, NULL);
+    case 6: case 7: return with_kids(O_Exp, 1, with_kids(O_Divide, 1, d, with_kids(O_Square, 1, g, NULL, NULL), NULL), NULL, NULL);
+    case 8: return with_kids(O_Mult, 1, with_kids(O_Exp, 1, g, NULL, NULL), with_kids(O_Exp, 1, with_kids(O_Minus, 1, g, NULL, NULL), NULL, NULL), NULL);
+    case 9: return with_kids(O_Log, 1, with_kids(O_Exp, 1, x, NULL, NULL), NULL, NULL);
+    case 10: return with_kids(O_Divide, 1, with_kids(O_Mult, 1, g, g, NULL), g, NULL);
+    case 11: return with_kids(O_Divide, 1, x, constant("3"), NULL);
+    case 12: return with_kids(O_Sqrt, 1, with_kids(O_Square, 1, g, NULL, NULL), NULL, NULL);
+    case 13: return with_kids(O_Square, 1, with_kids(O_Sqrt, 1, x, NULL, NULL), NULL, NULL);
+    case 14: return with_kids(O_Inv, 1, with_kids(O_Inv, 1, g, NULL, NULL), NULL, NULL);
+    case 15: return with_kids(O_Mult, 1, x, constant("0"), NULL);
+    case 16: return with_kids(O_Subtract, 1, g, g, NULL);
+    case 17: return with_kids(O_Divide, 1, x, x, NULL);
+    case 18: return with_kids(O_Add, 1, g, constant("0"), NULL);
+    case 19: return with_kids(O_Divide, 1, constant("1"), with_kids(O_Add, 1, x, y, NULL), NULL);
+    case 20: return with_kids(O_Divide, 1, constant("1"), with_kids(O_Add, 1, constant("1"), d, NULL), NULL);
+    case 21: return with_kids(O_Rsqrt, 1, with_kids(O_Add, 1, constant("1"), d, NULL), NULL, NULL);
+    case 22: return with_kids(O_Exp, 1, with_kids(O_Minus, 1, with_kids(O_Norm2, 1, with_kids(O_Subtract, 2, x, y, NULL), NULL, NULL), NULL, NULL), NULL, NULL);
+    case 23: return with_kids(O_Powf, 1, x, constant("0.5"), NULL);
+    case 24: return with_kids(O_Powf, 1, g, constant("2.5"), NULL);
+    case 25: return with_kids(O_Minus, 1, with_kids(O_Subtract, 1, x, y, NULL), NULL, NULL);
+    case 26: return with_kids(O_Mult, 1, with_kids(O_Divide, 1, constant("1"), g, NULL), g, NULL);
+    case 27: return with_kids(O_Max, 1, with_kids(O_Concat, 2, x, y, NULL), NULL, NULL);
+    default: return NULL;
+  }
+}
+
+enum { SPECIAL_ROWS = 700 };
+
+static void special_setup(setup *s, bool f64, uint64_t from) {
+  memset(s, 0, sizeof *s);
+  memset(&D, 0, sizeof D);
+  s->seed = from;
+  D.data = s->data = mix(from), D.f64 = s->f64 = f64;
+  dice = mix(from + 1);
+  s->red = R_SUM, s->axis = 1, s->m = SPECIAL_ROWS, s->n = 1;
+  s->scheme = s->acc = "auto", s->all_rows = true;
+}
+
+static bool finish_setup(setup *s, node *root) {
+  s->root = root;
+  if (!root) return false;
+  plain_print = true;
+  name_variables(s);
+  s->positions = false;
+  for (int k = 0; k < D.n; k++) s->order[k] = k, s->vars[k].unused = false, snprintf(s->vars[k].name, 24, "%s", names[k]);
+  write_aliases(s);
+  write_formulas(s);
+  plain_print = false;
+  return true;
+}
+
+/* The n-th call with special values, or false where there are no more. */
+static bool special_case(setup *s, int n, bool f64) {
+  int o = n / 2;
+  special_setup(s, f64, 900000000u + (uint64_t)n);
+  if (o < O_COUNT) return finish_setup(s, example_of((op)o, n % 2, SPECIAL));
+  return finish_setup(s, chain_of(n - 2 * O_COUNT, SPECIAL));
+}
+
+/* Derivatives by every argument, where there are zeros and ties. */
+static bool derivative_case(setup *s, int n, bool f64) {
+  int o = n / 6, arg = n / 2 % 3;
+  special_setup(s, f64, 910000000u + (uint64_t)n);
+  s->m = 60;
+  node *f = example_of((op)o, n % 2, n / 2 % 2 ? WHOLE : ABOVE_ZERO), *v;
+  if (!f || arg >= f->kids) return false;
+  v = copy_variable(f->k[arg]);
+  node *e = f->dim == 1 ? constant("1") : fresh(f->dim, WHOLE);
+  return finish_setup(s, with_kids(O_Grad, v->dim, f, v, e));
+}
+
+/* Ties, NaN and infinities in every reduction. */
+static bool reduction_case(setup *s, int n, bool f64) {
+  int r = n / 12, how = n % 3, d = n / 3 % 2 ? 1 : 3, axis = n / 6 % 2;
+  static const int sizes[] = {1, 7, 64, 100, 257, 600};
+  special_setup(s, f64, 920000000u + (uint64_t)n);
+  s->red = (reduction)r, s->axis = axis;
+  const struct reduction_row *row = &reductions[r];
+  node *f = fresh(row->scalar ? 1 : d, (draw[]){WHOLE, SPECIAL, EXTREME}[how]);
+  D.vars[f->n[0]].cat = axis ? VJ : VI;
+  node *p = fresh(1, WHOLE);
+  D.vars[p->n[0]].cat = axis ? VI : VJ;
+  s->k = row->k ? 1 + n % 5 * 7 : 0;
+  if (row->weight) {
+    s->weight = fresh(d, how == 2 ? WHOLE : ABOVE_ZERO);
+    D.vars[s->weight->n[0]].cat = axis ? VJ : VI;
+  }
+  int64_t size = sizes[roll(6)];
+  s->m = axis ? 5 : size, s->n = axis ? size : 5;
+  if (how == 0) f = with_kids(O_Add, f->dim, f, p, NULL);
+  return finish_setup(s, f);
+}
+
+#endif
