@@ -84,6 +84,15 @@ static num num_exact(real v) {
   return r;
 }
 
+/* Whether these numbers add up exactly in any order: mag is the sum of their absolute values. */
+static bool on_grid(const real *x, int64_t n, int64_t step, real mag) {
+  if (!(mag > 0) || isinf(mag)) return mag == 0;
+  real unit = W.ulp * exp2l(floorl(log2l(mag)));
+  for (int64_t k = 0; k < n; k++)
+    if (fmodl(x[k * step], unit) != 0) return false;
+  return true;
+}
+
 /* A constant or an argument: rounded once where it does not fit. */
 static num num_rounded(real v) {
   num r = num_zero();
@@ -94,11 +103,14 @@ static num num_rounded(real v) {
 
 static bool nothing(const num *a, int s) { return a->v[s] == 0 && a->e[s] == 0; }
 
+static bool sound_part(const num *a, int s) { return isfinite(a->v[s]) && isfinite(a->e[s]); }
+
 static num num_add(num a, num b, int sign) {
   num r = num_nothing;
   for (int s = 0; s < W.coefs; s++) {
     real v = a.v[s] + sign * b.v[s];
     settle_exact(&r, s, v, a.e[s] + b.e[s], fabsl(v), 1);
+    if (isnan(v) && !isnan(a.v[s]) && !isnan(b.v[s])) r.e[s] = INFINITY; /* likewise */
     if (s && nothing(&b, s)) r.v[s] = a.v[s], r.e[s] = a.e[s];
     if (s && nothing(&a, s)) r.v[s] = sign * b.v[s], r.e[s] = b.e[s];
   }
@@ -120,19 +132,21 @@ static real product_error(const num *a, int s, const num *b, int t) {
 static num num_mul(num a, num b) {
   num r = num_nothing;
   for (int s = 0; s < W.coefs; s++) {
-    real v = 0, e = 0, mag = 0;
+    real v = 0, e = 0, mag = 0, product[COEFS];
     int terms = 0;
     for (int t = s;; t = (t - 1) & s) { /* every subset t of s */
       int u = s & ~t;
-      if (!s || (!nothing(&a, t) && !nothing(&b, u))) {
+      bool none = (nothing(&a, t) && sound_part(&b, u)) || (nothing(&b, u) && sound_part(&a, t));
+      if (!s || !none) {
         real p = a.v[t] * b.v[u];
         v += p, mag += fabsl(p), e += product_error(&a, t, &b, u);
-        terms++;
+        product[terms++] = p;
       }
       if (!t) break;
     }
     if (!s) v = a.v[0] * b.v[0]; /* the sign of 0 */
-    settle_exact(&r, s, v, e, s ? mag : fabsl(v), s ? terms + 1 : 1);
+    if (terms < 2 || on_grid(product, terms, 1, mag)) settle_exact(&r, s, v, e, s ? mag : fabsl(v), s ? terms + 1 : 1);
+    else settle(&r, s, v, e, mag, terms + 1);
   }
   return r;
 }
@@ -239,7 +253,9 @@ static num num_sum(const num *x, int d, int step) {
       const num *t = x + k * step;
       v += t->v[s], e += t->e[s], mag += fabsl(t->v[s]);
     }
-    settle_exact(&r, s, v, e, mag, d > 1 ? 0.5L * d : 0);
+    bool exact = e == 0 && on_grid(x->v + s, d, (int64_t)step * (int64_t)(sizeof(num) / sizeof(real)), mag);
+    settle(&r, s, v, e, exact ? 0 : mag, d > 1 ? 0.5L * d : 0);
+    if (isinf(mag) && isnan(v)) r.e[s] = INFINITY; /* a fused product does not overflow to the infinity that the other meets */
   }
   return r;
 }

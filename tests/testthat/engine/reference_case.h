@@ -249,6 +249,19 @@ static bool check_entry(const setup *s, const row_terms *t, const result *got, c
   return true;
 }
 
+/* The arguments of a row: what is kept, and the first columns. */
+static void tell_arguments(const setup *s, int64_t row, int64_t columns) {
+  for (int k = 0; k < s->nargs; k++) {
+    const variable *v = &s->vars[k];
+    bool kept = s->axis != 2 && v->cat == (s->axis == 1 ? VI : VJ);
+    if (v->unused) continue;
+    printf("    %s%s:", v->name, kept || v->cat == PM ? "" : columns > 3 ? ", first columns" : ", columns");
+    for (int64_t r = kept ? row : 0; r < (kept ? row + 1 : v->rows) && r < (kept ? row + 1 : 3); r++)
+      for (int c = 0; c < v->dim && c < 20; c++) printf("%s%.9g", c ? "," : " ", v->data[r + c * v->stride]);
+    printf("\n");
+  }
+}
+
 static bool check_row(const setup *s, int64_t row, const result *got, const char *const *who, int backends, int dim, int64_t columns, int *bad) {
   size_t d = (size_t)s->root->dim, dw = s->weight ? (size_t)s->weight->dim : 1, n = (size_t)columns + 1;
   row_terms t = {malloc(sizeof(real) * n * d), malloc(sizeof(real) * n * d), malloc(sizeof(real) * n * dw), malloc(sizeof(real) * n * dw), 0};
@@ -260,6 +273,7 @@ static bool check_row(const setup *s, int64_t row, const result *got, const char
         *bad |= 1 << b;
         ok = false;
         printf("  %s\n", finding);
+        tell_arguments(s, row, columns);
       }
   free(t.v), free(t.e), free(t.wv), free(t.we);
   return ok;

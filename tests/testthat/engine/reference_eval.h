@@ -50,17 +50,20 @@ static num ratio(real p, real q) { return num_div(num_exact(p), num_exact(q)); }
 static num powf_of(num f, num g) { return num_apply(jet_exp, num_mul(g, num_apply(jet_log, f, 4)), 4); }
 
 static num atan2_of(num f, num g) {
-  num r, q;
+  num r = num_zero(), q;
   real x = g.v[0], y = f.v[0], h = hypotl(x, y), e = 0;
   bool steep = fabsl(y) > fabsl(x);
   if (W.levels) {
+    if (h == 0) f.e[0] = INFINITY; /* no derivative there */
     q = num_apply(jet_atan, steep ? num_div(g, f) : num_div(f, g), 4);
     r = steep ? num_minus(q) : q;
   }
+  if (h == 0 && isinf(f.e[0])) f.e[0] = 0;
   if (f.e[0] > 0 || g.e[0] > 0) {
     e = h > 2 * (f.e[0] + g.e[0]) ? 2 * (fabsl(x) * f.e[0] + fabsl(y) * g.e[0]) / (h * h) : INFINITY;
     if (x < 0 && fabsl(y) <= f.e[0]) e = INFINITY; /* either side of the cut */
   }
+  if (y == 0 && x <= 0) e = INFINITY; /* the sign of 0 decides */
   settle(&r, 0, atan2l(y, x), e, fabsl(atan2l(y, x)), 4);
   return r;
 }
@@ -95,8 +98,8 @@ static num both_of(num a, num b, bool or) {
 
 static num clamp_of(num f, num a, num b) {
   num low = num_compare(f, a, 1), high = num_compare(b, f, 1), r = f;
-  if (isnan(f.v[0])) {
-    r.e[0] = INFINITY; /* the language does not say */
+  if (isnan(f.v[0]) || !(a.v[0] <= b.v[0])) {
+    for (int s = 0; s < W.coefs; s++) r.e[s] = INFINITY; /* the language does not say */
     return r;
   }
   if (low.e[0] > 0) r = num_hull(r, a);
@@ -146,7 +149,7 @@ static num extremum(const num *x, int d, bool largest, bool position) {
     if (!isnan(x[k].v[0]) && (best < 0 || (largest ? x[k].v[0] > x[best].v[0] : x[k].v[0] < x[best].v[0]))) best = k;
   if (best < 0) {
     r = num_exact(position ? 0 : NAN);
-    r.e[0] = INFINITY; /* of nothing but NaN: the language does not say */
+    for (int s = 0; s < W.coefs; s++) r.e[s] = INFINITY; /* of nothing but NaN: the language does not say */
     return r;
   }
   r = position ? num_exact(best) : x[best];
@@ -162,10 +165,9 @@ static num rsqrt_norm(const num *x, int d) { return num_apply(jet_rsqrt, sum_of_
 
 static num weighted(const num *s, int ds, const num *x, int d) {
   num t[DIM_MAX];
-  for (int k = 0; k < d; k++) {
-    num own = ds == d * d && d > 1 ? sum_of_products(s + k * d, 1, x, 1, d) : num_mul(bc(s, ds, k), x[k]);
-    t[k] = num_mul(x[k], own);
-  }
+  if (ds == 1) return num_mul(s[0], sum_of_products(x, 1, x, 1, d));
+  for (int k = 0; k < d; k++)
+    t[k] = ds == d ? num_mul(s[k], num_mul(x[k], x[k])) : num_mul(x[k], sum_of_products(s + k * d, 1, x, 1, d));
   return num_sum(t, d, 1);
 }
 

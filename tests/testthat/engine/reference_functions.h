@@ -270,7 +270,7 @@ static real polygamma(int n, real x, real *mag) {
   for (int k = 2; k <= n; k++) factorial *= k;
   for (int k = 2; k < n; k++) factorial1 *= k;
   if (isinf(x)) return *mag = 0, n ? 0 : x > 0 ? x : NAN;
-  if (x <= 0 && x == floorl(x)) return *mag = NAN, NAN;
+  if (x <= 0 && x == floorl(x)) return *mag = n % 2 ? INFINITY : NAN;
   if (x < -1e4L) return *mag = INFINITY, INFINITY;
   for (; x < 25; x++) {
     real t = -sign * factorial / powl(x, n + 1);
@@ -312,6 +312,7 @@ static void jet_sinc1(real x, int order, jet *j) {
     j->v[k] = k < LEVELS + 1 ? t.v[k + 1] : 0;
     j->m[k] = k < LEVELS + 1 ? t.m[k + 1] : 0;
   }
+  j->m[0] = fabsl(x) < 0.5L ? fabsl(j->v[0]) : (fabsl(cosl(x)) + fabsl(sinl(x) / x)) / fabsl(x); /* a difference from there on */
 }
 
 #endif

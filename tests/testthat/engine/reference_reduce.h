@@ -61,7 +61,10 @@ static range exactly(real v) { return (range){v, v, isnan(v), false}; }
 static range about(real v, real e) {
   if (isnan(e) || isinf(e)) return undecided();
   if (!isfinite(v)) return e > 0 && isnan(v) ? undecided() : exactly(v);
-  if (fabsl(v) + e > W.max) return fabsl(v) - e > W.max * (1 + W.ulp) ? exactly(copysignl(INFINITY, v)) : undecided();
+  if (fabsl(v) + e > W.max) { /* an accumulator of double precision may hold it */
+    if (fabsl(v) - e <= W.max * (1 + W.ulp)) return undecided();
+    return v > 0 ? (range){v - e, INFINITY, false, false} : (range){-INFINITY, v + e, false, false};
+  }
   return (range){v - e, v + e, false, false};
 }
 
@@ -85,7 +88,7 @@ static range reduce_sum(const terms *t, bool mean) {
   if (mean && t->n == 0) return undecided();
   for (int64_t j = 0; j < t->n; j++) v += term(t, j), e += bound(t, j), mag += fabsl(term(t, j));
   if (isfinite(v) && mag > W.max) return undecided();
-  bool exact = e == 0 && isfinite(v) && representable(mag) && representable(v);
+  bool exact = e == 0 && isfinite(v) && on_grid(t->v, t->n, t->step, mag);
   if (!exact && isfinite(mag)) e += S.acc * S.many * mag / 2 + W.ulp * fabsl(v) + (t->n ? W.min : 0);
   if (mean) v /= t->n, e = e / t->n + (isfinite(v) ? W.ulp * fabsl(v) : 0);
   return about(v, e);
@@ -110,7 +113,7 @@ static range reduce_var(const terms *t) {
     mean += term(t, j) / t->n, e_mean += bound(t, j) / t->n;
     if (fabsl(term(t, j)) > most) most = fabsl(term(t, j));
   }
-  if (!isfinite(mean)) return undecided();
+  if (!isfinite(mean) || most > sqrtl(W.max) / (t->n + 1)) return undecided();
   e_mean += S.acc * S.many * most;
   for (int64_t j = 0; j < t->n; j++) {
     real d = fabsl(term(t, j) - mean), ed = bound(t, j) + e_mean + W.ulp * (fabsl(term(t, j)) + fabsl(mean));

@@ -54,9 +54,6 @@ static node *example_of(op o, int n, draw how) {
     case O_ComplexRealScal:
       a = fresh(1, how), b = fresh(2, how);
       return n ? NULL : with_kids(o, 2, a, b, NULL);
-    case O_SoftDTW_SqDist:
-      a = fresh(2, how), b = fresh(1 + 2 * n, how), c = fresh(1, ABOVE_ZERO);
-      return with_kids(o, 1, a, b, c);
     default: return NULL;
   }
 }
