@@ -13,7 +13,7 @@ typedef struct setup {
   bool f64, short_name;
   const char *scheme, *acc;
   int64_t m, n; /* rows of i and of j */
-  bool positions, all_rows;
+  bool positions, all_rows, in_formula; /* in_formula: the reduction is written there */
   int order[VARIABLES]; /* the alias list names the arguments in this order */
   variable vars[VARIABLES];
   uint64_t data;
@@ -26,6 +26,28 @@ typedef struct setup {
 static long cost_of_pair; /* of the case that is being made */
 
 static const char *const names[] = {"x", "y", "g", "b", "lambda", "x_1", "sigma2", "Y", "A0", "for", "tt", "_z", "w", "double", "p9", "exponent"};
+
+/* ---- counting ---- */
+
+typedef struct tally {
+  long values, weak, wrong;
+  long bounds[64]; /* how many bounds are about 2^k units in the last place of the value */
+  long drawn[O_COUNT];
+} tally;
+
+static tally totals;
+
+static void count_operations(const node *x) {
+  totals.drawn[x->o]++;
+  for (int k = 0; k < x->kids; k++) count_operations(x->k[k]);
+}
+
+static void count_bound(range r) {
+  real width = (r.hi - r.lo) / 2, size = fabsl(r.hi + r.lo) / 2;
+  if (r.undecided || r.nan || !(width > 0) || !(size > 0) || isinf(width)) return;
+  int k = (int)log2l(width / (size * W.ulp)) + 4;
+  totals.bounds[k < 0 ? 0 : k > 63 ? 63 : k]++;
+}
 
 /* ---- drawing ---- */
 
@@ -68,6 +90,11 @@ static void write_aliases(setup *s) {
 static void write_formulas(setup *s) {
   print_variables = s->vars, print_positions = s->positions && !plain_print;
   print_formula(&s->formula, s->root);
+  if (s->in_formula) {
+    text t = s->formula;
+    s->formula.n = 0;
+    put(&s->formula, "%s_Reduction(%s, %d)", reductions[s->red].name, t.s, s->axis == 1 ? 0 : 1);
+  }
   s->formula2.s[0] = 0;
   if (s->weight) print_formula(&s->formula2, s->weight);
 }
@@ -99,6 +126,7 @@ static void draw_reduction(setup *s, int depth) {
   s->axis = chance(45) ? 1 : chance(80) ? 0 : 2;
   if (s->axis == 2 && (r->index || r->k)) s->axis = 1;
   s->k = r->k ? (chance(80) ? 1 + roll(6) : 1 + roll(40)) : 0;
+  s->in_formula = !r->k && !r->weight && s->axis != 2 && chance(10);
   s->scheme = schemes[roll(s->red == R_SUM || s->red == R_MEAN ? 5 : 4)], s->acc = accs[roll(4)];
   s->root = make_tree(r->scalar ? 1 : r->k ? dims[roll(3)] : a_dim(17), depth);
   s->weight = r->weight ? make_tree(a_dim(5), depth - 1) : NULL;
@@ -120,6 +148,7 @@ static void draw_setup(setup *s, uint64_t from) {
   eval(s->root, out);
   if (s->weight) eval(s->weight, out);
   cost_of_pair = E.work;
+  count_operations(s->root);
   name_variables(s);
   write_aliases(s);
   write_formulas(s);
@@ -162,18 +191,12 @@ static bool build(setup *s, gr_error *err) {
   for (int k = 0; k < s->nargs; k++) alias[k] = s->alias[k];
   const struct reduction_row *r = &reductions[s->red];
   gr_spec spec = {.formula = s->formula.s, .formula2 = s->weight ? s->formula2.s : NULL, .aliases = alias, .n_aliases = s->nargs,
-                  .reduction = s->short_name ? r->other : r->name, .axis = s->axis, .opt_arg = s->k, .has_opt_arg = s->k != 0,
+                  .reduction = s->in_formula ? NULL : s->short_name ? r->other : r->name, .axis = s->in_formula ? -1 : s->axis, .opt_arg = s->k, .has_opt_arg = s->k != 0,
                   .dtype = s->f64 ? "float64" : "float32", .dtype_acc = s->acc, .sum_scheme = s->scheme};
   return gr_program_new(&spec, &s->program, err) == GR_OK;
 }
 
 /* ---- comparing ---- */
-
-typedef struct tally {
-  long values, weak, wrong;
-} tally;
-
-static tally totals;
 
 typedef struct row_terms {
   real *v, *e, *wv, *we;
@@ -229,6 +252,7 @@ static bool check_entry(const setup *s, const row_terms *t, const result *got, c
       totals.values++;
       if (want.nan == false && is_weak(s, want) && !(isinf(want.lo) && want.lo == want.hi)) totals.weak++;
       double value = got->v[0][at];
+      count_bound(want);
       if (!value_agrees(s, want, value)) {
         snprintf(finding, sizeof finding, "%s: row %lld, component %d of %d, neighbour %d: got %.17g, expected %.17Lg ... %.17Lg%s", who,
                  (long long)row, c, dim, k, value, want.lo, want.hi, want.nan ? " (NaN)" : "");

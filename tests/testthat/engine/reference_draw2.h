@@ -200,10 +200,10 @@ static node *make_derivative(int dim, int depth) {
     D.derivatives++;
     x = with_kids(O_Diff, dim, f, v, make_tree(dv, depth));
   } else if (r == 5 && dim <= 9) {
-    D.derivatives++;
     v = leaf(dim, GENERAL);
     if (v->o == O_Var) {
       node *l = linear_in(copy_variable(v), depth);
+      D.derivatives++;
       if (dim == 1 && chance(60)) x = with_kids(O_TraceOperator, 1, l, v, chance(50) ? make_tree(1, depth) : NULL);
       else x = with_kids(O_AdjointOperator, dim, l, v, make_tree(dim, depth));
     }

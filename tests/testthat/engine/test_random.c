@@ -186,6 +186,18 @@ static void specials(maker make_case, int count) {
   }
 }
 
+/* How tight the bounds are, and what never came up. */
+static void describe_campaign(void) {
+  long all = 0, sum = 0;
+  for (int k = 0; k < 64; k++) all += totals.bounds[k];
+  for (int k = 0; k < 64; k++) {
+    sum += totals.bounds[k];
+    if (totals.bounds[k]) printf("bounds up to %g units in the last place: %.1f %%\n", ldexp(1, k - 3), 100.0 * (double)sum / (double)all);
+  }
+  for (int o = O_Const + 1; o < O_COUNT; o++)
+    if (!totals.drawn[o]) printf("never drawn: %s\n", op_names[o]);
+}
+
 int main(void) {
   const char *count = getenv("GR_RANDOM"), *from = getenv("GR_SEED");
   uint64_t today = (uint64_t)time(NULL) / 86400 * 100000;
@@ -203,6 +215,7 @@ int main(void) {
     printf("seed of the day: %llu\n", (unsigned long long)today);
     campaign(today, 128);
   }
+  if (totals.values > 1000000) describe_campaign();
   double share = totals.values ? 100.0 * (double)totals.weak / (double)totals.values : 0;
   printf("%ld values compared, %.2f %% undecided\n", totals.values, share);
   check(share < 15, "too many values say nothing: %.2f %%", share);
