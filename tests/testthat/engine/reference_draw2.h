@@ -4,6 +4,7 @@ static const int dims[] = {1, 2, 3, 5, 9, 17};
 
 static int a_dim(int most) {
   int d;
+  if (most >= 17 && chance(4)) return (int[]){33, 64, 65, 100}[roll(4)];
   do d = dims[chance(70) ? roll(4) : roll(6)];
   while (d > most);
   return d;

@@ -88,7 +88,7 @@ static void jet_linear(real v, real slope, int order, jet *j) {
 static real sign_of(real x) { return isnan(x) ? x : x > 0 ? 1 : x < 0 ? -1 : 0; }
 static void jet_abs(real x, int order, jet *j) { jet_linear(fabsl(x), sign_of(x), order, j); }
 static void jet_sign(real x, int order, jet *j) { jet_constant(sign_of(x), order, j); }
-static void jet_step(real x, int order, jet *j) { jet_constant(x >= 0, order, j); }
+static void jet_step(real x, int order, jet *j) { jet_constant(isnan(x) ? x : x >= 0, order, j); }
 static void jet_relu(real x, int order, jet *j) { jet_linear(isnan(x) ? x : x >= 0 ? x : 0, x >= 0, order, j); }
 static void jet_floor(real x, int order, jet *j) { jet_constant(floorl(x), order, j); }
 static void jet_ceil(real x, int order, jet *j) { jet_constant(ceill(x), order, j); }

@@ -91,7 +91,7 @@ static node *chain_of(int n, draw how) {
   }
 }
 
-enum { SPECIAL_ROWS = 700 };
+enum { SPECIAL_ROWS = 400, CHAINS = 28 };
 
 static void special_setup(setup *s, bool f64, uint64_t from) {
   memset(s, 0, sizeof *s);

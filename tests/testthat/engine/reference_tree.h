@@ -64,7 +64,7 @@ static const struct unary {
 
 static const op FIRST_UNARY = O_Minus, LAST_UNARY = O_Not;
 
-enum { DIM_MAX = 96, KIDS = 4, LISTS = 5, AXES = 4 };
+enum { DIM_MAX = 128, KIDS = 4, LISTS = 5, AXES = 4 };
 
 typedef struct node node;
 struct node {

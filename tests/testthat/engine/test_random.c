@@ -1,7 +1,8 @@
 /* test_random.c: random formulas, and special values in every operation, against a reference of the tests' own.
  *
- *   GR_RANDOM=10000 build/plain/test_random      a campaign of so many formulas
- *   GR_SEED=123 GR_RANDOM=1 build/plain/test_random    one of them again
+ *   GR_RANDOM=10000 build/plain/test_random   a campaign of so many formulas
+ *   GR_SEED=123 build/plain/test_random       one of them again; with GR_RANDOM a campaign from there
+ *   GR_SPECIAL=1 build/plain/test_random      special values alone, with the compiler flags that users get
  *
  * Without them: the same formulas each time, and some that change from day to day. */
 #include <signal.h>
@@ -84,8 +85,7 @@ static void shrink_node(setup *s, node **slot, int bad) {
 
 static void shrink(setup *s, int bad) {
   plain_print = true, attempts = 150;
-  FILE *out = stdout, *null = fopen("/dev/null", "w");
-  if (null) stdout = null;
+  quiet = true;
   if (!still_wrong(s, bad)) attempts = 0;
   for (bool again = true; again && attempts > 0;) { /* the formula itself: any subtree of it */
     again = false;
@@ -112,7 +112,7 @@ static void shrink(setup *s, int bad) {
     s->m = m, s->n = n;
   }
   attempts = 1;
-  if (null) stdout = out, fclose(null);
+  quiet = false;
   bool wrong = still_wrong(s, bad);
   printf("  made smaller%s:\n", wrong ? "" : " (but not repeated)");
   tell(s);
@@ -170,7 +170,7 @@ static void campaign(uint64_t from, int n) {
 
 typedef bool (*maker)(setup *s, int n, bool f64);
 
-static void specials(maker make_case, int count) {
+static void specials(maker make_case, int count, bool as_users) {
   for (int f64 = 0; f64 < 2; f64++) {
     for (int n = 0, k = 0; n < count; n++) {
       gr_error err = {0};
@@ -181,7 +181,7 @@ static void specials(maker make_case, int count) {
       }
       gr_error_clear(&err);
       k += is;
-      if (k == BATCH || n == count - 1) finish_batch(k, true), k = 0;
+      if (k == BATCH || n == count - 1) finish_batch(k, as_users && !f64), k = 0;
     }
   }
 }
@@ -198,20 +198,26 @@ static void describe_campaign(void) {
     if (!totals.drawn[o]) printf("never drawn: %s\n", op_names[o]);
 }
 
+/* Special values, ties and zeros in every operation and every reduction. */
+static void all_specials(bool as_users) {
+  specials(special_case, 2 * O_COUNT + CHAINS, as_users);
+  specials(derivative_case, 6 * O_COUNT, as_users);
+  specials(reduction_case, 12 * REDUCTIONS, as_users);
+}
+
 int main(void) {
-  const char *count = getenv("GR_RANDOM"), *from = getenv("GR_SEED");
+  const char *count = getenv("GR_RANDOM"), *from = getenv("GR_SEED"), *special = getenv("GR_SPECIAL");
   uint64_t today = (uint64_t)time(NULL) / 86400 * 100000;
   signal(SIGSEGV, on_crash);
   signal(SIGABRT, on_crash);
   signal(SIGFPE, on_crash);
-  if (getenv("GR_SPECIAL")) {
-    specials(special_case, 2 * O_COUNT + 28);
-    specials(derivative_case, 6 * O_COUNT);
-    specials(reduction_case, 12 * REDUCTIONS);
+  if (special) {
+    all_specials(true);
   } else if (count || from) {
     campaign(from ? strtoull(from, NULL, 10) : today, count ? atoi(count) : 1);
   } else {
-    campaign(1, 192);
+    all_specials(false);
+    campaign(1, 128);
     printf("seed of the day: %llu\n", (unsigned long long)today);
     campaign(today, 128);
   }
