@@ -17,7 +17,7 @@ typedef struct setup {
   int order[VARIABLES]; /* the alias list names the arguments in this order */
   variable vars[VARIABLES];
   uint64_t data;
-  bool doubles;
+  bool doubles, far;
   text formula, formula2;
   char alias[VARIABLES][64];
   gr_program *program;
@@ -144,7 +144,7 @@ static void draw_setup(setup *s, uint64_t from) {
   E.work = 0;
   num out[DIM_MAX];
   E.vars = D.vars, E.perturbations = 0, work_in(s->f64);
-  memset(E.row, 0, sizeof E.row);
+  memset(E.row, 0, sizeof E.row), E.far = false;
   eval(s->root, out);
   if (s->weight) eval(s->weight, out);
   cost_of_pair = E.work;
@@ -156,7 +156,7 @@ static void draw_setup(setup *s, uint64_t from) {
 }
 
 static void fill_data(setup *s) {
-  D.data = s->data, D.doubles = s->doubles;
+  D.data = s->data, D.doubles = s->doubles, D.far = s->far, D.f64 = s->f64;
   for (int k = 0; k < s->nargs; k++) {
     variable *v = &s->vars[k];
     v->rows = v->cat == VI ? s->m : v->cat == VJ ? s->n : 1;
@@ -338,6 +338,7 @@ static int compare(setup *s, const gr_options *opt, int backends, gr_error *err)
   int64_t rows = s->axis == 2 ? 1 : s->axis == 1 ? s->m : s->n, columns = s->axis == 2 ? s->m * s->n : s->axis == 1 ? s->n : s->m;
   if (!bad && got[0].rows != rows) printf("  %lld rows, expected %lld\n", (long long)got[0].rows, (long long)rows), bad = 1;
   E.vars = s->vars, E.perturbations = 0, E.work = 0;
+  E.far = s->far;
   work_in(s->f64);
   sums_of(columns, s->scheme, s->acc);
   for (int64_t row = 0; row < rows && !bad; row = next_row(s, row, rows)) {

@@ -10,7 +10,7 @@ static struct {
   int n;
   uint64_t data; /* seed of the numbers */
   bool f64, doubles; /* doubles: arguments that single precision does not hold */
-  bool smooth;       /* inside a derivative of second order */
+  bool far;          /* numbers of GENERAL lie far from the origin */
   int derivatives;   /* how many may still be nested */
 } D;
 
@@ -42,7 +42,7 @@ static double number(int var, draw how, int64_t row, int component) {
     case SPECIAL: return chance_of(z, 3) ? special(z >> 8) : (double)(float)(u - 0.5);
     case EXTREME: return chance_of(mix(D.data + (uint64_t)row / 16), 2) ? extreme(z >> 8) : D.f64 ? -INFINITY : 2 * u;
     case WIDE: v = (z & 1 ? 1 : -1) * exp(8 * u - 4); break;
-    default: v = 4 * u - 2;
+    default: v = 4 * u - 2 + (D.far ? FAR : 0);
   }
   return D.doubles && how != WHOLE ? v : (double)(float)v;
 }

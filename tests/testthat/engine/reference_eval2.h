@@ -254,6 +254,7 @@ static void eval_elementwise(const node *x, num a[KIDS][DIM_MAX], num *out) {
     num f = bc(a[0], x->k[0]->dim, k), g = x->kids > 1 ? bc(a[1], x->k[1]->dim, k) : f;
     num h = x->kids > 2 ? bc(a[2], x->k[2]->dim, k) : f;
     if (x->o == O_Minus) out[k] = num_minus(f);
+    else if (x->o == O_Step && isnan(f.v[0])) out[k] = f, out[k].e[0] = INFINITY; /* the language does not say */
     else if (x->o <= LAST_UNARY) out[k] = num_apply(unaries[x->o - FIRST_UNARY].f, f, unaries[x->o - FIRST_UNARY].ulps);
     else if (x->o == O_Pow) out[k] = power_of(f, x->n[0]);
     else if (x->o == O_Mod) out[k] = mod_of(f, g, h);

@@ -13,7 +13,7 @@ static node *fresh(int dim, draw how) {
 /* The n-th formula of nothing but this operation, or NULL. */
 static node *example_of(op o, int n, draw how) {
   int d = n == 0 ? 1 : 3;
-  if (n > 1) return NULL;
+  if (n > 1 && o != O_Pow) return NULL;
   node *a = NULL, *b = NULL, *c = NULL;
   if (o <= LAST_UNARY) return o < FIRST_UNARY || n ? NULL : with_kids(o, 1, fresh(1, how), NULL, NULL);
   switch (o) {
@@ -24,7 +24,7 @@ static node *example_of(op o, int n, draw how) {
     case O_Mod: case O_Clamp: case O_IfElse:
       a = fresh(1, how), b = fresh(1, how), c = fresh(1, how);
       return n ? NULL : with_kids(o, 1, a, b, c);
-    case O_Pow: return with_ints(with_kids(o, 1, fresh(1, how), NULL, NULL), 1, n ? 3 : -2, 0);
+    case O_Pow: return with_ints(with_kids(o, 1, fresh(1, how), NULL, NULL), 1, n - 1, 0);
     case O_ClampInt: return with_ints(with_kids(o, 1, fresh(1, how), NULL, NULL), 2, -1, 2 + n);
     case O_Round: return with_ints(with_kids(o, 1, fresh(1, how), NULL, NULL), 1, n, 0);
     case O_SqNorm2: case O_Norm2: case O_Sum: case O_Max: case O_Min: case O_ArgMax: case O_ArgMin:
@@ -87,11 +87,22 @@ static node *chain_of(int n, draw how) {
     case 25: return with_kids(O_Minus, 1, with_kids(O_Subtract, 1, x, y, NULL), NULL, NULL);
     case 26: return with_kids(O_Mult, 1, with_kids(O_Divide, 1, constant("1"), g, NULL), g, NULL);
     case 27: return with_kids(O_Max, 1, with_kids(O_Concat, 2, x, y, NULL), NULL, NULL);
+    case 28: case 29: return with_kids(O_Divide, 1, constant("1"), with_kids(O_Sqrt, 1, with_kids(O_Add, 1, d, constant("1e-37"), NULL), NULL, NULL), NULL);
+    case 30: return with_kids(O_Log, 1, with_kids(O_Add, 1, d, constant("1e-30"), NULL), NULL, NULL);
+    case 31: return with_kids(O_Exp, 1, with_kids(O_Mult, 1, constant("1e30"), d, NULL), NULL, NULL);
+    case 32: return with_kids(O_Exp, 1, with_kids(O_Divide, 1, with_kids(O_Minus, 1, d, NULL, NULL), constant("1e-30"), NULL), NULL, NULL);
+    case 33: return with_kids(O_Exp, 1, with_kids(O_Mult, 1, with_kids(O_Minus, 1, g, NULL, NULL), x, NULL), NULL, NULL);
+    case 34: return with_kids(O_Exp, 1, with_kids(O_Mult, 1, with_kids(O_Mult, 1, g, constant("1e20"), NULL), d, NULL), NULL, NULL);
+    case 35: return with_kids(O_Divide, 1, with_kids(O_Mult, 1, x, constant("1e30"), NULL), constant("1e30"), NULL);
+    case 36: return with_kids(O_Inv, 1, with_kids(O_Add, 1, constant("1"), with_kids(O_Mult, 1, g, d, NULL), NULL), NULL, NULL);
+    case 37: return with_kids(O_Sqrt, 1, with_kids(O_Mult, 1, g, x, NULL), NULL, NULL);
+    case 38: return with_kids(O_Exp, 1, with_kids(O_Minus, 1, with_kids(O_Divide, 1, with_kids(O_Sqrt, 1, d, NULL, NULL), g, NULL), NULL, NULL), NULL, NULL);
+    case 39: return with_kids(O_Divide, 1, g, with_kids(O_Add, 1, g, x, NULL), NULL);
     default: return NULL;
   }
 }
 
-enum { SPECIAL_ROWS = 400, CHAINS = 28 };
+enum { SPECIAL_ROWS = 400, CHAINS = 40, CHAIN_SEEDS = 6 };
 
 static void special_setup(setup *s, bool f64, uint64_t from) {
   memset(s, 0, sizeof *s);
@@ -118,18 +129,25 @@ static bool finish_setup(setup *s, node *root) {
 
 /* The n-th call with special values, or false where there are no more. */
 static bool special_case(setup *s, int n, bool f64) {
-  int o = n / 2;
   special_setup(s, f64, 900000000u + (uint64_t)n);
-  if (o < O_COUNT) return finish_setup(s, example_of((op)o, n % 2, SPECIAL));
-  return finish_setup(s, chain_of(n - 2 * O_COUNT, SPECIAL));
+  return n / 2 < O_COUNT && finish_setup(s, example_of((op)(n / 2), n % 2, SPECIAL));
+}
+
+/* Chains; where seed > 0, y is indexed by j and g is a parameter. */
+static bool chain_case(setup *s, int n, bool f64) {
+  int seed = n % CHAIN_SEEDS;
+  special_setup(s, f64, 930000000u + (uint64_t)n);
+  node *f = chain_of(n / CHAIN_SEEDS, SPECIAL);
+  if (f && seed) D.vars[1].cat = seed % 2 ? VJ : PM, D.vars[2].cat = PM;
+  return finish_setup(s, f);
 }
 
 /* Derivatives by every argument, where there are zeros and ties. */
 static bool derivative_case(setup *s, int n, bool f64) {
-  int o = n / 6, arg = n / 2 % 3;
+  int o = n / 12, arg = n / 4 % 3;
   special_setup(s, f64, 910000000u + (uint64_t)n);
   s->m = 60;
-  node *f = example_of((op)o, n % 2, n / 2 % 2 ? WHOLE : ABOVE_ZERO), *v;
+  node *f = example_of((op)o, n % 2, n / 2 % 2 ? WHOLE : GENERAL), *v;
   if (!f || arg >= f->kids) return false;
   v = copy_variable(f->k[arg]);
   node *e = f->dim == 1 ? constant("1") : fresh(f->dim, WHOLE);
@@ -139,7 +157,7 @@ static bool derivative_case(setup *s, int n, bool f64) {
 /* Ties, NaN and infinities in every reduction. */
 static bool reduction_case(setup *s, int n, bool f64) {
   int r = n / 12, how = n % 3, d = n / 3 % 2 ? 1 : 3, axis = n / 6 % 2;
-  static const int sizes[] = {1, 7, 64, 100, 257, 600};
+  static const int sizes[] = {1, 7, 64, 100, 257, 600, 4099, 9001};
   special_setup(s, f64, 920000000u + (uint64_t)n);
   s->red = (reduction)r, s->axis = axis;
   const struct reduction_row *row = &reductions[r];
@@ -149,12 +167,34 @@ static bool reduction_case(setup *s, int n, bool f64) {
   D.vars[p->n[0]].cat = axis ? VI : VJ;
   s->k = row->k ? 1 + n % 5 * 7 : 0;
   if (row->weight) {
-    s->weight = fresh(d, how == 2 ? WHOLE : ABOVE_ZERO);
+    s->weight = fresh(d, (draw[]){ABOVE_ZERO, WHOLE, SPECIAL, EXTREME}[n / 3 % 4]);
     D.vars[s->weight->n[0]].cat = axis ? VJ : VI;
   }
-  int64_t size = sizes[roll(6)];
-  s->m = axis ? 5 : size, s->n = axis ? size : 5;
+  int64_t size = sizes[roll(8)], rows = 1 + roll(5);
+  s->m = axis ? rows : size, s->n = axis ? size : rows;
   if (how == 0) f = with_kids(O_Add, f->dim, f, p, NULL);
+  return finish_setup(s, f);
+}
+
+/* Data far from the origin: what depends on differences alone is as exact as these. */
+static bool far_case(setup *s, int n, bool f64) {
+  static const reduction reds[] = {R_SUM, R_KMIN_ARGKMIN, R_LSE, R_MIN_ARGMIN};
+  int form = n / 8, d = n % 2 ? 3 : 1;
+  special_setup(s, f64, 940000000u + (uint64_t)n);
+  D.far = s->far = true, D.doubles = s->doubles = true;
+  s->red = reds[n / 2 % 4], s->k = reductions[s->red].k ? 3 : 0, s->m = 20, s->n = 70;
+  node *x = fresh(d, GENERAL), *y = fresh(d, GENERAL), *w, *f;
+  D.vars[y->n[0]].cat = VJ;
+  node *apart = with_kids(O_SqDist, 1, x, y, NULL);
+  switch (form) {
+    case 0: f = apart; break;
+    case 1: f = with_kids(O_Exp, 1, with_kids(O_Divide, 1, with_kids(O_Minus, 1, apart, NULL, NULL), constant("2"), NULL), NULL, NULL); break;
+    case 2: f = with_kids(O_Norm2, 1, with_kids(O_Subtract, d, x, y, NULL), NULL, NULL); break;
+    case 3: f = with_kids(O_Sum, 1, with_kids(O_Abs, d, with_kids(O_Subtract, d, y, x, NULL), NULL, NULL), NULL, NULL); break;
+    case 4: w = with_kids(O_SumT, d, constant("0.5"), NULL, NULL), w->ints = 1, w->n[0] = d; f = with_kids(O_WeightedSqDist, 1, w, x, y); break;
+    case 5: f = with_kids(O_Sum, 1, with_kids(O_Grad, d, apart, copy_variable(x), constant("1")), NULL, NULL); break;
+    default: return false;
+  }
   return finish_setup(s, f);
 }
 

@@ -11,7 +11,7 @@
 
 #include "reference_special.h"
 
-enum { BATCH = 64 };
+enum { BATCH = 128 };
 
 static setup batch[BATCH];
 static setup *current;
@@ -200,8 +200,10 @@ static void describe_campaign(void) {
 
 /* Special values, ties and zeros in every operation and every reduction. */
 static void all_specials(bool as_users) {
-  specials(special_case, 2 * O_COUNT + CHAINS, as_users);
-  specials(derivative_case, 6 * O_COUNT, as_users);
+  specials(special_case, 2 * O_COUNT, as_users);
+  specials(chain_case, CHAINS * CHAIN_SEEDS, as_users);
+  specials(derivative_case, 12 * O_COUNT, as_users);
+  specials(far_case, 48, as_users);
   specials(reduction_case, 12 * REDUCTIONS, as_users);
 }
 
