@@ -219,6 +219,8 @@ static void jet_inv(real x, int order, jet *j) {
   for (int k = 0; k <= order; k++, p *= -k / x) j->v[k] = p, j->m[k] = fabsl(p);
 }
 
+static bool signed_zeros; /* whether the sign of a 0 is known, and with it that of its inverse */
+
 static num num_div(num a, num b) {
   num r = num_zero();
   real x = a.v[0], y = b.v[0], v = x / y, e = 0;
@@ -229,6 +231,7 @@ static num num_div(num a, num b) {
     else e = gap > 0 ? (a.e[0] + (b.e[0] == 0 ? 0 : fabsl(v) * b.e[0])) / gap : INFINITY;
     if (y == 0 && b.e[0] == 0 && fabsl(x) > a.e[0]) e = 0;
   }
+  if (y == 0 && !signed_zeros) e = INFINITY;
   bool exact = e == 0 && isfinite(v) && v * y == x;
   if (exact) settle_exact(&r, 0, v, 0, fabsl(v), 1);
   else settle(&r, 0, v, e, fabsl(v), 1);

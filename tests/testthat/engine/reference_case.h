@@ -293,7 +293,8 @@ static bool check_row(const setup *s, int64_t row, const result *got, const char
   row_terms t = {malloc(sizeof(real) * n * d), malloc(sizeof(real) * n * d), malloc(sizeof(real) * n * dw), malloc(sizeof(real) * n * dw), 0};
   bool ok = true;
   evaluate_terms(s, row, columns, &t);
-  for (int b = 0; b < backends; b++)
+  for (int b = 0; b < backends; b++) {
+    sums_of(columns, s->scheme, s->acc, b == 0);
     for (int c = 0; c < dim && !(*bad & 1 << b); c++)
       if (!check_entry(s, &t, &got[b], who[b], row, c, dim)) {
         *bad |= 1 << b;
@@ -301,6 +302,7 @@ static bool check_row(const setup *s, int64_t row, const result *got, const char
         if (!quiet) printf("  %s\n", finding);
         if (!quiet) tell_arguments(s, row, columns);
       }
+  }
   free(t.v), free(t.e), free(t.wv), free(t.we);
   return ok;
 }
@@ -338,9 +340,8 @@ static int compare(setup *s, const gr_options *opt, int backends, gr_error *err)
   int64_t rows = s->axis == 2 ? 1 : s->axis == 1 ? s->m : s->n, columns = s->axis == 2 ? s->m * s->n : s->axis == 1 ? s->n : s->m;
   if (!bad && got[0].rows != rows) printf("  %lld rows, expected %lld\n", (long long)got[0].rows, (long long)rows), bad = 1;
   E.vars = s->vars, E.perturbations = 0, E.work = 0;
-  E.far = s->far;
+  E.far = s->far, signed_zeros = s->all_rows;
   work_in(s->f64);
-  sums_of(columns, s->scheme, s->acc);
   for (int64_t row = 0; row < rows && !bad; row = next_row(s, row, rows)) {
     if (E.work > 200000 && row < rows - 1 && !s->all_rows) row = rows - 1;
     check_row(s, row, got, who, backends, dim, columns, &bad);

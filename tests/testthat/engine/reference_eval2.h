@@ -249,12 +249,19 @@ static num power_of(num f, int n) {
   return r;
 }
 
+/* The argument of an exponential as it may be computed: for one to the base 2, with a factor. */
+static num scaled(num f) {
+  if (isfinite(f.v[0])) f.e[0] += W.ulp * fabsl(f.v[0]);
+  return f;
+}
+
 static void eval_elementwise(const node *x, num a[KIDS][DIM_MAX], num *out) {
   for (int k = 0; k < x->dim; k++) {
     num f = bc(a[0], x->k[0]->dim, k), g = x->kids > 1 ? bc(a[1], x->k[1]->dim, k) : f;
     num h = x->kids > 2 ? bc(a[2], x->k[2]->dim, k) : f;
     if (x->o == O_Minus) out[k] = num_minus(f);
     else if (x->o == O_Step && isnan(f.v[0])) out[k] = f, out[k].e[0] = INFINITY; /* the language does not say */
+    else if (x->o == O_Exp && x->k[0]->o != O_Var) out[k] = num_apply(jet_exp, scaled(f), 4);
     else if (x->o <= LAST_UNARY) out[k] = num_apply(unaries[x->o - FIRST_UNARY].f, f, unaries[x->o - FIRST_UNARY].ulps);
     else if (x->o == O_Pow) out[k] = power_of(f, x->n[0]);
     else if (x->o == O_Mod) out[k] = mod_of(f, g, h);

@@ -75,12 +75,12 @@ static struct {
   real many; /* roundings that add up along a sum, in units of half an ulp */
 } S;
 
-static void sums_of(int64_t n, const char *scheme, const char *acc) {
+/* The interpreter adds up one by one, in double precision. */
+static void sums_of(int64_t n, const char *scheme, const char *acc, bool interpreter) {
   real blocks = 200 + (real)n / 200;
-  S.acc = acc && !strcmp(acc, "float64") ? DBL_EPSILON : W.ulp;
-  S.many = n < blocks ? (real)n : blocks;
-  if (scheme && !strcmp(scheme, "direct_sum")) S.many = (real)n;
-  if (scheme && !strcmp(scheme, "kahan_scheme")) S.many = n < 4 ? (real)n : 4;
+  S.acc = interpreter || !strcmp(acc, "float64") ? DBL_EPSILON : W.ulp;
+  S.many = n < blocks || interpreter || !strcmp(scheme, "direct_sum") ? (real)n : blocks;
+  if (!strcmp(scheme, "kahan_scheme")) S.many = n < 4 ? (real)n : 4;
 }
 
 static range reduce_sum(const terms *t, bool mean) {
@@ -268,7 +268,7 @@ static range reduce_lse(const terms *f, const terms *w) {
   real c = (m.lo + m.hi) / 2;
   shifted(f, w, c, &v, &e, &mag);
   if (v < -e) return exactly(NAN);
-  if (mag == 0) return exactly(-INFINITY);
+  if (mag == 0 && e <= W.min) return exactly(-INFINITY);
   if (v <= 2 * e || isnan(v)) return undecided();
   real r = c + logl(v);
   return about(r, 1.5L * e / v + W.ulp * (fabsl(c) + 4 * fabsl(logl(v)) + fabsl(r) + 1));

@@ -102,7 +102,7 @@ static node *chain_of(int n, draw how) {
   }
 }
 
-enum { SPECIAL_ROWS = 400, CHAINS = 40, CHAIN_SEEDS = 6 };
+enum { SPECIAL_ROWS = 400, CHAINS = 40, CHAIN_SEEDS = 4, FAR_CASES = 48 };
 
 static void special_setup(setup *s, bool f64, uint64_t from) {
   memset(s, 0, sizeof *s);
