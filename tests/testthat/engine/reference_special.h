@@ -58,51 +58,65 @@ static node *example_of(op o, int n, draw how) {
   }
 }
 
-/* Chains that overflow, vanish or divide by nothing. */
-static node *chain_of(int n, draw how) {
-  node *x = fresh(n % 2 ? 1 : 2, how), *y = fresh(n % 2 ? 1 : 2, how), *g = fresh(1, how);
-  node *d = with_kids(O_SqDist, 1, x, y, NULL);
+static node *un(op o, node *a) { return with_kids(o, a->dim, a, NULL, NULL); }
+static node *bin(op o, node *a, node *b) { return with_kids(o, a->dim, a, b, NULL); }
+
+/* Chains that overflow, vanish or divide by nothing; d is SqDist(x,y). */
+static node *chain_with_distance(int n, node *d, node *g) {
   switch (n) {
-    case 0: case 1: return with_kids(O_Divide, 1, constant("1"), with_kids(O_Sqrt, 1, d, NULL, NULL), NULL);
-    case 2: case 3: return with_kids(O_Exp, 1, with_kids(O_Minus, 1, with_kids(O_Mult, 1, g, d, NULL), NULL, NULL), NULL, NULL);
-    case 4: case 5: return with_kids(O_Exp, 1, with_kids(O_Minus, 1, d, NULL, NULL), NULL, NULL);
-    case 6: case 7: return with_kids(O_Exp, 1, with_kids(O_Divide, 1, d, with_kids(O_Square, 1, g, NULL, NULL), NULL), NULL, NULL);
-    case 8: return with_kids(O_Mult, 1, with_kids(O_Exp, 1, g, NULL, NULL), with_kids(O_Exp, 1, with_kids(O_Minus, 1, g, NULL, NULL), NULL, NULL), NULL);
-    case 9: return with_kids(O_Log, 1, with_kids(O_Exp, 1, x, NULL, NULL), NULL, NULL);
-    case 10: return with_kids(O_Divide, 1, with_kids(O_Mult, 1, g, g, NULL), g, NULL);
-    case 11: return with_kids(O_Divide, 1, x, constant("3"), NULL);
-    case 12: return with_kids(O_Sqrt, 1, with_kids(O_Square, 1, g, NULL, NULL), NULL, NULL);
-    case 13: return with_kids(O_Square, 1, with_kids(O_Sqrt, 1, x, NULL, NULL), NULL, NULL);
-    case 14: return with_kids(O_Inv, 1, with_kids(O_Inv, 1, g, NULL, NULL), NULL, NULL);
-    case 15: return with_kids(O_Mult, 1, x, constant("0"), NULL);
-    case 16: return with_kids(O_Subtract, 1, g, g, NULL);
-    case 17: return with_kids(O_Divide, 1, x, x, NULL);
-    case 18: return with_kids(O_Add, 1, g, constant("0"), NULL);
-    case 19: return with_kids(O_Divide, 1, constant("1"), with_kids(O_Add, 1, x, y, NULL), NULL);
-    case 20: return with_kids(O_Divide, 1, constant("1"), with_kids(O_Add, 1, constant("1"), d, NULL), NULL);
-    case 21: return with_kids(O_Rsqrt, 1, with_kids(O_Add, 1, constant("1"), d, NULL), NULL, NULL);
-    case 22: return with_kids(O_Exp, 1, with_kids(O_Minus, 1, with_kids(O_Norm2, 1, with_kids(O_Subtract, 2, x, y, NULL), NULL, NULL), NULL, NULL), NULL, NULL);
-    case 23: return with_kids(O_Powf, 1, x, constant("0.5"), NULL);
-    case 24: return with_kids(O_Powf, 1, g, constant("2.5"), NULL);
-    case 25: return with_kids(O_Minus, 1, with_kids(O_Subtract, 1, x, y, NULL), NULL, NULL);
-    case 26: return with_kids(O_Mult, 1, with_kids(O_Divide, 1, constant("1"), g, NULL), g, NULL);
-    case 27: return with_kids(O_Max, 1, with_kids(O_Concat, 2, x, y, NULL), NULL, NULL);
-    case 28: case 29: return with_kids(O_Divide, 1, constant("1"), with_kids(O_Sqrt, 1, with_kids(O_Add, 1, d, constant("1e-37"), NULL), NULL, NULL), NULL);
-    case 30: return with_kids(O_Log, 1, with_kids(O_Add, 1, d, constant("1e-30"), NULL), NULL, NULL);
-    case 31: return with_kids(O_Exp, 1, with_kids(O_Mult, 1, constant("1e30"), d, NULL), NULL, NULL);
-    case 32: return with_kids(O_Exp, 1, with_kids(O_Divide, 1, with_kids(O_Minus, 1, d, NULL, NULL), constant("1e-30"), NULL), NULL, NULL);
-    case 33: return with_kids(O_Exp, 1, with_kids(O_Mult, 1, with_kids(O_Minus, 1, g, NULL, NULL), x, NULL), NULL, NULL);
-    case 34: return with_kids(O_Exp, 1, with_kids(O_Mult, 1, with_kids(O_Mult, 1, g, constant("1e20"), NULL), d, NULL), NULL, NULL);
-    case 35: return with_kids(O_Divide, 1, with_kids(O_Mult, 1, x, constant("1e30"), NULL), constant("1e30"), NULL);
-    case 36: return with_kids(O_Inv, 1, with_kids(O_Add, 1, constant("1"), with_kids(O_Mult, 1, g, d, NULL), NULL), NULL, NULL);
-    case 37: return with_kids(O_Sqrt, 1, with_kids(O_Mult, 1, g, x, NULL), NULL, NULL);
-    case 38: return with_kids(O_Exp, 1, with_kids(O_Minus, 1, with_kids(O_Divide, 1, with_kids(O_Sqrt, 1, d, NULL, NULL), g, NULL), NULL, NULL), NULL, NULL);
-    case 39: return with_kids(O_Divide, 1, g, with_kids(O_Add, 1, g, x, NULL), NULL);
-    default: return NULL;
+    case 0: case 1: return bin(O_Divide, constant("1"), un(O_Sqrt, d));
+    case 2: case 3: return un(O_Exp, un(O_Minus, bin(O_Mult, g, d)));
+    case 4: case 5: return un(O_Exp, un(O_Minus, d));
+    case 6: case 7: return un(O_Exp, bin(O_Divide, d, un(O_Square, g)));
+    case 8: case 9: return bin(O_Divide, constant("1"), un(O_Sqrt, bin(O_Add, d, constant("1e-37"))));
+    case 10: return un(O_Log, bin(O_Add, d, constant("1e-30")));
+    case 11: return un(O_Exp, bin(O_Mult, constant("1e30"), d));
+    case 12: return un(O_Exp, bin(O_Divide, un(O_Minus, d), constant("1e-30")));
+    case 13: return bin(O_Divide, constant("1"), bin(O_Add, constant("1"), d));
+    case 14: return un(O_Exp, bin(O_Mult, bin(O_Mult, g, constant("1e20")), d));
+    case 15: return un(O_Rsqrt, bin(O_Add, constant("1"), d));
+    case 16: return un(O_Inv, bin(O_Add, constant("1"), bin(O_Mult, g, d)));
+    default: return un(O_Exp, un(O_Minus, bin(O_Divide, un(O_Sqrt, d), g)));
   }
 }
 
-enum { SPECIAL_ROWS = 400, CHAINS = 40, CHAIN_SEEDS = 4, FAR_CASES = 48 };
+static node *chain_of_numbers(int n, node *x, node *y, node *g) {
+  switch (n) {
+    case 0: return bin(O_Mult, un(O_Exp, g), un(O_Exp, un(O_Minus, g)));
+    case 1: return un(O_Log, un(O_Exp, x));
+    case 2: return bin(O_Divide, bin(O_Mult, g, g), g);
+    case 3: return bin(O_Divide, x, constant("3"));
+    case 4: return un(O_Sqrt, un(O_Square, g));
+    case 5: return un(O_Square, un(O_Sqrt, x));
+    case 6: return un(O_Inv, un(O_Inv, g));
+    case 7: return bin(O_Mult, x, constant("0"));
+    case 8: return bin(O_Subtract, g, g);
+    case 9: return bin(O_Divide, x, x);
+    case 10: return bin(O_Add, g, constant("0"));
+    case 11: return bin(O_Divide, constant("1"), bin(O_Add, x, y));
+    case 12: return bin(O_Divide, g, bin(O_Add, g, x));
+    case 13: return bin(O_Powf, x, constant("0.5"));
+    case 14: return bin(O_Powf, g, constant("2.5"));
+    case 15: return un(O_Minus, bin(O_Subtract, x, y));
+    case 16: return bin(O_Mult, bin(O_Divide, constant("1"), g), g);
+    case 17: return with_kids(O_Max, 1, with_kids(O_Concat, 2, x, y, NULL), NULL, NULL);
+    case 18: return un(O_Exp, bin(O_Mult, un(O_Minus, g), x));
+    case 19: return bin(O_Divide, bin(O_Mult, x, constant("1e30")), constant("1e30"));
+    case 20: return un(O_Sqrt, bin(O_Mult, g, x));
+    default: return un(O_Exp, un(O_Minus, with_kids(O_Norm2, 1, bin(O_Subtract, x, y), NULL, NULL)));
+  }
+}
+
+enum { DISTANCE_CHAINS = 18, NUMBER_CHAINS = 22 };
+
+static node *chain_of(int n, draw how) {
+  int d = n < DISTANCE_CHAINS && n % 2 == 0 ? 2 : 1;
+  node *x = fresh(d, how), *y = fresh(d, how), *g = fresh(1, how);
+  if (n < DISTANCE_CHAINS) return chain_with_distance(n, with_kids(O_SqDist, 1, x, y, NULL), g);
+  return chain_of_numbers(n - DISTANCE_CHAINS, x, y, g);
+}
+
+enum { SPECIAL_ROWS = 400, CHAINS = DISTANCE_CHAINS + NUMBER_CHAINS, CHAIN_SEEDS = 4, FAR_CASES = 48 };
 
 static void special_setup(setup *s, bool f64, uint64_t from) {
   memset(s, 0, sizeof *s);
@@ -188,10 +202,13 @@ static bool far_case(setup *s, int n, bool f64) {
   node *apart = with_kids(O_SqDist, 1, x, y, NULL);
   switch (form) {
     case 0: f = apart; break;
-    case 1: f = with_kids(O_Exp, 1, with_kids(O_Divide, 1, with_kids(O_Minus, 1, apart, NULL, NULL), constant("2"), NULL), NULL, NULL); break;
+    case 1: f = un(O_Exp, bin(O_Divide, un(O_Minus, apart), constant("2"))); break;
     case 2: f = with_kids(O_Norm2, 1, with_kids(O_Subtract, d, x, y, NULL), NULL, NULL); break;
-    case 3: f = with_kids(O_Sum, 1, with_kids(O_Abs, d, with_kids(O_Subtract, d, y, x, NULL), NULL, NULL), NULL, NULL); break;
-    case 4: w = with_kids(O_SumT, d, constant("0.5"), NULL, NULL), w->ints = 1, w->n[0] = d; f = with_kids(O_WeightedSqDist, 1, w, x, y); break;
+    case 3: f = with_kids(O_Sum, 1, un(O_Abs, bin(O_Subtract, y, x)), NULL, NULL); break;
+    case 4:
+      w = with_ints(with_kids(O_SumT, d, constant("0.5"), NULL, NULL), 1, d, 0);
+      f = with_kids(O_WeightedSqDist, 1, w, x, y);
+      break;
     case 5: f = with_kids(O_Sum, 1, with_kids(O_Grad, d, apart, copy_variable(x), constant("1")), NULL, NULL); break;
     default: return false;
   }
