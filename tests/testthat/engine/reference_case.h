@@ -25,7 +25,8 @@ typedef struct setup {
 
 static long cost_of_pair; /* of the case that is being made */
 
-static const char *const names[] = {"x", "y", "g", "b", "lambda", "x_1", "sigma2", "Y", "A0", "for", "tt", "_z", "w", "double", "p9", "exponent"};
+static const char *const names[] = {"x", "y", "g", "b", "lambda", "x_1", "sigma2", "Y", "A0", "for", "tt", "_z", "w",
+                                    "double", "p9", "exponent"};
 
 /* ---- counting ---- */
 
@@ -179,7 +180,8 @@ static void free_data(setup *s) {
 
 static void tell(const setup *s) {
   const struct reduction_row *r = &reductions[s->red];
-  printf("  seed %llu: %s(%s%s%s)", (unsigned long long)s->seed, s->short_name ? r->other : r->name, s->formula.s, s->weight ? " ; " : "", s->formula2.s);
+  printf("  seed %llu: %s(%s%s%s)", (unsigned long long)s->seed, s->short_name ? r->other : r->name, s->formula.s,
+         s->weight ? " ; " : "", s->formula2.s);
   printf("\n  aliases:");
   for (int k = 0; k < s->nargs; k++) printf(" \"%s\"", s->alias[k]);
   printf("\n  axis %d, k %d, %s, scheme %s, acc %s, %lld x %lld\n", s->axis, s->k, s->f64 ? "float64" : "float32", s->scheme, s->acc,
@@ -190,8 +192,9 @@ static bool build(setup *s, gr_error *err) {
   const char *alias[VARIABLES];
   for (int k = 0; k < s->nargs; k++) alias[k] = s->alias[k];
   const struct reduction_row *r = &reductions[s->red];
+  const char *name = s->in_formula ? NULL : s->short_name ? r->other : r->name;
   gr_spec spec = {.formula = s->formula.s, .formula2 = s->weight ? s->formula2.s : NULL, .aliases = alias, .n_aliases = s->nargs,
-                  .reduction = s->in_formula ? NULL : s->short_name ? r->other : r->name, .axis = s->in_formula ? -1 : s->axis, .opt_arg = s->k, .has_opt_arg = s->k != 0,
+                  .reduction = name, .axis = s->in_formula ? -1 : s->axis, .opt_arg = s->k, .has_opt_arg = s->k != 0,
                   .dtype = s->f64 ? "float64" : "float32", .dtype_acc = s->acc, .sum_scheme = s->scheme};
   return gr_program_new(&spec, &s->program, err) == GR_OK;
 }

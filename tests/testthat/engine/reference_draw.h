@@ -17,9 +17,12 @@ static struct {
 /* ---- the numbers of variables ---- */
 
 static double special(uint64_t z) {
-  static const double both[] = {NAN, INFINITY, -INFINITY, 0, -0.0, 1, -1, 0.5, -0.5, 2.5, -3, 0.25, 1e5, -1e5, 88.5, -87.25, 1.5707963267948966, 2, 12};
-  static const double f32[] = {0x1p-149, -0x1p-149, 0x1p-127, -0x1p-127, 0x1p-126, -0x1p-126, FLT_MAX, -FLT_MAX, 0x1p100, -0x1p100, 0x1p-66, 0x1p63};
-  static const double f64[] = {0x1p-1074, -0x1p-1074, 0x1p-1023, -0x1p-1023, DBL_MIN, -DBL_MIN, DBL_MAX, -DBL_MAX, 0x1p800, -0x1p800, 0x1p-530, 0x1p511};
+  static const double both[] = {NAN, INFINITY, -INFINITY, 0, -0.0, 1, -1, 0.5, -0.5, 2.5, -3,
+                                0.25, 1e5, -1e5, 88.5, -87.25, 1.5707963267948966, 2, 12};
+  static const double f32[] = {0x1p-149, -0x1p-149, 0x1p-127, -0x1p-127, 0x1p-126, -0x1p-126,
+                               FLT_MAX, -FLT_MAX, 0x1p100, -0x1p100, 0x1p-66, 0x1p63};
+  static const double f64[] = {0x1p-1074, -0x1p-1074, 0x1p-1023, -0x1p-1023, DBL_MIN, -DBL_MIN,
+                               DBL_MAX, -DBL_MAX, 0x1p800, -0x1p800, 0x1p-530, 0x1p511};
   int k = (int)(z % 31);
   return k < 12 ? (D.f64 ? f64[k] : f32[k]) : both[k - 12];
 }
@@ -110,7 +113,10 @@ static node *leaf(int dim, draw how) {
     if (D.vars[k].dim == dim && (how == GENERAL || D.vars[k].how == how)) same[n++] = k;
     if (D.vars[k].dim > dim) wide = k;
   }
-  if (D.n < VARIABLES - 2 && (n == 0 || chance(35))) return new_variable(dim, how != GENERAL ? how : (draw[]){GENERAL, GENERAL, ABOVE_ZERO, WITHIN_ONE, WHOLE}[roll(5)]);
+  if (D.n < VARIABLES - 2 && (n == 0 || chance(35))) {
+    static const draw some[] = {GENERAL, GENERAL, ABOVE_ZERO, WITHIN_ONE, WHOLE};
+    return new_variable(dim, how != GENERAL ? how : some[roll(5)]);
+  }
   if (n) {
     node *x = new_node(O_Var, dim);
     x->n[0] = same[roll(n)];
@@ -121,7 +127,8 @@ static node *leaf(int dim, draw how) {
     node *x = new_node(O_Var, D.vars[wide].dim);
     x->n[0] = wide;
     int from = roll(x->dim - dim + 1);
-    return dim == 1 ? with_ints(with_kids(O_Elem, 1, x, NULL, NULL), 1, from, 0) : with_ints(with_kids(O_Extract, dim, x, NULL, NULL), 2, from, dim);
+    if (dim == 1) return with_ints(with_kids(O_Elem, 1, x, NULL, NULL), 1, from, 0);
+    return with_ints(with_kids(O_Extract, dim, x, NULL, NULL), 2, from, dim);
   }
   return dim == 1 ? a_constant() : with_ints(with_kids(O_SumT, dim, a_constant(), NULL, NULL), 1, dim, 0);
 }
