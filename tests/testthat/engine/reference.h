@@ -1,9 +1,11 @@
 /* reference.h: numbers of the reference evaluator.
  *
- * The reference is written from the description of the language alone and shares no code with the engine.  A number is a value in
- * long double with a bound on what evaluating the same thing in the working precision may differ by, and with its derivatives:
- * coefficient S of v is that of the product of the perturbations in the set S, each of which squares to zero.  A derivative of
- * order L is thereby exact, by plain arithmetic.  A bound that is infinite says that the working precision decides nothing. */
+ * The reference is written from the description of the language alone and shares no code with
+ * the engine.  A number is a value in long double with a bound on what evaluating the same thing
+ * in the working precision may differ by, and with its derivatives: coefficient S of v is that
+ * of the product of the perturbations in the set S, each of which squares to zero.  A derivative
+ * of order L is thereby exact, by plain arithmetic.  A bound that is infinite says that the
+ * working precision decides nothing. */
 #ifndef GENRED_REFERENCE_H
 #define GENRED_REFERENCE_H
 
@@ -49,8 +51,8 @@ static num num_zero(void) {
   return r;
 }
 
-/* A value as it is after rounding to the working precision: v exact for the operands' values, e the bound that comes from theirs,
- * ulps the operation's own, of the magnitude mag. */
+/* A value as it is after rounding to the working precision: v exact for the operands' values, e
+ * the bound that comes from theirs, ulps the operation's own, of the magnitude mag. */
 static void settle(num *r, int s, real v, real e, real mag, real ulps) {
   if (isnan(e) || isinf(e) || (s && !isfinite(v))) {
     r->v[s] = v, r->e[s] = INFINITY;
@@ -168,7 +170,8 @@ static real spread(real at, real lo, real hi) {
   return 1.5L * (a > b ? a : b);
 }
 
-/* d0 + d1 n + d2 n^2 / 2 + ...: a function of x from its derivatives at the value of x, n the perturbation. */
+/* d0 + d1 n + d2 n^2 / 2 + ...: a function of x from its derivatives at the value of x, n the
+ * perturbation. */
 static void num_chain(num *r, const num *x, const jet *j, const real *err, real ulps) {
   num n = *x, power;
   n.v[0] = n.e[0] = 0;
@@ -265,7 +268,8 @@ static num num_sum(const num *x, int d, int step) {
 
 /* ---- what is not smooth ---- */
 
-/* 1 where a < b (a == b with `equal`), 0 where not, between the two where the bounds do not tell. */
+/* 1 where a < b (a == b with `equal`), 0 where not, between the two where the bounds do not
+ * tell. */
 static num num_compare(num a, num b, int kind) { /* 0: ==, 1: <, 2: <= */
   real x = a.v[0], y = b.v[0], e = a.e[0] + b.e[0];
   num r = num_zero();

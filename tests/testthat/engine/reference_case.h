@@ -1,4 +1,5 @@
-/* reference_case.h: a call with everything in it: drawing it, running it and comparing both backends with the reference. */
+/* reference_case.h: a call with everything in it: drawing it, running it and comparing both
+ * backends with the reference. */
 #ifndef GENRED_REFERENCE_CASE_H
 #define GENRED_REFERENCE_CASE_H
 
@@ -316,7 +317,8 @@ static int64_t next_row(const setup *s, int64_t row, int64_t rows) {
   return row + 1 + (int64_t)(mix((uint64_t)row ^ s->data) % (uint64_t)((rows - row) / 2 + 1));
 }
 
-/* Runs a program that is built on every backend and compares; returns the backends that differ (1: the first, 2: the second). */
+/* Runs a program that is built on every backend and compares; returns the backends that differ
+ * (1: the first, 2: the second). */
 static int compare(setup *s, const gr_options *opt, int backends, gr_error *err) {
   static const char *const who[] = {"interpreter", "kernel"};
   gr_array args[VARIABLES];

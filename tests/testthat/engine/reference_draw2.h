@@ -1,4 +1,5 @@
-/* reference_draw2.h: the second half of reference_draw.h: vectors, tensors, complex numbers, derivatives. */
+/* reference_draw2.h: the second half of reference_draw.h: vectors, tensors, complex numbers,
+ * derivatives. */
 
 static const int dims[] = {1, 2, 3, 5, 9, 17};
 

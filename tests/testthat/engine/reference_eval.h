@@ -4,7 +4,8 @@
 
 #include "reference_tree.h"
 
-/* Component `component` of variable `var` is perturbed by perturbation `bit`, with the given weight. */
+/* Component `component` of variable `var` is perturbed by perturbation `bit`, with the given
+ * weight. */
 typedef struct perturbation {
   int var, component, bit;
   num weight; /* of the perturbations outside */
@@ -202,8 +203,9 @@ static bool listed(const int *list, int n, int a) {
   return false;
 }
 
-/* lists: shape of f, shape of g, axes of f, axes of g, and a permutation of the axes of the result as in R's and numpy's
- * transposes: axis k of the result is axis perm[k] of the contraction. */
+/* lists: shape of f, shape of g, axes of f, axes of g, and a permutation of the axes of the
+ * result as in R's and numpy's transposes: axis k of the result is axis perm[k] of the
+ * contraction. */
 static void tensor_dot(const node *x, const num *f, const num *g, num *out) {
   int nf = x->length[0], ng = x->length[1], nc = x->length[2], kept = 0, size = 1;
   int shape[2 * AXES], of[2 * AXES], contracted[AXES];

@@ -1,4 +1,5 @@
-/* reference_eval2.h: the second half of reference_eval.h: selection, complex numbers, derivatives, and the walk over the tree. */
+/* reference_eval2.h: the second half of reference_eval.h: selection, complex numbers,
+ * derivatives, and the walk over the tree. */
 
 /* ---- selection ---- */
 
@@ -113,7 +114,8 @@ static num derivative_part(const num *x, int bit) {
   return r;
 }
 
-/* out: the derivative of f in one direction: along component c of the variable, or along the vector u. */
+/* out: the derivative of f in one direction: along component c of the variable, or along the
+ * vector u. */
 static void directional(const node *f, int var, int c, const num *u, int du, num *out) {
   int bit = W.coefs, before = E.perturbations;
   num inner[DIM_MAX];

@@ -1,7 +1,8 @@
 /* reference_functions.h: the functions of one number, each with its derivatives.
  *
- * Most are found by Taylor series from a differential equation that the function solves; beside each coefficient runs the sum of
- * the absolute values of its terms, which is what rounding errors are proportional to. */
+ * Most are found by Taylor series from a differential equation that the function solves; beside
+ * each coefficient runs the sum of the absolute values of its terms, which is what rounding
+ * errors are proportional to. */
 #ifndef GENRED_REFERENCE_FUNCTIONS_H
 #define GENRED_REFERENCE_FUNCTIONS_H
 

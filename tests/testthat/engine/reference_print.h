@@ -103,7 +103,8 @@ static void print_variable(text *t, const node *x) {
   else put(t, "%s(%d,%d)", forms[v->cat], x->n[0], v->dim);
 }
 
-/* Prints x by an operator if it has one; the text must bind as tightly as `least`, or stands in parentheses. */
+/* Prints x by an operator if it has one; the text must bind as tightly as `least`, or stands in
+ * parentheses. */
 static int binding_of(const node *x) {
   switch (x->o) {
     case O_Add: case O_Subtract: return P_SUM;

@@ -142,7 +142,8 @@ static int compare_reals(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The numbers v + sign e that are not NaN in ascending (of the largest: descending) order; returns how many. */
+/* The numbers v + sign e that are not NaN in ascending (of the largest: descending) order;
+ * returns how many. */
 static int64_t sorted(const terms *t, bool largest, int sign, real *out) {
   int64_t n = 0;
   for (int64_t j = 0; j < t->n; j++) {

@@ -1,4 +1,5 @@
-/* reference_special.h: one small formula for every operation, fed with special values; and special values in every reduction. */
+/* reference_special.h: one small formula for every operation, fed with special values; and
+ * special values in every reduction. */
 #ifndef GENRED_REFERENCE_SPECIAL_H
 #define GENRED_REFERENCE_SPECIAL_H
 

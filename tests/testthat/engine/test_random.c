@@ -1,4 +1,5 @@
-/* test_random.c: random formulas, and special values in every operation, against a reference of the tests' own.
+/* test_random.c: random formulas, and special values in every operation, against a reference of
+ * the tests' own.
  *
  *   GR_RANDOM=10000 build/plain/test_random   a campaign of so many formulas
  *   GR_SEED=123 build/plain/test_random       one of them again; with GR_RANDOM a campaign from there
