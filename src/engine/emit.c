@@ -420,7 +420,36 @@ void gr_emit_title(gr_str *out, const char *title) {
   gr_put(out, "\n */\n");
 }
 
+/* Columns c0 ... c1, tile by tile. */
+static void emit_tiles(gr_emitter *e, const char *call) {
+  gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
+  gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
+  gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
+  gr_line(&e->out, "%s", call);
+  gr_close(e);
+}
+
+/* A function of its own, as the size of a tile is to be a constant where there are many columns. */
+static void emit_tiles_by_columns(gr_emitter *e) {
+  gr_open(e, "static void tiles(const double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, double *state, int64 ld_state, "
+             "int nr, int64 c0, int64 c1)");
+  emit_tiles(e, "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);");
+  gr_close(e);
+  gr_put(&e->out, "\n");
+}
+
+/* Fewer columns than 16: column c0 + l belongs in lane l. */
+static void call_tiles_by_columns(gr_emitter *e) {
+  gr_line(&e->out, "if (c1 - c0 >= 16)");
+  gr_line(&e->out, "  tiles(arg, ld, P, R, S, C, W, state, ld_state, nr, c0, c1);");
+  gr_line(&e->out, "else");
+  gr_line(&e->out, "  for (int64 b = c0; b < c1; b += GR_L)");
+  gr_line(&e->out, "    tiles(arg, ld, P, R, S, C, W, state + (b - c0), ld_state, nr, b, b + GR_L < c1 ? b + GR_L : c1);");
+}
+
 static void emit_entry(gr_emitter *e) {
+  bool few = e->p->by_columns;
+  if (few) emit_tiles_by_columns(e);
   gr_open(e, "GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
              "int64 c0, int64 c1, void *scratch)");
   gr_line(&e->out, "const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;");
@@ -429,14 +458,10 @@ static void emit_entry(gr_emitter *e) {
   gr_line(&e->out, "V *W = (V *)(C + TILE * NCOL);");
   gr_line(&e->out, "parameters(arg, ld, P, W);");
   gr_line(&e->out, "rows(arg, ld, r0, nr, P, R, W);");
-  bool few = e->p->by_columns;
-  if (few) gr_line(&e->out, "const int all = c1 - c0 >= 16, tile = all ? TILE : GR_L; /* fewer: column c0 + l belongs in lane l */");
-  gr_open(e, few ? "for (int64 b = c0; b < c1; b += tile)" : "for (int64 b = c0; b < c1; b += TILE)");
-  gr_line(&e->out, few ? "const int nc = c1 - b < tile ? (int)(c1 - b) : tile;" : "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
-  gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, few ? "pairs(arg, ld, P, R, S, C, W, all ? state : state + (b - c0), ld_state, nr, b, nc);"
-                       : "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
-  gr_close(e);
+  if (few)
+    call_tiles_by_columns(e);
+  else
+    emit_tiles(e, "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
 }
 

@@ -748,12 +748,12 @@ void gr_note(gr_report *report, gr_error *err); /* the error becomes the report'
 /* The arguments with their origins, one block to free; NULL where the program has no groups. */
 gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err);
 
-/* ---- guard.c: what callers hand over ---------------------------------------------------------------------------------------------- */
+/* ---- validate.c: what callers hand over ---------------------------------------------------------------------------------------------- */
 
-gr_class gr_guard_spec(const gr_spec *s, gr_error *err);
-gr_class gr_guard_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err);
-gr_class gr_guard_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err);
-gr_class gr_guard_options(const gr_options *o, gr_error *err);
+gr_class gr_validate_spec(const gr_spec *s, gr_error *err);
+gr_class gr_validate_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err);
+gr_class gr_validate_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err);
+gr_class gr_validate_options(const gr_options *o, gr_error *err);
 
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 

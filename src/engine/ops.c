@@ -8,10 +8,13 @@
 double ref_powi(double a, int n) { return pow(a, n); }
 double ref_softplus(double a) { return a > 0 ? a + log1p(exp(-a)) : log1p(exp(a)); }
 
-/* Taylor's series at the zero 1.46..., which is taken from a in two pieces. */
+/* Taylor's series at the zero 1.46..., which is taken from a in two pieces: to 2^-56 for |a - 1.46...| <= 1/4. */
 static double digamma_near_zero(double a) {
-  static const double taylor[] = {0.967672245447621170, -0.442763168983592106, 0.258499760955651011, -0.163942705442406528, 0.107824050691262366,
-                                  -0.0721995612564547109, 0.0488042881641431072, -0.0331611264748473593, 0.0225976482322181046, -0.0154247659049489591};
+  static const double taylor[] = {0.96767224544762117,    -0.442763168983592106,  0.258499760955651011,    -0.163942705442406528,  0.107824050691262366,
+                                  -0.0721995612564547109, 0.0488042881641431072,  -0.0331611264748473593,  0.0225976482322181047,  -0.0154247659049489591,
+                                  0.0105387916166121754,  -0.00720453438635686824, 0.00492678139572985345, -0.00336980165543932808, 0.00230512632673492784,
+                                  -0.00157693677143019726, 0.00107882520191629658, -0.00073807093899600513, 0.000504953265834602035, -0.0003454680251063077,
+                                  0.000236356015640270528, -0.000161706220919748034, 0.000110633727687474109, -0.0000756917958219506592};
   double d = (a - 0x1.762d86356be3fp0) - 0x1.b86a722197829p-54, sum = 0;
   for (int k = sizeof taylor / sizeof *taylor; k--;) sum = (sum + taylor[k]) * d;
   return sum;
@@ -23,7 +26,7 @@ static double digamma_near_zero(double a) {
 double ref_digamma(double a) {
   const double pi = 3.14159265358979323846;
   if (a <= 0) return a == floor(a) ? NAN : ref_digamma(1 - a) - pi / tan(pi * (a - round(a)));
-  if (fabs(a - 1.4616321449683623) < 0x1p-6) return digamma_near_zero(a);
+  if (fabs(a - 1.4616321449683623) < 0.25) return digamma_near_zero(a);
   double sum = 0;
   for (; a < 10; a++) sum -= 1 / a;
   double z = 1 / (a * a);

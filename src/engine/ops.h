@@ -164,7 +164,7 @@
   MACRO(Normalize, "e", "dim(f)", "f*Rsqrt(Sum(Square(f)))", "f over its Euclidean norm, and 0 at 0")                  \
   MACRO(SinXDivXDiff, "e", "dim(f)",                                                                                   \
         "IfElse(Abs(f)-0.5,(Cos(f)-SinXDivX(f))/(f+Equal(f,0)),f*(-1/3+Square(f)*(1/30+Square(f)*(-1/840+"             \
-        "Square(f)*(1/45360+Square(f)*(-1/3991680+Square(f)/518918400))))))",                                          \
+        "Square(f)*(1/45360+Square(f)*(-1/3991680+Square(f)*(1/518918400-Square(f)/93405312000)))))))",                 \
         "derivative of SinXDivX, by its series up to 0.5")                                                             \
   MACRO(SqDist, "ee", "1", "Sum(Square(f-g))", "squared Euclidean distance")                                           \
   MACRO(SqNormIso, "ee", "1", "f*Sum(Square(g))", "f |g|^2, f a scalar")                                               \

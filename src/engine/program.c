@@ -173,7 +173,7 @@ static void build(gr_program *p, void *data) {
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
   if (!out) return gr_fail(err, ERR_Null, "the place for the program");
   *out = NULL;
-  if (gr_guard_spec(spec, err) != GR_OK) return err->cls;
+  if (gr_validate_spec(spec, err) != GR_OK) return err->cls;
   gr_program *p = calloc(1, sizeof *p);
   if (!p) return gr_fail(err, ERR_NoMemory, "program", (long long)sizeof *p);
   if (protected(p, err, build, (void *)spec) != GR_OK) {

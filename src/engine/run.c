@@ -91,7 +91,7 @@ static gr_class check_count(const gr_program *p, int n_args, gr_error *err) {
 
 gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, gr_error *err) {
   int64_t mn[2];
-  if (gr_guard_arrays(p, args, n_args, err) != GR_OK) return err->cls;
+  if (gr_validate_arrays(p, args, n_args, err) != GR_OK) return err->cls;
   if (!rows) return gr_fail(err, ERR_Null, "the place for the number of rows");
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
   *rows = p->plan->both ? 1 : mn[p->plan->axis == 1 ? 0 : 1];
@@ -362,7 +362,7 @@ static gr_class find_kernel(gr_program *p, int plan, const gr_options *opt, gr_r
 
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
   if (!p || !report) return gr_fail(err, ERR_Null, !p ? "the program" : "the place for the report");
-  if (gr_guard_options(opt, err) != GR_OK) return err->cls;
+  if (gr_validate_options(opt, err) != GR_OK) return err->cls;
   bool device = gr_is_gpu(opt->backend);
   *report = (gr_report){.backend = device ? opt->backend : GR_CPU, .threads = 1};
   err->cls = GR_OK;
@@ -449,10 +449,10 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
   gr_array *with;
   if (!report) return gr_fail(err, ERR_Null, "the place for the report");
   *report = (gr_report){.backend = GR_AUTO};
-  if (gr_guard_arrays(p, args, n_args, err) != GR_OK || gr_guard_options(opt, err) != GR_OK) return err->cls;
+  if (gr_validate_arrays(p, args, n_args, err) != GR_OK || gr_validate_options(opt, err) != GR_OK) return err->cls;
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
   int kept = p->plan->axis == 1 ? 0 : 1;
-  if (gr_guard_outputs(p, out, p->plan->both ? 1 : mn[kept], err) != GR_OK) return err->cls;
+  if (gr_validate_outputs(p, out, p->plan->both ? 1 : mn[kept], err) != GR_OK) return err->cls;
   gr_run r = {p, args, n_args, mn[kept], mn[1 - kept], out, opt, report};
   if (gr_origins(p, args, &with, err) != GR_OK) return err->cls;
   if (with) r.args = with;

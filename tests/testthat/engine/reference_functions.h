@@ -270,7 +270,7 @@ static real polygamma(int n, real x, real *mag) {
   real sum = 0, m = 0, sign = n % 2 ? -1 : 1, factorial = 1, factorial1 = 1;
   for (int k = 2; k <= n; k++) factorial *= k;
   for (int k = 2; k < n; k++) factorial1 *= k;
-  if (isinf(x)) return *mag = 0, n ? 0 : x > 0 ? x : NAN;
+  if (isinf(x)) return *mag = 0, x < 0 ? NAN : n ? 0 : x; /* below 0 there are poles all the way */
   if (x <= 0 && x == floorl(x)) return *mag = n % 2 ? INFINITY : NAN;
   if (x < -1e4L) return *mag = INFINITY, INFINITY;
   for (; x < 25; x++) {

@@ -14,7 +14,7 @@ typedef enum domain { ANY, SMALL, POSITIVE, UNIT } domain;
   X(Sin, jet_sin, 4, ANY) X(Cos, jet_cos, 4, ANY) X(SinXDivX, jet_sinc, 5, ANY) X(SinXDivXDiff, jet_sinc1, 5, ANY) \
   X(Asin, jet_asin, 4, UNIT) X(Acos, jet_acos, 4, UNIT) X(Atan, jet_atan, 4, ANY) X(Sqrt, jet_sqrt, 1, POSITIVE) \
   X(Rsqrt, jet_rsqrt, 3, POSITIVE) X(Abs, jet_abs, 0, ANY) X(Sign, jet_sign, 0, ANY) X(Step, jet_step, 0, ANY) \
-  X(ReLU, jet_relu, 0, ANY) X(Floor, jet_floor, 0, ANY) X(RoundAway, jet_round, 0, ANY) X(Tan, jet_tan, 4, UNIT) \
+  X(ReLU, jet_relu, 0, ANY) X(Floor, jet_floor, 0, ANY) X(Tan, jet_tan, 4, UNIT) \
   X(Tanh, jet_tanh, 4, ANY) X(Sinh, jet_sinh, 4, SMALL) X(Cosh, jet_cosh, 4, SMALL) X(Sigmoid, jet_sigmoid, 4, ANY) \
   X(Softplus, jet_softplus, 4, ANY) X(Log1p, jet_log1p, 4, POSITIVE) X(Expm1, jet_expm1, 4, SMALL) X(Erf, jet_erf, 4, ANY) \
   X(Erfc, jet_erfc, 4, SMALL) X(Lgamma, jet_lgamma, 5, POSITIVE) X(Digamma, jet_digamma, 5, POSITIVE) \

@@ -202,7 +202,7 @@ typedef struct unary {
 #define FLUSHED(f, ref, most, lo, hi) {#f, do_##f, ref, most, lo, hi, 1, NULL}
 #define SIZED(f, ref, most, lo, hi) {#f, do_##f, ref, most, lo, hi, 0, size_##f}
 static const unary unaries[] = {
-    FLUSHED(exp, REF(exp), 1.5, GR_K(-88, -709), GR_K(89, 710)),
+    FLUSHED(exp, REF(exp), GR_SCALES ? 1 : 2, GR_K(-88, -709), GR_K(89, 710)), /* where it scales, n is the nearest integer, else the floor */
     FLUSHED(exp2, REF(exp2), 2, GR_K(-127, -1023), GR_K(129, 1025)),
     ENTRY(log, REF(log), 2, GR_K(0.25f, 0.25), 4),
     ENTRY(xlogx, ref_xlogx, 3, 0, 4),

@@ -1,4 +1,4 @@
-/* guard.c: what callers hand over, before anything is read through it: pointers, counts, sizes, enumerations.
+/* validate.c: what callers hand over, before anything is read through it: pointers, counts, sizes, enumerations.
  *
  * What cannot be seen from here stays the caller's: that a pointer leads to as many numbers as rows, columns and stride say, and that a text ends. */
 #include <string.h>
@@ -7,7 +7,7 @@
 
 static gr_class missing(gr_error *err, const char *what) { return gr_fail(err, ERR_Null, what); }
 
-gr_class gr_guard_spec(const gr_spec *s, gr_error *err) {
+gr_class gr_validate_spec(const gr_spec *s, gr_error *err) {
   err->cls = GR_OK;
   if (!s) return missing(err, "the specification");
   if (!s->formula) return missing(err, "the formula");
@@ -25,23 +25,23 @@ static bool stride_fits(const gr_array *x) {
   return x->stride >= x->rows && x->stride <= most / x->cols;
 }
 
-static gr_class guard_array(const gr_arg *a, const gr_array *x, gr_error *err) {
+static gr_class validate_array(const gr_arg *a, const gr_array *x, gr_error *err) {
   if (x->rows < 0 || x->cols < 0) return gr_fail(err, ERR_ArgNegative, a->name, (long long)x->rows, (long long)x->cols);
   if (x->buffer) return GR_OK;
   if (!stride_fits(x)) return gr_fail(err, ERR_ArgStride, a->name, (long long)x->stride, (long long)x->rows, (long long)x->cols);
   return x->data || x->rows == 0 || x->cols == 0 ? GR_OK : gr_fail(err, ERR_ArgNull, a->name);
 }
 
-gr_class gr_guard_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err) {
+gr_class gr_validate_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err) {
   err->cls = GR_OK;
   if (!p) return missing(err, "the program");
   if (n > 0 && !args) return missing(err, "the list of arguments");
   for (int k = 0; k < n && k < p->args.n; k++)
-    if (guard_array(&p->args.arg[k], &args[k], err) != GR_OK) return err->cls;
+    if (validate_array(&p->args.arg[k], &args[k], err) != GR_OK) return err->cls;
   return GR_OK;
 }
 
-gr_class gr_guard_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err) {
+gr_class gr_validate_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err) {
   if (!out) return missing(err, "the list of results");
   gr_result_info info = gr_program_result(p);
   for (int k = 0; k < info.n; k++) {
@@ -53,7 +53,7 @@ gr_class gr_guard_outputs(const gr_program *p, const gr_output *out, int64_t row
   return GR_OK;
 }
 
-gr_class gr_guard_options(const gr_options *o, gr_error *err) {
+gr_class gr_validate_options(const gr_options *o, gr_error *err) {
   if (!o) return missing(err, "the options");
   if ((int)o->backend < GR_AUTO || (int)o->backend > GR_GPU_2D) return gr_fail(err, ERR_Backend, (int)o->backend);
   if (o->n_devices < 0 || (o->n_devices > 0 && !o->device_ids)) return missing(err, "the list of GPUs");
