@@ -96,7 +96,7 @@ static const test loops[] = {
     {.formula = "int*v_exp+GR_L*gr_kernel+class*template", .aliases = {"int=Vi(3)", "v_exp=Vj(3)", "GR_L=Pm(1)", "gr_kernel=Vj(1)", "class=Vi(1)", "template=Vj(3)"}},
     {.formula = "linux*main+float*arg+new*R", .aliases = {"linux=Vi(9)", "main=Vj(9)", "float=Pm(1)", "arg=Vj(1)", "new=Vi(1)", "R=Vj(9)"}},
     {.formula = "x.new*x_new_0+x_new*x_new_0_1+.a*_a", .aliases = {"x.new=Vi(3)", "x_new_0=Vi(3)", "x_new=Vj(3)", "x_new_0_1=Vi(1)", ".a=Vj(3)", "_a=Vj(1)"}},
-    {.formula = "(if|NULL)*Exp(-(unix|state))+inline*this", .aliases = {"if=Vi(12)", "NULL=Vj(12)", "unix=Vi(3)", "state=Vj(3)", "inline=Pm(1)", "this=Vj(1)"}},
+    {.formula = "SqDist(if,NULL)*Exp(-SqDist(unix,state))+Square(inline*this)", .aliases = {"if=Vi(12)", "NULL=Vj(12)", "unix=Vi(3)", "state=Vj(3)", "inline=Pm(1)", "this=Vj(1)"}},
     {.formula = "Max(x*y)+Min(x-y)", .aliases = {"x=Vi(3)", "y=Vj(3)"}},
     {.formula = "Max(x*y)+Min(x-y)", .aliases = {"x=Vi(20)", "y=Vj(20)"}},
     {.formula = "ArgMax(x*y)+10*ArgMin(x-y)", .aliases = {"x=Vi(5)", "y=Vj(5)"}},

@@ -216,6 +216,7 @@ static void shifted(const terms *f, const terms *w, real m, real *v, real *e, re
   *v = *e = *mag = 0;
   for (int64_t j = 0; j < f->n; j++) {
     real d = term(f, j) - m, p = expl(d), x = w ? term(w, j) : 1, ex = w ? bound(w, j) : 0;
+    if (w && isfinite(x)) *e += W.min * fabsl(x); /* as the factor of a weight it is at least the smallest normal number */
     if (p == 0) continue;
     *v += p * x, *mag += p * fabsl(x);
     *e += p * fabsl(x) * (expm1l(bound(f, j)) + W.ulp * (6 + 2 * fabsl(d))) + p * ex;
