@@ -119,9 +119,10 @@ static void expsum_step(gr_emitter *e) {
 static void expsum_weighted(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   gr_open(e, "%s", "");
-  gr_line(&e->out, "V a = v_set(0);");
-  gr_line(&e->out, "for (int c = 0; c < n; c++) a += term[c] * weight[%s * TILE + c];", gr_idx_text(e, k));
-  gr_line(&e->out, "sum[%s] = a;", at(e, k, e->p->red.lead));
+  gr_line(&e->out, e->p->acc64 ? "VD a = vd_set(0);" : "V a = v_set(0);");
+  gr_line(&e->out, e->p->acc64 ? "for (int c = 0; c < n; c++) a += vd_of(term[c]) * vd_of(weight[%s * TILE + c]);"
+                               : "for (int c = 0; c < n; c++) a += term[c] * weight[%s * TILE + c];", gr_idx_text(e, k));
+  gr_line(&e->out, e->p->acc64 ? "sum[%s] = v_of(a);" : "sum[%s] = a;", at(e, k, e->p->red.lead));
   gr_close(e);
 }
 
@@ -129,10 +130,11 @@ static void expsum_tile(gr_emitter *e) {
   gr_line(&e->out, e->p->by_columns ? "const int n = nc / GR_L;" : "const int n = nc;");
   gr_line(&e->out, "top[0] = m;");
   expsum_base(e);
-  gr_line(&e->out, "V s = v_set(0);");
+  gr_line(&e->out, e->p->acc64 ? "VD s = vd_set(0);" : "V s = v_set(0);");
   gr_line(&e->out, "GR_ABREAST");
-  gr_line(&e->out, "for (int c = 0; c < n; c++) s += term[c] = %s(term[c], base);", expsum_factor(e));
-  if (e->p->red.lead || e->p->weight < 0) gr_line(&e->out, "sum[0] = s;");
+  gr_line(&e->out, e->p->acc64 ? "for (int c = 0; c < n; c++) s += vd_of(term[c] = %s(term[c], base));"
+                               : "for (int c = 0; c < n; c++) s += term[c] = %s(term[c], base);", expsum_factor(e));
+  if (e->p->red.lead || e->p->weight < 0) gr_line(&e->out, e->p->acc64 ? "sum[0] = v_of(s);" : "sum[0] = s;");
   if (weights_kept(e)) gr_each(e, weight_dim(e), expsum_weighted, NULL);
 }
 

@@ -248,7 +248,7 @@ static void find_contractions(gr_plan *p) {
   }
   bool expsum = p->red.family == FAM_ExpSum, sum = p->red.family == FAM_Total && p->scheme == SUM_BLOCK && !p->acc64;
   gr_ref wide = expsum ? p->weight : p->root;
-  p->late = (expsum || sum) && wide >= 0 && node(p, wide)->dim >= (expsum ? 1 : p->least) && gr_leaves_fit(p, wide, true);
+  p->late = ((expsum && !p->acc64) || sum) && wide >= 0 && node(p, wide)->dim >= (expsum ? 1 : p->least) && gr_leaves_fit(p, wide, true);
   if (p->late) save_leaves(p, wide);
   p->rows_at_once = any || p->late ? 2 : 1;
   p->cols_at_once = any || p->late ? tile_columns(p) : 1;

@@ -308,6 +308,28 @@ static void auto_takes_the_kernel_that_is_there(void) {
 /* ---- accuracy ---- */
 
 /* The error of a sum of n terms in single precision: bounded by that of a tile, whatever n is. */
+/* Sums of exponentials too are double within a block where accumulators are asked to be: equal weights have themselves as mean. */
+static void exponentials_in_double(void) {
+  test t = {.formula = "Square(y)", .formula2 = "w", .aliases = {"w=Vi(3)", "y=Vj(1)"}, .reduction = "SumSoftMaxWeight", .axis = 1, .acc = "float64"};
+  static const int64_t columns[] = {250, 5000};
+  for (int k = 0; k < 2; k++) {
+    gr_error err = {0};
+    gr_program *p;
+    gr_array args[ARGS_MAX];
+    gr_options o = options(GR_CPU, 1);
+    result r;
+    t.m = 5, t.n = columns[k];
+    if (!check(make(&t, &p, &err) == GR_OK, "%s: %s", describe(&t), err.message)) return;
+    make_args(p, &t, args);
+    check(run(p, args, &o, &r, &err) == GR_OK, "%s: %s", describe(&t), err.message);
+    for (int64_t i = 0; i < r.size; i++)
+      check(fabs(r.v[0][i] - args[0].data[i]) <= 2e-7 * fabs(args[0].data[i]), "%s: %.9g, not %.9g", describe(&t), r.v[0][i], args[0].data[i]);
+    free_result(&r);
+    free_args(p, args);
+    gr_program_free(p);
+  }
+}
+
 static void sums_stay_accurate(void) {
   static const struct {
     const char *scheme;
@@ -385,6 +407,7 @@ int main(void) {
   every_reduction_shares_its_work();
   auto_takes_the_kernel_that_is_there();
   sums_stay_accurate();
+  exponentials_in_double();
   memory_is_bounded();
   return report();
 }
