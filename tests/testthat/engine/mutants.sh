@@ -1,6 +1,6 @@
 #!/bin/sh
 # mutants.sh: deliberate mistakes in a copy of the engine must be caught: wrong derivative rules by test_derivatives, what is wrong with
-# kernels that are compiled together by test_joint.
+# kernels that are compiled together by test_joint, with origins that are subtracted by test_origin.
 # Prints "N passed, N failed" last, as the test programs do.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 src=$here/../../../src/engine
@@ -16,7 +16,7 @@ cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }
 for file in *.c; do compile -c "$file" || exit 1; done
 mkdir tests
-for test in test_derivatives test_joint; do compile -c "$here/$test.c" -o tests/$test.o || exit 1; done
+for test in test_derivatives test_joint test_origin; do compile -c "$here/$test.c" -o tests/$test.o || exit 1; done
 
 # change FILE OBJECT TEST NAME SED-EXPRESSION: with FILE changed and OBJECT.c compiled again, TEST must fail.
 change() {
@@ -56,10 +56,15 @@ mutant Extract 's/"ExtractT(e,n,d)"/"ExtractT(e,0,d)"/'
 change emit_joint.c emit_joint test_joint macros '/^  forget_macros(out, own.s);$/d'
 change prepare.c prepare test_joint precision 's/w->program->plan->f64 != f64 || //'
 change cache.c cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'
-change prepare.c prepare test_joint group 's/if (n < 2) return;/if (n < 1) return;/'
+change prepare.c prepare test_joint group 's/if (n < 2) return GR_OK;/if (n < 1) return GR_OK;/'
 change emit_joint.c emit_joint test_joint options '/pop_options/d'
 change prepare.c prepare test_joint device 's/!gr_device_expected(call, opt)/true/'
 change device.c device test_joint numbers 's/numbers += size\[arg.category\] \* arg.dim/numbers += arg.dim/'
+
+# Origins: of data that spread around 0; of groups of which a member is read by itself; unequal shifts.
+change origin.c origin test_origin distance 's/if (!is_far(r)) return false;//'
+change invariance.c invariance test_origin propagation 's/return !m.breaks \&\& m.by/return m.by/'
+change invariance.c invariance test_origin difference 's/bool alike = a == b \&\& a != FIXED/bool alike = b != FIXED \&\& a != FIXED/'
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
