@@ -53,7 +53,7 @@ genred_array <- function(x, dtype = "float32", device_id = 0) {
 }
 
 read_device <- function(x, call) {
-  if (is_whole(x) && length(x) == 1L && x >= 0 && x < 2^31) return(as.integer(x))
+  if (length(x) == 1L && is_whole(x) && x >= 0 && x < 2^31) return(as.integer(x))
   stop_genred("argument", "`device_id` must be the number of a GPU, from 0; ", given_value(x), call = call)
 }
 

@@ -89,7 +89,7 @@ check_backend <- function(x, call) {
 
 # One number is enough; of several GPUs each takes a part of the rows.
 check_device <- function(x, backend, call) {
-  if (!is_whole(x) || !(identical(as.numeric(x), -1) || all(x >= 0)) || anyDuplicated(x) || length(x) > 16L || any(x > 1e6)) {
+  if (length(x) > 16L || !is_whole(x) || !(identical(as.numeric(x), -1) || all(x >= 0)) || anyDuplicated(x) || any(x > 1e6)) {
     stop_genred("argument", "`device_id` must be -1, or the number of a GPU, from 0, or several; ", given_value(x), call = call)
   }
   if (x[1L] >= 0 && !may_be_gpu(backend)) {

@@ -70,7 +70,7 @@ has_sparse_class <- function(x) inherits(x, "sparseMatrix")
 class_hint <- function(x) {
   if (is.factor(x)) return("as.integer() gives its codes, model.matrix() its indicators")
   if (inherits(x, c("Date", "POSIXt", "difftime"))) return("as.numeric() gives its number, in units that you choose")
-  "unclass() or as.matrix() gives the bare numbers, if that is meant"
+  "as.double() converts its values, unclass() gives the bare numbers as they are stored"
 }
 
 type_hint <- function(x) {

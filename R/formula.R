@@ -17,6 +17,9 @@ formula_text <- function(x, what, call) {
 language_precedence <- c("==" = 1, "!=" = 1, "<" = 1, "<=" = 1, ">" = 1, ">=" = 1, "|" = 2, "+" = 3, "-" = 3,
                          "*" = 4, "/" = 4, "unary" = 5, "^" = 6, "atom" = 7)
 
+# Those that associate to the left.
+chained_operators <- setdiff(names(language_precedence), c("unary", "^", "atom"))
+
 piece <- function(text, precedence = "atom") list(text = text, precedence = language_precedence[[precedence]])
 
 enclosed <- function(p, least) if (p$precedence < least) paste0("(", p$text, ")") else p$text
@@ -42,11 +45,26 @@ operator_text <- function(name, args, refuse) {
     text <- enclosed(operand, language_precedence[["unary"]])
     return(if (name == "+") operand else piece(paste0(name, text), "unary"))
   }
-  own <- language_precedence[[name]]
-  power <- name == "^"
-  left <- enclosed(expression_text(args[[1L]], refuse), own + power)
-  right <- enclosed(expression_text(args[[2L]], refuse), own + !power)
-  piece(if (power) paste0(left, "^", right) else paste(left, name, right), name)
+  if (name != "^") return(chain_text(as.call(c(as.name(name), args)), refuse))
+  own <- language_precedence[["^"]]
+  left <- enclosed(expression_text(args[[1L]], refuse), own + 1)
+  piece(paste0(left, "^", enclosed(expression_text(args[[2L]], refuse), own)), name)
+}
+
+# A sum of a thousand terms is a thousand calls, each the left operand of the next: a loop, since R's stack is shorter.
+chain_text <- function(e, refuse) {
+  links <- list()
+  while (is.call(e) && length(e) == 3L && is.name(e[[1L]]) && as.character(e[[1L]]) %in% chained_operators) {
+    links[[length(links) + 1L]] <- e
+    e <- e[[2L]]
+  }
+  left <- expression_text(e, refuse)
+  for (link in rev(links)) {
+    name <- as.character(link[[1L]])
+    own <- language_precedence[[name]]
+    left <- piece(paste(enclosed(left, own), name, enclosed(expression_text(link[[3L]], refuse), own + 1)), name)
+  }
+  left
 }
 
 # x[k] and x[a:b]

@@ -76,8 +76,14 @@
 #' With `dtype = "float32"` arguments are rounded to about 7 digits. Data that lie far from zero, such as coordinates of a map in metres
 #' or seconds since 1970, would lose the digits that tell points apart. Where the formula reads some variables only through their
 #' differences (`SqDist(X,Y)`, `X - Y`, `(X - Y) / S`, weighted distances, their derivatives), genred therefore subtracts a common origin from
-#' all of them, in double precision, before it rounds. Formulas that depend on the place itself, such as the scalar product
-#' `X|Y` or a squared distance written as `X|X + Y|Y - 2*(X|Y)`, get no such help: centre the data, or use `"float64"`.
+#' all of them, in double precision, before it rounds. It does so, column by column, where *all* values are at least eight times as large as
+#' they are apart; elsewhere there is detail near zero that an origin would destroy. Where only *most* values lie far from zero (a few
+#' rows of zeros or -9999 among coordinates), a message of class `genred_message` tells it, once. Formulas that depend on the place itself, such
+#' as the scalar product `X|Y`, a squared distance written as `X|X + Y|Y - 2*(X|Y)`, or means of the variable as in a mean shift
+#' (`formula2 = "Y"`; `"Y - X"` is invariant), get no such help: centre the data, or use `"float64"`.
+#'
+#' Numbers below about 1e-45 are 0 in single precision: `1 / Sqrt(SqDist(X,Y) + 1e-50)` is infinite at equal points, and `Exp(-SqDist(X,Y) / (2 * S^2))` is `NaN`
+#' there for an S below 1e-23. A number in the formula that is too large for the precision (`1e39`) is an error.
 #'
 #' @section Errors:
 #' `genred_error_parse` and `genred_error_dimension` for the formula and the aliases, with the place marked;

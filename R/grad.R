@@ -111,7 +111,7 @@ gradient_of_sum <- function(op, info, variable, incoming, call) {
 # The number of pairs that go into each result, as an operator with the same arguments.
 counting <- function(op, info, call) {
   given <- given_arguments(operator_spec(op))
-  given[c("formula", "reduction_op")] <- list("1", "Sum")
+  given[c("formula", "aliases", "reduction_op")] <- list("1", declared(info), "Sum") # variables that the formula alone names count too
   given["opt_arg"] <- given["formula2"] <- list(NULL)
   new_operator(given, call)
 }

@@ -40,6 +40,10 @@ static genred_status api_new(const genred_spec *spec, genred_program **program, 
     refuse(&err, spec ? "the place for the program must be given, not NULL" : "the specification must be given, not NULL");
     return status(&err, message);
   }
+  if (spec->axis < 0 || spec->axis > 2) {
+    refuse(&err, "axis must be 0 (reduce i), 1 (reduce j) or 2 (both)");
+    return status(&err, message);
+  }
   gr_spec s = {.formula = spec->formula, .formula2 = spec->formula2, .aliases = spec->aliases, .n_aliases = spec->n_aliases,
                .reduction = spec->reduction, .axis = spec->axis, .opt_arg = spec->k, .has_opt_arg = spec->k != 0,
                .dtype = spec->dtype ? spec->dtype : "float32",

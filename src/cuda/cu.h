@@ -131,7 +131,7 @@ typedef struct cu_matrix { /* what a gr_buffer is */
   gr_buffer shape;
   uint64_t life; /* of the context it lies in */
   cu_block *block;
-  double *sample; /* what shape.sample points to */
+  double *range; /* what shape.range points to */
 } cu_matrix;
 
 size_t cu_size_of(gr_storage_type type);

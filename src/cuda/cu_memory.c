@@ -351,13 +351,11 @@ gr_class cu_address_of(const gr_buffer *b, cu_address *at, gr_error *err) {
   return GR_OK;
 }
 
-/* Some rows stay known on the host, where origins are found (origin.c).  Without memory for them, they are not. */
-static void keep_sample(cu_matrix *m, const gr_array *from) {
-  int n = from->rows < GR_SAMPLE ? (int)from->rows : GR_SAMPLE;
-  free(m->sample);
-  m->shape.sample = m->sample = malloc((size_t)(n * from->cols) * sizeof *m->sample + 1);
-  for (int64_t c = 0; m->sample && c < from->cols; c++)
-    for (int k = 0; k < n; k++) m->sample[k + c * n] = from->data[gr_sample_row(from->rows, k) + c * from->stride];
+/* The range of each column stays known on the host, where origins are found (origin.c).  Without memory for it, it does not. */
+static void keep_range(cu_matrix *m, const gr_array *from) {
+  free(m->range);
+  m->shape.range = m->range = malloc(3 * (size_t)from->cols * sizeof *m->range + 1);
+  for (int64_t c = 0; m->range && c < from->cols; c++) gr_range_of(from->data + c * from->stride, from->rows, m->range + 3 * c);
 }
 
 gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err) {
@@ -368,7 +366,7 @@ gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err)
   if (cu_begin(err) != GR_OK) return err->cls;
   if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK && cu_upload(g, at, b->type, &from, 0, b->rows, 1, err) == GR_OK)
     CU(g, err, cuStreamSynchronize, g->stream);
-  if (!err->cls) keep_sample((cu_matrix *)(void *)b, &from);
+  if (!err->cls) keep_range((cu_matrix *)(void *)b, &from);
   return done(g, err);
 }
 
@@ -391,6 +389,6 @@ void cu_free(gr_buffer *b) {
     cu_give(g, matrix_of(b)->block);
     cu_now()->cuCtxSetCurrent(now);
   }
-  if (b) free(matrix_of(b)->sample);
+  if (b) free(matrix_of(b)->range);
   free(b);
 }

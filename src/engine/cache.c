@@ -243,6 +243,7 @@ static void evict(const char *dir) {
 gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error *err) {
   entry *list;
   int n;
+  if (!files || !bytes) return gr_fail(err, ERR_Null, "the place for a number");
   *files = *bytes = 0;
   gr_class cls = list_entries(dir, &list, &n, err);
   for (int k = 0; k < n; k++)
@@ -254,6 +255,7 @@ gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error
 gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err) {
   entry *list;
   int n, left;
+  if (!files) return gr_fail(err, ERR_Null, "the place for a number");
   *files = 0;
   gr_class cls = list_entries(dir, &list, &n, err);
   for (int k = 0; k < n; k++) {

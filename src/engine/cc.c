@@ -332,6 +332,7 @@ static gr_class ask_version(const gr_compiler *cc, const char *dir, char *text, 
 gr_class gr_compiler_info(const char *cc, char *text, size_t size, gr_error *err) {
   gr_compiler compiler = {0};
   char dir[LONG_PATH];
+  if (!text || !size) return gr_fail(err, ERR_Null, "the place for a text");
   gr_class cls = gr_compiler_find(cc, &compiler, err);
   if (cls) return cls;
   cls = gr_temp_dir(NULL, dir, sizeof dir, err);

@@ -52,6 +52,23 @@ static void grow(gr_dag *g) {
   for (int k = 0; k < g->n; k++) *slot(g, &g->node[k]) = k + 1;
 }
 
+gr_dag *gr_dag_scratch(const gr_dag *g, int more) {
+  gr_dag *s = gr_alloc(g->ctx->arena, sizeof *s);
+  *s = *g;
+  while (s->cap < g->n + more) s->cap *= 2, s->table_size *= 2;
+  s->node = gr_alloc(g->ctx->arena, (size_t)s->cap * sizeof *s->node);
+  s->table = gr_alloc(g->ctx->arena, (size_t)s->table_size * sizeof *s->table);
+  memcpy(s->node, g->node, (size_t)g->n * sizeof *s->node);
+  gr_dag_cut(s, g->n);
+  return s;
+}
+
+void gr_dag_cut(gr_dag *g, int n) {
+  g->n = n;
+  memset(g->table, 0, (size_t)g->table_size * sizeof *g->table);
+  for (int k = 0; k < n; k++) *slot(g, &g->node[k]) = k + 1;
+}
+
 static gr_ref intern(gr_dag *g, const gr_node *n) {
   int *at = slot(g, n);
   if (*at) return *at - 1;

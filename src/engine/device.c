@@ -127,6 +127,8 @@ gr_class gr_device_run(const gr_run *r, gr_error *err) {
   if (check_outputs(r, err) != GR_OK) return err->cls;
   r->report->backend = r->opt->backend == GR_AUTO ? GR_GPU : r->opt->backend;
   r->report->threads = 1;
+  for (int k = 0; k < r->p->plan->red.nout; k++)
+    if (r->out[k].buffer) r->out[k].buffer->range = NULL; /* of what lay there before */
   r->opt->device->run(r->p, r->args, r->rows, r->cols, r->out, r->opt, r->report, err);
   r->report->seconds_run = gr_now() - start - r->report->seconds_compile;
   return err->cls;
@@ -157,6 +159,7 @@ gr_class gr_arrays_home(const gr_run *r, gr_array **home, gr_error *err) {
       r->opt->device->get(a[k].buffer, to, a[k].buffer->rows, err);
     if (err->cls) break;
     a[k].data = to;
+    a[k].stride = a[k].rows;
     a[k].buffer = NULL;
     to += a[k].rows * a[k].cols;
   }

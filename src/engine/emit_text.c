@@ -12,7 +12,7 @@
  * 100: 1030 instead of 420). */
 static const struct {
   const char *call;
-  const char *const line[20];
+  const char *const line[24]; /* NULL at the end */
 } support[] = {
     {"take_last(",
      {"/* n numbers less the origin, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */",

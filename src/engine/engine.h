@@ -108,13 +108,11 @@ typedef struct gr_buffer {
   int64_t rows, cols;
   gr_storage_type type;
   int device; /* id, from 0 */
-  const double *sample; /* some of its rows, on the host (GR_SAMPLE); NULL: not known */
+  const double *range; /* of each column, on the host: its least, largest and first finite number (gr_range_of); NULL: not known */
 } gr_buffer;
 
-/* Rows of a matrix that are looked at to find out where the data lie: all of up to so many, else that many, evenly
- * spaced from the first to the last.  gr_buffer.sample has them component by component. */
-enum { GR_SAMPLE = 16 };
-int64_t gr_sample_row(int64_t rows, int k); /* row of the k-th */
+/* Of n numbers: range[0] the least, [1] the largest, [2] the first, infinite ones and NaN left aside; NaN where none is left. */
+void gr_range_of(const double *x, int64_t n, double range[3]);
 
 /* Component k of row r is data[r + k * stride].  A Pm(d) is rows = 1, stride = 1.  Where buffer is not NULL the entries are its,
  * and data is not looked at; any backend takes it (the CPU from a copy).  The origin is the engine's: callers leave it NULL. */

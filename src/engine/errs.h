@@ -52,6 +52,8 @@
   ERR(Aliases, GR_ARGUMENT, "there may be 0 to %d aliases, not %d")                                                       \
   ERR(Backend, GR_ARGUMENT, "there is no backend with the number %d")                                                      \
   ERR(OutputType, GR_ARGUMENT, "result %d must go to %s, not to numbers of type %d")                                        \
+  ERR(ArgBuffer, GR_ARGUMENT, "argument `%s`: %lld x %lld numbers are not those of its matrix on a device, %lld x %lld")  \
+  ERR(Threads, GR_ARGUMENT, "the number of threads cannot be negative: %d")                                              \
   ERR(ArgNegative, GR_ARGUMENT, "argument `%s` cannot have %lld rows and %lld columns")                                     \
   ERR(ArgStride, GR_ARGUMENT, "argument `%s`: a stride of %lld does not fit %lld rows and %lld columns")                    \
   ERR(ArgNull, GR_ARGUMENT, "argument `%s` must point to its numbers, not be NULL")                                         \

@@ -251,6 +251,8 @@ struct gr_dag {
 struct gr_args;
 gr_dag *gr_dag_new(gr_ctx *c, bool f64);
 static inline double gr_rounded(const gr_dag *g, double x) { return g->f64 ? x : (double)(float)x; } /* to the working precision */
+gr_dag *gr_dag_scratch(const gr_dag *g, int more); /* a copy with room for more nodes: what is made there leaves no trace in g */
+void gr_dag_cut(gr_dag *g, int n);                 /* back to the first n nodes, in a scratch copy */
 gr_ref gr_mk(gr_dag *g, const gr_span *at, gr_op op, const gr_ref *kid, int nkid, const int *ints, int nint);
 gr_ref gr_mk_zero(gr_dag *g, const gr_span *at, int dim);
 gr_ref gr_mk_const(gr_dag *g, const gr_span *at, double value);
@@ -747,6 +749,8 @@ void gr_note(gr_report *report, gr_error *err); /* the error becomes the report'
 
 /* The arguments with their origins, one block to free; NULL where the program has no groups. */
 gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err);
+/* Data that would need an origin and have none, in words; false: there are none. */
+bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size);
 
 /* ---- validate.c: what callers hand over ---------------------------------------------------------------------------------------------- */
 
@@ -773,6 +777,7 @@ struct gr_program {
   gr_plan *cuda[2];       /* lowered, as written; made at the first need */
   const char *cuda_text[2];
   const char *note;
+  bool seen;              /* it has run, and its data were looked at for a note */
   gr_kernel_fn *kernel[PLANS]; /* found at the first need (gr_program_has) */
   struct {
     gr_object *object;
@@ -790,7 +795,8 @@ gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *e
 gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout, gr_error *err);
 /* The joint text of kernels whose keys are known, of programs of one precision; malloc'ed. */
 gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
-/* Would a call that goes to no GPU use a kernel, and which?  rows: of the kept index. */
-bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, bool *few);
+/* Would a call that goes to no GPU use a kernel, that of this plan?  rows: of the kept index. */
+bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, int plan);
+int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols); /* 0 or PLAN_FEW, by the shape */
 
 #endif

@@ -9,19 +9,24 @@
  * by propagation: the variables of the group move by a symbolic vector c, a linear operation moves as its arguments
  * do, and two arguments that move by the same node (the graph is hash-consed) have a fixed difference.  Anything else
  * that moves would change the value.  All of this happens in a copy of the graph, whose nodes are numbered as if it
- * had never been asked. */
+ * had never been asked.  It is an optimization: where there is too much to look at, there are no more groups. */
 #include <limits.h>
 #include <string.h>
 
 #include "gr.h"
 
-enum { FIXED = -1, NODES_MOST = GR_MAX_NODES / 8 }; /* larger graphs are not looked at: the nodes would be too many */
+/* GROWTH  nodes that a propagation makes for each of the graph at most: zeros for two arguments, a repetition, the node itself
+ * WORK    nodes that all propagations may visit */
+enum { FIXED = -1, GROWTH = 4, NODES_MOST = GR_MAX_NODES / (2 * GROWTH), WORK = 2000000 };
 
 typedef struct search {
   gr_dag *g;
   const gr_args *args;
   const bool *live;
   gr_ref last;
+  int nodes; /* of the graph itself */
+  int left;  /* nodes that may still be visited */
+  gr_ref *by; /* of a propagation: the node by which each node moves, or FIXED */
   int *leader; /* of each argument: a forest, whose trees are the groups */
 } search;
 
@@ -42,14 +47,17 @@ static bool compares(gr_op op) {
   return op == OP_Equal || op == OP_NotEqual || op == OP_LessThan || op == OP_LessOrEqual;
 }
 
-/* The argument that node r would move with, or -1.  Of two factors the one that is no parameter moves. */
-static int moves_with(search *s, gr_ref r, const int *with) {
+/* The argument that node r would move with, or -1; *minus: the other way.  Of two factors the one that is no parameter moves. */
+static int moves_with(search *s, gr_ref r, const int *with, bool *minus) {
   const gr_node *n = node(s, r);
   int a = n->nkid > 0 ? with[n->kid[0]] : -1, b = n->nkid > 1 ? with[n->kid[1]] : -1;
+  bool minus_a = a >= 0 && minus[n->kid[0]], minus_b = b >= 0 && minus[n->kid[1]] != (n->op == OP_Subtract);
+  minus[r] = (a >= 0 ? minus_a : minus_b) != (n->op == OP_Minus);
   switch (n->op) {
   case OP_Var: return n->ints[0];
-  case OP_Subtract: join(s, a, b); /* fall through */
   case OP_Add:
+  case OP_Subtract:
+    if (minus_a != minus_b) join(s, a, b); /* fall through */
   case OP_Concat:
   case OP_Complex: return a >= 0 ? a : b;
   case OP_IfElse:
@@ -67,14 +75,15 @@ static int moves_with(search *s, gr_ref r, const int *with) {
 
 static void find_candidates(search *s) {
   int *with = gr_alloc(s->g->ctx->arena, ((size_t)s->last + 1) * sizeof *with);
-  for (gr_ref r = 0; r <= s->last; r++) with[r] = s->live[r] ? moves_with(s, r, with) : -1;
+  bool *minus = gr_alloc(s->g->ctx->arena, (size_t)s->last + 1);
+  for (gr_ref r = 0; r <= s->last; r++) with[r] = s->live[r] ? moves_with(s, r, with, minus) : -1;
 }
 
 /* ---- propagation ---- */
 
 typedef struct motion {
   bool breaks; /* a value depends on where the group lies */
-  gr_ref *by;  /* the node by which each node moves, or FIXED */
+  gr_ref *by;
 } motion;
 
 static gr_ref zero_like(const search *s, gr_ref r) { return gr_mk_zero(s->g, &node(s, r)->span, node(s, r)->dim); }
@@ -110,13 +119,17 @@ static gr_ref breaks(motion *m) {
   return FIXED;
 }
 
+static bool opposite(const search *s, gr_ref a, gr_ref b) {
+  return a != FIXED && b != FIXED && ((node(s, a)->op == OP_Minus && node(s, a)->kid[0] == b) || (node(s, b)->op == OP_Minus && node(s, b)->kid[0] == a));
+}
+
 /* Node r, of whose arguments some move. */
 static gr_ref moved(const search *s, motion *m, gr_ref r) {
   const gr_node *n = node(s, r);
   gr_ref a = m->by[n->kid[0]], b = n->nkid > 1 ? m->by[n->kid[1]] : FIXED;
   bool alike = a == b && a != FIXED, bilinear = n->op == OP_Mult || (gr_ops[n->op].flags & FLAG_BILINEAR);
   if (compares(n->op)) return alike ? FIXED : breaks(m);
-  if (n->op == OP_Subtract && alike) return FIXED;
+  if ((n->op == OP_Subtract && alike) || (n->op == OP_Add && opposite(s, a, b))) return FIXED;
   if (n->op == OP_IfElse) return a == FIXED && b == m->by[n->kid[2]] ? b : breaks(m);
   if (n->op == OP_Divide) return b == FIXED ? linear_in(s, m, r, 0) : breaks(m);
   if (bilinear) return a != FIXED && b != FIXED ? breaks(m) : linear_in(s, m, r, a == FIXED);
@@ -137,9 +150,11 @@ static bool any_moves(const search *s, const motion *m, gr_ref r) {
 }
 
 /* Do formula and weight stay as they are when all of these variables move together? */
-static bool invariant(const search *s, const bool *member, int dim, gr_ref root, gr_ref weight) {
-  motion m = {.by = gr_alloc(s->g->ctx->arena, ((size_t)s->last + 1) * sizeof *m.by)};
+static bool invariant(search *s, const bool *member, int dim, gr_ref root, gr_ref weight) {
+  motion m = {.by = s->by};
+  gr_dag_cut(s->g, s->nodes);
   gr_ref c = gr_mk_var(s->g, &node(s, root)->span, INT_MIN + dim, GR_PM, dim); /* a variable of no program */
+  s->left -= s->nodes;
   for (gr_ref r = 0; r <= s->last && !m.breaks; r++) {
     bool variable = node(s, r)->op == OP_Var;
     m.by[r] = FIXED;
@@ -167,7 +182,7 @@ static void find_groups(search *s, gr_args *args, gr_ref root, gr_ref weight) {
   bool *read = gr_alloc(a, (size_t)args->n + 1), *member = gr_alloc(a, (size_t)args->n + 1);
   for (gr_ref r = 0; r <= s->last; r++)
     if (s->live[r] && node(s, r)->op == OP_Var) read[node(s, r)->ints[0]] = true;
-  for (int k = 0; k < args->n; k++) {
+  for (int k = 0; k < args->n && s->left > 0; k++) {
     if (leader(s, k) != k) continue;
     bool found = false;
     for (int parameters = 1; parameters >= 0 && !found; parameters--)
@@ -178,21 +193,14 @@ static void find_groups(search *s, gr_args *args, gr_ref root, gr_ref weight) {
   }
 }
 
-static gr_dag *copy_of(const gr_dag *g) {
-  gr_dag *copy = gr_alloc(g->ctx->arena, sizeof *copy);
-  *copy = *g;
-  copy->node = gr_alloc(g->ctx->arena, (size_t)g->cap * sizeof *g->node);
-  copy->table = gr_alloc(g->ctx->arena, (size_t)g->table_size * sizeof *g->table);
-  memcpy(copy->node, g->node, (size_t)g->n * sizeof *g->node);
-  memcpy(copy->table, g->table, (size_t)g->table_size * sizeof *g->table);
-  return copy;
-}
-
 void gr_find_groups(const gr_dag *g, gr_args *args, gr_ref root, gr_ref weight) {
   gr_arena *a = g->ctx->arena;
   if (g->n > NODES_MOST || args->n < 2) return;
   search s = {.args = args, .live = gr_live(g, root, weight, a), .last = weight > root ? weight : root};
-  s.g = copy_of(g);
+  s.g = gr_dag_scratch(g, GROWTH * g->n + 1);
+  s.nodes = g->n;
+  s.left = WORK;
+  s.by = gr_alloc(a, ((size_t)s.last + 1) * sizeof *s.by);
   s.leader = gr_alloc(a, (size_t)args->n * sizeof *s.leader);
   for (int k = 0; k < args->n; k++) s.leader[k] = k;
   find_candidates(&s);

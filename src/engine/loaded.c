@@ -59,8 +59,10 @@ static void lock(void) {
 static void unlock(void) { atomic_flag_clear_explicit(&table.lock, memory_order_release); }
 
 static void enter(void) {
-  if (!atomic_exchange(&table.fork_safe, true)) gr_at_fork(lock, unlock);
   lock();
+  if (table.fork_safe) return;
+  gr_at_fork(lock, unlock); /* under the lock: no other thread is inside before */
+  table.fork_safe = true;
 }
 
 /* ---- objects that nobody holds ----------------------------------------------------------------------------------- */
@@ -224,6 +226,7 @@ void gr_program_keep(gr_program *p, int plan, const gr_options *opt, gr_kernel *
 }
 
 void gr_program_let_go(gr_program *p) {
+  if (!p) return;
   for (int plan = 0; plan < PLANS; plan++) {
     gr_kernel old = {p->kernel[plan], p->held[plan].object};
     gr_kernel_drop(&old);

@@ -33,7 +33,7 @@ static double digamma_near_zero(double a) {
  * not count. */
 double ref_digamma(double a) {
   const double pi = 3.14159265358979323846;
-  if (a <= 0) return a == floor(a) ? NAN : ref_digamma(1 - a) - pi / tan(pi * (a - round(a)));
+  if (a <= 0) return a == floor(a) ? NAN : ref_digamma(1 - a) - pi / ref_tan(pi * (a - ref_round(a)));
   if (a < 0.97) return digamma_near_zero(a + 1) - 1 / a;
   double sum = 0;
   for (; a > 1.97 && a < 10; sum += 1 / a) a--;

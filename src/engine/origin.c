@@ -1,60 +1,146 @@
 /* origin.c: the common origin of a group of variables (invariance.c), found from the arguments of a call.
  *
  * An origin is subtracted in double precision before numbers are rounded to single precision.  It is a value of the
- * group, component by component, where the group lies far from 0: where in a sample of its rows no value is nearer to
- * 0 than the values are to each other.  There a number less the origin is never larger than the number itself was, so
- * that rounding loses less.  Elsewhere the origin is 0: data that spread around 0, or that have most of their detail
- * near 0, keep the precision that floating point gives them there.
+ * group, component by component, where the group lies far from 0: where every value is at least FAR times as large as
+ * the values are apart.  There a number less the origin is smaller than the number itself, so that rounding loses less.
+ * Elsewhere the origin is 0: data that spread around 0, or that have detail near 0, keep the precision that floating
+ * point gives them there.  So no value is rounded more coarsely than without an origin.
  *
- * The sample is the same for any number of threads, parts or devices, so that results are too. */
+ * A few rows show at once that most data are not far; only where they look far are all rows read, once, which costs
+ * about as much as reading them in a sum.  The result depends on the values alone, not on threads, parts or devices. */
+#include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gr.h"
 
-int64_t gr_sample_row(int64_t rows, int k) {
-  return rows <= GR_SAMPLE ? k : (int64_t)((double)k * (double)(rows - 1) / (GR_SAMPLE - 1));
-}
-
-static int sample_size(int64_t rows) { return rows < GR_SAMPLE ? (int)rows : GR_SAMPLE; }
-
-/* Row k of the sample: from the host, or as the device remembers it. */
-static double sampled(const gr_array *x, int64_t component, int k) {
-  if (x->buffer) return x->buffer->sample[k + component * sample_size(x->buffer->rows)];
-  return x->data[gr_sample_row(x->rows, k) + component * x->stride];
-}
+enum { FAR = 8, SAMPLE = 16 }; /* three bits at least are won; rows that are looked at first */
 
 typedef struct range {
   double least, most, first; /* of the finite values; first of the reduced index where there is one */
   bool any, reduced;
 } range;
 
-/* No value is nearer to 0 than the values are to each other.  Once this is wrong, more values leave it so. */
-static bool is_far(const range *r) { return r->least > 0 ? r->most - r->least <= r->least : r->most - r->least <= -r->most; }
+/* Once this is wrong, more values leave it so. */
+static bool is_far(const range *r) {
+  double nearest = r->least > 0 ? r->least : -r->most;
+  return r->most - r->least <= nearest / FAR;
+}
 
-/* Takes in the sample of x; false: the group is not far from 0. */
-static bool look_at(range *r, const gr_array *x, int64_t component, bool reduced) {
-  if (x->buffer && !x->buffer->sample) return true;
-  for (int k = 0; k < sample_size(x->rows); k++) {
-    double v = sampled(x, component, k);
-    if (!isfinite(v)) continue;
-    if (!r->any || (reduced && !r->reduced)) r->first = v, r->reduced = reduced;
-    if (!r->any || v < r->least) r->least = v;
-    if (!r->any || v > r->most) r->most = v;
-    r->any = true;
-    if (!is_far(r)) return false;
+/* Takes in a value; false: the group is not far from 0. */
+static bool take_in(range *r, double v, bool reduced) {
+  if (!isfinite(v)) return true;
+  if (!r->any || (reduced && !r->reduced)) r->first = v, r->reduced = reduced;
+  if (!r->any || v < r->least) r->least = v;
+  if (!r->any || v > r->most) r->most = v;
+  r->any = true;
+  return is_far(r);
+}
+
+/* Four ranges at a time, so that they do not wait for each other. */
+static void widen(double least[4], double most[4], const double *x, int n) {
+  for (int k = 0; k < n; k++) {
+    double v = x[k], a = fabs(v) <= DBL_MAX ? v : INFINITY, b = fabs(v) <= DBL_MAX ? v : -INFINITY;
+    least[k] = a < least[k] ? a : least[k];
+    most[k] = b > most[k] ? b : most[k];
   }
-  return true;
+}
+
+void gr_range_of(const double *x, int64_t n, double range[3]) {
+  double least[4] = {INFINITY, INFINITY, INFINITY, INFINITY}, most[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+  int64_t k = 0, first = 0;
+  for (; k + 4 <= n; k += 4) widen(least, most, x + k, 4);
+  widen(least, most, x + k, (int)(n - k));
+  range[0] = fmin(fmin(least[0], least[1]), fmin(least[2], least[3]));
+  range[1] = fmax(fmax(most[0], most[1]), fmax(most[2], most[3]));
+  while (first < n && !isfinite(x[first])) first++;
+  range[2] = first < n ? x[first] : NAN;
+  if (first == n) range[0] = range[1] = NAN;
+}
+
+static bool take_in_range(range *r, const double of[3], bool reduced) {
+  return take_in(r, of[2], reduced) && take_in(r, of[0], reduced) && take_in(r, of[1], reduced);
+}
+
+static int64_t sample_row(int64_t rows, int k) {
+  return rows <= SAMPLE ? k : (int64_t)((double)k * (double)(rows - 1) / (SAMPLE - 1));
+}
+
+/* Some rows, evenly spaced; or all.  An n x 1 matrix on a device may stand for a parameter of n components, which then all have its range. */
+static bool look_at(range *r, const gr_array *x, int64_t component, bool reduced, bool all) {
+  const gr_buffer *b = x->buffer;
+  double whole[3];
+  bool far = true;
+  if (b) return !b->range || take_in_range(r, b->range + 3 * (b->cols == x->cols ? component : 0), reduced);
+  const double *column = x->data + component * x->stride;
+  if (all && x->rows > SAMPLE) {
+    gr_range_of(column, x->rows, whole);
+    return take_in_range(r, whole, reduced);
+  }
+  for (int k = 0; far && k < SAMPLE && k < x->rows; k++) far = take_in(r, column[sample_row(x->rows, k)], reduced);
+  return far;
 }
 
 static double origin_of(const gr_program *p, const gr_array *args, int group, int64_t component) {
   gr_category reduced = p->plan->axis == 1 ? GR_VJ : GR_VI;
   range r = {.any = false};
-  for (int k = 0; k < p->args.n; k++)
-    if (p->args.arg[k].group == group && !look_at(&r, &args[k], component, p->args.arg[k].cat == reduced)) return 0;
+  for (int all = 0; all < 2; all++) {
+    r = (range){.any = false};
+    for (int k = 0; k < p->args.n; k++)
+      if (p->args.arg[k].group == group && !look_at(&r, &args[k], component, p->args.arg[k].cat == reduced, all)) return 0;
+  }
   return r.first;
 }
+
+/* ---- data of which most lie far from 0, but not all ---- */
+
+enum { LOST = 1000, COMPONENTS = 16, VALUES = 256 };
+
+static int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* Is the middle half of a sample of the group LOST times farther from 0 than it is wide?  Then *around and *width say where. */
+static bool mostly_far(const gr_program *p, const gr_array *args, int group, int64_t component, double *around, double *width) {
+  double v[VALUES];
+  int n = 0;
+  for (int k = 0; k < p->args.n; k++) {
+    const gr_array *x = &args[k];
+    if (p->args.arg[k].group != group || x->buffer) continue;
+    for (int i = 0; i < SAMPLE && i < x->rows && n < VALUES; i++) {
+      double a = x->data[sample_row(x->rows, i) + component * x->stride];
+      if (isfinite(a)) v[n++] = a;
+    }
+  }
+  if (n < 8) return false;
+  qsort(v, (size_t)n, sizeof *v, ascending);
+  double low = v[n / 4], high = v[3 * n / 4 - 1];
+  *around = v[n / 2], *width = high - low;
+  return high > low && (low > 0 || high < 0) && fmin(fabs(low), fabs(high)) > LOST * *width;
+}
+
+bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size) {
+  char at[GR_NUMBER], wide[GR_NUMBER];
+  for (int k = 0; k < p->args.n; k++) {
+    const gr_arg *a = &p->args.arg[k];
+    double around, width;
+    for (int d = 0; a->group >= 0 && d < a->dim && d < COMPONENTS; d++) {
+      if (with[k].origin[d] != 0 || !mostly_far(p, with, a->group, d, &around, &width)) continue;
+      gr_number_text(around, 2, at);
+      gr_number_text(width, 2, wide);
+      snprintf(note, size, "most values of `%s` (column %d) lie far from zero (around %s) compared with their spread (about %s), but not all, so that no common "
+               "origin can be subtracted: in float32 their differences lose digits. Centre the data, leave out the exceptions, or use dtype = \"float64\"",
+               a->name, d + 1, at, wide);
+      return true;
+    }
+  }
+  return false;
+}
+
+/* ---- all arguments ---- */
 
 static int dim_of_group(const gr_args *args, int group) {
   int k = 0;

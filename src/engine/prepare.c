@@ -3,7 +3,8 @@
  * Measured: of 70 to 110 ms for a small kernel, 40 are saved by every one that shares a run of the compiler with another: starting it,
  * the prelude, the linker, and functions that are alike in both.  So an operator of several programs says first what it will call; there is
  * one run for each precision, as a text has one.
- * Guarantees: nothing is compiled that the calls would interpret or hand to a GPU; what fails here changes nothing: every call then looks for its
+ * Guarantees: nothing is compiled that the calls would interpret or hand to a GPU (parameters are not known yet: where they ask for
+ * the kernel of the graph as written, see lower.c, that call compiles it); what fails here changes nothing: every call then looks for its
  * kernel itself, compiles it alone, and tells what is wrong. */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,10 @@ enum { TEXT_MOST = 512 * 1024 };
 static bool lacks_kernel(const gr_call *call, const gr_options *opt, bool *few) {
   const gr_program *p = call->program;
   bool by_i = p->plan->axis == 1;
-  return gr_wants_kernel(p, by_i ? call->m : call->n, by_i ? call->n : call->m, opt, few) && !gr_program_has(p, *few, opt) &&
+  int64_t rows = by_i ? call->m : call->n, cols = by_i ? call->n : call->m;
+  int plan = gr_plan_of(p, rows, cols);
+  *few = plan == PLAN_FEW;
+  return gr_wants_kernel(p, rows, cols, opt, plan) && !gr_program_has(p, plan, opt) &&
          !gr_device_expected(call, opt);
 }
 
@@ -90,10 +94,18 @@ static gr_class prepare(gr_compiler *cc, const gr_options *opt, gr_wanted *w, in
   return cls == GR_INTERRUPT ? cls : GR_OK;
 }
 
+static bool is_sound(const gr_call *call, int n, const gr_options *opt) {
+  gr_error ignored = {0};
+  bool sound = n >= 0 && (n == 0 || call) && gr_validate_options(opt, &ignored) == GR_OK;
+  for (int k = 0; sound && k < n; k++) sound = call[k].program && call[k].m >= 0 && call[k].n >= 0;
+  return sound;
+}
+
 gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report) {
   gr_compiler cc = {0};
   gr_error err = {0};
   gr_class cls = GR_OK;
+  if (!report || !is_sound(call, n, opt)) return GR_ARGUMENT;
   *report = (gr_report){.backend = GR_CPU, .threads = 1};
   gr_wanted *w = malloc((size_t)n * sizeof *w), **missing = malloc((size_t)n * sizeof *missing);
   int count = w && missing ? collect(call, n, opt, w) : 0;

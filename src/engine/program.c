@@ -135,7 +135,8 @@ static void make_plans(gr_program *p, gr_plan *draft) {
   bool same = draft->root == written.root && draft->weight == written.weight;
   for (int k = 0; k < PLANS; k += PLAN_WRITTEN) {
     p->plans[k] = k && same ? p->plans[0] : gr_plan_new(&p->ctx, k ? &written : draft);
-    p->plans[k + PLAN_FEW] = k && same ? p->plans[PLAN_FEW] : gr_plan_by_columns(&p->ctx, p->plans[k]);
+    bool unused = k && p->guard.n == 0; /* no call takes a kernel of the graph as written */
+    p->plans[k + PLAN_FEW] = unused ? p->plans[PLAN_FEW] : gr_plan_by_columns(&p->ctx, p->plans[k]);
   }
   p->plan = p->plans[0];
 }

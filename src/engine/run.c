@@ -371,22 +371,23 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
 }
 
 /* "auto" interprets tiny work, unless the program has the kernel already. */
-bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, bool *few) {
+bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, int plan) {
   double work = p->plan->cost * (double)rows * (double)cols;
-  *few = few_rows(p->plan, rows, cols);
-  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny || gr_program_has(p, *few, opt));
+  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny || gr_program_has(p, plan, opt));
 }
+
+int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols) { return few_rows(p->plan, rows, cols) ? PLAN_FEW : 0; }
 
 /* And everything when there is no working compiler or no room for its files (the note says so). */
 static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
   gr_report *report = r->report;
-  bool few;
+  int which = gr_plan_of(r->p, r->rows, r->cols);
   report->backend = GR_INTERPRETER;
   report->threads = 1;
   *plan = PLAN_WRITTEN;
-  if (!gr_wants_kernel(r->p, r->rows, r->cols, r->opt, &few)) return GR_OK;
+  if (r->opt->backend != GR_INTERPRETER && !gr_guard_holds(&r->p->guard, r->args)) which |= PLAN_WRITTEN;
+  if (!gr_wants_kernel(r->p, r->rows, r->cols, r->opt, which)) return GR_OK;
   report->backend = GR_CPU;
-  int which = (few ? PLAN_FEW : 0) | (gr_guard_holds(&r->p->guard, r->args) ? 0 : PLAN_WRITTEN);
   if (find_kernel(r->p, which, r->opt, report, err) == GR_OK) *plan = which;
   if (!err->cls || r->opt->backend == GR_CPU) return err->cls;
   if (err->cls != GR_COMPILER && err->cls != GR_MEMORY) return err->cls;
@@ -457,6 +458,8 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
   if (gr_origins(p, args, &with, err) != GR_OK) return err->cls;
   if (with) r.args = with;
   run_anywhere(&r, err);
+  if (with && !p->seen && !err->cls && !report->note[0]) gr_origins_note(p, with, report->note, sizeof report->note);
+  p->seen = true;
   free(with);
   return err->cls;
 }

@@ -27,7 +27,12 @@ static bool stride_fits(const gr_array *x) {
 
 static gr_class validate_array(const gr_arg *a, const gr_array *x, gr_error *err) {
   if (x->rows < 0 || x->cols < 0) return gr_fail(err, ERR_ArgNegative, a->name, (long long)x->rows, (long long)x->cols);
-  if (x->buffer) return GR_OK;
+  if (x->buffer) {
+    bool same = x->rows == x->buffer->rows && x->cols == x->buffer->cols, vector = a->cat == GR_PM && x->rows == 1;
+    bool all = x->buffer->rows > 0 && x->cols % x->buffer->rows == 0 && x->cols / x->buffer->rows == x->buffer->cols;
+    return same || (vector && all) ? GR_OK : gr_fail(err, ERR_ArgBuffer, a->name, (long long)x->rows, (long long)x->cols, (long long)x->buffer->rows,
+                                                     (long long)x->buffer->cols);
+  }
   if (!stride_fits(x)) return gr_fail(err, ERR_ArgStride, a->name, (long long)x->stride, (long long)x->rows, (long long)x->cols);
   return x->data || x->rows == 0 || x->cols == 0 ? GR_OK : gr_fail(err, ERR_ArgNull, a->name);
 }
@@ -57,5 +62,6 @@ gr_class gr_validate_options(const gr_options *o, gr_error *err) {
   if (!o) return missing(err, "the options");
   if ((int)o->backend < GR_AUTO || (int)o->backend > GR_GPU_2D) return gr_fail(err, ERR_Backend, (int)o->backend);
   if (o->n_devices < 0 || (o->n_devices > 0 && !o->device_ids)) return missing(err, "the list of GPUs");
+  if (o->threads < 0) return gr_fail(err, ERR_Threads, o->threads);
   return o->tmp_dir ? GR_OK : missing(err, "the folder for scratch files");
 }

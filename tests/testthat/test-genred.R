@@ -223,3 +223,10 @@ test_that("many operators can live at once", {
   ops <- lapply(1:700, function(k) Genred(paste0("X + ", k), "X = Vi(1)", axis = 1, dtype = "float64"))
   for (k in c(1, 350, 700, 2, 1)) expect_equal(ops[[k]](1)[1], k + 1)
 })
+
+test_that("an R formula may be a sum of thousands of terms", {
+  long <- as.formula(paste("~", paste(rep("X", 3000), collapse = " + ")))
+  op <- Genred(long, "X = Vi(1)", axis = "j", dtype = "float64")
+  expect_equal(op(matrix(c(1, 2))), matrix(c(3000, 6000)))
+  expect_identical(as.character(Genred(~ X - (X - 2) * 3 / 4 - X^2^3, "X = Vi(1)")), as.character(Genred("X - (X - 2) * 3 / 4 - X^2^3", "X = Vi(1)")))
+})

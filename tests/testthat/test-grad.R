@@ -292,3 +292,12 @@ test_that("gradients of minima where the formula names variables by position", {
     expect_equal(genred_grad(mixed, "x")(x, y, c(0.5, 2), e), genred_grad(named(red, opt_arg = k), "x")(x, y, c(0.5, 2), e))
   }
 })
+
+test_that("means and variances count variables that only the formula names", {
+  x <- points(4, 3); y <- points(7, 3); e <- points(4, 1)
+  for (reduction in c("Mean", "Var")) {
+    named <- Genred("SqDist(X,Y)", c("X = Vi(0,3)", "Y = Vj(1,3)"), reduction, axis = "j", dtype = "float64")
+    unnamed <- Genred("SqDist(X,Vj(1,3))", "X = Vi(0,3)", reduction, axis = "j", dtype = "float64")
+    expect_equal(genred_grad(unnamed, "X")(x, y, e), genred_grad(named, "X")(x, y, e), tolerance = 1e-12)
+  }
+})

@@ -41,7 +41,7 @@ test_that("a matrix for a GPU that single precision would blur is told of", {
     told <- function(code) tryCatch({code; "nothing"}, genred_message = function(m) conditionMessage(m))
     op <- Genred("SqDist(X,Y)", c("X = Vi(2)", "Y = Vj(2)"), "ArgMin", axis = "j")
     right <- genred_array(x, dtype = "float64")
-    list(far = told(genred_array(x + 1e8)), wide = told(genred_array(x)), near = told(genred_array(x - 4.6e6)),
+    list(far = told(genred_array(x + 1e8)), wide = told(genred_array(x)), near = told(genred_array(x - rep(c(4.5e5, 4.8e6), each = 50))),
          double = told(genred_array(x + 1e8, dtype = "float64")),
          same = identical(op(right, right, backend = "GPU")[, 1], 1:50), mixed = identical(op(x, right, backend = "GPU")[, 1], 1:50))
   }, fake_environment())
@@ -51,4 +51,17 @@ test_that("a matrix for a GPU that single precision would blur is told of", {
   expect_true(got$same)
   expect_true(got$mixed)
   expect_clean(got)
+})
+
+test_that("a few rows near zero keep their detail, and the loss of the others is told", {
+  set.seed(5)
+  s <- 1.6e9 + sort(runif(300) * 3600)
+  op <- Genred("Square(X - Y)", c("X = Vi(1)", "Y = Vj(1)"), "Min", axis = "j")
+  near <- matrix(runif(40) * 100); far <- matrix(1.6e9 + runif(20000))
+  x <- rbind(far[1:1000, , drop = FALSE], near, far[-(1:1000), , drop = FALSE])
+  suppressMessages(got <- op(near, x))
+  expect_identical(got, matrix(0, 40))
+  said <- fresh_r(c("o <- Genred('Square(X-Y)', c('X=Vi(1)','Y=Vj(1)'), 'ArgMin', axis = 1)", "s <- matrix(c(0, 1.6e9 + 1:300))",
+                    "invisible(o(s, s))", "invisible(o(s, s))"))
+  expect_length(grep("lie far from zero", said), 1L)
 })

@@ -261,10 +261,44 @@ static void far_from_zero(const char *kind, int axis, int n_devices) {
   gr_program_free(program);
 }
 
+/* A parameter that lies on the device as an n x 1 matrix, as R's vectors do. */
+static void far_parameter(int n) {
+  char x_alias[20], p_alias[20];
+  snprintf(x_alias, sizeof x_alias, "x=Vi(%d)", n);
+  snprintf(p_alias, sizeof p_alias, "p=Pm(%d)", n);
+  test t = {.formula = "SqDist(x,p)*y", .aliases = {x_alias, p_alias, "y=Vj(1)"}, .axis = 1};
+  double *x = malloc((size_t)n * sizeof *x), *p = malloc((size_t)n * sizeof *p), y = 1;
+  gr_buffer *kept = NULL;
+  gr_options o = options(GR_GPU, 1);
+  gr_program *program;
+  gr_error err = {0};
+  result r;
+  o.device = &gr_cuda;
+  for (int k = 0; k < n; k++) x[k] = 1e8 * (1 + k % 3) + 0.25, p[k] = 1e8 * (1 + k % 3) + 0.75;
+  check(!gr_cuda.make(0, n, 1, GR_DOUBLE, &kept, &err) && !gr_cuda.put(kept, p, n, &err), "%s", err.message);
+  gr_array args[] = {{.data = x, .rows = 1, .cols = n, .stride = 1}, {.rows = 1, .cols = n, .stride = 1, .buffer = kept},
+                     {.data = &y, .rows = 1, .cols = 1, .stride = 1}};
+  check(make(&t, &program, &err) == GR_OK && run(program, args, &o, &r, &err) == GR_OK, "%d: %s", n, err.message);
+  check(fabs(r.v[0][0] - 0.25 * n) < 1e-5 * n, "a parameter of %d components on the device: %g, not %g", n, r.v[0][0], 0.25 * n);
+  args[1].cols = n + 1;
+  o.backend = GR_INTERPRETER;
+  result unused;
+  check(run(program, args, &o, &unused, &err) == GR_ARGUMENT, "more components than the matrix on the device has");
+  free_result(&unused);
+  free_result(&r);
+  gr_cuda.free(kept);
+  gr_program_free(program);
+  free(x);
+  free(p);
+}
+
 static void all_far_from_zero(void) {
   static const char *const kinds[] = {"hhh", "ddd", "fff", "hdh", "dhh", "hhd", "fhd", "dfh"};
   setenv("GENRED_FAKE_DEVICES", "2", 1);
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) far_from_zero(kinds[k], k % 2, 1 + k % 3 / 2);
+  far_parameter(2);
+  far_parameter(17);
+  far_parameter(1000);
   nothing_is_left("data far from 0");
   setenv("GENRED_FAKE_DEVICES", "1", 1);
 }

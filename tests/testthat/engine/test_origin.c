@@ -30,7 +30,13 @@ static const grouping groupings[] = {
     {"Exp(-SqDist(x,y))*(b*x[0]-p)", {"x=Vi(3)", "y=Vj(3)", "b=Vj(12)", "p=Pm(12)"}, "----"},
     {"Exp(-SqDist(x,y))*(b-p)", {"x=Vi(3)", "y=Vj(3)", "b=Vj(12)", "p=Pm(12)"}, "aabb"},
     {"SqNorm2(x-y+0*b)", {"x=Vi(2)", "y=Vj(2)", "b=Vj(2)"}, "aa-"},
+    {"Square(-x+y)", {"x=Vi(3)", "y=Vj(3)"}, "aa"},
+    {"Exp(-SqDist(-x,-y))", {"x=Vi(3)", "y=Vj(3)"}, "aa"},
+    {"Square(-1*y+x)+Square((-1*x)-(-1*y))", {"x=Vi(3)", "y=Vj(3)"}, "aa"},
+    {"Square(1-y+x)", {"x=Vi(3)", "y=Vj(3)"}, "aa"},
+    {"Square(x+b-(y+b))", {"x=Vi(3)", "y=Vj(3)", "b=Vj(3)"}, "aa-"},
     /* no group: the place itself counts */
+    {"Square(-x-y)", {"x=Vi(3)", "y=Vj(3)"}, "--"},
     {"(x|y)", {"x=Vi(3)", "y=Vj(3)"}, "--"},
     {"SqNorm2(x)+SqNorm2(y)-2*(x|y)", {"x=Vi(3)", "y=Vj(3)"}, "--"},
     {"SqDist(x,y)*x[0]", {"x=Vi(3)", "y=Vj(3)"}, "--"},
@@ -41,6 +47,35 @@ static const grouping groupings[] = {
     {"Max(x)-Max(y)", {"x=Vi(3)", "y=Vj(3)"}, "--"},
     {"SqDist(b*x,c*y)", {"x=Vi(3)", "y=Vj(3)", "b=Vi(1)", "c=Vj(1)"}, "----"},
     {"Round(x-y,1)+Floor(x)", {"x=Vi(1)", "y=Vj(1)"}, "--"}};
+
+/* Very many variables, each in a difference of its own: the search for groups gives up before it costs anything, and the formula stays
+ * what it is. */
+static void test_many(void) {
+  enum { CHAINS = 200, N = 4 * CHAINS };
+  static char formula[1 << 16], text[N][24];
+  static const char *aliases[N];
+  size_t n = 0;
+  for (int c = 0; c < 2; c++) {
+    for (int k = 0; k < CHAINS; k++) n += (size_t)snprintf(formula + n, sizeof formula - n, "%s(", c && !k ? "+" : "");
+    n += (size_t)snprintf(formula + n, sizeof formula - n, "x0");
+    for (int k = 0; k < CHAINS; k++)
+      n += (size_t)snprintf(formula + n, sizeof formula - n, "*%d.5+x%d-y%d)", k % 7, c * CHAINS + k, c * CHAINS + k);
+  }
+  for (int k = 0; k < N; k++) {
+    snprintf(text[k], sizeof text[k], "%s%d=%s(1)", k % 2 ? "y" : "x", k / 2, k % 2 ? "Vj" : "Vi");
+    aliases[k] = text[k];
+  }
+  for (int f64 = 0; f64 < 2; f64++) {
+    gr_spec spec = {.formula = formula, .aliases = aliases, .n_aliases = N, .axis = 1, .dtype = f64 ? "float64" : "float32", .dtype_acc = "auto",
+                    .sum_scheme = "auto"};
+    gr_program *p;
+    gr_error err = {0};
+    double start = gr_now();
+    check(gr_program_new(&spec, &p, &err) == GR_OK, "%d variables: %s", N, err.message);
+    check(gr_now() - start < 5, "%d variables: %g s", N, gr_now() - start);
+    gr_program_free(p);
+  }
+}
 
 static void test_groups(void) {
   for (size_t k = 0; k < sizeof groupings / sizeof *groupings; k++) {
@@ -229,6 +264,30 @@ static void test_near_zero(void) {
   gr_program_free(p);
 }
 
+/* A cluster near 0 among very many rows far away keeps its neighbours: rows that no sample would show are seen. */
+static void test_hidden_cluster(void) {
+  enum { N = 50000, FROM = 100, TO = 300 };
+  test t = {.formula = "Abs(x-y)", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .axis = 1, .reduction = "Min"};
+  double *x = malloc(sizeof *x * N), *y = malloc(sizeof *y * N);
+  gr_array args[] = {{.data = x + FROM, .rows = TO - FROM, .cols = 1, .stride = TO - FROM}, {.data = y, .rows = N, .cols = 1, .stride = N}};
+  gr_options opt = options(GR_CPU, 1);
+  gr_program *p;
+  gr_error err = {0};
+  result r;
+  for (int k = 0; k < N; k++) x[k] = y[k] = 1.6e9 + k % 1000;
+  for (int k = FROM; k < TO; k++) y[k] = (k - FROM) * 0.5 + 0.125, x[k] = 1.6e9 + k;
+  check(make(&t, &p, &err) == GR_OK && run(p, args, &opt, &r, &err) == GR_OK, "%s", err.message);
+  free_result(&r);
+  for (int k = FROM; k < TO; k++) x[k] = (k - FROM) * 0.5;
+  args[0] = (gr_array){.data = x, .rows = N, .cols = 1, .stride = N};
+  check(run(p, args, &opt, &r, &err) == GR_OK, "%s", err.message);
+  for (int k = FROM; k < TO; k++) check(r.v[0][k] == 0.125, "row %d of a cluster near 0: %g", k, r.v[0][k]);
+  free_result(&r);
+  gr_program_free(p);
+  free(x);
+  free(y);
+}
+
 /* Nothing to look at. */
 static void test_empty(void) {
   static const int64_t shapes[][2] = {{0, 0}, {0, 5}, {5, 0}, {1, 1}};
@@ -240,11 +299,13 @@ static void test_empty(void) {
 
 int main(void) {
   test_groups();
+  test_many();
   test_sums();
   test_wide();
   test_neighbours(2000, 2000);
   test_neighbours(3, 5000);
   test_near_zero();
+  test_hidden_cluster();
   test_empty();
   return report();
 }
