@@ -8,7 +8,6 @@
  *
  * A few rows show at once that most data are not far; only where they look far are all rows read, once, which costs
  * about as much as reading them in a sum.  The result depends on the values alone, not on threads, parts or devices. */
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 
 #include "gr.h"
 
-enum { FAR = 8, SAMPLE = 16 }; /* three bits at least are won; rows that are looked at first */
+enum { FAR = 8, GLANCE = 4, SAMPLE = 16 }; /* three bits at least are won; rows that are looked at first, and for a note */
 
 typedef struct range {
   double least, most, first; /* of the finite values; first of the reduced index where there is one */
@@ -39,24 +38,33 @@ static bool take_in(range *r, double v, bool reduced) {
   return is_far(r);
 }
 
-/* Four ranges at a time, so that they do not wait for each other. */
-static void widen(double least[4], double most[4], const double *x, int n) {
-  for (int k = 0; k < n; k++) {
-    double v = x[k], a = fabs(v) <= DBL_MAX ? v : INFINITY, b = fabs(v) <= DBL_MAX ? v : -INFINITY;
-    least[k] = a < least[k] ? a : least[k];
-    most[k] = b > most[k] ? b : most[k];
+static void range_of_finite(const double *x, int64_t n, double range[3]) {
+  range[0] = INFINITY, range[1] = -INFINITY;
+  for (int64_t k = 0; k < n; k++) {
+    if (!isfinite(x[k])) continue;
+    if (x[k] < range[0]) range[0] = x[k];
+    if (x[k] > range[1]) range[1] = x[k];
   }
 }
 
+static double lesser(double a, double b) { return a < b ? a : b; }
+static double larger(double a, double b) { return a > b ? a : b; }
+
+/* Four at a time, which do not wait for each other.  NaN is neither less nor more than anything; infinite numbers are rare
+ * enough to look again. */
 void gr_range_of(const double *x, int64_t n, double range[3]) {
-  double least[4] = {INFINITY, INFINITY, INFINITY, INFINITY}, most[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+  double a0 = INFINITY, a1 = a0, a2 = a0, a3 = a0, b0 = -INFINITY, b1 = b0, b2 = b0, b3 = b0;
   int64_t k = 0, first = 0;
-  for (; k + 4 <= n; k += 4) widen(least, most, x + k, 4);
-  widen(least, most, x + k, (int)(n - k));
-  range[0] = fmin(fmin(least[0], least[1]), fmin(least[2], least[3]));
-  range[1] = fmax(fmax(most[0], most[1]), fmax(most[2], most[3]));
+  for (; k + 4 <= n; k += 4) {
+    a0 = lesser(x[k], a0), a1 = lesser(x[k + 1], a1), a2 = lesser(x[k + 2], a2), a3 = lesser(x[k + 3], a3);
+    b0 = larger(x[k], b0), b1 = larger(x[k + 1], b1), b2 = larger(x[k + 2], b2), b3 = larger(x[k + 3], b3);
+  }
+  for (; k < n; k++) a0 = lesser(x[k], a0), b0 = larger(x[k], b0);
+  range[0] = lesser(lesser(a0, a1), lesser(a2, a3));
+  range[1] = larger(larger(b0, b1), larger(b2, b3));
   while (first < n && !isfinite(x[first])) first++;
   range[2] = first < n ? x[first] : NAN;
+  if (first < n && (!isfinite(range[0]) || !isfinite(range[1]))) range_of_finite(x, n, range);
   if (first == n) range[0] = range[1] = NAN;
 }
 
@@ -64,9 +72,8 @@ static bool take_in_range(range *r, const double of[3], bool reduced) {
   return take_in(r, of[2], reduced) && take_in(r, of[0], reduced) && take_in(r, of[1], reduced);
 }
 
-static int64_t sample_row(int64_t rows, int k) {
-  return rows <= SAMPLE ? k : (int64_t)((double)k * (double)(rows - 1) / (SAMPLE - 1));
-}
+/* The k-th of n rows, evenly spaced. */
+static int64_t sample_row(int64_t rows, int k, int n) { return rows <= n ? k : (int64_t)((double)k * (double)(rows - 1) / (n - 1)); }
 
 /* Some rows, evenly spaced; or all.  An n x 1 matrix on a device may stand for a parameter of n components, which then all have its range. */
 static bool look_at(range *r, const gr_array *x, int64_t component, bool reduced, bool all) {
@@ -75,11 +82,11 @@ static bool look_at(range *r, const gr_array *x, int64_t component, bool reduced
   bool far = true;
   if (b) return !b->range || take_in_range(r, b->range + 3 * (b->cols == x->cols ? component : 0), reduced);
   const double *column = x->data + component * x->stride;
-  if (all && x->rows > SAMPLE) {
+  if (all && x->rows > GLANCE) {
     gr_range_of(column, x->rows, whole);
     return take_in_range(r, whole, reduced);
   }
-  for (int k = 0; far && k < SAMPLE && k < x->rows; k++) far = take_in(r, column[sample_row(x->rows, k)], reduced);
+  for (int k = 0; far && k < GLANCE && k < x->rows; k++) far = take_in(r, column[sample_row(x->rows, k, GLANCE)], reduced);
   return far;
 }
 
@@ -111,7 +118,7 @@ static bool mostly_far(const gr_program *p, const gr_array *args, int group, int
     const gr_array *x = &args[k];
     if (p->args.arg[k].group != group || x->buffer) continue;
     for (int i = 0; i < SAMPLE && i < x->rows && n < VALUES; i++) {
-      double a = x->data[sample_row(x->rows, i) + component * x->stride];
+      double a = x->data[sample_row(x->rows, i, SAMPLE) + component * x->stride];
       if (isfinite(a)) v[n++] = a;
     }
   }
