@@ -1,6 +1,23 @@
 /* test_shapes.c: every shape of work gives what the interpreter gives, and the same bits with any number of threads: few and many
- * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds. */
+ * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds.
+ *
+ * GR_SHARE=n: of those that compare with the interpreter, every n-th case only; under an emulator every 8th, if n is not given. */
 #include "check.h"
+
+static int share = 1, cases;
+
+static void take_share(void) {
+  const char *n = getenv("GR_SHARE");
+  share = n && atoi(n) > 0 ? atoi(n) : is_emulated() ? 8 : 1;
+  if (share > 1) printf("SKIPPED: all but every %dth of the shapes that are compared with the interpreter (GR_SHARE=1: none)\n", share);
+}
+
+static void some_with(const test *t, double tolerance, const char *cflags) {
+  if (cases++ % share == 0) both_with(t, tolerance, cflags);
+}
+
+/* One precision as users get it, the other as fast to compile as can be. */
+static void some(const test *t, double tolerance) { some_with(t, tolerance, t->f64 ? "-O1" : NULL); }
 
 /* ---- bit for bit the same with any number of threads ---- */
 
@@ -105,7 +122,7 @@ static void few_rows_are_what_many_are(void) {
         t.formula2 = few_formulas[f][1] ? few_formulas[f][1] : few_formulas[f][0];
       }
       if (k == 4) t.lo = 0.99, t.hi = 1.01, t.formula = "1+(x|y)*b*1e-4";
-      both(&t, t.f64 ? 1e-11 : 4e-4);
+      some(&t, t.f64 ? 1e-11 : 4e-4);
     }
 }
 
@@ -170,7 +187,7 @@ static void columns_that_fill_no_vector(void) {
       if (k == 0) t.scheme = schemes[n % 3];
       if (k == 5) t.lo = 0.99, t.hi = 1.01, t.formula = "1+(x|y)*b*1e-4";
       if (k == 7) t.formula2 = n % 3 ? "w" : "y*x";
-      both_with(&t, f64 ? 1e-11 : 4e-4, widths[n % 4]);
+      some_with(&t, f64 ? 1e-11 : 4e-4, widths[n % 4]);
     }
 }
 
@@ -183,7 +200,7 @@ static void odd_sizes(void) {
       int64_t cols = rows[r] > 16 ? 257 : 4097 + 15 * (r % 2);
       test t = {.formula = "SqDist(x,y)*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .reduction = reds[k / 2], .axis = 1, .f64 = k % 2,
                 .m = rows[r], .n = cols};
-      both(&t, t.f64 ? 1e-12 : 1e-5);
+      some(&t, t.f64 ? 1e-12 : 1e-5);
     }
 }
 
@@ -208,7 +225,7 @@ static void groups_of_columns(void) {
           test t = {.formula = six[f].formula, .formula2 = six[f].formula2, .reduction = six[f].reduction, .k = six[f].k, .axis = 1, .f64 = wide % 2,
                     .aliases = {wide < 2 ? "x=Vi(20)" : "x=Vi(300)", wide < 2 ? "y=Vj(20)" : "y=Vj(300)", "b=Vj(1)"}, .n = n};
           t.m = even ? 5 : 21;
-          both(&t, t.f64 ? 1e-11 : 1e-4);
+          some(&t, t.f64 ? 1e-11 : 1e-4);
         }
 }
 
@@ -219,7 +236,7 @@ static void many_blocks_share_states(void) {
     for (int f = 0; f < 4; f++) {
       test t = {.formula = "x*y", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .reduction = reds[k], .axis = 2, .f64 = f % 2, .lo = 0.1, .hi = 1};
       t.m = f < 2 ? 300001 : 2, t.n = f < 2 ? 2 : 300001;
-      both(&t, t.f64 ? 1e-12 : 1e-6);
+      some(&t, t.f64 ? 1e-12 : 1e-6);
     }
 }
 
@@ -374,6 +391,7 @@ static void memory_is_bounded(void) {
 }
 
 int main(void) {
+  take_share();
   few_rows_are_what_many_are();
   odd_sizes();
   ties_go_to_the_first();
