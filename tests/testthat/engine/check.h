@@ -11,9 +11,16 @@
 #include "gr.h"
 #include "platform.h"
 
+/* On Windows, stdio.h decides whose printf it is. */
+#ifdef __MINGW_PRINTF_FORMAT
+#define PRINTF_KIND __MINGW_PRINTF_FORMAT
+#else
+#define PRINTF_KIND printf
+#endif
+
 static int passed, failed;
 
-__attribute__((unused, format(printf, 2, 3))) static bool check(bool ok, const char *fmt, ...) {
+__attribute__((unused, format(PRINTF_KIND, 2, 3))) static bool check(bool ok, const char *fmt, ...) {
   va_list ap;
   ok ? passed++ : failed++;
   if (ok) return true;

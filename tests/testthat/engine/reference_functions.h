@@ -8,6 +8,18 @@
 
 #include "reference.h"
 
+/* On Windows sinl and its like leave large arguments to the processor's fsin, whose pi has 66 bits. */
+#ifdef _WIN32
+#include <quadmath.h>
+static real sine(real x) { return (real)sinq(x); }
+static real cosine(real x) { return (real)cosq(x); }
+static real tangent(real x) { return (real)tanq(x); }
+#else
+static real sine(real x) { return sinl(x); }
+static real cosine(real x) { return cosl(x); }
+static real tangent(real x) { return tanl(x); }
+#endif
+
 enum { TERMS = LEVELS + 2 };
 
 typedef struct series {
@@ -192,15 +204,15 @@ static void jet_softplus(real x, int order, jet *j) {
 /* ---- angles ---- */
 
 static void jet_sin(real x, int order, jet *j) {
-  real v[] = {sinl(x), cosl(x), -sinl(x), -cosl(x), sinl(x), cosl(x)};
+  real v[] = {sine(x), cosine(x), -sine(x), -cosine(x), sine(x), cosine(x)};
   from_values(v, order, j);
 }
 static void jet_cos(real x, int order, jet *j) {
-  real v[] = {cosl(x), -sinl(x), -cosl(x), sinl(x), cosl(x), -sinl(x)};
+  real v[] = {cosine(x), -sine(x), -cosine(x), sine(x), cosine(x), -sine(x)};
   from_values(v, order, j);
 }
 static void jet_tan(real x, int order, jet *j) {
-  series r = riccati(tanl(x), 1, 0, 1);
+  series r = riccati(tangent(x), 1, 0, 1);
   to_jet(&r, order, j);
 }
 static series one_and_square(real x, real sign) { /* 1 + sign x^2 */
@@ -259,7 +271,7 @@ static void jet_sinc(real x, int order, jet *j) {
       if (k >= 2) j->m[k] += ax >= 1 ? 2 * k : 2 * k / powl(ax, k - 1); /* from quotients by x */
     }
   }
-  j->v[0] = x == 0 ? 1 : sinl(x) / x, j->m[0] = fabsl(j->v[0]);
+  j->v[0] = x == 0 ? 1 : sine(x) / x, j->m[0] = fabsl(j->v[0]);
 }
 
 /* ---- gamma functions ---- */
@@ -313,7 +325,7 @@ static void jet_sinc1(real x, int order, jet *j) {
     j->v[k] = k < LEVELS + 1 ? t.v[k + 1] : 0;
     j->m[k] = k < LEVELS + 1 ? t.m[k + 1] : 0;
   }
-  j->m[0] = fabsl(x) < 0.5L ? fabsl(j->v[0]) : (fabsl(cosl(x)) + fabsl(sinl(x) / x)) / fabsl(x); /* a difference from there on */
+  j->m[0] = fabsl(x) < 0.5L ? fabsl(j->v[0]) : (fabsl(cosine(x)) + fabsl(sine(x) / x)) / fabsl(x); /* a difference from there on */
 }
 
 #endif

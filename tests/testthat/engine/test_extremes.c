@@ -297,7 +297,7 @@ static bool use_libraries(const char *program) {
   gr_error err = {0};
   for (int k = 0; k < 2; k++) {
     snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program, names[k]);
-    setenv(variables[k], path, 1);
+    set_variable(variables[k], path);
   }
   bool there = gr_cuda.count(&n, &err) == GR_OK && n > 0;
   gr_error_clear(&err);

@@ -215,8 +215,9 @@ static void progress(double fraction, void *ctx) {
   w->last = fraction;
 }
 
+/* Chunks of the work are cut for real processors: under an emulator the work that was done says how soon it stopped, time does not. */
 static void interrupts_stop(void) {
-  const double patience = getenv("GR_EMULATED") ? 300 : 5; /* chunks of work are cut for real processors */
+  if (is_emulated()) printf("SKIPPED: the time until an interrupt is answered (an emulator runs this)\n");
   static const gr_backend backends[] = {GR_CPU, GR_INTERPRETER};
   for (int b = 0; b < 2; b++)
     for (int threads = 1; threads < 3; threads++) {
@@ -231,7 +232,9 @@ static void interrupts_stop(void) {
       double *v = malloc(sizeof *v * (size_t)t.m), start = gr_now();
       gr_output out = {.data = v, .type = GR_F64};
       gr_class cls = gr_program_run(p, args, 3, &out, &o, &rep, &err);
-      check(cls == GR_INTERRUPT && gr_now() - start < patience, "interrupt after %g s, class %d", gr_now() - start, cls);
+      double took = gr_now() - start;
+      check(cls == GR_INTERRUPT && w.last < 0.05, "interrupt after %g of the work, class %d", w.last, cls);
+      if (!is_emulated()) check(took < 5, "interrupt after %g s", took);
       check(w.ordered && w.last > 0, "progress is reported in order, last %g", w.last);
       free(v);
       free_args(p, args);

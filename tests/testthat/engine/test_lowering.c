@@ -17,7 +17,7 @@ static void use_libraries(const char *program) {
   gpu = true;
   for (int k = 0; k < 2; k++) {
     snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program, names[k]);
-    setenv(variables[k], path, 1);
+    set_variable(variables[k], path);
     gpu = gpu && stat(path, &there) == 0;
   }
 }

@@ -8,7 +8,6 @@
  * Without them: the same formulas each time, and some that change from day to day. */
 #include <signal.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "reference_special.h"
 
@@ -23,7 +22,7 @@ static void on_crash(int sig) {
     tell(current);
   }
   fflush(stdout);
-  _exit(1);
+  _Exit(1);
 }
 
 static void backends_for(gr_options opt[2], bool as_users) {

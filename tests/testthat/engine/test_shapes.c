@@ -1,6 +1,25 @@
 /* test_shapes.c: every shape of work gives what the interpreter gives, and the same bits with any number of threads: few and many
- * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds. */
+ * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds.
+ *
+ * GR_SHARE=n: of the long lists, every n-th case only; under an emulator every 7th, if n is not given. */
 #include "check.h"
+
+static int share = 1, cases;
+
+static void take_share(void) {
+  const char *n = getenv("GR_SHARE");
+  share = n && atoi(n) > 0 ? atoi(n) : is_emulated() ? 7 : 1; /* divides the length of no cycle in the lists */
+  if (share > 1) printf("SKIPPED: of the long lists of shapes, %d of %d cases (GR_SHARE=1 runs all)\n", share - 1, share);
+}
+
+static bool in_share(void) { return cases++ % share == 0; }
+
+static void some_with(const test *t, double tolerance, const char *cflags) {
+  if (in_share()) both_with(t, tolerance, cflags);
+}
+
+/* One precision as users get it, the other as fast to compile as can be. */
+static void some(const test *t, double tolerance) { some_with(t, tolerance, t->f64 ? "-O1" : NULL); }
 
 /* ---- bit for bit the same with any number of threads ---- */
 
@@ -72,6 +91,7 @@ static void every_reduction_shares_its_work(void) {
   for (int red = 0; red < RED_COUNT; red++) {
     bool first = red == 0 || gr_reds[red].family != gr_reds[red - 1].family;
     for (int k = 0; k < (first ? 10 : 1); k++, turn++) {
+      if (!in_share()) continue;
       const int64_t *size = sizes[turn % 5];
       test t = dear(red, first ? k / 5 : turn % 2, turn % 2, size[0], size[1]);
       threads_change_nothing(&t);
@@ -105,7 +125,7 @@ static void few_rows_are_what_many_are(void) {
         t.formula2 = few_formulas[f][1] ? few_formulas[f][1] : few_formulas[f][0];
       }
       if (k == 4) t.lo = 0.99, t.hi = 1.01, t.formula = "1+(x|y)*b*1e-4";
-      both(&t, t.f64 ? 1e-11 : 4e-4);
+      some(&t, t.f64 ? 1e-11 : 4e-4);
     }
 }
 
@@ -170,7 +190,7 @@ static void columns_that_fill_no_vector(void) {
       if (k == 0) t.scheme = schemes[n % 3];
       if (k == 5) t.lo = 0.99, t.hi = 1.01, t.formula = "1+(x|y)*b*1e-4";
       if (k == 7) t.formula2 = n % 3 ? "w" : "y*x";
-      both_with(&t, f64 ? 1e-11 : 4e-4, widths[n % 4]);
+      some_with(&t, f64 ? 1e-11 : 4e-4, widths[n % 4]);
     }
 }
 
@@ -183,7 +203,7 @@ static void odd_sizes(void) {
       int64_t cols = rows[r] > 16 ? 257 : 4097 + 15 * (r % 2);
       test t = {.formula = "SqDist(x,y)*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .reduction = reds[k / 2], .axis = 1, .f64 = k % 2,
                 .m = rows[r], .n = cols};
-      both(&t, t.f64 ? 1e-12 : 1e-5);
+      some(&t, t.f64 ? 1e-12 : 1e-5);
     }
 }
 
@@ -208,7 +228,7 @@ static void groups_of_columns(void) {
           test t = {.formula = six[f].formula, .formula2 = six[f].formula2, .reduction = six[f].reduction, .k = six[f].k, .axis = 1, .f64 = wide % 2,
                     .aliases = {wide < 2 ? "x=Vi(20)" : "x=Vi(300)", wide < 2 ? "y=Vj(20)" : "y=Vj(300)", "b=Vj(1)"}, .n = n};
           t.m = even ? 5 : 21;
-          both(&t, t.f64 ? 1e-11 : 1e-4);
+          some(&t, t.f64 ? 1e-11 : 1e-4);
         }
 }
 
@@ -219,7 +239,7 @@ static void many_blocks_share_states(void) {
     for (int f = 0; f < 4; f++) {
       test t = {.formula = "x*y", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .reduction = reds[k], .axis = 2, .f64 = f % 2, .lo = 0.1, .hi = 1};
       t.m = f < 2 ? 300001 : 2, t.n = f < 2 ? 2 : 300001;
-      both(&t, t.f64 ? 1e-12 : 1e-6);
+      some(&t, t.f64 ? 1e-12 : 1e-6);
     }
 }
 
@@ -396,6 +416,7 @@ static void memory_is_bounded(void) {
 }
 
 int main(void) {
+  take_share();
   few_rows_are_what_many_are();
   odd_sizes();
   ties_go_to_the_first();

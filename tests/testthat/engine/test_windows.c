@@ -66,12 +66,12 @@ static void children(void) {
     argv[k + 2] = odd[k];
     snprintf(want + strlen(want), sizeof want - strlen(want), "%s\n", odd[k]);
   }
-  check(gr_spawn(argv, at("log"), &status, &err) == GR_OK && status == 7, "the exit status of a child: %d %s", status, err.message);
+  check(gr_spawn(argv, at("log"), NULL, &status, &err) == GR_OK && status == 7, "the exit status of a child: %d %s", status, err.message);
   check(strcmp(log_of(at("log")), want) == 0, "arguments arrive as\n%s", log_of(at("log")));
-  check(gr_spawn(missing, at("log"), &status, &err) == GR_COMPILER && strstr(err.message, "nowhere.exe"), "a program that is not there: %s", err.message);
+  check(gr_spawn(missing, at("log"), NULL, &status, &err) == GR_COMPILER && strstr(err.message, "nowhere.exe"), "a program that is not there: %s", err.message);
   gr_error_clear(&err);
   double start = gr_now();
-  check(gr_spawn_for(sleeper, at("log"), 0.5, &status, &err) == GR_COMPILER && strstr(err.message, "did not finish within 0.5 seconds"), "a time limit: %s", err.message);
+  check(gr_spawn_for(sleeper, at("log"), 0.5, NULL, &status, &err) == GR_COMPILER && strstr(err.message, "did not finish within 0.5 seconds"), "a time limit: %s", err.message);
   check(gr_now() - start < 20, "it is kept");
   gr_error_clear(&err);
 }
@@ -119,12 +119,13 @@ static const char *kernel_text(int n) {
 
 /* The value of kernel n, or -1; the error is in err. */
 static double value(int n, const gr_options *opt, gr_report *report, gr_error *err) {
-  gr_kernel_fn *fn;
+  gr_kernel kernel;
   double state = 0, zero = 0;
   const double *arg[] = {&zero};
   *report = (gr_report){.origin = GR_NO_KERNEL};
-  if (gr_kernel_get(kernel_text(n), opt, &fn, report, err)) return -1;
-  fn(arg, NULL, &state, 0, 0, 1, 0, 1, NULL);
+  if (gr_kernel_get(kernel_text(n), opt, &kernel, report, err)) return -1;
+  kernel.fn(arg, NULL, &state, 0, 0, 1, 0, 1, NULL);
+  gr_kernel_drop(&kernel);
   return state;
 }
 
@@ -146,7 +147,7 @@ static const char *in_child(const char *cache, int n, const char *cc) {
   gr_error err = {0};
   int status = -1;
   snprintf(number, sizeof number, "%d", n);
-  gr_spawn(argv, at("log"), &status, &err);
+  gr_spawn(argv, at("log"), NULL, &status, &err);
   gr_error_clear(&err);
   return log_of(at("log"));
 }
@@ -171,8 +172,8 @@ static void kernels(void) {
   check(gr_cache_info(cache, &files, &bytes, &err) == GR_OK && files == 1 && bytes > 1000, "%d files", (int)files);
   check(gr_cache_clear(cache, &files, &err) == GR_OK && files == 1, "the kernel in use is a copy, the cache can be cleared: %s", err.message);
   check(strstr(in_child(at("k2"), 3, "nowhere"), "was not found on the PATH") != NULL, "no such compiler: %s", log_of(at("log")));
-  gr_kernel_fn *fn;
-  check(gr_kernel_get("void gr_kernel(void) { nonsense; }\n", &opt, &fn, &report, &err) == GR_COMPILER && err.log && strstr(err.log, "nonsense"), "what the compiler says: %s",
+  gr_kernel kernel;
+  check(gr_kernel_get("void gr_kernel(void) { nonsense; }\n", &opt, &kernel, &report, &err) == GR_COMPILER && err.log && strstr(err.log, "nonsense"), "what the compiler says: %s",
         err.log ? err.log : err.message);
   gr_error_clear(&err);
 }
@@ -195,7 +196,9 @@ static void damage(void) {
   check(gr_read_file(only_file(cache), &data, &n, &err) == GR_OK && n > 1000, "%s", err.message);
   for (int k = 0; k < 2 && n; k++) {
     data[n / 2] ^= 1;
-    gr_write_file(only_file(cache), data, k ? n / 2 : n, &err);
+    const char *file = only_file(cache);
+    remove(file); /* what is there is not written to */
+    check(gr_write_file(file, data, k ? n / 2 : n, &err) == GR_OK, "%s", err.message);
     check(strcmp(in_child(cache, 5, ""), "3 5 |\n") == 0, "a damaged file: %s", log_of(at("log")));
     check(strcmp(in_child(cache, 5, ""), "2 5 |\n") == 0, "it is mended: %s", log_of(at("log")));
     check(count_files(cache) == 1, "nothing else stays");

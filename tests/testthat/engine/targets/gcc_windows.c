@@ -70,7 +70,10 @@ int main(int argc, char **argv) {
   STARTUPINFOA start = {.cb = sizeof start};
   PROCESS_INFORMATION child;
   GetTempPathA(sizeof dir, dir);
-  snprintf(done, sizeof done, "%s\\gcc-%lu", dir, (unsigned long)GetCurrentProcessId());
+  LARGE_INTEGER now; /* wine uses the numbers of processes again, and the shell of one that was killed still writes its status */
+  QueryPerformanceCounter(&now);
+  snprintf(done, sizeof done, "%s\\gcc-%lu-%llx", dir, (unsigned long)GetCurrentProcessId(), (unsigned long long)now.QuadPart);
+  remove(done);
   char *host = host_path(done);
   if (!host) return fputs("gcc_windows.c works under wine only\n", stderr), 2;
   put_quoted(line, "sh");
