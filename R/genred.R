@@ -297,7 +297,10 @@ any_of <- function(calls) {
 operator_spec <- function(op) {
   spec <- if (is.function(op)) environment(op)$.spec
   checked(.Call(.ffi_spec, spec))
+  if (!identical(names(spec), spec_fields)) stop_genred("argument", "this is no operator as Genred() makes it: the fields of its specification have no names, or others")
   spec
 }
+
+spec_fields <- c("key", "formula", "formula2", "aliases", "reduction", "axis", "opt_arg", "dtype", "dtype_acc", "double_acc", "scheme", "fast_math")
 
 operator_info <- function(op) checked(.Call(.ffi_describe, operator_spec(op)))

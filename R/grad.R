@@ -228,13 +228,36 @@ prepare_kernels <- function(kernels, m, n, values, settings) {
   if (!is.null(note)) say_once(note)
 }
 
+is_text <- function(x) is.character(x) && length(x) == 1L
+is_one_of <- function(x, choices) is_text(x) && x %in% choices
+is_count <- function(x) is.numeric(x) && !is.object(x) && length(x) == 1L && is.finite(x) && x >= 1
+
+is_operator <- function(x) is.function(x) && inherits(x, c("Genred", "GenredGradient"))
+
+kernels_ok <- function(x) is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j)
+
+steps_ok <- function(plan) {
+  step_ok <- function(step) is.list(step) && is_operator(step$op) && is_text(step$name)
+  is.list(plan$stages) && is.list(plan$terms) && length(plan$terms) > 0L &&
+    all(vapply(plan$stages, step_ok, NA), vapply(plan$terms, is_operator, NA))
+}
+
+selection_ok <- function(plan) {
+  args <- plan$args
+  named <- is.list(args) && is.character(args$name) && is.character(args$category) && is.numeric(args$dim) &&
+    length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% c("Vi", "Vj", "Pm"))
+  is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && named && is_text(plan$incoming) &&
+    is_count(plan$dim) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
+}
+
 # A plan that came from a file or was changed may be anything.
 checked_plan <- function(plan, call = NULL) {
-  step_ok <- function(step) is.list(step) && is.function(step$op) && is.character(step$name)
-  of_steps <- function() is.list(plan$stages) && is.list(plan$terms) && length(plan$terms) &&
-    all(vapply(plan$stages, step_ok, NA), vapply(plan$terms, is.function, NA))
-  of_selection <- function() is.null(plan$terms) && is.function(plan$index) && is.function(plan$inner)
-  if (is.list(plan) && (of_steps() || of_selection())) return(plan)
+  if (is.list(plan) && !is.object(plan) && is_text(plan$variable) && is_one_of(plan$row, c("Vi", "Vj", "Pm")) && is_operator(plan$of) &&
+        kernels_ok(plan$kernels) && (steps_ok(plan) || selection_ok(plan))) return(plan)
+  refuse_plan(call)
+}
+
+refuse_plan <- function(call = NULL) {
   stop_genred("argument", "this is no operator as genred_grad() makes it: its plan was changed or damaged", call = call)
 }
 
@@ -257,7 +280,11 @@ as_called <- function(code, call) {
   })
 }
 
-apply_operator <- function(op, values, settings) do.call(op, c(values[argument_names(op)], settings))
+apply_operator <- function(op, values, settings) {
+  needed <- argument_names(op)
+  if (!all(needed %in% names(values))) refuse_plan()
+  do.call(op, c(values[needed], settings))
+}
 
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {

@@ -73,9 +73,9 @@ static void table_add(SEXP key, SEXP spec, SEXP pointer) {
 /* ---- is it one? ------------------------------------------------------------------------------------------------------ */
 
 static bool is_list(SEXP spec) { return TYPEOF(spec) == VECSXP && XLENGTH(spec) == SPEC_SIZE; }
-static bool is_string(SEXP x) { return TYPEOF(x) == STRSXP && XLENGTH(x) == 1 && STRING_ELT(x, 0) != NA_STRING; }
-static bool is_integer(SEXP x) { return TYPEOF(x) == INTSXP && XLENGTH(x) == 1 && INTEGER(x)[0] != NA_INTEGER; }
-static bool is_flag(SEXP x) { return TYPEOF(x) == LGLSXP && XLENGTH(x) == 1 && LOGICAL(x)[0] != NA_LOGICAL; }
+static bool is_string(SEXP x) { return !Rf_isObject(x) && TYPEOF(x) == STRSXP && XLENGTH(x) == 1 && STRING_ELT(x, 0) != NA_STRING; }
+static bool is_integer(SEXP x) { return !Rf_isObject(x) && TYPEOF(x) == INTSXP && XLENGTH(x) == 1 && INTEGER(x)[0] != NA_INTEGER; }
+static bool is_flag(SEXP x) { return !Rf_isObject(x) && TYPEOF(x) == LGLSXP && XLENGTH(x) == 1 && LOGICAL(x)[0] != NA_LOGICAL; }
 
 static bool are_strings(SEXP x) {
   if (TYPEOF(x) != STRSXP || XLENGTH(x) > INT_MAX) return false;

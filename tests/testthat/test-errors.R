@@ -463,3 +463,12 @@ test_that("words of R, C and C++ are names like others", {
     expect_error(op(y = 1), "is missing", class = "genred_error_argument")
   }
 })
+
+test_that("a specification without names, or with a factor for a number, is refused", {
+  for (change in list(unname, function(s) replace(s, "axis", list(factor("a"))))) {
+    op <- Genred("SqDist(X,Y)", c("X = Vi(2)", "Y = Vj(2)"), axis = "j")
+    environment(op)$.spec <- change(environment(op)$.spec)
+    for (use in list(print, summary, format, function(op) genred_grad(op, "X"), function(op) update(op, axis = "i")))
+      expect_error(use(op), class = "genred_error_argument")
+  }
+})

@@ -301,3 +301,21 @@ test_that("means and variances count variables that only the formula names", {
     expect_equal(genred_grad(unnamed, "X")(x, y, e), genred_grad(named, "X")(x, y, e), tolerance = 1e-12)
   }
 })
+
+test_that("a gradient operator whose plan was changed is refused, whatever was changed", {
+  x <- points(4, 2); y <- points(5, 2)
+  small <- Genred("SqDist(X,Y)", c("X = Vi(2)", "Y = Vj(2)"), "KMin", axis = "j", opt_arg = 2)
+  large <- Genred("Exp(-SqDist(X,Y))", c("X = Vi(2)", "Y = Vj(2)"), "LogSumExp", axis = "j")
+  junk <- list(NULL, NA, -1, "a", list(), list(1), sum, factor("a"), 1:3)
+  for (op in list(small, large)) {
+    good <- genred_grad(op, "X")
+    e <- matrix(1, 4, if (identical(op, small)) 2 else 1)
+    expect_equal(dim(good(x, y, e)), c(4L, 2L))
+    for (field in names(environment(good)$.plan)) for (value in junk) {
+      bad <- genred_grad(op, "X")
+      environment(bad)$.plan[field] <- list(value)
+      got <- tryCatch({bad(x, y, e); format(bad); "fine"}, genred_error = function(e) "refused", error = function(e) conditionMessage(e))
+      expect_true(got %in% c("fine", "refused"), info = paste(field, deparse(value)[1L], got))
+    }
+  }
+})
