@@ -351,11 +351,18 @@ gr_class cu_address_of(const gr_buffer *b, cu_address *at, gr_error *err) {
   return GR_OK;
 }
 
-/* The range of each column stays known on the host, where origins are found (origin.c).  Without memory for it, it does not. */
+enum { VECTOR_MOST = 1 << 16 };
+
+/* The range of each column, and a short vector, stay known on the host, where origins are found (origin.c).  Without memory for them, they do not. */
 static void keep_range(cu_matrix *m, const gr_array *from) {
+  size_t ranges = 3 * (size_t)from->cols, vector = from->cols == 1 && from->rows <= VECTOR_MOST ? (size_t)from->rows : 0;
   free(m->range);
-  m->shape.range = m->range = malloc(3 * (size_t)from->cols * sizeof *m->range + 1);
-  for (int64_t c = 0; m->range && c < from->cols; c++) gr_range_of(from->data + c * from->stride, from->rows, m->range + 3 * c);
+  m->shape.range = m->range = malloc((ranges + vector) * sizeof *m->range + 1);
+  m->shape.vector = NULL;
+  if (!m->range) return;
+  for (int64_t c = 0; c < from->cols; c++) gr_range_of(from->data + c * from->stride, from->rows, m->range + 3 * c);
+  if (!vector) return;
+  m->shape.vector = memcpy(m->range + ranges, from->data, vector * sizeof *m->range);
 }
 
 gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err) {

@@ -128,7 +128,7 @@ gr_class gr_device_run(const gr_run *r, gr_error *err) {
   r->report->backend = r->opt->backend == GR_AUTO ? GR_GPU : r->opt->backend;
   r->report->threads = 1;
   for (int k = 0; k < r->p->plan->red.nout; k++)
-    if (r->out[k].buffer) r->out[k].buffer->range = NULL; /* of what lay there before */
+    if (r->out[k].buffer) r->out[k].buffer->range = r->out[k].buffer->vector = NULL; /* of what lay there before */
   r->opt->device->run(r->p, r->args, r->rows, r->cols, r->out, r->opt, r->report, err);
   r->report->seconds_run = gr_now() - start - r->report->seconds_compile;
   return err->cls;

@@ -109,6 +109,7 @@ typedef struct gr_buffer {
   gr_storage_type type;
   int device; /* id, from 0 */
   const double *range; /* of each column, on the host: its least, largest and first finite number (gr_range_of); NULL: not known */
+  const double *vector; /* the numbers of an n x 1 matrix, which may stand for a parameter of n components; NULL: not known */
 } gr_buffer;
 
 /* Of n numbers: range[0] the least, [1] the largest, [2] the first, infinite ones and NaN left aside; NaN where none is left. */

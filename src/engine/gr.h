@@ -5,7 +5,6 @@
  * returns a gr_class, fills a caller-owned gr_error, and cleans up at one label. */
 #ifndef GENRED_GR_H
 #define GENRED_GR_H
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -749,8 +748,7 @@ void gr_note(gr_report *report, gr_error *err); /* the error becomes the report'
 
 /* The arguments with their origins, one block to free; NULL where the program has no groups. */
 gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err);
-/* Data that would need an origin and have none, in words; false: there are none. */
-bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size);
+bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size); /* data that have none and would need one, in words */
 
 /* ---- validate.c: what callers hand over ---------------------------------------------------------------------------------------------- */
 

@@ -75,11 +75,13 @@ static bool take_in_range(range *r, const double of[3], bool reduced) {
 /* The k-th of n rows, evenly spaced. */
 static int64_t sample_row(int64_t rows, int k, int n) { return rows <= n ? k : (int64_t)((double)k * (double)(rows - 1) / (n - 1)); }
 
-/* Some rows, evenly spaced; or all.  An n x 1 matrix on a device may stand for a parameter of n components, which then all have its range. */
+/* Some rows, evenly spaced; or all.  An n x 1 matrix on a device may stand for a parameter of n components: these are known, or all have its
+ * range. */
 static bool look_at(range *r, const gr_array *x, int64_t component, bool reduced, bool all) {
   const gr_buffer *b = x->buffer;
   double whole[3];
   bool far = true;
+  if (b && b->rows != x->rows && b->vector) return take_in(r, b->vector[component], reduced);
   if (b) return !b->range || take_in_range(r, b->range + 3 * (b->cols == x->cols ? component : 0), reduced);
   const double *column = x->data + component * x->stride;
   if (all && x->rows > GLANCE) {
