@@ -75,7 +75,8 @@ static void at(const char *formula, const row *rows, size_t n, int values, bool 
     *(double *)(uintptr_t)args[0].data = rows[k].x;
     if (!check(run(p, args, &opt, &r, &err) == GR_OK, "%s: %s", formula, err.message)) break;
     for (int i = 0; i < values; i++) {
-      double want = rows[k].value[i], unit = fmax(ldexp(1, ilogb(want) - (f64 ? 52 : 23)), f64 ? 0x1p-1074 : 0x1p-149);
+      double want = rows[k].value[i], least = f64 ? 0x1p-1074 : 0x1p-149;
+      double unit = want == 0 ? least : fmax(ldexp(1, ilogb(want) - (f64 ? 52 : 23)), least);
       double ulps = isfinite(want) && fabs(want) < (f64 ? INFINITY : 3e38) ? fabs(r.v[0][i] - want) / unit : 0;
       check(ulps <= 4, "%s of %s, component %d, at %.17g: %.17g, not %.17g", how, formula, i, rows[k].x, r.v[0][i], want);
     }
