@@ -202,7 +202,7 @@ static SEXP noted(SEXP result, const gr_report *report) {
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, result);
   SET_VECTOR_ELT(out, 1, ffi_text(report->note));
-  SET_VECTOR_ELT(out, 2, Rf_ScalarLogical(report->backend == GR_INTERPRETER));
+  SET_VECTOR_ELT(out, 2, Rf_ScalarLogical(report->backend == GR_INTERPRETER && !report->note_on_data));
   Rf_setAttrib(out, R_ClassSymbol, Rf_mkString("genred_noted"));
   UNPROTECT(2);
   return out;

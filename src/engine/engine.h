@@ -175,6 +175,7 @@ typedef struct gr_report {
   int threads;         /* threads that took part */
   double seconds_compile, seconds_run;
   char note[512]; /* why "auto" did not use the compiler or the GPU, why the cache was not written, or why kernels are slower; else "" */
+  int note_on_data; /* the note is about the arguments: digits that they lose */
   int device, n_devices; /* the first GPU that took part, and how many did (0: none) */
   char device_name[64];
 } gr_report;

@@ -458,7 +458,7 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
   if (gr_origins(p, args, &with, err) != GR_OK) return err->cls;
   if (with) r.args = with;
   run_anywhere(&r, err);
-  if (with && !p->seen && !err->cls && !report->note[0]) gr_origins_note(p, with, report->note, sizeof report->note);
+  if (with && !p->seen && !err->cls && !report->note[0]) report->note_on_data = gr_origins_note(p, with, report->note, sizeof report->note);
   p->seen = true;
   free(with);
   return err->cls;

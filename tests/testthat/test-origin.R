@@ -64,4 +64,5 @@ test_that("a few rows near zero keep their detail, and the loss of the others is
   said <- fresh_r(c("o <- Genred('Square(X-Y)', c('X=Vi(1)','Y=Vj(1)'), 'ArgMin', axis = 1)", "s <- matrix(c(0, 1.6e9 + 1:300))",
                     "invisible(o(s, s))", "invisible(o(s, s))"))
   expect_length(grep("lie far from zero", said), 1L)
+  expect_length(grep("interpreter", said), 0L)
 })
