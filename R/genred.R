@@ -169,14 +169,13 @@ read_spec <- function(given, call) {
                          c("auto", "direct_sum", "block_sum", "kahan_scheme"), call),
     fast_math = read_flag(given$use_fast_math %or% setting_flag("use_fast_math") %or% FALSE, "use_fast_math", call)
   )
-  spec$key <- spec_key(spec)
-  spec
+  with_key(spec)
 }
 
-# Equal for equal specifications only, whatever characters a field contains.  src/ffi_program.c reads it.
-spec_key <- function(spec) {
-  field <- function(x) if (is.null(x)) "-" else paste0(c(length(x), rbind(nchar(as.character(x), "bytes"), as.character(x))), collapse = ":")
-  paste0(vapply(spec[-1L], field, ""), collapse = ";")
+# The key is what programs are found by.
+with_key <- function(spec) {
+  spec$key <- checked(.Call(.ffi_key, spec))
+  spec
 }
 
 `%or%` <- function(a, b) if (is.null(a)) b else a

@@ -126,7 +126,7 @@ reads_the_same <- function(formula, spec) {
   tryCatch({
     other <- spec
     other$formula <- formula_text(formula, "formula", NULL)
-    other$key <- spec_key(other)
+    other <- with_key(other)
     identical(dag(spec), dag(other))
   }, error = function(e) FALSE)
 }

@@ -117,6 +117,7 @@ SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, keep, 
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges);
 SEXP ffi_make(SEXP spec);
+SEXP ffi_key(SEXP spec);
 SEXP ffi_spec(SEXP spec);
 SEXP ffi_dump(SEXP spec, SEXP stage);
 SEXP ffi_describe(SEXP spec);

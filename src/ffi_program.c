@@ -99,37 +99,57 @@ static bool has_types(SEXP spec) {
   return true;
 }
 
-/* Moves on by `text`; NULL: something else stands there. */
-static const char *eat(const char *at, const char *text) {
+/* Appends to a key; with no buffer it only counts. */
+typedef struct {
+  char *to;
+  size_t n;
+} key_text;
+
+static void put(key_text *key, const char *text) {
   size_t n = strlen(text);
-  return at && strncmp(at, text, n) == 0 ? at + n : NULL;
+  if (key->to) memcpy(key->to + key->n, text, n + 1);
+  key->n += n;
 }
 
 /* ":5:hello" */
-static const char *eat_text(const char *at, const char *text) {
+static void put_element(key_text *key, const char *text) {
   char head[32];
   snprintf(head, sizeof head, ":%lld:", (long long)strlen(text));
-  return eat(eat(at, head), text);
+  put(key, head);
+  put(key, text);
 }
 
-/* "-" for NULL, else the length and each element. */
-static const char *eat_field(const char *at, SEXP x) {
-  char text[32];
-  if (x == R_NilValue) return eat(at, "-");
-  snprintf(text, sizeof text, "%lld", (long long)XLENGTH(x));
-  at = eat(at, text);
+/* "-" for NULL, else the number of elements and each of them. */
+static void put_field(key_text *key, SEXP x) {
+  char text[32] = "-";
+  if (x != R_NilValue) snprintf(text, sizeof text, "%lld", (long long)XLENGTH(x));
+  put(key, text);
   if (TYPEOF(x) == INTSXP) snprintf(text, sizeof text, "%d", INTEGER(x)[0]);
-  for (R_xlen_t k = 0; at && k < XLENGTH(x); k++)
-    at = eat_text(at, TYPEOF(x) == INTSXP ? text : TYPEOF(x) == STRSXP ? Rf_translateCharUTF8(STRING_ELT(x, k)) : LOGICAL(x)[0] ? "TRUE" : "FALSE");
-  return at;
+  for (R_xlen_t k = 0; x != R_NilValue && k < XLENGTH(x); k++)
+    put_element(key, TYPEOF(x) == INTSXP ? text : TYPEOF(x) == STRSXP ? Rf_translateCharUTF8(STRING_ELT(x, k)) : LOGICAL(x)[0] ? "TRUE" : "FALSE");
 }
 
-/* Is the key the one that spec_key() in R/genred.R makes? Else another operator's program would be found. */
+static void put_fields(key_text *key, SEXP spec) {
+  for (int k = SPEC_KEY + 1; k < SPEC_SIZE; k++) {
+    put_field(key, VECTOR_ELT(spec, k));
+    put(key, ";");
+  }
+}
+
+/* Equal for equal specifications only, whatever characters a field contains.  On R's stack of transient memory. */
+static const char *key_of(SEXP spec) {
+  key_text key = {NULL, 0};
+  put_fields(&key, spec);
+  key.to = R_alloc(key.n + 1, 1);
+  key.n = 0;
+  put_fields(&key, spec);
+  return key.to;
+}
+
+/* Is the key the specification's own?  Else another operator's program would be found. */
 static bool key_fits(SEXP spec) {
   const void *top = vmaxget();
-  const char *at = Rf_translateCharUTF8(STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0));
-  for (int k = SPEC_KEY + 1; at && k < SPEC_SIZE; k++) at = eat_field(k > SPEC_KEY + 1 ? eat(at, ";") : at, VECTOR_ELT(spec, k));
-  bool fits = at && !*at;
+  bool fits = strcmp(Rf_translateCharUTF8(STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0)), key_of(spec)) == 0;
   vmaxset(top);
   return fits;
 }
@@ -139,6 +159,10 @@ static SEXP not_ours(void) {
 }
 
 bool ffi_spec_ok(SEXP spec) { return is_list(spec) && has_types(spec) && key_fits(spec); }
+
+SEXP ffi_key(SEXP spec) {
+  return is_list(spec) && has_types(spec) ? Rf_ScalarString(Rf_mkCharCE(key_of(spec), CE_UTF8)) : not_ours();
+}
 
 SEXP ffi_spec(SEXP spec) { return ffi_spec_ok(spec) ? Rf_ScalarLogical(TRUE) : not_ours(); }
 

@@ -28,19 +28,30 @@ static void message_schedule(uint32_t w[64], const unsigned char *p) {
   }
 }
 
+/* One round.  Of the eight numbers only two change; the callers rename them instead of moving them. */
+static inline void one_round(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g, uint32_t *h, uint32_t word) {
+  uint32_t t = *h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + (g ^ (e & (f ^ g))) + word;
+  *d += t;
+  *h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b)));
+}
+
 static void compress(uint32_t h[8], const unsigned char *block) {
   uint32_t w[64];
   message_schedule(w, block);
-  uint32_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], k = h[7];
-  for (int t = 0; t < 64; t++) {
-    uint32_t s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
-    uint32_t t1 = k + s1 + ((e & f) ^ (~e & g)) + round_constant[t] + w[t];
-    uint32_t s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
-    uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
-    k = g, g = f, f = e, e = d + t1;
-    d = c, c = b, b = a, a = t1 + t2;
+  for (int t = 0; t < 64; t++) w[t] += round_constant[t];
+  uint32_t s[8];
+  memcpy(s, h, sizeof s);
+  for (int t = 0; t < 64; t += 8) {
+    one_round(s[0], s[1], s[2], &s[3], s[4], s[5], s[6], &s[7], w[t]);
+    one_round(s[7], s[0], s[1], &s[2], s[3], s[4], s[5], &s[6], w[t + 1]);
+    one_round(s[6], s[7], s[0], &s[1], s[2], s[3], s[4], &s[5], w[t + 2]);
+    one_round(s[5], s[6], s[7], &s[0], s[1], s[2], s[3], &s[4], w[t + 3]);
+    one_round(s[4], s[5], s[6], &s[7], s[0], s[1], s[2], &s[3], w[t + 4]);
+    one_round(s[3], s[4], s[5], &s[6], s[7], s[0], s[1], &s[2], w[t + 5]);
+    one_round(s[2], s[3], s[4], &s[5], s[6], s[7], s[0], &s[1], w[t + 6]);
+    one_round(s[1], s[2], s[3], &s[4], s[5], s[6], s[7], &s[0], w[t + 7]);
   }
-  h[0] += a, h[1] += b, h[2] += c, h[3] += d, h[4] += e, h[5] += f, h[6] += g, h[7] += k;
+  for (int k = 0; k < 8; k++) h[k] += s[k];
 }
 
 void gr_sha256_init(gr_sha256 *s) {

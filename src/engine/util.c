@@ -29,14 +29,20 @@ static gr_block *new_block(gr_arena *a, size_t need) {
   return a->head = b;
 }
 
-void *gr_alloc(gr_arena *a, size_t size) {
+/* Not set to 0: a long string's buffer is half empty, and pages that nobody touches cost nothing. */
+static void *take(gr_arena *a, size_t size) {
   size = (size + 15) & ~(size_t)15;
   gr_block *b = a->head;
   if (!b || b->size - b->used < size) b = new_block(a, size);
   if (!b) return NULL;
   void *p = (char *)b + HEAD + b->used;
   b->used += size;
-  return memset(p, 0, size);
+  return p;
+}
+
+void *gr_alloc(gr_arena *a, size_t size) {
+  void *p = take(a, size);
+  return p ? memset(p, 0, size) : NULL;
 }
 
 void gr_arena_free(gr_arena *a) {
@@ -70,8 +76,9 @@ static void reserve(gr_str *b, size_t more) {
   if (b->n + more + 1 <= b->cap) return;
   size_t cap = b->cap ? b->cap : 256;
   while (cap < b->n + more + 1) cap *= 2;
-  char *s = gr_alloc(b->arena, cap);
+  char *s = take(b->arena, cap);
   if (b->n) memcpy(s, b->s, b->n);
+  s[b->n] = 0;
   b->s = s;
   b->cap = cap;
 }

@@ -14,23 +14,18 @@ GR_FILL void take_last(const double *x, double origin, int n, int all, T *to) {
   }
 }
 
-/* Whole vectors of one component; returns how many numbers these are. */
-GR_FN int take_whole(const double *x, const double *ahead, double origin, int n, T *to, int64 vector) {
-  int m = 0;
-  for (; m + GR_L <= n; m += GR_L, to += vector) {
-    __builtin_prefetch(ahead + m);
-    v_store(to, v_of(vd_load(x + m) - origin));
-  }
-  return m;
-}
-
 /* dim components, ld apart, of n rows or columns, less the origin, padded with copies of the last: to `component` and `vector` apart.  Components are
  * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
 GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim, int n, int padded, T *to, int64 component, int64 vector) {
   for (int k = 0; k < dim; k++, x += ld, to += component) {
     const double *ahead = k + 4 < dim ? x + 4 * ld : x, origin = GR_TBYTES == 4 && from ? from[k] : 0;
-    const int m = origin != 0 ? take_whole(x, ahead, origin, n, to, vector) : take_whole(x, ahead, 0, n, to, vector);
-    take_last(x + m, origin, n - m, padded - m, to + m / GR_L * vector);
+    T *next = to;
+    int m = 0;
+    for (; m + GR_L <= n; m += GR_L, next += vector) {
+      __builtin_prefetch(ahead + m);
+      v_store(next, v_of(vd_load(x + m) - origin));
+    }
+    take_last(x + m, origin, n - m, padded - m, next);
   }
 }
 
