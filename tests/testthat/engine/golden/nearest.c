@@ -15,14 +15,16 @@ GR_FILL void take_last(const double *x, double origin, int n, int all, T *to) {
 }
 
 /* dim components, ld apart, of n rows or columns, less the origin, padded with copies of the last: to `component` and `vector` apart.  Components are
- * often in pages of their own, where no processor looks ahead by itself: so they are fetched some components before. */
+ * often in pages of their own, where hardware prefetch does not follow: so they are fetched some components before, and the last ones
+ * farther along the component. */
 GR_FILL void take_vectors(const double *x, int64 ld, const double *from, int dim, int n, int padded, T *to, int64 component, int64 vector) {
   for (int k = 0; k < dim; k++, x += ld, to += component) {
-    const double *ahead = k + 4 < dim ? x + 4 * ld : x, origin = GR_TBYTES == 4 && from ? from[k] : 0;
+    const double *ahead = k + 4 < dim ? x + 4 * ld : x + 512, origin = GR_TBYTES == 4 && from ? from[k] : 0;
     T *next = to;
     int m = 0;
     for (; m + GR_L <= n; m += GR_L, next += vector) {
       __builtin_prefetch(ahead + m);
+      __builtin_prefetch(ahead + m + GR_L / 2);
       v_store(next, v_of(vd_load(x + m) - origin));
     }
     take_last(x + m, origin, n - m, padded - m, next);
