@@ -4,8 +4,8 @@
  * KEY.plain, which says that a compiler refuses a flag.  KEY is the SHA-256 of everything that
  * decides what the compiler would write, the flags among it that it is really run with. Kernels
  * that were compiled together lie in one shared object, which then has a file for each key.  A
- * file is the shared object followed by a trailer with its key, its length and its own SHA-256,
- * so that a damaged, shortened or renamed file is noticed before it is loaded.
+ * file is the shared object followed by a trailer with its key, its length and a checksum, so that
+ * a damaged, shortened or renamed file is noticed before it is loaded.
  * What is loaded is what was checked.  A file counts only if the open descriptor says that it is
  * ours and that nobody else can write to it, and so does the folder; both are made so (0600,
  * 0700).  On a local disk a checked file is then mapped where it lies, by its path: nobody else
@@ -76,16 +76,12 @@ static void make_refusal_key(char key[GR_KEY + 1], gr_compiler cc, const char *c
   gr_sha256_hex(&h, key);
 }
 
-enum { TRAILER = 179 };
+enum { TRAILER = 133 };
 
 /* Of fixed length, and compared whole: nothing is parsed. */
 static void make_trailer(char trailer[TRAILER + 1], const char *key, const char *data, size_t n) {
-  gr_sha256 h;
-  char sum[65];
-  gr_sha256_init(&h);
-  gr_sha256_add(&h, data, n);
-  gr_sha256_hex(&h, sum);
-  snprintf(trailer, TRAILER + 1, "\ngenred kernel %.64s sha256 %.64s bytes %020llu\n", key, sum, (unsigned long long)n);
+  snprintf(trailer, TRAILER + 1, "\ngenred kernel %.64s checksum %016llx bytes %020llu\n", key,
+           (unsigned long long)gr_checksum(data, n), (unsigned long long)n);
 }
 
 /* The length of the shared object in a cache file of n bytes, or 0 if this is not the file of this key. */

@@ -25,7 +25,7 @@
 #define GR_NORETURN
 #endif
 
-/* Limits; past one there is an error like any other. */
+/* Limits: beyond each, an error. */
 enum {
   GR_MAX_SOURCE = 1 << 20, /* characters of a formula */
   GR_MAX_DEPTH = 500,      /* nesting in the text */
@@ -116,6 +116,7 @@ typedef struct gr_sha256 {
 void gr_sha256_init(gr_sha256 *s);
 void gr_sha256_add(gr_sha256 *s, const void *data, size_t n);
 void gr_sha256_hex(gr_sha256 *s, char hex[65]); /* finishes */
+uint64_t gr_checksum(const void *data, size_t n); /* of a file that may be damaged */
 
 /* ---- lex.c, parse.c -------------------------------------------------------------------------------------------- */
 
@@ -769,8 +770,9 @@ struct gr_program {
   gr_args args;
   gr_ast *ast, *ast2; /* ast2: NULL without a weight */
   gr_dag *dag;
+  gr_plan draft[2];       /* what is asked for: lowered, as written */
   gr_plan *plan;          /* that of most calls: plans[0] */
-  gr_plan *plans[PLANS];  /* PLAN_WRITTEN: also the interpreter's; where nothing is lowered, the same as the others */
+  gr_plan *plans[PLANS];  /* made at their first need; PLAN_WRITTEN: also the interpreter's; the same as the others where nothing is lowered */
   gr_guard guard;         /* which of them a call may use */
   gr_plan *cuda[2];       /* lowered, as written; made at the first need */
   const char *cuda_text[2];
@@ -787,6 +789,7 @@ struct gr_program {
   } loaded[2][2][GR_DEVICES]; /* lowered, as written; without and with fast math; the device backend's */
 };
 
+gr_class gr_program_plan(gr_program *p, int plan, gr_error *err); /* p->plans[plan] is there */
 /* The text of the kernel of one of the plans; lives as long as the program. */
 gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *err);
 /* The text of the kernels for a GPU, and how they are launched; lives as long as the program. */

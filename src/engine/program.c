@@ -127,18 +127,21 @@ static gr_ref weighted_only(gr_program *p, gr_ref f, gr_ref w) {
 
 /* Most calls take a plan of the lowered graph.  Those of the graph as written serve the interpreter,
  * and kernels where the lowered graph does not hold for the parameters of a call. */
-static void make_plans(gr_program *p, gr_plan *draft) {
-  gr_plan written = *draft;
-  draft->root = gr_lower(p->dag, draft->root, &p->guard);
-  if (draft->weight >= 0) draft->weight = gr_lower(p->dag, draft->weight, &p->guard);
+static void lower(gr_program *p, gr_plan draft) {
+  p->draft[1] = draft;
+  draft.root = gr_lower(p->dag, draft.root, &p->guard);
+  if (draft.weight >= 0) draft.weight = gr_lower(p->dag, draft.weight, &p->guard);
   gr_guard_prepare(&p->guard, p->dag, &p->args);
-  bool same = draft->root == written.root && draft->weight == written.weight;
-  for (int k = 0; k < PLANS; k += PLAN_WRITTEN) {
-    p->plans[k] = k && same ? p->plans[0] : gr_plan_new(&p->ctx, k ? &written : draft);
-    bool unused = k && p->guard.n == 0; /* no call takes a kernel of the graph as written */
-    p->plans[k + PLAN_FEW] = unused ? p->plans[PLAN_FEW] : gr_plan_by_columns(&p->ctx, p->plans[k]);
-  }
-  p->plan = p->plans[0];
+  p->draft[0] = draft;
+}
+
+/* One of the plans, made at its first need; throws. */
+static gr_plan *plan_of(gr_program *p, int k) {
+  bool written = k & PLAN_WRITTEN, same = p->draft[1].root == p->draft[0].root && p->draft[1].weight == p->draft[0].weight;
+  if (p->plans[k]) return p->plans[k];
+  if (written && same) return p->plans[k] = plan_of(p, k - PLAN_WRITTEN);
+  if (k & PLAN_FEW) return p->plans[k] = gr_plan_by_columns(&p->ctx, plan_of(p, k - PLAN_FEW));
+  return p->plans[k] = gr_plan_new(&p->ctx, &p->draft[written]);
 }
 
 /* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission waits for the first need. */
@@ -168,7 +171,8 @@ static void build(gr_program *p, void *data) {
   if (draft.red.nstate > GR_MAX_NUMBERS)
     gr_throw(c, NULL, NULL, ERR_StateLimit, info->name, GR_MAX_NUMBERS, dim, k ? gr_format(c->arena, ", K = %d", k) : "");
   if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
-  make_plans(p, &draft);
+  lower(p, draft);
+  p->plan = plan_of(p, 0);
 }
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
@@ -232,6 +236,13 @@ static const char *title(const gr_program *p, gr_arena *a) {
   return b.s;
 }
 
+static void make_plan(gr_program *p, void *data) { plan_of(p, *(const int *)data); }
+
+gr_class gr_program_plan(gr_program *p, int plan, gr_error *err) {
+  err->cls = GR_OK;
+  return p->plans[plan] ? GR_OK : protected(p, err, make_plan, &plan);
+}
+
 typedef struct text_data {
   int plan;
   const char *text;
@@ -239,7 +250,7 @@ typedef struct text_data {
 
 static void make_text(gr_program *p, void *data) {
   text_data *d = data;
-  d->text = gr_emit_c(&p->ctx, p->plans[d->plan], title(p, &p->arena));
+  d->text = gr_emit_c(&p->ctx, plan_of(p, d->plan), title(p, &p->arena));
 }
 
 gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *err) {
@@ -250,7 +261,7 @@ gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *e
 
 static void make_cuda(gr_program *p, void *data) {
   bool written = *(const bool *)data;
-  p->cuda[written] = gr_plan_cuda(&p->ctx, p->plans[written ? PLAN_WRITTEN : 0]);
+  p->cuda[written] = gr_plan_cuda(&p->ctx, plan_of(p, written ? PLAN_WRITTEN : 0));
   p->cuda_text[written] = gr_emit_cuda(&p->ctx, p->cuda[written], title(p, &p->arena));
 }
 

@@ -103,7 +103,7 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
 enum { LANES = GR_LANES_MAX }; /* states per row where lanes run over columns */
 
 typedef struct job {
-  const gr_plan *plan, *written; /* written: what the interpreter reads */
+  const gr_plan *plan;
   const gr_array *args;
   const gr_output *out;
   const gr_options *opt;
@@ -192,7 +192,7 @@ static void accumulate(job *j, double *state, int64_t r0, int64_t r1, int64_t c0
     if (j->kernel)
       j->kernel(j->data, j->stride, state, j->ld, r0, r1, c, end, scratch);
     else
-      gr_interp(j->written, j->args, state, j->ld, r0, r1, c, end, scratch);
+      gr_interp(j->plan, j->args, state, j->ld, r0, r1, c, end, scratch);
     j->done += end - c;
     if (caller) poll(j, false);
   }
@@ -314,7 +314,7 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   cut(j);
   int threads = thread_count(j);
   j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->ld * 8, 64);
-  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : gr_interp_bytes(j->written);
+  size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : gr_interp_bytes(j->plan);
   j->scratch_bytes = (size_t)round_up((int64_t)scratch, 64);
   size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
   int64_t items = j->nblock * j->npart;
@@ -412,9 +412,9 @@ static gr_class run_here(const gr_run *r, gr_error *err) {
   gr_program *p = r->p;
   int64_t stride_few[FEW];
   const double *data_few[2 * FEW];
-  job j = {.written = p->plans[PLAN_WRITTEN], .args = r->args, .out = r->out, .opt = r->opt, .rows = r->rows, .cols = r->cols, .data = data_few, .stride = stride_few};
+  job j = {.args = r->args, .out = r->out, .opt = r->opt, .rows = r->rows, .cols = r->cols, .data = data_few, .stride = stride_few};
   int plan;
-  if (choose_backend(r, &plan, err) != GR_OK) return err->cls;
+  if (choose_backend(r, &plan, err) != GR_OK || gr_program_plan(p, plan, err) != GR_OK) return err->cls;
   j.plan = p->plans[plan];
   if (r->report->backend == GR_CPU) j.kernel = p->kernel[plan];
   double start = gr_now();

@@ -1,4 +1,4 @@
-/* test_hash.c: SHA-256 (hash.c): the standard's examples, and texts in pieces. */
+/* test_hash.c: SHA-256 (hash.c): the standard's examples, and texts in pieces; the checksum sees each bit and the length. */
 #include "check.h"
 
 static const char *sha(const char *s, size_t n, size_t step) {
@@ -8,6 +8,20 @@ static const char *sha(const char *s, size_t n, size_t step) {
   for (size_t k = 0; k < n; k += step) gr_sha256_add(&h, s + k, n - k < step ? n - k : step);
   gr_sha256_hex(&h, hex);
   return hex;
+}
+
+static void checksums(void) {
+  unsigned char data[80] = {0};
+  for (size_t n = 0; n < sizeof data; n++) {
+    uint64_t good = gr_checksum(data, n);
+    check(good != gr_checksum(data, n + 1), "%d bytes and one more: the same checksum", (int)n);
+    for (size_t bit = 0; bit < 8 * n; bit++) {
+      data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+      check(good != gr_checksum(data, n), "bit %d of %d bytes changed: the same checksum", (int)bit, (int)n);
+      data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+    }
+    data[n] = (unsigned char)(37 * n + 1);
+  }
 }
 
 int main(void) {
@@ -23,5 +37,6 @@ int main(void) {
     strcpy(whole, sha(a, n, 200));
     check(!strcmp(whole, sha(a, n, 1)) && !strcmp(whole, sha(a, n, 63)), "%d characters in pieces: another hash", (int)n);
   }
+  checksums();
   return report();
 }
