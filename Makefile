@@ -23,4 +23,4 @@ bench:
 
 clean:
 	rm -rf build tests/testthat/engine/build *.Rcheck genred_*.tar.gz
-	rm -f src/*.o src/*.so src/engine/*.o src/cuda/*.o src/engine/prelude_text.h src/engine/cuda_text.h
+	rm -f src/*.o src/*.so src/engine/*/*.o src/cuda/*.o src/engine/emit/prelude_text.h src/engine/emit/cuda_text.h

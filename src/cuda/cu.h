@@ -5,7 +5,7 @@
 #ifndef GENRED_CU_H
 #define GENRED_CU_H
 
-#include "../engine/gr.h"
+#include "run/run.h"
 #include "cu_api.h"
 #include "cu_public.h"
 

@@ -4,7 +4,7 @@
 #ifndef GENRED_CU_PUBLIC_H
 #define GENRED_CU_PUBLIC_H
 
-#include "../engine/engine.h"
+#include "engine.h"
 
 #ifdef __cplusplus
 extern "C" {

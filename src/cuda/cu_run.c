@@ -85,7 +85,7 @@ static gr_class choose_kernels(job *j, gr_error *err) {
     here[k].data = c->data[k];
     if (here[k].buffer) here[k].stride = here[k].rows;
   }
-  c->written = !gr_guard_holds(&c->p->guard, here);
+  c->written = !gr_condition_holds(&c->p->condition, here);
   free(here);
   return GR_OK;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gr.h"
+#include "run/run.h"
 #include "platform.h"
 
 /* On Windows, stdio.h decides whose printf it is. */

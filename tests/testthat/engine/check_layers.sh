@@ -1,7 +1,8 @@
 #!/bin/sh
 # check_layers.sh SRC ENGINE.a CUDA.a: the layers of src/, checked on the objects and on the texts.
 #
-#   engine   no R, no CUDA, no printing, no exit, no mutable globals but those named below
+#   engine   no R, no CUDA, no printing, no exit, no mutable globals but those named below; its rooms are
+#            layers: a room includes its own headers and the one header of each lower room
 #   cuda     the engine and CUDA, never R
 #   glue     (src/*.c, src/*.h) of the engine and of src/cuda, the public headers only
 #
@@ -80,21 +81,47 @@ includes() {
 
 r_headers='(R|Rinternals|Rdefines|Rmath|Rversion|Rconfig|R_ext/.*|S)\.h'
 cuda_headers='(cuda|nvrtc|nvml|cuda_runtime|cu[A-Z_].*|cuda/.*|\.\./cuda/.*)\.?h?'
-own='(engine|gr|ops|reds|errs|state|trig_large|prelude_text|cuda_text)\.h'
 c_headers='(ctype|errno|float|inttypes|limits|math|setjmp|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)\.h'
 posix='(cpuid|crt_externs|direct|dirent|dlfcn|fcntl|malloc|omp|pthread|sched|signal|spawn|unistd|utime|windows|sys/[a-z]*)\.h'
 
-includes "$src"/engine/*.[ch] >"$tmp/engine"
-rule "the engine includes its own headers, C's and the system's" "$(grep -vE ": ($own|$c_headers|$posix)\$" "$tmp/engine")"
+# The rooms of the engine, lowest first.
+rooms='base text reduce graph plan emit run'
+
+# FILE: HEADER for each include in DIR/ROOM that the order of the rooms does not allow: neither the room's own, nor
+# engine.h, nor LOWER/LOWER.h of a lower room, nor C's, the system's or the texts that are made from headers.
+upwards() { # upwards DIR
+  lower='engine'
+  for room in $rooms; do
+    lower="$lower|$room/[a-z_]+"
+    includes "$1/$room"/*.[ch] | sed "s|^|$room/|" | grep -vE ": (($lower)\.h|prelude_text\.h|cuda_text\.h|$c_headers|$posix)\$"
+    lower="${lower%"|$room/"*}|$room/$room"
+  done
+}
+rule "a room of the engine includes its own headers and those of lower rooms, C's and the system's" "$(upwards "$src/engine")"
+rule "there are no rooms but those in the order, and no code outside of them" \
+  "$(cd "$src/engine" && find . -name '*.[ch]' | grep -vE "^\./(engine\.h|($(echo "$rooms" | tr ' ' '|'))/[a-z_]+\.[ch])\$")"
+for room in $rooms; do
+  rule "$room/$room.h has at most 300 lines" "$(awk -v most=300 'END {if (NR > most) print FILENAME, NR}' "$src/engine/$room/$room.h")"
+done
+
+# That wrong includes are caught: upwards, sideways into another room's private header, and R.
+wrong() { # wrong ROOM HEADER
+  rm -rf "$tmp/copy" && mkdir "$tmp/copy" && cp -R "$src/engine"/* "$tmp/copy"
+  echo "#include \"$2\"" >"$tmp/copy/$1/wrong.c"
+  [ "$(upwards "$tmp/copy")" = "$1/wrong.c: $2" ] || echo "$1 may include $2"
+}
+rule "an include upwards, of a private header or of R is caught" \
+  "$(wrong graph plan/plan.h; wrong base run/run.h; wrong run emit/emitter.h; wrong plan R.h)"
+
 includes "$src"/cuda/*.[ch] >"$tmp/cuda"
 rule "src/cuda includes no R header" "$(grep -E ": $r_headers\$" "$tmp/cuda")"
 rule "src/cuda includes its own headers, the engine's, C's and the system's" \
-  "$(grep -vE ": (\.\./engine/(gr|engine)\.h|cu(_api|_public)?\.h|$c_headers|$posix)\$" "$tmp/cuda")"
+  "$(grep -vE ": (engine\.h|run/run\.h|cu(_api|_public)?\.h|$c_headers|$posix)\$" "$tmp/cuda")"
 includes "$src"/*.[ch] >"$tmp/glue"
 rule "the glue includes engine/engine.h, cuda/cu_public.h, its own header and its clients', R's, C's and the system's, nothing else" \
   "$(grep -vE ": (engine/engine\.h|cuda/cu_public\.h|ffi\.h|\.\./inst/include/genred\.h|$r_headers|$c_headers|$posix)\$" "$tmp/glue")"
 rule "the glue sees no more of CUDA" "$(grep -E ": $cuda_headers\$" "$tmp/glue" | grep -v ': cuda/cu_public\.h$')"
-sexp=$(grep -lw SEXP "$src"/engine/*.[ch] "$src"/cuda/*.[ch] 2>/dev/null)
+sexp=$(grep -lw SEXP "$src"/engine/*.[ch] "$src"/engine/*/*.[ch] "$src"/cuda/*.[ch] 2>/dev/null)
 rule "no SEXP in the engine or in src/cuda" "$sexp"
 
 echo "$passed passed, $failed failed"

@@ -9,16 +9,16 @@ trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
 
-cp "$src"/*.[ch] "$here/check.h" "$here/platform.h" "$work"
-sed -f "$src/prelude.sed" "$src/prelude.h" "$src/prelude_gamma.h" >"$work/prelude_text.h" # for this system: trig_large.h is for Windows
-sed -f "$src/prelude.sed" "$src/state.h" "$src/prelude_cuda.h" >"$work/cuda_text.h"
+cp -R "$src"/* "$here/check.h" "$here/platform.h" "$work"
+sed -f "$src/emit/prelude.sed" "$src/emit/prelude.h" "$src/emit/prelude_gamma.h" >"$work/emit/prelude_text.h" # trig_large.h is for Windows
+sed -f "$src/emit/prelude.sed" "$src/reduce/state.h" "$src/emit/prelude_cuda.h" >"$work/emit/cuda_text.h"
 cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }
-for file in *.c; do compile -c "$file" || exit 1; done
+for file in */*.c; do compile -c "$file" || exit 1; done
 mkdir tests
 for test in test_derivatives test_joint test_origin; do compile -c "$here/$test.c" -o tests/$test.o || exit 1; done
 
-# change FILE OBJECT TEST NAME SED-EXPRESSION: with FILE changed and OBJECT.c compiled again, TEST must fail.
+# change FILE SOURCE TEST NAME SED-EXPRESSION: with FILE changed and SOURCE.c compiled again, TEST must fail.
 change() {
   cp "$1" right
   sed "$5" right >"$1"
@@ -40,7 +40,7 @@ change() {
 }
 
 # Only ops.c holds the rules.
-mutant() { change ops.h ops test_derivatives "derivative of $1" "$2"; }
+mutant() { change graph/ops.h graph/ops test_derivatives "derivative of $1" "$2"; }
 
 mutant Subtract 's/"e; -e", "f - g"/"e; e", "f - g"/'
 mutant Divide 's|"e/g; -e\*o/g"|"e/g; e*o/g"|'
@@ -53,18 +53,18 @@ mutant Extract 's/"ExtractT(e,n,d)"/"ExtractT(e,0,d)"/'
 
 # Kernels compiled together: macros of one hold for the next; two precisions in one text; only the first is kept on disk; one that is missing is
 # compiled before its call; options of one hold for the next; what goes to a GPU is compiled for the processor; "auto" forgets the arguments' size.
-change emit_joint.c emit_joint test_joint macros '/^  forget_macros(out, own.s);$/d'
-change prepare.c prepare test_joint precision 's/w->program->plan->f64 != f64 || //'
-change cache.c cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'
-change prepare.c prepare test_joint group 's/if (n < 2) return GR_OK;/if (n < 1) return GR_OK;/'
-change emit_joint.c emit_joint test_joint options '/pop_options/d'
-change prepare.c prepare test_joint device 's/!gr_device_expected(call, opt)/true/'
-change device.c device test_joint numbers 's/numbers += size\[arg.category\] \* arg.dim/numbers += arg.dim/'
+change emit/emit_joint.c emit/emit_joint test_joint macros '/^  forget_macros(out, own.s);$/d'
+change run/prepare.c run/prepare test_joint precision 's/w->program->plan->f64 != f64 || //'
+change run/cache.c run/cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'
+change run/prepare.c run/prepare test_joint group 's/if (n < 2) return GR_OK;/if (n < 1) return GR_OK;/'
+change emit/emit_joint.c emit/emit_joint test_joint options '/pop_options/d'
+change run/prepare.c run/prepare test_joint device 's/!gr_device_expected(call, opt)/true/'
+change run/device.c run/device test_joint numbers 's/numbers += size\[arg.category\] \* arg.dim/numbers += arg.dim/'
 
 # Origins: of data that spread around 0; of groups of which a member is read by itself; unequal shifts.
-change origin.c origin test_origin distance 's/return is_far(r);/return true;/'
-change invariance.c invariance test_origin propagation 's/return !m.breaks \&\& m.by/return m.by/'
-change invariance.c invariance test_origin difference 's/bool alike = a == b \&\& a != FIXED/bool alike = b != FIXED \&\& a != FIXED/'
+change run/origin.c run/origin test_origin distance 's/return is_far(r);/return true;/'
+change graph/invariance.c graph/invariance test_origin propagation 's/return !m.breaks \&\& m.by/return m.by/'
+change graph/invariance.c graph/invariance test_origin difference 's/bool alike = a == b \&\& a != FIXED/bool alike = b != FIXED \&\& a != FIXED/'
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -2,7 +2,7 @@
  * have no GPU; bench/gpu.sh builds and runs it (`make build/plain/on_device`).  Every program runs at its own sizes and at larger, odd ones, with the columns
  * split, not split and as the run time chooses, by turns.
  *   on_device [N [K]]   every N-th program only, from the K-th on: shares of the work for several processes */
-#include "../../../src/cuda/cu_public.h"
+#include "../cuda/cu_public.h"
 #include "language.h"
 
 static int every = 1, first, cases, turn;

@@ -5,7 +5,7 @@
  *   GR_FULL=1   all programs, instead of some */
 #include <sys/stat.h>
 
-#include "../../../src/cuda/cu.h"
+#include "../cuda/cu.h"
 #include "halves.h"
 #include "language.h"
 

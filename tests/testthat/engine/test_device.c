@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../../src/cuda/cu.h"
+#include "../cuda/cu.h"
 #include "check.h"
 
 static char fakes[600], tmp[512];

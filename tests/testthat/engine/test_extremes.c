@@ -10,7 +10,7 @@
  *               interpreter, kernels (lanes of rows and of columns) and GPU (on the host) */
 #include <float.h>
 
-#include "../../../src/cuda/cu_public.h"
+#include "../cuda/cu_public.h"
 #include "check.h"
 
 static const double nothing[] = {0};

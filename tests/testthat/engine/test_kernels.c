@@ -7,7 +7,7 @@
  *   GR_ONLY=Var(x    only programs whose description has this in it */
 #include <dlfcn.h>
 
-#include "../../../src/cuda/cu_api.h"
+#include "../cuda/cu_api.h"
 #include "halves.h"
 #include "language.h"
 

@@ -4,7 +4,7 @@
 #include <float.h>
 #include <sys/stat.h>
 
-#include "../../../src/cuda/cu_public.h"
+#include "../cuda/cu_public.h"
 #include "check.h"
 
 static bool gpu; /* the libraries that stand in for CUDA's are there (fake/) */

@@ -2,7 +2,7 @@
  * and those that much time is spent in keep everything in registers.
  *   GR_FULL=1   every program of the language for every generation, instead of some by turns
  *   GR_SHOW=1   registers and spilled bytes of each */
-#include "../../../src/cuda/cu.h"
+#include "../cuda/cu.h"
 #include "halves.h"
 #include "language.h"
 

@@ -10,10 +10,10 @@
  *           would show.  The sign of a zero counts. */
 
 #ifdef _WIN32
-#include "../../../src/engine/trig_large.h"
+#include "graph/trig_large.h"
 #endif
-#include "../../../src/engine/prelude.h"
-#include "../../../src/engine/prelude_gamma.h"
+#include "emit/prelude.h"
+#include "emit/prelude_gamma.h"
 
 #include <float.h>
 #include <math.h>

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <utime.h>
 
-#include "gr.h"
+#include "run/run.h"
 
 static int passed, failed;
 static char base[256], self[4096];

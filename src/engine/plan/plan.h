@@ -1,0 +1,112 @@
+/* plan.h: what is computed when and where. */
+#ifndef GENRED_PLAN_H
+#define GENRED_PLAN_H
+#include "graph/graph.h"
+
+/* ---- lower.c: rewrites of the graph that kernels are planned from ------------------------------------------------------------- */
+
+/* exp(d (c s)) is planned as 2^(k s): nodes `inner`, `outer` (-1: none) and `product` are c, d and k.
+ * Right only where k can stand for c and d (run/guard.c). */
+typedef struct gr_scale {
+  gr_ref inner, outer, product;
+} gr_scale;
+
+/* What the lowered graph asks of the parameters of a call. */
+typedef struct gr_guard {
+  gr_scale *scale;
+  int n, cap;
+} gr_guard;
+
+/* f as it is planned, after all derivatives are taken; conditions are added to the guard. */
+gr_ref gr_lower(gr_dag *g, gr_ref f, gr_guard *guard);
+/* May the product stand for inner, and outer be left out?  These are values at a call. */
+bool gr_scale_is_safe(const gr_dag *g, double inner, double product);
+bool gr_scale_is_moderate(const gr_dag *g, double outer);
+
+/* ---- plan.c: what is computed when ------------------------------------------------------------------------------------ */
+
+/* "row" is the index that is kept, "col" the one that is reduced. */
+typedef enum gr_level { LEVEL_PARAM, LEVEL_ROW, LEVEL_COL, LEVEL_PAIR, LEVEL_COUNT } gr_level;
+
+typedef enum gr_scheme { SUM_BLOCK, SUM_DIRECT, SUM_KAHAN } gr_scheme;
+
+/* What the plan says of one node.  A node of a lower level that a deeper one needs is kept in its level's buffer. */
+typedef struct gr_place {
+  bool live;
+  gr_level level;
+  bool inlined;  /* no storage of its own: constants, views, what is cheap or used once; expanded where it is used */
+  bool contract; /* a Sum over coordinates of lower levels' values: computed for a whole tile of columns by a loop of its own */
+  bool saved;    /* a pair-level scalar that the loop over wide sums reads: kept for each column of the tile */
+  int uses;      /* by nodes of its own level */
+  bool read;     /* by a deeper level */
+  bool staged;   /* columns: lies in the buffer of staged columns */
+  bool direct;   /* by columns: staged by the first row, which reads it from the argument itself */
+  int buffer;    /* offset in its level's buffer (columns: the staged one), or -1 */
+  int packed;    /* wide columns that are read along their components: offset in the packed buffer, or -1 */
+  int work;      /* offset in the workspace, in vectors, or -1: on the stack */
+  int slot;      /* contract, saved: offset in the workspace of its values for a tile of columns */
+} gr_place;
+
+typedef struct gr_plan {
+  /* what is asked for */
+  const gr_dag *dag;
+  const struct gr_args *args;
+  gr_ref root, weight; /* weight: -1 */
+  gr_reduction red;
+  int axis;   /* 0: i is reduced, 1: j */
+  bool both;  /* the rows' results are then reduced too */
+  bool f64;   /* working precision */
+  bool acc64; /* the inner sums are double */
+  gr_scheme scheme;
+  /* what was decided */
+  gr_place *place; /* one per node */
+  int nparam, nrow, nstage, ncol; /* components of the buffers; columns are staged, then packed */
+  int least;  /* dimension from which sums over coordinates and wide sums are loops of their own */
+  int nwork;  /* vectors of workspace */
+  int red_work; /* where the accumulators lie in it, or -1: on the stack */
+  int kept;   /* where what the reduction keeps for each column of a tile lies in it */
+  int tile;   /* columns staged and packed together: a multiple of 16 */
+  int rows_at_once, cols_at_once; /* the register tile of contractions and wide sums: vectors of rows, columns; 1 x 1 without these */
+  bool by_columns; /* lanes run over columns, for few rows; each lane then has a state of its own */
+  bool late;  /* components of a wide sum, or the weights of exponentials, are computed by a loop of their own after the tile */
+  bool cuda;     /* for a GPU: a lane is a row of a thread; the fields below */
+  int lanes;     /* rows of a thread */
+  int record;    /* numbers from one staged column to the next; 0: columns are read from memory, prepared */
+  bool tiled;    /* contractions or wide sums are computed by all threads of a block together, 8 rows and some columns each */
+  int slots;     /* arrays of a tile in shared memory, one number for each row and column */
+  int pass, passes; /* components of a wide sum that are taken at a time: 8 or 4 of a thread */
+  int streams;   /* of these arrays of `pass` components of a tile's columns, staged in shared memory */
+  bool reread;   /* ExpSum: the weights can be computed again after the exponentials */
+  double cost; /* of a pair, in multiplications */
+  bool calls;    /* functions such as Exp are so many that they are called, not inlined */
+  bool lengthy;  /* so many operations that some passes of a compiler would take most of the time */
+} gr_plan;
+
+enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD = 16 };
+/* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Arrays up to GR_ON_STACK vectors are
+ * local variables; above, they lie in the workspace.  GR_PAD numbers between arrays whose size is a power of 2: else they
+ * compete for the same lines of the cache. */
+
+gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
+gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
+gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
+void gr_check_sizes(gr_ctx *c, const gr_plan *p); /* throws where a buffer or the workspace passes GR_MAX_NUMBERS */
+gr_ref gr_behind_views(const gr_plan *p, gr_ref r);  /* the node whose components a view shows */
+bool gr_is_function(gr_op op); /* element-wise, and a dozen instructions or more */
+bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too);
+void gr_place_buffers(gr_plan *p);
+int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
+int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs, but for those of a tile */
+/* A Top reduction: up to GR_TOP_INSERT entries a list takes them by insertion; above, through a network on a list whose length is
+ * a power of 2.  Entries wait in a room until there are enough of them. */
+enum { GR_TOP_INSERT = 32 };
+int gr_top_list(int k);
+int gr_top_room(int k);
+bool gr_selects(const gr_plan *p); /* the reduction keeps indices: a span of columns is compared with what is kept at once */
+void gr_print_plan(gr_str *b, const gr_plan *p);
+
+/* Threads of a block; numbers between the components of neighbouring columns in a pass. */
+enum { GR_CUDA_THREADS = 128, GR_CUDA_PAD = 4 };
+size_t gr_cuda_shared(const gr_plan *p); /* bytes of shared memory */
+
+#endif

@@ -1,0 +1,197 @@
+/* plan_cuda.c: the plan for a GPU, made from the one for the CPU.
+ *
+ * A lane is a row of a thread, in its registers; the columns of a tile are staged in shared memory; arrays are a thread's own.  Two schemes:
+ *
+ *   narrow  a thread has 1 to 4 rows and goes through the columns of a tile alone
+ *   tiled   where a sum over more than 8 coordinates, or a wide sum of more than 8 components, is worth a matrix product: a block has 128 rows and up
+ *           to 64 columns, of which a thread takes 8 x 8 at a time (`contract`), then a thread has one row for what is left of the pairs, and
+ *           then 8 rows x 8 (in double 4) components of the wide sum (`late`).  What one phase leaves to the next lies in shared memory, in slots. */
+#include <string.h>
+
+#include "plan/plan.h"
+
+static const gr_node *node(const gr_plan *p, gr_ref r) { return &p->dag->node[r]; }
+static bool is_free(const gr_node *n) { return n->op == OP_Const || n->op == OP_Zero || (gr_ops[n->op].flags & FLAG_VIEW); }
+static int bytes(const gr_plan *p) { return p->f64 ? 8 : 4; }
+
+/* ---- narrow: rows of a thread ---- */
+
+/* Numbers of a thread's registers that one row takes. */
+static int row_registers(const gr_plan *p) {
+  int n = p->red.nstate + gr_accumulators(p);
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    const gr_place *pl = &p->place[r];
+    bool held = pl->level == LEVEL_ROW ? pl->read && node(p, r)->dim <= GR_UNROLL : pl->level == LEVEL_PAIR && !pl->inlined;
+    if (pl->live && held) n += node(p, r)->dim;
+  }
+  return n * (p->f64 ? 2 : 1);
+}
+
+/* Each staged column is read once for all rows of a thread. */
+static int narrow_lanes(const gr_plan *p) {
+  int n = row_registers(p);
+  return n <= 16 ? 4 : n <= 40 ? 2 : 1;
+}
+
+/* ---- staged columns ---- */
+
+/* Columns lie in shared memory one after the other, so that vectors of four are loaded; an odd number of these, so that threads that
+ * read different columns do so in different banks. */
+static int record_size(const gr_plan *p) {
+  int n = p->nstage, vector = 16 / bytes(p);
+  if (n <= vector / 2) return n;
+  n = (n + vector - 1) / vector;
+  return (n > 2 ? n | 1 : n) * vector;
+}
+
+/* Columns that pairs read outside the loops that stage their own. */
+static void mark_leaves(const gr_plan *p, gr_ref r, bool *read) {
+  r = gr_behind_views(p, r);
+  read[r] |= p->place[r].level == LEVEL_COL;
+  if (p->place[r].level < LEVEL_PAIR || !p->place[r].inlined || is_free(node(p, r))) return;
+  for (int k = 0; k < node(p, r)->nkid; k++) mark_leaves(p, node(p, r)->kid[k], read);
+}
+
+static void mark_read(const gr_plan *p, bool *read) {
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    const gr_place *pl = &p->place[r];
+    if (!pl->live || pl->level != LEVEL_PAIR || pl->inlined || pl->contract) continue;
+    for (int k = 0; k < node(p, r)->nkid; k++) mark_leaves(p, node(p, r)->kid[k], read);
+  }
+  if (!p->late || p->weight >= 0) mark_leaves(p, p->root, read);
+  if (!p->late && p->weight >= 0) mark_leaves(p, p->weight, read);
+}
+
+/* Columns that depend on themselves only are computed by a kernel before the pairs; where what is staged does not fit, the pairs read
+ * it from memory, variables too. */
+static void place_columns(gr_plan *p, const bool *read) {
+  enum { STAGE = 16 * 1024, TILE_MOST = 512, TILE_LEAST = 32 };
+  for (int staged = 1; staged >= 0; staged--) {
+    for (gr_ref r = 0; r < p->dag->n; r++) {
+      gr_place *pl = &p->place[r];
+      bool wanted = pl->live && pl->level == LEVEL_COL && !is_free(node(p, r)) && (pl->read || pl->buffer >= 0);
+      pl->staged = staged && read[r];
+      pl->packed = wanted && (node(p, r)->op != OP_Var || (!staged && read[r])) ? 0 : -1;
+    }
+    gr_place_buffers(p);
+    p->record = p->nstage ? record_size(p) : 0;
+    int most = STAGE / bytes(p) / (p->record ? p->record : 1);
+    if (!p->tiled) p->tile = most > TILE_MOST ? TILE_MOST : most / TILE_LEAST * TILE_LEAST;
+    if (!staged || most >= (p->tiled ? p->tile : TILE_LEAST)) return;
+  }
+}
+
+/* ---- tiled ---- */
+
+/* How often the expression at r reads numbers of this level, component by component or alone. */
+static int count_leaves(const gr_plan *p, gr_ref r, gr_level level) {
+  r = gr_behind_views(p, r);
+  const gr_place *pl = &p->place[r];
+  if (pl->level < LEVEL_PAIR || is_free(node(p, r))) return pl->level == level;
+  int n = 0;
+  for (int k = 0; pl->inlined && k < node(p, r)->nkid; k++) n += count_leaves(p, node(p, r)->kid[k], level);
+  return n;
+}
+
+static bool few_leaves(const gr_plan *p, gr_ref r) {
+  enum { MOST = 4 };
+  return count_leaves(p, r, LEVEL_ROW) <= MOST && count_leaves(p, r, LEVEL_COL) <= MOST;
+}
+
+static gr_ref wide(const gr_plan *p) { return p->red.family == FAM_ExpSum ? p->weight : p->root; }
+
+static void find_tiled(gr_plan *p) {
+  p->tiled = false;
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    gr_place *pl = &p->place[r];
+    gr_ref kid = pl->contract ? node(p, r)->kid[0] : r;
+    pl->contract = pl->contract && node(p, kid)->dim > GR_UNROLL && few_leaves(p, kid);
+    p->tiled |= pl->contract;
+  }
+  p->late = p->late && node(p, wide(p))->dim > GR_UNROLL && few_leaves(p, wide(p));
+  p->tiled |= p->late;
+  for (gr_ref r = 0; r < p->dag->n; r++) p->place[r].saved &= p->late;
+}
+
+/* A slot that a contraction leaves: its value for a row and column is read, by the thread that then writes there, before nodes after it. */
+static int left_slot(const gr_plan *p, gr_ref before, bool *taken) {
+  for (gr_ref r = 0; r < before; r++) {
+    const gr_place *pl = &p->place[r];
+    if (!pl->contract || pl->saved || taken[r]) continue;
+    taken[r] = true;
+    return pl->slot;
+  }
+  return -1;
+}
+
+static int take_slot(gr_plan *p, gr_ref before, bool *taken) {
+  int slot = left_slot(p, before, taken);
+  return slot >= 0 ? slot : p->slots++;
+}
+
+static void place_slots(gr_plan *p, bool *taken) {
+  p->slots = 0;
+  for (gr_ref r = 0; r < p->dag->n; r++)
+    if (p->place[r].live && p->place[r].contract) p->place[r].slot = p->slots++;
+  for (gr_ref r = 0; r < p->dag->n; r++)
+    if (p->place[r].live && p->place[r].saved && !p->place[r].contract) p->place[r].slot = take_slot(p, r, taken);
+  p->kept = p->late && p->red.family == FAM_ExpSum ? take_slot(p, p->dag->n, taken) : -1; /* the terms */
+  p->pass = p->f64 || (p->late && count_leaves(p, wide(p), LEVEL_ROW)) ? 32 : 64; /* a thread holds what it reads of rows, too */
+  p->passes = p->late ? (node(p, wide(p))->dim + p->pass - 1) / p->pass : 0;
+  p->streams = p->late ? count_leaves(p, wide(p), LEVEL_COL) : 0;
+}
+
+size_t gr_cuda_shared(const gr_plan *p) {
+  size_t n = (size_t)p->tile * (size_t)p->record;
+  if (p->tiled) n += (size_t)p->tile * ((size_t)p->slots * GR_CUDA_THREADS + (size_t)p->streams * (size_t)(p->pass + GR_CUDA_PAD)) + 2 * GR_CUDA_THREADS;
+  return n * (size_t)bytes(p);
+}
+
+static void clear(gr_plan *q, const gr_plan *p, gr_ctx *c) {
+  *q = *p;
+  q->place = gr_alloc(c->arena, (size_t)p->dag->n * sizeof *q->place);
+  memcpy(q->place, p->place, (size_t)p->dag->n * sizeof *q->place);
+  q->cuda = true;
+  q->rows_at_once = q->cols_at_once = 1;
+  q->red_work = -1, q->nwork = 0, q->slots = q->passes = q->streams = 0;
+  q->reread = p->weight >= 0 && gr_leaves_fit(p, p->weight, false);
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    gr_place *pl = &q->place[r];
+    pl->direct = false;
+    pl->work = pl->slot = -1;
+  }
+}
+
+/* Tiles of 64, 32 or 16 columns, of which a thread has 8, 4 or 2. */
+static gr_plan *try_tiled(gr_ctx *c, const gr_plan *p) {
+  enum { SHARED_MOST = 60 * 1024 };
+  gr_plan *q = gr_alloc(c->arena, sizeof *q);
+  for (int tile = p->f64 ? 32 : 64; tile >= 16; tile /= 2) {
+    clear(q, p, c);
+    find_tiled(q);
+    if (!q->tiled) return NULL;
+    bool *read = gr_alloc(c->arena, 2 * ((size_t)p->dag->n + 1)), *taken = read + p->dag->n;
+    mark_read(q, read);
+    q->lanes = 1, q->tile = tile;
+    place_slots(q, taken);
+    place_columns(q, read);
+    gr_check_sizes(c, q);
+    if (gr_cuda_shared(q) <= SHARED_MOST) return q;
+  }
+  return NULL;
+}
+
+gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p) {
+  gr_plan *q = try_tiled(c, p);
+  if (q) return q;
+  q = gr_alloc(c->arena, sizeof *q);
+  clear(q, p, c);
+  q->tiled = q->late = false;
+  for (gr_ref r = 0; r < p->dag->n; r++) q->place[r].contract = q->place[r].saved = false;
+  bool *read = gr_alloc(c->arena, (size_t)p->dag->n + 1);
+  mark_read(q, read);
+  place_columns(q, read);
+  gr_check_sizes(c, q);
+  q->lanes = narrow_lanes(q);
+  return q;
+}

@@ -1,0 +1,50 @@
+/* reduce.h: what a reduction is: its state, and how states begin, take in a pair, merge and become results. */
+#ifndef GENRED_REDUCE_H
+#define GENRED_REDUCE_H
+#include "base/base.h"
+#include "reduce/reds.h"
+#include "reduce/state.h"
+
+/* Limits: beyond each, an error. */
+enum {
+  GR_MAX_K = 1024,
+  GR_MAX_NUMBERS = 1 << 27 /* of a row's state, of a buffer, of the workspace (in vectors): their bytes fit an int */
+};
+
+/* ---- reduce.c: the reduction table, on doubles ---------------------------------------------------------------------- */
+
+typedef enum gr_red {
+#define RED(name, ...) RED_##name,
+  GR_REDUCTIONS(RED)
+#undef RED
+      RED_COUNT
+} gr_red;
+
+typedef enum gr_need { NEED_N, NEED_O, NEED_Y } gr_need;
+
+typedef struct gr_redinfo {
+  const char *name;
+  gr_family family;
+  int direction;
+  gr_results results;
+  gr_need weight;
+  bool needs_k;
+  const char *meaning;
+} gr_redinfo;
+
+extern const gr_redinfo gr_reds[RED_COUNT];
+int gr_red_find(const char *name);
+const char *const *gr_red_names(int *n); /* with the synonyms */
+
+/* nstate: at most one more than GR_MAX_NUMBERS, which the caller refuses. */
+void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int k, bool kahan);
+void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows);
+/* One pair: f has r->dim values (stride sf), w the weight's (stride sw). */
+void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf, const double *w,
+                 int64_t sw, int64_t col);
+void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from, int64_t ld_from);
+/* Writes rows m ... m + states of the outputs (rows in all) from the states, into each of which `count` pairs went. */
+void gr_red_finish(const gr_reduction *r, const double *state, int64_t ld, int64_t states, const gr_output *out, int64_t m,
+                   int64_t rows, double count);
+
+#endif

@@ -1,0 +1,171 @@
+/* device.c: the engine's seam to a GPU backend: when a call goes to a GPU, what happens where none can take it.
+ *
+ * A GPU is reached through the table gr_options.device alone.  "GPU", "GPU_1D" and "GPU_2D" are orders: no driver, no device, an unknown id
+ * are errors.  "auto" takes the GPU where the work is worth it or the data lie there already; where that fails, this machine's processor
+ * answers, and the report says why (but a machine without any GPU is no matter for a note). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+/* All thresholds of this file.  Costs as in run.c: cost * pairs, in multiplications.
+ *   work  One thread does 5e10 a second, so up to 1e9 it takes 20 ms.  A call of a GPU is launches and copies, some 0.1 ms; but the first of
+ *         a formula costs 0.6 to 1.1 s of NVRTC (measured) against 0.1 s of a C compiler, which must be worth it.
+ *   byte  A host's number is converted and copied at about 2.5e9 bytes a second; in that time a thread does so many multiplications
+ *         for each of its bytes. */
+static const struct {
+  double work, byte;
+} tune = {.work = 1e9, .byte = 20};
+
+void gr_note(gr_report *report, gr_error *err) {
+  snprintf(report->note, sizeof report->note, "%.500s", err->message);
+  gr_whole_characters(report->note);
+  gr_error_clear(err);
+}
+
+/* The same of a GPU that did not take a call of "auto". */
+static void note_gpu(gr_report *report, gr_error *err) {
+  snprintf(report->note, sizeof report->note, "no GPU was used, the CPU computes: %.460s", err->message);
+  gr_whole_characters(report->note);
+  gr_error_clear(err);
+}
+
+static bool stays(const gr_run *r) {
+  bool any = false;
+  for (int k = 0; k < r->p->plan->red.nout; k++) any = any || r->out[k].buffer;
+  return any;
+}
+
+static bool resident(const gr_run *r) {
+  bool any = false;
+  for (int k = 0; k < r->n_args; k++) any = any || r->args[k].buffer;
+  return any;
+}
+
+/* Is the GPU worth it for so many numbers that lie here? */
+static bool pays(double work, double numbers) { return work > tune.work + tune.byte * 8 * numbers; }
+
+/* Is the GPU worth it, where the choice is ours? */
+static bool worth(const gr_run *r) {
+  double numbers = 0, work = r->p->plan->cost * (double)r->rows * (double)r->cols;
+  if (stays(r) || (resident(r) && work > 0)) return true;
+  for (int k = 0; k < r->n_args; k++) numbers += (double)r->args[k].rows * (double)r->args[k].cols;
+  return pays(work, numbers);
+}
+
+static gr_class check_ids(const gr_options *opt, int n, gr_error *err) {
+  for (int k = 0; k < opt->n_devices; k++) {
+    int id = opt->device_ids[k];
+    if (id < 0 || id >= n) return gr_fail(err, ERR_DeviceId, id, n, n == 1 ? "" : "s");
+    for (int l = 0; l < k; l++)
+      if (opt->device_ids[l] == id) return gr_fail(err, ERR_DeviceTwice, id);
+  }
+  return GR_OK;
+}
+
+gr_class gr_device_check(const gr_options *opt, gr_error *err) {
+  int n = 0;
+  if (!opt->device) return gr_fail(err, ERR_NoGPU);
+  return opt->device->count(&n, err) != GR_OK ? err->cls : check_ids(opt, n, err);
+}
+
+/* Where "auto" may choose: a GPU that is broken is worth a note, one that is not there is none. */
+static gr_class choose_freely(const gr_run *r, bool *device, gr_error *err) {
+  int n = 0;
+  *device = r->opt->device && worth(r);
+  if (!*device) return GR_OK;
+  if (r->opt->device->count(&n, err) == GR_OK) return check_ids(r->opt, n, err);
+  *device = false;
+  if (stays(r)) return err->cls;
+  if (n < 0)
+    note_gpu(r->report, err);
+  else
+    gr_error_clear(err);
+  return GR_OK;
+}
+
+gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
+  *device = gr_is_gpu(r->opt->backend);
+  if (*device) return gr_device_check(r->opt, err);
+  if (r->opt->backend == GR_AUTO) return choose_freely(r, device, err);
+  return stays(r) ? gr_fail(err, ERR_KeepHere) : GR_OK;
+}
+
+/* Where "auto" finds no device, or a broken one, the processor will compute. */
+bool gr_device_expected(const gr_call *call, const gr_options *opt) {
+  const double size[] = {[GR_VI] = (double)call->m, [GR_VJ] = (double)call->n, [GR_PM] = 1};
+  double numbers = 0;
+  int n;
+  gr_error ignored = {0};
+  if (opt->backend != GR_AUTO || !opt->device) return gr_is_gpu(opt->backend);
+  for (int k = 0; k < gr_program_nargs(call->program); k++) {
+    gr_arg_info arg = gr_program_arg(call->program, k);
+    numbers += size[arg.category] * arg.dim;
+  }
+  bool expected = pays(call->program->plan->cost * size[GR_VI] * size[GR_VJ], numbers) && opt->device->count(&n, &ignored) == GR_OK;
+  gr_error_clear(&ignored);
+  return expected;
+}
+
+static gr_class check_outputs(const gr_run *r, gr_error *err) {
+  const gr_reduction *red = &r->p->plan->red;
+  static const char *const names[] = {"float64", "float32", "float16", "bfloat16", "integer"};
+  for (int k = 0; k < red->nout; k++) {
+    const gr_buffer *b = r->out[k].buffer;
+    bool index = red->results == RES_X || k == 1;
+    gr_storage_type type = index ? GR_INT : r->p->plan->f64 ? GR_DOUBLE : GR_FLOAT;
+    int64_t rows = r->p->plan->both ? 1 : r->rows, cols = (int64_t)red->out_dim * red->k;
+    if (b && (b->rows != rows || b->cols != cols || b->type != type))
+      return gr_fail(err, ERR_KeepType, k + 1, (long long)rows, (long long)cols, names[type]);
+  }
+  return GR_OK;
+}
+
+gr_class gr_device_run(const gr_run *r, gr_error *err) {
+  double start = gr_now();
+  if (check_outputs(r, err) != GR_OK) return err->cls;
+  r->report->backend = r->opt->backend == GR_AUTO ? GR_GPU : r->opt->backend;
+  r->report->threads = 1;
+  for (int k = 0; k < r->p->plan->red.nout; k++)
+    if (r->out[k].buffer) r->out[k].buffer->range = r->out[k].buffer->vector = NULL; /* of what lay there before */
+  r->opt->device->run(r->p, r->args, r->rows, r->cols, r->out, r->opt, r->report, err);
+  r->report->seconds_run = gr_now() - start - r->report->seconds_compile;
+  return err->cls;
+}
+
+bool gr_device_forgive(const gr_run *r, gr_error *err) {
+  if (r->opt->backend != GR_AUTO || err->cls != GR_CUDA || stays(r)) return false;
+  *r->report = (gr_report){.backend = GR_AUTO};
+  note_gpu(r->report, err);
+  return true;
+}
+
+gr_class gr_arrays_home(const gr_run *r, gr_array **home, gr_error *err) {
+  size_t size = (size_t)r->n_args * sizeof(gr_array);
+  *home = NULL;
+  if (!resident(r)) return GR_OK;
+  for (int k = 0; k < r->n_args; k++)
+    if (r->args[k].buffer) size += (size_t)(r->args[k].rows * r->args[k].cols) * sizeof(double);
+  gr_array *a = malloc(size);
+  if (!a) return gr_fail(err, ERR_NoMemory, "arguments copied from the GPU", (long long)size);
+  double *to = (double *)(void *)(a + r->n_args);
+  for (int k = 0; k < r->n_args; k++) {
+    a[k] = r->args[k];
+    if (!a[k].buffer) continue;
+    if (!r->opt->device)
+      gr_fail(err, ERR_NoGPU);
+    else
+      r->opt->device->get(a[k].buffer, to, a[k].buffer->rows, err);
+    if (err->cls) break;
+    a[k].data = to;
+    a[k].stride = a[k].rows;
+    a[k].buffer = NULL;
+    to += a[k].rows * a[k].cols;
+  }
+  if (err->cls)
+    free(a);
+  else
+    *home = a;
+  return err->cls;
+}

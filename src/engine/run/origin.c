@@ -1,0 +1,178 @@
+/* origin.c: the common origin of a group of variables (invariance.c), found from the arguments of a call.
+ *
+ * An origin is subtracted in double precision before numbers are rounded to single precision.  It is a value of the
+ * group, component by component, where the group lies far from 0: where every value is at least FAR times as large as
+ * the values are apart.  There a number less the origin is smaller than the number itself, so that rounding loses less.
+ * Elsewhere the origin is 0: data that spread around 0, or that have detail near 0, keep the precision that floating
+ * point gives them there.  So no value is rounded more coarsely than without an origin.
+ *
+ * A few rows show at once that most data are not far; only where they look far are all rows read, once, which costs
+ * about as much as reading them in a sum.  The result depends on the values alone, not on threads, parts or devices. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+enum { FAR = 8, GLANCE = 4, SAMPLE = 16 }; /* three bits at least are won; rows that are looked at first, and for a note */
+
+typedef struct range {
+  double least, most, first; /* of the finite values; first of the reduced index where there is one */
+  bool any, reduced;
+} range;
+
+/* Once this is wrong, more values leave it so. */
+static bool is_far(const range *r) {
+  double nearest = r->least > 0 ? r->least : -r->most;
+  return r->most - r->least <= nearest / FAR;
+}
+
+/* Takes in a value; false: the group is not far from 0. */
+static bool take_in(range *r, double v, bool reduced) {
+  if (!isfinite(v)) return true;
+  if (!r->any || (reduced && !r->reduced)) r->first = v, r->reduced = reduced;
+  if (!r->any || v < r->least) r->least = v;
+  if (!r->any || v > r->most) r->most = v;
+  r->any = true;
+  return is_far(r);
+}
+
+static void range_of_finite(const double *x, int64_t n, double range[3]) {
+  range[0] = INFINITY, range[1] = -INFINITY;
+  for (int64_t k = 0; k < n; k++) {
+    if (!isfinite(x[k])) continue;
+    if (x[k] < range[0]) range[0] = x[k];
+    if (x[k] > range[1]) range[1] = x[k];
+  }
+}
+
+static double lesser(double a, double b) { return a < b ? a : b; }
+static double larger(double a, double b) { return a > b ? a : b; }
+
+/* Four at a time, which do not wait for each other.  NaN is neither less nor more than anything; infinite numbers are rare
+ * enough to look again. */
+void gr_range_of(const double *x, int64_t n, double range[3]) {
+  double a0 = INFINITY, a1 = a0, a2 = a0, a3 = a0, b0 = -INFINITY, b1 = b0, b2 = b0, b3 = b0;
+  int64_t k = 0, first = 0;
+  for (; k + 4 <= n; k += 4) {
+    a0 = lesser(x[k], a0), a1 = lesser(x[k + 1], a1), a2 = lesser(x[k + 2], a2), a3 = lesser(x[k + 3], a3);
+    b0 = larger(x[k], b0), b1 = larger(x[k + 1], b1), b2 = larger(x[k + 2], b2), b3 = larger(x[k + 3], b3);
+  }
+  for (; k < n; k++) a0 = lesser(x[k], a0), b0 = larger(x[k], b0);
+  range[0] = lesser(lesser(a0, a1), lesser(a2, a3));
+  range[1] = larger(larger(b0, b1), larger(b2, b3));
+  while (first < n && !isfinite(x[first])) first++;
+  range[2] = first < n ? x[first] : NAN;
+  if (first < n && (!isfinite(range[0]) || !isfinite(range[1]))) range_of_finite(x, n, range);
+  if (first == n) range[0] = range[1] = NAN;
+}
+
+static bool take_in_range(range *r, const double of[3], bool reduced) {
+  return take_in(r, of[2], reduced) && take_in(r, of[0], reduced) && take_in(r, of[1], reduced);
+}
+
+/* The k-th of n rows, evenly spaced. */
+static int64_t sample_row(int64_t rows, int k, int n) { return rows <= n ? k : (int64_t)((double)k * (double)(rows - 1) / (n - 1)); }
+
+/* Some rows, evenly spaced; or all.  An n x 1 matrix on a device may stand for a parameter of n components: these are known, or all have its
+ * range. */
+static bool look_at(range *r, const gr_array *x, int64_t component, bool reduced, bool all) {
+  const gr_buffer *b = x->buffer;
+  double whole[3];
+  bool far = true;
+  if (b && b->rows != x->rows && b->vector) return take_in(r, b->vector[component], reduced);
+  if (b) return !b->range || take_in_range(r, b->range + 3 * (b->cols == x->cols ? component : 0), reduced);
+  const double *column = x->data + component * x->stride;
+  if (all && x->rows > GLANCE) {
+    gr_range_of(column, x->rows, whole);
+    return take_in_range(r, whole, reduced);
+  }
+  for (int k = 0; far && k < GLANCE && k < x->rows; k++) far = take_in(r, column[sample_row(x->rows, k, GLANCE)], reduced);
+  return far;
+}
+
+static double origin_of(const gr_program *p, const gr_array *args, int group, int64_t component) {
+  gr_category reduced = p->plan->axis == 1 ? GR_VJ : GR_VI;
+  range r = {.any = false};
+  for (int all = 0; all < 2; all++) {
+    r = (range){.any = false};
+    for (int k = 0; k < p->args.n; k++)
+      if (p->args.arg[k].group == group && !look_at(&r, &args[k], component, p->args.arg[k].cat == reduced, all)) return 0;
+  }
+  return r.first;
+}
+
+/* ---- data of which most lie far from 0, but not all ---- */
+
+enum { LOST = 1000, COMPONENTS = 16, VALUES = 256 };
+
+static int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* Is the middle half of a sample of the group LOST times farther from 0 than it is wide?  Then *around and *width say where. */
+static bool mostly_far(const gr_program *p, const gr_array *args, int group, int64_t component, double *around, double *width) {
+  double v[VALUES];
+  int n = 0;
+  for (int k = 0; k < p->args.n; k++) {
+    const gr_array *x = &args[k];
+    if (p->args.arg[k].group != group || x->buffer) continue;
+    for (int i = 0; i < SAMPLE && i < x->rows && n < VALUES; i++) {
+      double a = x->data[sample_row(x->rows, i, SAMPLE) + component * x->stride];
+      if (isfinite(a)) v[n++] = a;
+    }
+  }
+  if (n < 8) return false;
+  qsort(v, (size_t)n, sizeof *v, ascending);
+  double low = v[n / 4], high = v[3 * n / 4 - 1];
+  *around = v[n / 2], *width = high - low;
+  return high > low && (low > 0 || high < 0) && fmin(fabs(low), fabs(high)) > LOST * *width;
+}
+
+bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size) {
+  char at[GR_NUMBER], wide[GR_NUMBER];
+  for (int k = 0; k < p->args.n; k++) {
+    const gr_arg *a = &p->args.arg[k];
+    double around, width;
+    for (int d = 0; a->group >= 0 && d < a->dim && d < COMPONENTS; d++) {
+      if (with[k].origin[d] != 0 || !mostly_far(p, with, a->group, d, &around, &width)) continue;
+      gr_number_text(around, 2, at);
+      gr_number_text(width, 2, wide);
+      snprintf(note, size, "most values of `%s` (column %d) lie far from zero (around %s) compared with their spread (about %s), but not all, so that no common "
+               "origin can be subtracted: in float32 their differences lose digits. Centre the data, leave out the exceptions, or use dtype = \"float64\"",
+               a->name, d + 1, at, wide);
+      return true;
+    }
+  }
+  return false;
+}
+
+/* ---- all arguments ---- */
+
+static int dim_of_group(const gr_args *args, int group) {
+  int k = 0;
+  while (args->arg[k].group != group) k++;
+  return args->arg[k].dim;
+}
+
+gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err) {
+  size_t n = (size_t)p->args.n, numbers = 0;
+  *with = NULL;
+  if (!p->args.groups) return GR_OK;
+  for (int g = 0; g < p->args.groups; g++) numbers += (size_t)dim_of_group(&p->args, g);
+  gr_array *copy = malloc(n * sizeof *copy + numbers * sizeof(double));
+  if (!copy) return gr_fail(err, ERR_NoMemory, "origins of the arguments", (long long)(n * sizeof *copy));
+  memcpy(copy, args, n * sizeof *copy);
+  double *origin = (double *)(void *)(copy + n);
+  for (int g = 0; g < p->args.groups; g++) {
+    int dim = dim_of_group(&p->args, g);
+    for (int d = 0; d < dim; d++) origin[d] = origin_of(p, args, g, d);
+    for (int k = 0; k < p->args.n; k++)
+      if (p->args.arg[k].group == g) copy[k].origin = origin;
+    origin += dim;
+  }
+  *with = copy;
+  return GR_OK;
+}

@@ -1,0 +1,362 @@
+/* program.c: a program's life up to its plan: the pipeline from top to bottom is gr_program_new.
+ *
+ * A program is one arena.  Compiler stages throw; the throw lands in protected(), the only setjmp. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+/* Runs body(p) so that a throw inside fills err. */
+static gr_class protected(gr_program *p, gr_error *err, void (*body)(gr_program *, void *), void *data) {
+  jmp_buf top;
+  p->ctx = (gr_ctx){.top = &top, .err = err, .arena = &p->arena};
+  p->arena.ctx = &p->ctx;
+  if (setjmp(top) == 0) {
+    err->cls = GR_OK;
+    body(p, data);
+  }
+  p->ctx.top = NULL;
+  p->arena.ctx = NULL;
+  return err->cls;
+}
+
+/* ---- the specification ---- */
+
+static const char *copy(gr_program *p, const char *s) { return s ? gr_strndup(&p->arena, s, strlen(s)) : NULL; }
+
+static void copy_spec(gr_program *p, const gr_spec *spec) {
+  gr_spec *s = &p->spec;
+  *s = *spec;
+  s->formula = copy(p, spec->formula);
+  s->formula2 = copy(p, spec->formula2);
+  s->reduction = copy(p, spec->reduction);
+  s->dtype = copy(p, spec->dtype);
+  s->dtype_acc = copy(p, spec->dtype_acc);
+  s->sum_scheme = copy(p, spec->sum_scheme);
+  const char **alias = gr_alloc(&p->arena, (size_t)(spec->n_aliases + 1) * sizeof *alias);
+  for (int k = 0; k < spec->n_aliases; k++) alias[k] = copy(p, spec->aliases[k]);
+  s->aliases = alias;
+}
+
+/* The index of `value` among `choices`, which end with NULL; else throws. */
+static int choice(gr_ctx *c, const char *what, const char *value, const char *const *choices) {
+  gr_str list = {.arena = c->arena};
+  for (int k = 0; choices[k]; k++) {
+    if (value && strcmp(value, choices[k]) == 0) return k;
+    gr_putf(&list, "%s\"%s\"", k ? ", " : "", choices[k]);
+  }
+  gr_throw(c, NULL, NULL, ERR_Choice, what, list.s, value ? value : "");
+}
+
+/* ---- a reduction named in the formula, in reduction_op, or both ---- */
+
+static gr_red choose_reduction(gr_program *p, const gr_written *w) {
+  gr_ctx *c = &p->ctx;
+  const char *name = p->spec.reduction ? p->spec.reduction : w->name ? w->name : "Sum";
+  int red = gr_red_find(name), n;
+  if (red < 0) {
+    const char *const *known = gr_red_names(&n);
+    gr_throw(c, NULL, gr_nearest(c->arena, name, known, n), ERR_Reduction, name);
+  }
+  if (w->name && red != gr_red_find(w->name)) gr_throw(c, &w->span, NULL, ERR_ReductionTwice, w->name, name);
+  return (gr_red)red;
+}
+
+/* The tag names the category of the result: 0, by i, so that j is reduced, which is axis 1. */
+static int choose_axis(gr_program *p, const gr_written *w) {
+  int axis = p->spec.axis;
+  if (axis < -1 || axis > 2) gr_throw(&p->ctx, NULL, NULL, ERR_AxisRange, axis);
+  if (!w->name) return axis < 0 ? 0 : axis;
+  int asked = 1 - w->tag;
+  if (axis >= 0 && axis != asked) gr_throw(&p->ctx, &w->span, NULL, ERR_AxisTwice, w->tag ? "j" : "i", asked, axis);
+  p->note = gr_format(&p->arena, "`%s_Reduction(..., %d)` is read as: result by %s, reduced over %s (axis = %d)", w->name,
+                      w->tag, w->tag ? "j" : "i", w->tag ? "i" : "j", asked);
+  return asked;
+}
+
+static int choose_k(gr_program *p, const gr_redinfo *red, const gr_written *w) {
+  bool given = p->spec.has_opt_arg || (w->name && red->needs_k);
+  int k = p->spec.has_opt_arg ? p->spec.opt_arg : w->k;
+  if (!red->needs_k && given) gr_throw(&p->ctx, NULL, NULL, ERR_NoOptArg, red->name);
+  if (red->needs_k && !given) gr_throw(&p->ctx, NULL, NULL, ERR_OptArg, red->name);
+  if (red->needs_k && (k < 1 || k > GR_MAX_K)) gr_throw(&p->ctx, NULL, NULL, ERR_OptArgRange, GR_MAX_K, k);
+  return k;
+}
+
+/* ---- the draft of the plan: what was asked for ---- */
+
+static bool choose_precision(gr_program *p) {
+  static const char *const types[] = {"float32", "float64", NULL};
+  return choice(&p->ctx, "dtype", p->spec.dtype, types) == 1;
+}
+
+static void choose_sums(gr_program *p, gr_plan *draft, gr_family family, const char *name) {
+  static const char *const accs[] = {"auto", "float32", "float64", NULL};
+  static const char *const schemes[] = {"auto", "block_sum", "direct_sum", "kahan_scheme", NULL};
+  static const gr_scheme scheme[] = {SUM_BLOCK, SUM_BLOCK, SUM_DIRECT, SUM_KAHAN};
+  gr_ctx *c = &p->ctx;
+  draft->f64 = p->dag->f64;
+  int acc = choice(c, "dtype_acc", p->spec.dtype_acc, accs);
+  if (draft->f64 && acc == 1) gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"", "\"auto\", \"float64\"", "float32");
+  draft->acc64 = !draft->f64 && (acc == 2 || p->spec.use_double_acc);
+  draft->scheme = scheme[choice(c, "sum_scheme", p->spec.sum_scheme, schemes)];
+  if (draft->scheme == SUM_KAHAN && family != FAM_Total)
+    gr_throw(c, NULL, NULL, ERR_Choice, gr_format(c->arena, "sum_scheme of %s", name), "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
+}
+
+static gr_ref bind_weight(gr_program *p, const gr_redinfo *red, const gr_written *w) {
+  p->ast2 = p->spec.formula2 ? gr_parse(&p->ctx, p->spec.formula2, "formula2") : (gr_ast *)w->formula2;
+  if (p->ast2 && red->weight == NEED_N) gr_throw(&p->ctx, NULL, NULL, ERR_NoWeight, red->name);
+  if (!p->ast2 && red->weight == NEED_Y) gr_throw(&p->ctx, NULL, NULL, ERR_Weight, red->name);
+  return p->ast2 ? gr_bind(p->dag, &p->args, p->ast2) : -1;
+}
+
+/* f != 0 */
+static gr_ref truth(gr_program *p, gr_ref f) {
+  const gr_span at = p->dag->node[f].span;
+  return gr_mk(p->dag, &at, OP_NotEqual, (gr_ref[]){f, gr_mk_const(p->dag, &at, 0)}, 2, NULL, 0);
+}
+
+/* f where some weight is not 0, else -Inf: a pair without weight must not set the maximum that the others are measured by. */
+static gr_ref weighted_only(gr_program *p, gr_ref f, gr_ref w) {
+  const gr_span at = p->dag->node[f].span;
+  const gr_scope s = {.expr = {f, w}, .at = at, .e = gr_mk_const(p->dag, &at, -INFINITY)};
+  return gr_bind_text(p->dag, &s, "IfElse(-Sum(Abs(g)),e,f)");
+}
+
+/* Most calls take a plan of the lowered graph.  Those of the graph as written serve the interpreter,
+ * and kernels where the lowered graph does not hold for the parameters of a call. */
+static void lower(gr_program *p, gr_plan draft) {
+  p->draft[1] = draft;
+  draft.root = gr_lower(p->dag, draft.root, &p->guard);
+  if (draft.weight >= 0) draft.weight = gr_lower(p->dag, draft.weight, &p->guard);
+  gr_condition_init(&p->condition, &p->guard, p->dag, &p->args);
+  p->draft[0] = draft;
+}
+
+/* One of the plans, made at its first need; throws. */
+static gr_plan *plan_of(gr_program *p, int k) {
+  bool written = k & PLAN_WRITTEN, same = p->draft[1].root == p->draft[0].root && p->draft[1].weight == p->draft[0].weight;
+  if (p->plans[k]) return p->plans[k];
+  if (written && same) return p->plans[k] = plan_of(p, k - PLAN_WRITTEN);
+  if (k & PLAN_FEW) return p->plans[k] = gr_plan_by_columns(&p->ctx, plan_of(p, k - PLAN_FEW));
+  return p->plans[k] = gr_plan_new(&p->ctx, &p->draft[written]);
+}
+
+/* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission waits for the first need. */
+static void build(gr_program *p, void *data) {
+  gr_ctx *c = &p->ctx;
+  copy_spec(p, data);
+  gr_bind_aliases(c, p->spec.aliases, p->spec.n_aliases, &p->args);
+  p->ast = gr_parse(c, p->spec.formula, "formula");
+  gr_written w = gr_read_reduction(c, p->ast);
+  gr_red red = choose_reduction(p, &w);
+  const gr_redinfo *info = &gr_reds[red];
+  int k = choose_k(p, info, &w);
+  p->dag = gr_dag_new(c, choose_precision(p));
+  int axis = choose_axis(p, &w);
+  gr_plan draft = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
+  draft.root = gr_bind(p->dag, &p->args, w.formula);
+  if (red == RED_Count || red == RED_Any || red == RED_All) draft.root = truth(p, draft.root);
+  draft.weight = bind_weight(p, info, &w);
+  gr_check_args(c, &p->args);
+  int dim = p->dag->node[draft.root].dim;
+  if (info->family == FAM_ExpSum && draft.weight >= 0 && info->results != RES_Q && dim == 1)
+    draft.root = weighted_only(p, draft.root, draft.weight);
+  if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[draft.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
+  choose_sums(p, &draft, info->family, info->name);
+  if (!draft.f64) gr_find_groups(p->dag, &p->args, draft.root, draft.weight);
+  gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);
+  if (draft.red.nstate > GR_MAX_NUMBERS)
+    gr_throw(c, NULL, NULL, ERR_StateLimit, info->name, GR_MAX_NUMBERS, dim, k ? gr_format(c->arena, ", K = %d", k) : "");
+  if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
+  lower(p, draft);
+  p->plan = plan_of(p, 0);
+}
+
+gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
+  if (!out) return gr_fail(err, ERR_Null, "the place for the program");
+  *out = NULL;
+  if (gr_validate_spec(spec, err) != GR_OK) return err->cls;
+  gr_program *p = calloc(1, sizeof *p);
+  if (!p) return gr_fail(err, ERR_NoMemory, "program", (long long)sizeof *p);
+  if (protected(p, err, build, (void *)spec) != GR_OK) {
+    gr_program_free(p);
+    return err->cls;
+  }
+  *out = p;
+  return GR_OK;
+}
+
+void gr_program_free(gr_program *p) {
+  if (!p) return;
+  gr_program_let_go(p);
+  gr_arena_free(&p->arena);
+  free(p);
+}
+
+/* ---- asking about it ---- */
+
+int gr_program_nargs(const gr_program *p) { return p ? p->args.n : 0; }
+
+gr_arg_info gr_program_arg(const gr_program *p, int k) {
+  if (k < 0 || k >= gr_program_nargs(p)) return (gr_arg_info){.name = NULL};
+  const gr_arg *a = &p->args.arg[k];
+  return (gr_arg_info){.name = a->name, .category = a->cat, .dim = a->dim};
+}
+
+gr_result_info gr_program_result(const gr_program *p) {
+  if (!p) return (gr_result_info){.n = 0};
+  const gr_reduction *r = &p->plan->red;
+  gr_result_info info = {.reduction = gr_reds[r->red].name,
+                         .axis = p->plan->both ? 2 : p->plan->axis,
+                         .dim = r->out_dim,
+                         .k = r->family == FAM_Top ? r->k : 0,
+                         .n = r->nout,
+                         .dtype = p->plan->f64 ? "float64" : "float32",
+                         .note = p->note};
+  info.is_index[0] = r->results == RES_X;
+  info.is_index[1] = r->results == RES_VX;
+  return info;
+}
+
+/* ---- the stages as text ---- */
+
+/* What the emitted kernel has on top. */
+static const char *title(const gr_program *p, gr_arena *a) {
+  static const char *const cat[] = {"Vi", "Vj", "Pm"};
+  gr_str b = {.arena = a};
+  const gr_plan *plan = p->plan;
+  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->red.red].name, plan->both ? "i and j" : plan->axis == 1 ? "j" : "i", p->spec.formula);
+  if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
+  gr_put(&b, p->args.n ? "\nwhere\n " : "");
+  for (int k = 0; k < p->args.n; k++)
+    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name, cat[p->args.arg[k].cat], p->args.arg[k].dim);
+  return b.s;
+}
+
+static void make_plan(gr_program *p, void *data) { plan_of(p, *(const int *)data); }
+
+gr_class gr_program_plan(gr_program *p, int plan, gr_error *err) {
+  err->cls = GR_OK;
+  return p->plans[plan] ? GR_OK : protected(p, err, make_plan, &plan);
+}
+
+typedef struct text_data {
+  int plan;
+  const char *text;
+} text_data;
+
+static void make_text(gr_program *p, void *data) {
+  text_data *d = data;
+  d->text = gr_emit_c(&p->ctx, plan_of(p, d->plan), title(p, &p->arena));
+}
+
+gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *err) {
+  text_data d = {.plan = plan};
+  if (protected(p, err, make_text, &d) == GR_OK) *text = d.text;
+  return err->cls;
+}
+
+static void make_cuda(gr_program *p, void *data) {
+  bool written = *(const bool *)data;
+  p->cuda[written] = gr_plan_cuda(&p->ctx, plan_of(p, written ? PLAN_WRITTEN : 0));
+  p->cuda_text[written] = gr_emit_cuda(&p->ctx, p->cuda[written], title(p, &p->arena));
+}
+
+gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout, gr_error *err) {
+  err->cls = GR_OK;
+  if (!p->cuda_text[written] && protected(p, err, make_cuda, &written) != GR_OK) return err->cls;
+  *text = p->cuda_text[written];
+  *layout = gr_cuda_layout_of(p->cuda[written]);
+  return GR_OK;
+}
+
+typedef struct joint_data {
+  gr_wanted *const *wanted;
+  int n;
+  gr_str text;
+} joint_data;
+
+static void make_joint(gr_program *view, void *data) {
+  joint_data *d = data;
+  gr_member *m = gr_alloc(&view->arena, (size_t)d->n * sizeof *m);
+  for (int k = 0; k < d->n; k++) {
+    const gr_program *p = d->wanted[k]->program;
+    char *tail = gr_strndup(&view->arena, d->wanted[k]->key, GR_TAIL);
+    m[k] = (gr_member){p->plans[d->wanted[k]->few ? PLAN_FEW : 0], title(p, &view->arena), tail};
+  }
+  d->text.arena = &view->arena;
+  gr_put(&d->text, gr_emit_joint(&view->ctx, m, d->n));
+}
+
+/* A copy that outlives the arena, malloc'ed, or NULL. */
+static char *taken(const gr_str *s, gr_error *err) {
+  char *text = malloc(s->n + 1);
+  if (text)
+    memcpy(text, s->s ? s->s : "", s->n + 1);
+  else
+    gr_fail(err, ERR_NoMemory, "text", (long long)s->n + 1);
+  return text;
+}
+
+gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err) {
+  gr_program view = {.note = NULL};
+  joint_data d = {.wanted = wanted, .n = n};
+  *text = NULL;
+  if (protected(&view, err, make_joint, &d) == GR_OK) *text = taken(&d.text, err);
+  gr_arena_free(&view.arena);
+  return err->cls;
+}
+
+static void dump_tokens(gr_program *p, gr_str *b) {
+  int n;
+  gr_token *t = gr_lex(&p->ctx, p->spec.formula, "formula", &n);
+  gr_print_tokens(b, t, n);
+}
+
+static void dump_ast(gr_program *p, gr_str *b) {
+  gr_print_ast(b, p->ast);
+  gr_put(b, "\n");
+}
+
+static void dump_dag(gr_program *p, gr_str *b) { gr_print_dag(b, p->dag, p->plan->root, p->plan->weight, &p->args); }
+static void dump_plan(gr_program *p, gr_str *b) { gr_print_plan(b, p->plan); }
+static void dump_c(gr_program *p, gr_str *b) { gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p, &p->arena))); }
+static void dump_cuda(gr_program *p, gr_str *b) {
+  gr_put(b, gr_emit_cuda(&p->ctx, gr_plan_cuda(&p->ctx, p->plan), title(p, &p->arena)));
+}
+
+static const struct {
+  const char *name;
+  void (*dump)(gr_program *, gr_str *);
+} stages[] = {{"tokens", dump_tokens}, {"ast", dump_ast}, {"dag", dump_dag}, {"plan", dump_plan}, {"c", dump_c}, {"cuda", dump_cuda}};
+
+typedef struct dump_data {
+  const char *stage;
+  gr_str text;
+} dump_data;
+
+static void dump(gr_program *p, void *data) {
+  dump_data *d = data;
+  d->text = (gr_str){.arena = &p->arena};
+  for (size_t k = 0; k < sizeof stages / sizeof *stages; k++) {
+    if (strcmp(stages[k].name, d->stage) != 0) continue;
+    stages[k].dump(p, &d->text);
+    return;
+  }
+  gr_throw(&p->ctx, NULL, NULL, ERR_Stage, d->stage);
+}
+
+/* The text is made in an arena of its own, which is dropped again: a program does not grow by being looked at. */
+gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err) {
+  if (!p || !stage || !text) return gr_fail(err, ERR_Null, !p ? "the program" : !stage ? "the stage" : "the place for the text");
+  gr_program view = *p;
+  view.arena = (gr_arena){0};
+  dump_data d = {.stage = stage};
+  *text = NULL;
+  if (protected(&view, err, dump, &d) == GR_OK) *text = taken(&d.text, err);
+  gr_arena_free(&view.arena);
+  return err->cls;
+}

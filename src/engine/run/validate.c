@@ -1,0 +1,67 @@
+/* validate.c: what callers hand over, before anything is read through it: pointers, counts, sizes, enumerations.
+ *
+ * What cannot be seen from here stays the caller's: that a pointer leads to as many numbers as rows, columns and stride say, and that a text ends. */
+#include <string.h>
+
+#include "run/run.h"
+
+static gr_class missing(gr_error *err, const char *what) { return gr_fail(err, ERR_Null, what); }
+
+gr_class gr_validate_spec(const gr_spec *s, gr_error *err) {
+  err->cls = GR_OK;
+  if (!s) return missing(err, "the specification");
+  if (!s->formula) return missing(err, "the formula");
+  if (s->n_aliases < 0 || s->n_aliases > GR_MAX_ARGS) return gr_fail(err, ERR_Aliases, GR_MAX_ARGS, s->n_aliases);
+  if (s->n_aliases && !s->aliases) return missing(err, "the list of aliases");
+  for (int k = 0; k < s->n_aliases; k++)
+    if (!s->aliases[k]) return missing(err, "an alias");
+  return GR_OK;
+}
+
+/* Columns of one matrix, `stride` numbers apart, must neither overlap nor reach beyond what a pointer can address. */
+static bool stride_fits(const gr_array *x) {
+  const int64_t most = PTRDIFF_MAX / (int64_t)sizeof(double);
+  if (x->cols <= 1 || x->rows == 0) return x->rows <= most;
+  return x->stride >= x->rows && x->stride <= most / x->cols;
+}
+
+static gr_class validate_array(const gr_arg *a, const gr_array *x, gr_error *err) {
+  if (x->rows < 0 || x->cols < 0) return gr_fail(err, ERR_ArgNegative, a->name, (long long)x->rows, (long long)x->cols);
+  if (x->buffer) {
+    bool same = x->rows == x->buffer->rows && x->cols == x->buffer->cols, vector = a->cat == GR_PM && x->rows == 1;
+    bool all = x->buffer->rows > 0 && x->cols % x->buffer->rows == 0 && x->cols / x->buffer->rows == x->buffer->cols;
+    return same || (vector && all) ? GR_OK : gr_fail(err, ERR_ArgBuffer, a->name, (long long)x->rows, (long long)x->cols, (long long)x->buffer->rows,
+                                                     (long long)x->buffer->cols);
+  }
+  if (!stride_fits(x)) return gr_fail(err, ERR_ArgStride, a->name, (long long)x->stride, (long long)x->rows, (long long)x->cols);
+  return x->data || x->rows == 0 || x->cols == 0 ? GR_OK : gr_fail(err, ERR_ArgNull, a->name);
+}
+
+gr_class gr_validate_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err) {
+  err->cls = GR_OK;
+  if (!p) return missing(err, "the program");
+  if (n > 0 && !args) return missing(err, "the list of arguments");
+  for (int k = 0; k < n && k < p->args.n; k++)
+    if (validate_array(&p->args.arg[k], &args[k], err) != GR_OK) return err->cls;
+  return GR_OK;
+}
+
+gr_class gr_validate_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err) {
+  if (!out) return missing(err, "the list of results");
+  gr_result_info info = gr_program_result(p);
+  for (int k = 0; k < info.n; k++) {
+    if (out[k].buffer) continue;
+    if (!out[k].data && rows > 0) return missing(err, "the memory of a result");
+    bool known = out[k].type == GR_F64 || out[k].type == GR_R_INT || out[k].type == GR_I64;
+    if (!known || (!info.is_index[k] && out[k].type != GR_F64)) return gr_fail(err, ERR_OutputType, k + 1, info.is_index[k] ? "doubles or integers" : "doubles", (int)out[k].type);
+  }
+  return GR_OK;
+}
+
+gr_class gr_validate_options(const gr_options *o, gr_error *err) {
+  if (!o) return missing(err, "the options");
+  if ((int)o->backend < GR_AUTO || (int)o->backend > GR_GPU_2D) return gr_fail(err, ERR_Backend, (int)o->backend);
+  if (o->n_devices < 0 || (o->n_devices > 0 && !o->device_ids)) return missing(err, "the list of GPUs");
+  if (o->threads < 0) return gr_fail(err, ERR_Threads, o->threads);
+  return o->tmp_dir ? GR_OK : missing(err, "the folder for scratch files");
+}
