@@ -32,14 +32,14 @@ static int64_t round_up(int64_t n, int64_t to) { return ceiling(n, to) * to; }
 
 double cu_seconds(const cu_gpu *g, const gr_plan *p, double pairs) {
   double rate = tune.each * g->info.multiprocessors * 1e3 * g->clock;
-  if (p->f64 && g->double_ratio > 1) rate /= g->double_ratio;
+  if (p->ask.f64 && g->double_ratio > 1) rate /= g->double_ratio;
   return pairs * p->cost / rate;
 }
 
 /* Splits that the columns allow. */
 static int splits_most(const gr_plan *p, const gr_cuda_layout *l, int64_t cols) {
-  double columns = fmax(fmax(tune.columns / p->cost, l->tile), 8.0 * p->red.nstate);
-  if (p->red.family == FAM_Top) columns = fmax(columns, 64.0 * p->red.k); /* every split fills its own list */
+  double columns = fmax(fmax(tune.columns / p->cost, l->tile), 8.0 * p->ask.red.nstate);
+  if (p->ask.red.family == FAM_Top) columns = fmax(columns, 64.0 * p->ask.red.k); /* every split fills its own list */
   return (int)at_least(at_most((int64_t)((double)cols / columns), tune.splits), 1);
 }
 
@@ -87,7 +87,7 @@ static void set_part(cu_cut *c, const gr_cuda_layout *l, bool forced) {
 cu_cut cu_cut_of(const cu_gpu *g, const gr_plan *p, const gr_cuda_layout *l, int resident, gr_backend backend, int64_t rows, int64_t cols) {
   int64_t all = (int64_t)g->info.multiprocessors * resident;
   int most = backend == GR_GPU_1D ? 1 : splits_most(p, l, cols);
-  int64_t copies = at_least(tune.states / (at_least(rows, 1) * p->red.nstate * 8), 1);
+  int64_t copies = at_least(tune.states / (at_least(rows, 1) * p->ask.red.nstate * 8), 1);
   cu_cut c = {.nsplit = 1, .tx = l->tx_most, .block_rows = rows, .block_cols = cols};
   if (backend != GR_GPU_1D) {
     c.tx = choose_tx(p, l, rows, cols, all, (int)at_most(most, copies), copies);
@@ -106,7 +106,7 @@ cu_cut cu_cut_of(const cu_gpu *g, const gr_plan *p, const gr_cuda_layout *l, int
 
 /* Every thread of a block that lies along columns has a state of its own. */
 static int64_t row_bytes(const cu_cut *c, const gr_plan *p, const cu_sizes *s, int threads) {
-  return s->row + (int64_t)c->nsplit * (threads / c->tx) * p->red.nstate * 8;
+  return s->row + (int64_t)c->nsplit * (threads / c->tx) * p->ask.red.nstate * 8;
 }
 
 size_t cu_cut_bytes(const cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s) {

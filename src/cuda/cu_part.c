@@ -34,10 +34,10 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 static const gr_plan *plan_of(const cu_part *s) { return s->call->p->plan; }
-static gr_storage_type type_of(const cu_part *s) { return plan_of(s)->f64 ? GR_DOUBLE : GR_FLOAT; }
+static gr_storage_type type_of(const cu_part *s) { return plan_of(s)->ask.f64 ? GR_DOUBLE : GR_FLOAT; }
 static int64_t number(const cu_part *s) { return (int64_t)cu_size_of(type_of(s)); }
-static gr_category row_category(const cu_part *s) { return plan_of(s)->axis == 1 ? GR_VI : GR_VJ; }
-static gr_category col_category(const cu_part *s) { return plan_of(s)->axis == 1 ? GR_VJ : GR_VI; }
+static gr_category row_category(const cu_part *s) { return plan_of(s)->ask.axis == 1 ? GR_VI : GR_VJ; }
+static gr_category col_category(const cu_part *s) { return plan_of(s)->ask.axis == 1 ? GR_VJ : GR_VI; }
 static const gr_arg *arg_of(const cu_part *s, int k) { return &s->call->p->args.arg[k]; }
 
 /* Is the argument read where it lies? */
@@ -119,12 +119,12 @@ static gr_class take_blocks(cu_part *s, gr_error *err) {
       take(s, (s->sizes.col - l->ncol * n) * c->block_cols, &s->col_args, err) != GR_OK || take(s, l->nrow * n * s->ld, &s->R, err) != GR_OK ||
       take(s, l->ncol * n * c->block_cols, &s->C, err) != GR_OK)
     return err->cls;
-  return take(s, copies * plan_of(s)->red.nstate * 8 * s->ld, &s->state, err);
+  return take(s, copies * plan_of(s)->ask.red.nstate * 8 * s->ld, &s->state, err);
 }
 
 static gr_class make_total(cu_part *s, gr_error *err) {
-  const gr_reduction *red = &plan_of(s)->red;
-  if (!plan_of(s)->both) return GR_OK;
+  const gr_reduction *red = &plan_of(s)->ask.red;
+  if (!plan_of(s)->ask.both) return GR_OK;
   s->total = malloc((size_t)red->nstate * sizeof *s->total);
   if (!s->total) return gr_fail(err, ERR_NoMemory, "a state", (long long)red->nstate);
   gr_red_init(red, s->total, 1, 1);
@@ -195,7 +195,7 @@ static void fill_parameter(const cu_part *s, int k, void *to) {
   const gr_array *a = &s->call->args[k];
   for (int64_t d = 0; d < a->cols; d++) {
     double v = s->call->data[k][d * a->stride];
-    if (plan_of(s)->f64)
+    if (plan_of(s)->ask.f64)
       ((double *)to)[d] = v;
     else
       ((float *)to)[d] = (float)(v - (a->origin ? a->origin[d] : 0));
@@ -350,7 +350,7 @@ static gr_class merge_rows(cu_part *s, gr_error *err) {
 
 static gr_class finish_there(cu_part *s, gr_error *err) {
   const cu_call *c = s->call;
-  const gr_reduction *red = &plan_of(s)->red;
+  const gr_reduction *red = &plan_of(s)->ask.red;
   cu_address state = s->state->address, to[2] = {0, 0};
   bool value = red->results != RES_X;
   for (int k = 0; k < red->nout; k++)
@@ -362,7 +362,7 @@ static gr_class finish_there(cu_part *s, gr_error *err) {
 
 /* States of rows r ... r + n of the block, with n between entries. */
 static gr_class fetch(cu_part *s, double *to, int64_t r, int64_t n, gr_error *err) {
-  int nstate = plan_of(s)->red.nstate;
+  int nstate = plan_of(s)->ask.red.nstate;
   cu_address from = s->state->address;
   if (n == s->ld) return CU(s->g, err, cuMemcpyDtoHAsync_v2, to, from, (size_t)(n * nstate) * 8, s->g->stream);
   for (int e = 0; e < nstate; e++)
@@ -373,8 +373,8 @@ static gr_class fetch(cu_part *s, double *to, int64_t r, int64_t n, gr_error *er
 /* States that have arrived, n between entries, of which `rows` are rows. */
 static void take_in(cu_part *s, double *state, int64_t n, int64_t r, int64_t rows) {
   const cu_call *c = s->call;
-  const gr_reduction *red = &plan_of(s)->red;
-  if (plan_of(s)->both)
+  const gr_reduction *red = &plan_of(s)->ask.red;
+  if (plan_of(s)->ask.both)
     gr_red_merge(red, s->total, 1, state, n);
   else
     gr_red_finish(red, state, n, rows, c->out, s->first + s->row_block + r, c->rows, (double)c->cols);
@@ -382,8 +382,8 @@ static void take_in(cu_part *s, double *state, int64_t n, int64_t r, int64_t row
 
 /* One state is wider than a stage. */
 static gr_class finish_wide(cu_part *s, int64_t rows, gr_error *err) {
-  double *state = malloc((size_t)plan_of(s)->red.nstate * 8);
-  gr_class cls = state ? GR_OK : gr_fail(err, ERR_NoMemory, "a state", (long long)plan_of(s)->red.nstate);
+  double *state = malloc((size_t)plan_of(s)->ask.red.nstate * 8);
+  gr_class cls = state ? GR_OK : gr_fail(err, ERR_NoMemory, "a state", (long long)plan_of(s)->ask.red.nstate);
   for (int64_t r = 0; !cls && r < rows; r++) {
     cls = fetch(s, state, r, 1, err);
     if (!cls) cls = CU(s->g, err, cuStreamSynchronize, s->g->stream);
@@ -395,7 +395,7 @@ static gr_class finish_wide(cu_part *s, int64_t rows, gr_error *err) {
 
 /* While some rows' states are on their way, those before become results. */
 static gr_class finish_here(cu_part *s, gr_error *err) {
-  int64_t rows = plan_of(s)->both ? 1 : rows_here(s), each = CU_STAGE_BYTES / (8 * (int64_t)plan_of(s)->red.nstate);
+  int64_t rows = plan_of(s)->ask.both ? 1 : rows_here(s), each = CU_STAGE_BYTES / (8 * (int64_t)plan_of(s)->ask.red.nstate);
   bool whole = s->ld <= each && (rows > 1 || s->ld <= 64);
   int64_t n = whole ? s->ld : least(each, rows), before = -1;
   int stage = 0, last = 0;
@@ -415,7 +415,7 @@ static gr_class finish_here(cu_part *s, gr_error *err) {
 }
 
 static gr_class finish(cu_part *s, gr_error *err) {
-  if (merge_splits(s, err) != GR_OK || (plan_of(s)->both && merge_rows(s, err) != GR_OK)) return err->cls;
+  if (merge_splits(s, err) != GR_OK || (plan_of(s)->ask.both && merge_rows(s, err) != GR_OK)) return err->cls;
   return s->call->stays ? finish_there(s, err) : finish_here(s, err);
 }
 

@@ -36,7 +36,7 @@ static gr_class choose_devices(job *j, gr_error *err) {
   j->n = o->n_devices > 0 ? o->n_devices : 1;
   for (int k = 0; k < o->n_devices; k++) j->id[k] = o->device_ids[k];
   if (o->n_devices > 0) return GR_OK;
-  for (int k = j->call.p->plan->red.nout - 1; k >= 0; k--)
+  for (int k = j->call.p->plan->ask.red.nout - 1; k >= 0; k--)
     if (j->call.out[k].buffer) j->id[0] = j->call.out[k].buffer->device;
   for (int k = j->call.n_args - 1; k >= 0; k--)
     if (j->call.args[k].buffer) j->id[0] = j->call.args[k].buffer->device;
@@ -92,20 +92,20 @@ static gr_class choose_kernels(job *j, gr_error *err) {
 
 /* ---- results ---- */
 
-static int64_t result_rows(const job *j) { return j->call.p->plan->both ? 1 : j->call.rows; }
+static int64_t result_rows(const job *j) { return j->call.p->plan->ask.both ? 1 : j->call.rows; }
 
 static int64_t result_size(const job *j) {
-  const gr_reduction *red = &j->call.p->plan->red;
+  const gr_reduction *red = &j->call.p->plan->ask.red;
   return result_rows(j) * red->out_dim * red->k;
 }
 
 /* They stay at once, or go over the host, where doubles wait for them. */
 static gr_class prepare_results(job *j, const gr_output *out, gr_error *err) {
   const gr_plan *p = j->call.p->plan;
-  j->call.stays = j->n == 1 && !p->both;
-  for (int k = 0; k < p->red.nout; k++) j->call.stays = j->call.stays && out[k].buffer && out[k].buffer->device == j->id[0];
+  j->call.stays = j->n == 1 && !p->ask.both;
+  for (int k = 0; k < p->ask.red.nout; k++) j->call.stays = j->call.stays && out[k].buffer && out[k].buffer->device == j->id[0];
   if (j->call.stays) return GR_OK;
-  for (int k = 0; k < p->red.nout; k++) {
+  for (int k = 0; k < p->ask.red.nout; k++) {
     j->here[k] = out[k];
     if (!out[k].buffer) continue;
     j->copy[k] = malloc((size_t)(result_size(j) + 1) * sizeof(double));
@@ -118,7 +118,7 @@ static gr_class prepare_results(job *j, const gr_output *out, gr_error *err) {
 
 /* Of those that took the way over the host; there indices count from 0, and -1 is none. */
 static gr_class put_results(job *j, const gr_output *out, gr_error *err) {
-  for (int k = 0; k < j->call.p->plan->red.nout && !err->cls; k++) {
+  for (int k = 0; k < j->call.p->plan->ask.red.nout && !err->cls; k++) {
     gr_buffer *b = out[k].buffer;
     if (!j->copy[k]) continue;
     for (int64_t i = 0; b->type == GR_INT && i < result_size(j); i++) j->copy[k][i] = j->copy[k][i] < 0 ? NAN : j->copy[k][i] + 1;
@@ -130,7 +130,7 @@ static gr_class put_results(job *j, const gr_output *out, gr_error *err) {
 /* Both indices are reduced: the states of all parts, in order. */
 static void finish_total(job *j) {
   const cu_call *c = &j->call;
-  const gr_reduction *red = &c->p->plan->red;
+  const gr_reduction *red = &c->p->plan->ask.red;
   for (int k = 1; k < j->n; k++) gr_red_merge(red, j->part[0].total, 1, j->part[k].total, 1);
   gr_red_finish(red, j->part[0].total, 1, 1, c->out, 0, 1, (double)c->rows * (double)c->cols);
 }
@@ -230,7 +230,7 @@ static void write_report(const job *j) {
 
 static gr_class attempt(job *j, int n, gr_error *err) {
   if (begin_parts(j, n, err) == GR_OK && work(j, err) == GR_OK) {
-    if (j->call.p->plan->both) finish_total(j);
+    if (j->call.p->plan->ask.both) finish_total(j);
     write_report(j);
   }
   return err->cls;

@@ -15,7 +15,7 @@
 
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
 
 /* ---- lines ---- */
 
@@ -48,7 +48,7 @@ void gr_each(gr_emitter *e, int dim, gr_body *body, const void *data) {
     for (int k = 0; k < dim; k++) body(e, (gr_idx){NULL, k}, data);
     return;
   }
-  if (e->p->cuda && e->at == LEVEL_PAIR && dim <= CUDA_UNROLL) gr_line(&e->out, "#pragma unroll");
+  if (gr_for_gpu(e->p) && e->at == LEVEL_PAIR && dim <= CUDA_UNROLL) gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int k = 0; k < %d; k++)", dim);
   body(e, (gr_idx){"k", 0}, data);
   gr_close(e);
@@ -76,7 +76,7 @@ static bool ends_numbered(const char *s) {
 const char *gr_node_name(gr_emitter *e, gr_ref r) {
   const gr_node *n = node(e, r);
   bool var = n->op == OP_Var, changed = false;
-  const char *from = var ? e->p->args->arg[n->ints[0]].name : gr_ops[n->op].name;
+  const char *from = var ? e->p->ask.args->arg[n->ints[0]].name : gr_ops[n->op].name;
   char *s = gr_strndup(e->c->arena, from, strlen(from));
   for (char *t = s; *t; t++) {
     if (!var) *t = *t == '_' ? 'd' : gr_lower_case(*t);
@@ -132,9 +132,9 @@ static const char *from_buffer_cuda(gr_emitter *e, gr_ref r, gr_idx k) {
 const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
   gr_arena *a = e->c->arena;
-  if (e->p->cuda) return from_buffer_cuda(e, r, k);
+  if (gr_for_gpu(e->p)) return from_buffer_cuda(e, r, k);
   bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late;
-  if (e->p->by_columns && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, k);
+  if (e->p->target == TARGET_COLUMNS && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, k);
   k.off += packed ? pl->packed : pl->buffer;
   const char *t = gr_idx_text(e, k);
   switch (pl->level) {
@@ -175,12 +175,12 @@ static const char *call(gr_emitter *e, const gr_node *n, const char *const *arg,
   return s.s;
 }
 
-static bool is_called(const gr_emitter *e, const gr_node *n) { return e->p->calls && !e->p->cuda && gr_is_function(n->op); }
+static bool is_called(const gr_emitter *e, const gr_node *n) { return e->p->calls && !gr_for_gpu(e->p) && gr_is_function(n->op); }
 
 static void emit_called(gr_emitter *e) {
   static const char *const arg[GR_MAX_KIDS] = {"a", "b", "c"};
   bool done[OP_COUNT] = {false};
-  for (gr_ref r = 0; r < e->p->dag->n; r++) {
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     const gr_node *n = node(e, r);
     if (!e->p->place[r].live || !is_called(e, n) || done[n->op]) continue;
     gr_line(&e->out, "GR_APART V %s { return %s; }", call(e, n, arg, "V "), fill_in(e, n, arg));
@@ -243,10 +243,10 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   return from_storage(e, r, k);
 }
 
-const char *gr_at_column(const gr_emitter *e) { return e->p->cuda ? "c * THREADS + x" : e->p->by_columns ? "c / GR_L" : "c"; }
+const char *gr_at_column(const gr_emitter *e) { return gr_for_gpu(e->p) ? "c * THREADS + x" : e->p->target == TARGET_COLUMNS ? "c / GR_L" : "c"; }
 
 /* Where the second vector of rows begins in what is kept for each column of a tile. */
-const char *gr_of_row(const gr_emitter *e) { return e->p->rows_at_once > 1 ? "v * TILE + " : ""; }
+const char *gr_of_row(const gr_emitter *e) { return e->p->cpu.rows > 1 ? "v * TILE + " : ""; }
 
 /* ---- statements: one stored node ---- */
 
@@ -280,23 +280,23 @@ static void emit_node(gr_emitter *e, gr_ref r) {
 
 /* All nodes of the current level, in order. */
 void gr_emit_level(gr_emitter *e) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++) emit_node(e, r);
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++) emit_node(e, r);
 }
 
 /* ---- lower levels: load the variables, compute the nodes, keep what deeper levels read ---- */
 
 static bool has_nodes(const gr_emitter *e, gr_level level) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++)
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++)
     if (e->p->place[r].level == level && e->p->place[r].buffer >= 0 && node(e, r)->op != OP_Var) return true;
   return false;
 }
 
 /* The destination of component k of a kept node, as text. */
 static const char *destination(gr_emitter *e, gr_ref r, gr_idx k) {
-  bool prepared = e->p->cuda && e->at == LEVEL_COL;
+  bool prepared = gr_for_gpu(e->p) && e->at == LEVEL_COL;
   k.off += prepared ? e->p->place[r].packed : e->p->place[r].buffer;
   const char *t = gr_idx_text(e, k);
-  if (e->p->cuda && e->at != LEVEL_PARAM) return gr_format(e->c->arena, "v_put(%s + %s * ld, at,", prepared ? "C" : "R", t);
+  if (gr_for_gpu(e->p) && e->at != LEVEL_PARAM) return gr_format(e->c->arena, "v_put(%s + %s * ld, at,", prepared ? "C" : "R", t);
   switch (e->at) {
   case LEVEL_PARAM: return gr_format(e->c->arena, "P[%s] =", t);
   case LEVEL_ROW: return gr_format(e->c->arena, "v_store(Rv + %s * GR_L,", t);
@@ -313,15 +313,15 @@ static void keep_component(gr_emitter *e, gr_idx k, const void *data) {
 static bool is_kept(const gr_emitter *e, gr_ref r) {
   const gr_place *pl = &e->p->place[r];
   if (!pl->live || pl->level != e->at) return false;
-  if (e->p->cuda && e->at == LEVEL_COL) return pl->packed >= 0;
-  return pl->buffer >= 0 && (node(e, r)->op != OP_Var || (e->p->cuda && e->at == LEVEL_ROW));
+  if (gr_for_gpu(e->p) && e->at == LEVEL_COL) return pl->packed >= 0;
+  return pl->buffer >= 0 && (node(e, r)->op != OP_Var || (gr_for_gpu(e->p) && e->at == LEVEL_ROW));
 }
 
 /* In long texts each at once, so that few values live at a time. */
 void gr_compute_and_keep(gr_emitter *e) {
-  bool at_once = e->p->lengthy && !e->p->cuda;
+  bool at_once = e->p->lengthy && !gr_for_gpu(e->p);
   if (!at_once) gr_emit_level(e);
-  for (gr_ref r = 0; r < e->p->dag->n; r++) {
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     if (at_once) emit_node(e, r);
     if (is_kept(e, r)) gr_each(e, node(e, r)->dim, keep_component, &r);
   }
@@ -329,22 +329,22 @@ void gr_compute_and_keep(gr_emitter *e) {
 
 /* Calls `line` for each variable of the current level. */
 void gr_each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int arg)) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++)
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++)
     if (e->p->place[r].live && e->p->place[r].level == e->at && node(e, r)->op == OP_Var) line(e, r, node(e, r)->ints[0]);
 }
 
-bool gr_has_origin(const gr_emitter *e, int arg) { return e->p->args->arg[arg].group >= 0 && !e->p->f64; }
+bool gr_has_origin(const gr_emitter *e, int arg) { return e->p->ask.args->arg[arg].group >= 0 && !e->p->ask.f64; }
 
 /* Where the origin of an argument lies, as text; 0: it has none. */
 static const char *origin(gr_emitter *e, int arg) {
-  return gr_has_origin(e, arg) ? gr_format(e->c->arena, "arg[%d]", e->p->args->n + arg) : "0";
+  return gr_has_origin(e, arg) ? gr_format(e->c->arena, "arg[%d]", e->p->ask.args->n + arg) : "0";
 }
 
 static void load_param(gr_emitter *e, gr_ref r, int arg) {
   const char *less = gr_has_origin(e, arg) ? gr_format(e->c->arena, " - %s[k]", origin(e, arg)) : "";
   gr_line(&e->out, "for (int k = 0; k < %d; k++) P[%s] = (T)%sarg[%d][k * ld[%d]]%s%s; /* %s */", node(e, r)->dim,
           gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer}), *less ? "(" : "", arg, arg, less, *less ? ")" : "",
-          e->p->args->arg[arg].name);
+          e->p->ask.args->arg[arg].name);
 }
 
 static void emit_params(gr_emitter *e) {
@@ -359,7 +359,7 @@ static void emit_params(gr_emitter *e) {
 
 static void load_row(gr_emitter *e, gr_ref r, int arg) {
   gr_line(&e->out, "take_rows(arg[%d] + r0, ld[%d], %s, %d, nr, R + %d * GR_L); /* %s */", arg, arg, origin(e, arg), node(e, r)->dim,
-          e->p->place[r].buffer, e->p->args->arg[arg].name);
+          e->p->place[r].buffer, e->p->ask.args->arg[arg].name);
 }
 
 static void emit_rows(gr_emitter *e) {
@@ -379,7 +379,7 @@ static void emit_rows(gr_emitter *e) {
 
 static void load_column(gr_emitter *e, gr_ref r, int arg) {
   const gr_place *pl = &e->p->place[r];
-  const char *name = e->p->args->arg[arg].name;
+  const char *name = e->p->ask.args->arg[arg].name;
   int dim = node(e, r)->dim;
   if (pl->direct) return;
   if (pl->staged)
@@ -389,7 +389,7 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
 }
 
 static void pack_columns(gr_emitter *e) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++) {
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
     if (pl->packed >= 0 && pl->staged)
       gr_line(&e->out, "pack_columns(S + %d * LD, nc, %d, C + %d * G);", pl->buffer, node(e, r)->dim, pl->packed);
@@ -448,13 +448,13 @@ static void call_tiles_by_columns(gr_emitter *e) {
 }
 
 static void emit_entry(gr_emitter *e) {
-  bool few = e->p->by_columns;
+  bool few = e->p->target == TARGET_COLUMNS;
   if (few) emit_tiles_by_columns(e);
   gr_open(e, "GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
              "int64 c0, int64 c1, void *scratch)");
   gr_line(&e->out, "const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;");
-  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (int64)padded * NROW, *C = S + LD * %d;", (e->p->nparam + 15) / 16 * 16,
-          e->p->nstage);
+  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (int64)padded * NROW, *C = S + LD * %d;", (e->p->width.param + 15) / 16 * 16,
+          e->p->width.stage);
   gr_line(&e->out, "V *W = (V *)(C + TILE * NCOL);");
   gr_line(&e->out, "parameters(arg, ld, P, W);");
   gr_line(&e->out, "rows(arg, ld, r0, nr, P, R, W);");
@@ -469,8 +469,8 @@ static void emit_entry(gr_emitter *e) {
 static void emit_head(gr_emitter *e) {
   const gr_plan *p = e->p;
   gr_line(&e->out, "typedef long long int64;");
-  gr_line(&e->out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->nrow, p->ncol, p->tile, GR_PAD, p->cols_at_once, GR_SPAN);
-  if (p->by_columns)
+  gr_line(&e->out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->width.row, p->width.packed, p->tile, GR_PAD, p->cpu.columns, GR_SPAN);
+  if (p->target == TARGET_COLUMNS)
     gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */");
   else
     gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
@@ -503,7 +503,7 @@ void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p) {
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   gr_str out = {.arena = c->arena};
   gr_emit_title(&out, title);
-  if (p->f64) gr_put(&out, "#define GR_F64 1\n");
+  if (p->ask.f64) gr_put(&out, "#define GR_F64 1\n");
   gr_emit_prelude(&out, &p, 1);
   gr_put(&out, "\n");
   gr_emit_own(&out, c, p);
@@ -512,8 +512,8 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
 
 /* Must agree with emit_entry. */
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
-  size_t t = p->f64 ? 8 : 4, n = (size_t)(p->nparam + 15) / 16 * 16 + (size_t)rows * (size_t)p->nrow;
-  n += (size_t)(p->tile + GR_PAD) * (size_t)p->nstage + (size_t)p->tile * (size_t)p->ncol;
+  size_t t = p->ask.f64 ? 8 : 4, n = (size_t)(p->width.param + 15) / 16 * 16 + (size_t)rows * (size_t)p->width.row;
+  n += (size_t)(p->tile + GR_PAD) * (size_t)p->width.stage + (size_t)p->tile * (size_t)p->width.packed;
   n += GR_LANES_MAX * 8; /* by columns, a last group that is not full is read (not used) past the stage */
-  return n * t + (size_t)p->nwork * 64 + 64;
+  return n * t + (size_t)p->cpu.work * 64 + 64;
 }

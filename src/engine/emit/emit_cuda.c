@@ -16,14 +16,14 @@
  * y are splits of the columns.  Sums of a tile are added in double, as on the CPU. */
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
 static const gr_red_emitter *reduction(const gr_emitter *e) { return gr_red_emitter_of(e->p); }
 
 /* ---- the levels below the pairs ---- */
 
 static void load_param(gr_emitter *e, gr_ref r, int arg) {
   gr_line(&e->out, "for (int k = threadIdx.x; k < %d; k += blockDim.x) P[%s] = gr_take(arg[%d], k, 0); /* %s */", node(e, r)->dim,
-          gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer}), arg, e->p->args->arg[arg].name);
+          gr_idx_text(e, (gr_idx){"k", e->p->place[r].buffer}), arg, e->p->ask.args->arg[arg].name);
 }
 
 static void emit_params(gr_emitter *e) {
@@ -79,13 +79,13 @@ static void stage_node(gr_emitter *e, gr_ref r) {
 
 /* Before wide sums all threads have waited since they read the last tile's columns. */
 static void stage_columns(gr_emitter *e) {
-  if (e->p->record && !e->p->late) gr_line(&e->out, "__syncthreads();");
-  for (gr_ref r = 0; r < e->p->dag->n; r++) {
+  if (e->p->gpu.record && !e->p->late) gr_line(&e->out, "__syncthreads();");
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
     if (pl->live && pl->level == LEVEL_COL && pl->staged && pl->buffer >= 0) stage_node(e, r);
   }
-  if (e->p->tiled) gr_emit_cuda_contractions(e);
-  if (e->p->record || e->p->tiled) gr_line(&e->out, "__syncthreads();");
+  if (e->p->target == TARGET_TILED) gr_emit_cuda_contractions(e);
+  if (e->p->gpu.record || e->p->target == TARGET_TILED) gr_line(&e->out, "__syncthreads();");
 }
 
 static void emit_column(gr_emitter *e) {
@@ -113,12 +113,12 @@ static void emit_span(gr_emitter *e) {
 enum { UNROLL_COST = 120 }; /* of a pair: cheap ones wait for one another */
 
 static void emit_tile(gr_emitter *e) {
-  if (e->p->red.family == FAM_ExpSum && !e->p->late) {
+  if (e->p->ask.red.family == FAM_ExpSum && !e->p->late) {
     emit_span(e);
     return;
   }
   if (e->p->cost <= UNROLL_COST) gr_line(&e->out, "#pragma unroll 4");
-  if (e->p->tiled) {
+  if (e->p->target == TARGET_TILED) {
     gr_open(e, "for (int c = 0; c < nc; c++)");
   } else {
     gr_open(e, "for (int t = 0; t < (nc - y + ny - 1) / ny; t++)");
@@ -129,7 +129,7 @@ static void emit_tile(gr_emitter *e) {
 }
 
 /* Selections keep their lists across tiles: there is nothing to add up in double. */
-static bool across_tiles(const gr_plan *p) { return p->red.family == FAM_Extremum || p->red.family == FAM_Top; }
+static bool across_tiles(const gr_plan *p) { return p->ask.red.family == FAM_Extremum || p->ask.red.family == FAM_Top; }
 
 static void emit_tiles(gr_emitter *e) {
   bool across = across_tiles(e->p);
@@ -138,7 +138,7 @@ static void emit_tiles(gr_emitter *e) {
   gr_open(e, "for (int64 b = from; b < to; b += TILE)");
   gr_line(&e->out, "const int nc = to - b < TILE ? (int)(to - b) : TILE;");
   if (e->p->late) gr_line(&e->out, "const bool fold = (b - from) / TILE %% FOLD == FOLD - 1 || b + TILE >= to;");
-  if (e->p->tiled) gr_line(&e->out, "auto last_column = [=](int c) { return c < nc ? c : nc - 1; }; (void)last_column;");
+  if (e->p->target == TARGET_TILED) gr_line(&e->out, "auto last_column = [=](int c) { return c < nc ? c : nc - 1; }; (void)last_column;");
   stage_columns(e);
   if (!across) reduction(e)->begin(e);
   emit_tile(e);
@@ -210,17 +210,17 @@ static void emit_pairs(gr_emitter *e) {
   e->at = LEVEL_PAIR;
   reduction(e)->support(e);
   gr_line(&e->out, "/* Rows 0 ... nr of R against columns c0 ... c1, in parts. */");
-  gr_line(&e->out, "extern \"C\" __global__ void __launch_bounds__(THREADS, %d)", e->p->late ? 2 : e->p->tiled ? 3 : 4); /* blocks that a multiprocessor shall hold */
+  gr_line(&e->out, "extern \"C\" __global__ void __launch_bounds__(THREADS, %d)", e->p->late ? 2 : e->p->target == TARGET_TILED ? 3 : 4); /* blocks that a multiprocessor shall hold */
   gr_line(&e->out, "gr_pairs(const gr_source *arg, const T *__restrict__ P, const T *__restrict__ R, int64 ld_r, const T *__restrict__ C, int64 ld_c,");
   gr_open(e, "         int64 c_base, double *state, int64 ld_state, int64 r0, int64 nr, int64 c0, int64 c1, int64 part, int tx, int anew)");
-  lines(e, e->p->tiled ? begin_tiled : begin_pairs);
-  if (e->p->tiled) gr_emit_cuda_slots(e);
+  lines(e, e->p->target == TARGET_TILED ? begin_tiled : begin_pairs);
+  if (e->p->target == TARGET_TILED) gr_emit_cuda_slots(e);
   lines(e, e->p->late ? begin_late : begin_own);
   gr_declare_locals(e, LEVEL_PARAM);
   gr_declare_locals(e, LEVEL_ROW);
   emit_tiles(e);
   if (!e->p->late) lines(e, end_own);
-  if (!e->p->tiled) lines(e, merge_threads);
+  if (e->p->target != TARGET_TILED) lines(e, merge_threads);
   gr_close(e);
 }
 
@@ -274,7 +274,7 @@ static const char *const definitions[] = {
 static const char *truth(bool x) { return x ? "true" : "false"; }
 
 static void emit_reduction(gr_emitter *e) {
-  const gr_reduction *r = &e->p->red;
+  const gr_reduction *r = &e->p->ask.red;
   bool kept = !r->kahan && (r->results == RES_V || r->results == RES_R || r->results == RES_X || r->results == RES_VX);
   gr_line(&e->out, "/* %s */", gr_reds[r->red].name);
   gr_line(&e->out, "#define REDUCTION const gr_reduction r = {%d, (gr_family)%d, %d, (gr_results)%d, %d, %d, %d, %s, %s, %s, %s, %d, %d, %d}", r->red,
@@ -289,19 +289,19 @@ static void emit_reduction(gr_emitter *e) {
 static void emit_head(gr_emitter *e, const char *title) {
   const gr_plan *p = e->p;
   gr_emit_title(&e->out, title);
-  gr_line(&e->out, "#define GR_F64 %d", p->f64);
-  gr_line(&e->out, "#define GR_L %d /* rows of a thread */", p->lanes);
+  gr_line(&e->out, "#define GR_F64 %d", p->ask.f64);
+  gr_line(&e->out, "#define GR_L %d /* rows of a thread */", p->gpu.lanes);
   lines(e, definitions);
   gr_put(&e->out, "\n");
   for (const char *const *line = gr_prelude_cuda; *line; line++) gr_put(&e->out, *line);
   gr_emit_prelude(&e->out, &p, 1);
   gr_put(&e->out, "\n");
   emit_reduction(e);
-  gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->record, GR_SPAN);
+  gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->gpu.record, GR_SPAN);
   gr_line(&e->out, "#define AT(n) (own + (n)) /* number n of the states of a thread's rows */");
-  if (!p->tiled) return;
-  gr_line(&e->out, "enum { COLUMNS = TILE / 8, PASS = %d, PASS_LD = PASS + %d, WIDE = PASS / 8, PASSES = %d, FOLD = 256 / TILE };", p->pass, GR_CUDA_PAD,
-          p->passes);
+  if (p->target != TARGET_TILED) return;
+  gr_line(&e->out, "enum { COLUMNS = TILE / 8, PASS = %d, PASS_LD = PASS + %d, WIDE = PASS / 8, PASSES = %d, FOLD = 256 / TILE };", p->gpu.pass, GR_CUDA_PAD,
+          p->gpu.passes);
   gr_line(&e->out, "/* The rows, columns and components of a thread: vectors of four where there are as many. */");
   gr_line(&e->out, "#define ROW(v) ((v) / 4 * 64 + rows8 + (v) %% 4)");
   gr_line(&e->out, "#define COLUMN(q) %s", p->tile == 64 ? "((q) / 4 * 32 + columns8 * 4 + (q) % 4)" : "(columns8 * COLUMNS + (q))");
@@ -321,12 +321,12 @@ char *gr_emit_cuda(gr_ctx *c, const gr_plan *p, const char *title) {
 
 gr_cuda_layout gr_cuda_layout_of(const gr_plan *p) {
   return (gr_cuda_layout){.threads = GR_CUDA_THREADS,
-                          .lanes = p->lanes,
-                          .tx_least = p->tiled ? GR_CUDA_THREADS : 1,
+                          .lanes = p->gpu.lanes,
+                          .tx_least = p->target == TARGET_TILED ? GR_CUDA_THREADS : 1,
                           .tx_most = GR_CUDA_THREADS,
                           .shared = gr_cuda_shared(p),
-                          .nparam = p->nparam,
-                          .nrow = p->nrow,
-                          .ncol = p->ncol,
+                          .nparam = p->width.param,
+                          .nrow = p->width.row,
+                          .ncol = p->width.packed,
                           .tile = p->tile};
 }

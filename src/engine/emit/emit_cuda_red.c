@@ -4,8 +4,8 @@
  * the last value that would change what is kept; what follows is rare, and only then do the threads of a warp wait for each other. */
 #include "emit/emitter.h"
 
-static int formula_dim(const gr_emitter *e) { return e->p->red.dim; }
-static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
+static int formula_dim(const gr_emitter *e) { return e->p->ask.red.dim; }
+static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->ask.root, k); }
 static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
 static void nothing(gr_emitter *e) { (void)e; }
 static void lines(gr_emitter *e, const char *const *line) {
@@ -15,7 +15,7 @@ static void lines(gr_emitter *e, const char *const *line) {
 /* ---- what both selections share ---- */
 
 static void select_support(gr_emitter *e) {
-  bool least = e->p->red.direction > 0;
+  bool least = e->p->ask.red.direction > 0;
   const char *sign = least ? "" : "-";
   gr_line(&e->out, "#define WORST %s", least ? "GR_INF" : "(-GR_INF)");
   gr_line(&e->out, "#define BETTER %s", least ? "<" : ">");
@@ -28,12 +28,12 @@ static void select_support(gr_emitter *e) {
 /* ---- Extremum with indices ---- */
 
 static void extremum_support(gr_emitter *e) {
-  if (e->p->red.index) select_support(e);
+  if (e->p->ask.red.index) select_support(e);
 }
 
 static void extremum_declare(gr_emitter *e) {
   gr_red_array(e, "V", "best", formula_dim(e), 1);
-  if (!e->p->red.index) return;
+  if (!e->p->ask.red.index) return;
   gr_red_array(e, "VI", "at_best", formula_dim(e), 1);
   gr_red_array(e, "V", "limit", formula_dim(e), 1);
 }
@@ -42,7 +42,7 @@ static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
   gr_line(&e->out, "best[%s] = v_of(vd_load(AT(%s)));", i, i);
-  if (!e->p->red.index) return;
+  if (!e->p->ask.red.index) return;
   gr_line(&e->out, "at_best[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
   gr_line(&e->out, "limit[%s] = limit_of(best[%s], at_best[%s] < 0);", i, i, i);
 }
@@ -52,8 +52,8 @@ static void extremum_begin(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_
 static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
-  if (!e->p->red.index) {
-    gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, e->p->red.direction > 0 ? "v_min" : "v_max", root(e, k), i);
+  if (!e->p->ask.red.index) {
+    gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, e->p->ask.red.direction > 0 ? "v_min" : "v_max", root(e, k), i);
     return;
   }
   gr_open(e, "%s", "");
@@ -73,7 +73,7 @@ static void extremum_store(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
   gr_line(&e->out, "vd_store(AT(%s), vd_of(best[%s]));", i, i);
-  if (e->p->red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at_best[%s]));", at(e, k, formula_dim(e)), i);
+  if (e->p->ask.red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at_best[%s]));", at(e, k, formula_dim(e)), i);
 }
 
 static void extremum_end(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_store, NULL); }
@@ -103,12 +103,12 @@ static const char *const top_rest[] = {
     "", NULL};
 
 static void unroll_top(gr_emitter *e, const char *indent) {
-  gr_line(&e->out, e->p->red.k <= TOP_UNROLL ? "%s#pragma unroll" : "%s#pragma unroll 1", indent);
+  gr_line(&e->out, e->p->ask.red.k <= TOP_UNROLL ? "%s#pragma unroll" : "%s#pragma unroll 1", indent);
 }
 
 static void top_support(gr_emitter *e) {
   select_support(e);
-  gr_line(&e->out, "enum { TOP = %d };", e->p->red.k);
+  gr_line(&e->out, "enum { TOP = %d };", e->p->ask.red.k);
   gr_line(&e->out, "#define NONE GR_K(0x7fffffff, 0x7fffffffffffffffLL) /* index of none, above all others */");
   lines(e, top_text);
   unroll_top(e, "  ");
@@ -117,8 +117,8 @@ static void top_support(gr_emitter *e) {
 
 static void top_declare(gr_emitter *e) {
   int n = formula_dim(e);
-  gr_red_array(e, "V", "list", n * e->p->red.k, 1);
-  gr_red_array(e, "VI", "index", n * e->p->red.k, 1);
+  gr_red_array(e, "V", "list", n * e->p->ask.red.k, 1);
+  gr_red_array(e, "VI", "index", n * e->p->ask.red.k, 1);
   gr_red_array(e, "V", "limit", n, 1);
 }
 
@@ -127,7 +127,7 @@ static void top_load(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   unroll_top(e, "");
   gr_open(e, "for (int t = 0; t < TOP; t++)");
-  gr_line(&e->out, "const VI i = int_of_vd(vd_load(AT(%d + %s * TOP + t)));", formula_dim(e) * e->p->red.k, i);
+  gr_line(&e->out, "const VI i = int_of_vd(vd_load(AT(%d + %s * TOP + t)));", formula_dim(e) * e->p->ask.red.k, i);
   gr_line(&e->out, "list[%s * TOP + t] = v_of(vd_load(AT(%s * TOP + t)));", i, i);
   gr_line(&e->out, "index[%s * TOP + t] = i_sel(i < 0, vi_set(NONE), i);", i);
   gr_close(e);
@@ -154,7 +154,7 @@ static void top_store(gr_emitter *e, gr_idx k, const void *data) {
   gr_open(e, "for (int t = 0; t < TOP; t++)");
   gr_line(&e->out, "const VI i = index[%s * TOP + t];", i);
   gr_line(&e->out, "vd_store(AT(%s * TOP + t), vd_of(list[%s * TOP + t]));", i, i);
-  gr_line(&e->out, "vd_store(AT(%d + %s * TOP + t), vd_of_int(i_sel(i == NONE, vi_set(-1), i)));", formula_dim(e) * e->p->red.k, i);
+  gr_line(&e->out, "vd_store(AT(%d + %s * TOP + t), vd_of_int(i_sel(i == NONE, vi_set(-1), i)));", formula_dim(e) * e->p->ask.red.k, i);
   gr_close(e);
 }
 
@@ -164,12 +164,12 @@ const gr_red_emitter gr_emit_cuda_top = {top_support, top_declare, top_begin, no
 
 /* ---- ExpSum: the maximum over a span of columns is found first; `base`, made finite, is what is subtracted ---- */
 
-static int weight_dim(const gr_emitter *e) { return e->p->weight < 0 ? 0 : e->p->dag->node[e->p->weight].dim; }
-static const char *factor(const gr_emitter *e) { return e->p->weight < 0 ? "gr_exp_below" : "gr_factor_below"; }
-static bool weights_kept(const gr_emitter *e) { return e->p->weight >= 0 && !e->p->reread; }
+static int weight_dim(const gr_emitter *e) { return e->p->ask.weight < 0 ? 0 : e->p->ask.dag->node[e->p->ask.weight].dim; }
+static const char *factor(const gr_emitter *e) { return e->p->ask.weight < 0 ? "gr_exp_below" : "gr_factor_below"; }
+static bool weights_kept(const gr_emitter *e) { return e->p->ask.weight >= 0 && !e->p->gpu.reread; }
 
 static void expsum_declare(gr_emitter *e) {
-  gr_line(&e->out, "V top, sum[%d], term[SPAN];", e->p->red.nweight);
+  gr_line(&e->out, "V top, sum[%d], term[SPAN];", e->p->ask.red.nweight);
   if (weights_kept(e)) gr_line(&e->out, "V weight[%d * SPAN];", weight_dim(e));
 }
 
@@ -180,7 +180,7 @@ static void zero_sum(gr_emitter *e, gr_idx k, const void *data) {
 
 static void expsum_begin(gr_emitter *e) {
   gr_line(&e->out, "top = v_of(vd_load(AT(0)));");
-  gr_each(e, e->p->red.nweight, zero_sum, NULL);
+  gr_each(e, e->p->ask.red.nweight, zero_sum, NULL);
 }
 
 static void no_weight(gr_emitter *e, gr_idx k, const void *data) {
@@ -199,7 +199,7 @@ static void expsum_span_begin(gr_emitter *e) {
 
 static void keep_weight(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
-  gr_line(&e->out, "weight[%s * SPAN + q] = %s;", gr_idx_text(e, k), gr_value(e, e->p->weight, k));
+  gr_line(&e->out, "weight[%s * SPAN + q] = %s;", gr_idx_text(e, k), gr_value(e, e->p->ask.weight, k));
 }
 
 static void expsum_step(gr_emitter *e) {
@@ -210,7 +210,7 @@ static void expsum_step(gr_emitter *e) {
 
 /* What is read again lies in the column of the span, or in its last where there are no more (times an exponential that is 0). */
 static void add_weighted(gr_emitter *e, gr_idx k, const void *data) {
-  const char *to = at(e, k, e->p->red.lead);
+  const char *to = at(e, k, e->p->ask.red.lead);
   (void)data;
   gr_open(e, "%s", "");
   gr_line(&e->out, "V a = sum[%s] * keep;", to);
@@ -220,7 +220,7 @@ static void add_weighted(gr_emitter *e, gr_idx k, const void *data) {
   } else {
     gr_open(e, "for (int q = 0; q < SPAN; q++)");
     gr_line(&e->out, "const int c = g + q * ny;");
-    gr_line(&e->out, "if (c < nc) a += term[q] * %s;", gr_value(e, e->p->weight, k));
+    gr_line(&e->out, "if (c < nc) a += term[q] * %s;", gr_value(e, e->p->ask.weight, k));
     gr_close(e);
   }
   gr_line(&e->out, "sum[%s] = a;", to);
@@ -228,14 +228,14 @@ static void add_weighted(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 static void expsum_span(gr_emitter *e) {
-  bool lead = e->p->red.lead || e->p->weight < 0;
+  bool lead = e->p->ask.red.lead || e->p->ask.weight < 0;
   gr_line(&e->out, "const V base = v_clamp(m, v_set(-GR_MAX), v_set(GR_MAX)), keep = %s(top, base);", factor(e));
   gr_line(&e->out, "V s = v_set(0);");
   gr_line(&e->out, "#pragma unroll");
   gr_line(&e->out, "for (int q = 0; q < SPAN; q++) s += term[q] = %s(term[q], base);", factor(e));
   gr_line(&e->out, "top = m;");
   if (lead) gr_line(&e->out, "sum[0] = sum[0] * keep + s;");
-  if (e->p->weight >= 0) gr_each(e, weight_dim(e), add_weighted, NULL);
+  if (e->p->ask.weight >= 0) gr_each(e, weight_dim(e), add_weighted, NULL);
 }
 
 static void expsum_fold(gr_emitter *e, gr_idx k, const void *data) {
@@ -248,7 +248,7 @@ static void expsum_end(gr_emitter *e) {
   gr_line(&e->out, "const V base = v_clamp(top, v_set(-GR_MAX), v_set(GR_MAX));");
   gr_line(&e->out, "const VD keep = vd_of(%s(v_of(vd_load(AT(0))), base));", factor(e));
   gr_line(&e->out, "vd_store(AT(0), vd_of(top));");
-  gr_each(e, e->p->red.nweight, expsum_fold, NULL);
+  gr_each(e, e->p->ask.red.nweight, expsum_fold, NULL);
 }
 
 const gr_red_emitter gr_emit_cuda_expsum = {nothing, expsum_declare, expsum_begin, expsum_span_begin, expsum_step, expsum_span, nothing, expsum_end};
@@ -259,7 +259,7 @@ const gr_red_emitter gr_emit_cuda_late_total = {nothing, nothing, nothing, nothi
 
 static void late_declare(gr_emitter *e) {
   gr_line(&e->out, "V top = v_of(vd_rows(mine, at)), m;");
-  if (e->p->red.lead) gr_line(&e->out, "V s = v_set(0);");
+  if (e->p->ask.red.lead) gr_line(&e->out, "V s = v_set(0);");
 }
 
 static void late_begin(gr_emitter *e) { gr_line(&e->out, "m = top;"); }
@@ -277,7 +277,7 @@ static const char *const late_text[] = {
 
 static void late_end(gr_emitter *e) {
   const char *c = gr_at_column(e);
-  bool lead = e->p->red.lead;
+  bool lead = e->p->ask.red.lead;
   lines(e, late_text);
   if (lead) gr_line(&e->out, "s *= scale[x];");
   gr_line(&e->out, lead ? "for (int c = 0; c < nc; c++) s += term[%s] = gr_factor_below(term[%s], base);"

@@ -8,7 +8,7 @@
 
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
 
 /* ---- streams ---- */
 
@@ -191,13 +191,13 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
 }
 
 void gr_emit_cuda_contractions(gr_emitter *e) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++)
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++)
     if (e->p->place[r].live && e->p->place[r].contract) emit_contraction(e, r);
 }
 
 /* ---- wide sums ---- */
 
-static bool is_expsum(const gr_emitter *e) { return e->p->red.family == FAM_ExpSum; }
+static bool is_expsum(const gr_emitter *e) { return e->p->ask.red.family == FAM_ExpSum; }
 
 /* The components of a pass for the tile's columns, one column after the other, four at a time: so neighbouring threads read neighbouring numbers,
  * and write in different banks. */
@@ -271,7 +271,7 @@ static void emit_fold(gr_emitter *e, int n) {
   open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m);");
   open_each(e, "v", "8");
-  gr_line(&e->out, "double *const s = mine + (%d + k) * ld_state + row0 + ROW(v);", is_expsum(e) ? 1 + e->p->red.lead : 0);
+  gr_line(&e->out, "double *const s = mine + (%d + k) * ld_state + row0 + ROW(v);", is_expsum(e) ? 1 + e->p->ask.red.lead : 0);
   gr_line(&e->out, "if (k < %d && row0 + ROW(v) <= at.last) *s = *s %s;", n, keep);
   gr_line(&e->out, "sum[v][m] = v_set(0);");
   gr_close(e);
@@ -280,16 +280,16 @@ static void emit_fold(gr_emitter *e, int n) {
 }
 
 void gr_emit_cuda_wide(gr_emitter *e) {
-  gr_ref r = is_expsum(e) ? e->p->weight : e->p->root;
+  gr_ref r = is_expsum(e) ? e->p->ask.weight : e->p->ask.root;
   gr_tile t = {.wide = true};
   const char *add = term(e, &t, r, "k");
   int n = node(e, r)->dim;
-  gr_line(&e->out, "/* The components of the sum: 8 rows by %d components of a thread. */", e->p->pass / 8);
-  gr_line(&e->out, e->p->passes == 1 ? "#pragma unroll" : "#pragma unroll 1");
+  gr_line(&e->out, "/* The components of the sum: 8 rows by %d components of a thread. */", e->p->gpu.pass / 8);
+  gr_line(&e->out, e->p->gpu.passes == 1 ? "#pragma unroll" : "#pragma unroll 1");
   gr_open(e, "for (int p = 0; p < PASSES; p++)");
   gr_line(&e->out, "const int k0 = p * PASS;");
   gr_line(&e->out, "V(&sum)[8][WIDE] = sums[p];");
-  if (e->p->passes > 1) gr_line(&e->out, "if (p > 0) __syncthreads();");
+  if (e->p->gpu.passes > 1) gr_line(&e->out, "if (p > 0) __syncthreads();");
   each_varying(e, &t, n, stage_pass);
   gr_line(&e->out, "__syncthreads();");
   for (int s = 0; s < t.n; s++) declare_rows(e, &t.stream[s], n);
@@ -307,11 +307,11 @@ void gr_emit_cuda_wide(gr_emitter *e) {
 void gr_emit_cuda_slots(gr_emitter *e) {
   const gr_plan *p = e->p;
   gr_line(&e->out, "V *const slot = (V *)(S + TILE * RECORD); /* arrays of the tile's columns, a row for each thread */");
-  for (gr_ref r = 0; r < p->dag->n; r++)
+  for (gr_ref r = 0; r < p->ask.dag->n; r++)
     if (p->place[r].slot >= 0) gr_line(&e->out, "V *const %st = slot + %d * TILE * THREADS;", gr_node_name(e, r), p->place[r].slot);
   if (!p->late) return;
-  gr_line(&e->out, "T *const wide = (T *)(slot + %d * TILE * THREADS);", p->slots);
+  gr_line(&e->out, "T *const wide = (T *)(slot + %d * TILE * THREADS);", p->gpu.slots);
   if (!is_expsum(e)) return;
-  gr_line(&e->out, "V *const term = slot + %d * TILE * THREADS;", p->kept);
-  gr_line(&e->out, "V *const scale = (V *)(wide + %d * TILE * PASS_LD), *const folded = scale + THREADS;", p->streams);
+  gr_line(&e->out, "V *const term = slot + %d * TILE * THREADS;", p->cpu.kept);
+  gr_line(&e->out, "V *const scale = (V *)(wide + %d * TILE * PASS_LD), *const folded = scale + THREADS;", p->gpu.streams);
 }

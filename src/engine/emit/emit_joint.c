@@ -110,7 +110,7 @@ char *gr_emit_joint(gr_ctx *c, const gr_member *m, int n) {
   gr_str out = {.arena = c->arena};
   const gr_plan **plan = gr_alloc(c->arena, (size_t)n * sizeof *plan);
   for (int k = 0; k < n; k++) plan[k] = m[k].plan;
-  if (plan[0]->f64) gr_put(&out, "#define GR_F64 1\n");
+  if (plan[0]->ask.f64) gr_put(&out, "#define GR_F64 1\n");
   gr_emit_prelude(&out, plan, n);
   for (int k = 0; k < n; k++) emit_member(&out, c, &m[k]);
   return out.s;

@@ -4,7 +4,7 @@
 
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
 static int dim(const gr_emitter *e, gr_ref r) { return node(e, r)->dim; }
 
 static const char *kid(gr_emitter *e, gr_ref r, int k, gr_idx i) { return gr_value(e, node(e, r)->kid[k], i); }
@@ -188,7 +188,7 @@ static void emit_SoftDTW_SqDist(gr_emitter *e, gr_ref r) {
 static void emit_SoftDTW_Grad(gr_emitter *e, gr_ref r) {
   int n = dim(e, node(e, r)->kid[0]), m = dim(e, node(e, r)->kid[1]);
   const char *name = gr_node_name(e, r), *x = kid(e, r, 0, at("k")), *y = kid(e, r, 1, at("l")), *g = kid(e, r, 2, fixed(0));
-  gr_declare(e, "V", name, gr_storage(e->p->dag, r), e->p->place[r].work);
+  gr_declare(e, "V", name, gr_storage(e->p->ask.dag, r), e->p->place[r].work);
   gr_open(e, "%s", "");
   gr_line(&e->out, "enum { n = %d, m = %d };", n, m);
   gr_line(&e->out, "V *const dx = %s, *const dy = dx + n, *const dg = dy + m, *const E = dg + 1, *const table = E + n;", name);

@@ -4,7 +4,7 @@
  * compiler gives them all registers.  Both fill a register tile, vectors of rows by columns or components. */
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
 static const gr_red_emitter *reduction(const gr_emitter *e) { return gr_red_emitter_of(e->p); }
 
 /* ---- names for what pairs read often ---- */
@@ -16,7 +16,7 @@ static void local_component(gr_emitter *e, gr_idx k, const void *data) {
 
 /* Small vectors of a lower level get local names. */
 void gr_declare_locals(gr_emitter *e, gr_level level) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++) {
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
     const gr_node *n = node(e, r);
     if (pl->level != level || !pl->read || n->dim > GR_UNROLL) continue;
@@ -38,7 +38,7 @@ static void name_direct(gr_emitter *e, gr_ref r, int arg) {
   gr_line(&e->out, "const int64 %s_ld = left ? GR_L : ld[%d]; (void)%s_at, (void)%s_ld;", name, arg, name, name);
   if (!gr_has_origin(e, arg)) return;
   gr_line(&e->out, "double %s_from[%d];", name, node(e, r)->dim);
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) %s_from[k] = arg[%d][k];", node(e, r)->dim, name, e->p->args->n + arg);
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) %s_from[k] = arg[%d][k];", node(e, r)->dim, name, e->p->ask.args->n + arg);
 }
 
 /* The columns that the first row reads from the arguments, from column b on; where they fill no
@@ -84,8 +84,8 @@ static const char *contraction_term(gr_emitter *e, const void *data, int row, in
 /* Sums over coordinates, for all columns of a tile. */
 static void emit_contraction(gr_emitter *e, gr_ref r) {
   gr_ref kid = node(e, r)->kid[0];
-  int dim = node(e, kid)->dim, rows = e->p->rows_at_once, cols = e->p->cols_at_once;
-  bool few = e->p->by_columns, blocks = dim > K_BLOCK;
+  int dim = node(e, kid)->dim, rows = e->p->cpu.rows, cols = e->p->cpu.columns;
+  bool few = e->p->target == TARGET_COLUMNS, blocks = dim > K_BLOCK;
   const char *at = gr_at_column(e);
   gr_line(&e->out, few ? "/* One row with a tile of columns. */" : "/* Two vectors of rows with a tile of columns. */");
   gr_open(e, "GR_APART %svoid sum_%s(const T *P, const T *R0, const T *R1, const T *%s, int nc, V *to)", cols == 6 ? "GR_ALIGNED " : "",
@@ -123,18 +123,18 @@ static const char *wide_term(gr_emitter *e, const void *data, int row, int col) 
 
 /* `cols` components from k on. */
 static void emit_wide_tile(gr_emitter *e, const gr_wide *w, int cols, const char *k) {
-  declare_tile(e, e->p->rows_at_once, cols, "");
+  declare_tile(e, e->p->cpu.rows, cols, "");
   gr_line(&e->out, "#pragma GCC unroll 2");
-  gr_open(e, e->p->by_columns ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
-  add_to_tile(e, e->p->rows_at_once, cols, wide_term, &(wide_data){w, k});
+  gr_open(e, e->p->target == TARGET_COLUMNS ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
+  add_to_tile(e, e->p->cpu.rows, cols, wide_term, &(wide_data){w, k});
   gr_close(e);
-  for (int v = 0; v < e->p->rows_at_once; v++)
+  for (int v = 0; v < e->p->cpu.rows; v++)
     for (int q = 0; q < cols; q++) gr_line(&e->out, "to[%s + %d] = a%d%d;", k, q + v * w->apart, v, q);
 }
 
 /* Names of what is kept for each column of a tile. */
 static void name_kept(gr_emitter *e, bool all) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++)
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++)
     if (e->p->place[r].slot >= 0 && (all || e->p->place[r].saved))
       gr_line(&e->out, "V *const %st = W + %d;", gr_node_name(e, r), e->p->place[r].slot);
 }
@@ -148,7 +148,7 @@ static void emit_wide_sums(gr_emitter *e) {
   gr_open(e, "GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart)");
   gr_line(&e->out, "(void)P, (void)R0, (void)R1, (void)S, (void)apart;");
   name_kept(e, false);
-  if (w.factor) gr_line(&e->out, "const V *const %s = W + %d;", w.factor, e->p->kept);
+  if (w.factor) gr_line(&e->out, "const V *const %s = W + %d;", w.factor, e->p->cpu.kept);
   gr_line(&e->out, "V *const to = W + %d;", w.to);
   if (whole) {
     gr_open(e, "for (int k = 0; k < %d; k += %d)", whole, cols);
@@ -170,12 +170,12 @@ static void emit_wide_sums(gr_emitter *e) {
 /* Cheap pairs wait for one another: several at a time, and their instructions mixed, keep the processor busy. */
 enum { ABREAST_COST = 80 };
 static bool abreast(const gr_plan *p) {
-  return p->red.family == FAM_Total && p->cols_at_once == 1 && p->cost <= ABREAST_COST;
+  return p->ask.red.family == FAM_Total && p->cpu.columns == 1 && p->cost <= ABREAST_COST;
 }
 
 /* The loop over columns (by columns: over vectors of them); for selections in spans, of which the last is filled with copies. */
 static void open_columns(gr_emitter *e) {
-  bool few = e->p->by_columns;
+  bool few = e->p->target == TARGET_COLUMNS;
   if (!gr_selects(e->p)) {
     gr_open(e, few ? "for (int c = 0; c < nc; c += GR_L)" : "for (int c = 0; c < nc; c++)");
     return;
@@ -197,8 +197,8 @@ static void close_columns(gr_emitter *e) {
 static void emit_columns_loop(gr_emitter *e) {
   if (abreast(e->p)) gr_line(&e->out, "GR_ABREAST");
   open_columns(e);
-  if (e->p->ncol && !e->p->by_columns)
-    gr_line(&e->out, e->p->cols_at_once > 1 ? "const T *Cg = C + (int64)(c / G) * (NCOL * G) + c %% G; (void)Cg;" : "const T *Cg = C + (int64)c * NCOL; (void)Cg;");
+  if (e->p->width.packed && e->p->target != TARGET_COLUMNS)
+    gr_line(&e->out, e->p->cpu.columns > 1 ? "const T *Cg = C + (int64)(c / G) * (NCOL * G) + c %% G; (void)Cg;" : "const T *Cg = C + (int64)c * NCOL; (void)Cg;");
   e->locals = true;
   gr_declare_locals(e, LEVEL_COL);
   gr_emit_level(e);
@@ -209,30 +209,30 @@ static void emit_columns_loop(gr_emitter *e) {
 
 /* One row, or vector of rows: its place in the buffers and its state. */
 static void emit_row(gr_emitter *e) {
-  if (e->p->by_columns)
+  if (e->p->target == TARGET_COLUMNS)
     gr_line(&e->out, "const T *Rv = R + (int64)(r / GR_L) * NROW * GR_L + r %% GR_L; (void)Rv;");
   else
     gr_line(&e->out, "const T *Rv = R + (int64)r * NROW; (void)Rv;");
 }
 
 static void open_rows(gr_emitter *e) {
-  if (e->p->by_columns)
+  if (e->p->target == TARGET_COLUMNS)
     gr_open(e, "for (int r = 0; r < nr; r++)");
-  else if (e->p->rows_at_once == 1)
+  else if (e->p->cpu.rows == 1)
     gr_open(e, "for (int r = 0; r < nr; r += GR_L)");
   else
     gr_open(e, "for (int v = 0, r = t; v < nv; v++, r += GR_L)");
 }
 
 static void call_contractions(gr_emitter *e) {
-  for (gr_ref r = 0; r < e->p->dag->n; r++)
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++)
     if (e->p->place[r].contract)
-      gr_line(&e->out, "sum_%s(P, R0, R1, %s, nc, %st);", gr_node_name(e, r), e->p->by_columns ? "S" : "C", gr_node_name(e, r));
+      gr_line(&e->out, "sum_%s(P, R0, R1, %s, nc, %st);", gr_node_name(e, r), e->p->target == TARGET_COLUMNS ? "S" : "C", gr_node_name(e, r));
 }
 
 /* Vectors of rows two by two: contractions, then the pairs of each, then wide sums. */
 static void open_register_tile(gr_emitter *e) {
-  if (e->p->by_columns) {
+  if (e->p->target == TARGET_COLUMNS) {
     gr_open(e, "for (int r = 0; r < nr; r++)");
     gr_line(&e->out, "const T *R0 = R + (int64)(r / GR_L) * NROW * GR_L + r %% GR_L, *R1 = R0; (void)R1;");
   } else {
@@ -244,7 +244,7 @@ static void open_register_tile(gr_emitter *e) {
 }
 
 static void emit_pairs_loop(gr_emitter *e) {
-  bool tiled = e->p->cols_at_once > 1, inner = tiled && !e->p->by_columns;
+  bool tiled = e->p->cpu.columns > 1, inner = tiled && e->p->target != TARGET_COLUMNS;
   if (tiled) open_register_tile(e);
   if (!tiled || inner) open_rows(e);
   emit_row(e);
@@ -268,19 +268,19 @@ static void emit_pairs_loop(gr_emitter *e) {
 
 void gr_emit_pairs(gr_emitter *e) {
   e->at = LEVEL_PAIR;
-  for (gr_ref r = 0; r < e->p->dag->n; r++)
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++)
     if (e->p->place[r].contract) emit_contraction(e, r);
   if (e->p->late) emit_wide_sums(e);
   reduction(e)->support(e);
-  if (abreast(e->p) || e->p->red.family == FAM_ExpSum) gr_line(&e->out, "GR_MIX");
+  if (abreast(e->p) || e->p->ask.red.family == FAM_ExpSum) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
   gr_open(e, "static void pairs(%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)",
-          e->p->by_columns ? "const double *const *arg, const int64 *ld, const T *P, const T *R, " : "const T *P, const T *R, const ");
+          e->p->target == TARGET_COLUMNS ? "const double *const *arg, const int64 *ld, const T *P, const T *R, " : "const T *P, const T *R, const ");
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
-  if (e->p->by_columns) name_columns(e);
+  if (e->p->target == TARGET_COLUMNS) name_columns(e);
   name_kept(e, true);
   gr_declare_locals(e, LEVEL_PARAM);
-  if (e->p->by_columns) {
+  if (e->p->target == TARGET_COLUMNS) {
     gr_line(&e->out, "VI lane = vi_set(0);");
     gr_line(&e->out, "for (int l = 0; l < GR_L; l++) lane[l] = l;");
     gr_line(&e->out, "(void)lane;");

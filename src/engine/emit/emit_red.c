@@ -4,49 +4,49 @@
  * sums of blocks of columns are added in double, so that the error of single precision does not grow with N. */
 #include "emit/emitter.h"
 
-static int formula_dim(const gr_emitter *e) { return e->p->red.dim; }
+static int formula_dim(const gr_emitter *e) { return e->p->ask.red.dim; }
 
 void gr_red_array(gr_emitter *e, const char *type, const char *name, int n, int size) {
-  gr_declare(e, type, name, n, e->p->red_work < 0 ? -1 : e->p->red_work + e->red_used);
+  gr_declare(e, type, name, n, e->p->cpu.red_work < 0 ? -1 : e->p->cpu.red_work + e->red_used);
   e->red_used += size;
 }
 
 /* An array in the workspace with one part for each vector of rows of a register tile. */
 static void array_of_rows(gr_emitter *e, const char *name, int work, const char *n) {
-  gr_line(&e->out, e->p->rows_at_once > 1 ? "V *const %s = W + %d + v * %s;" : "V *const %s = W + %d;", name, work, n);
+  gr_line(&e->out, e->p->cpu.rows > 1 ? "V *const %s = W + %d + v * %s;" : "V *const %s = W + %d;", name, work, n);
 }
 
-static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
+static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->ask.root, k); }
 
 static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
 
 /* ---- Total ---- */
 
 static void total_zero(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = gr_idx_text(e, k), *load = e->p->acc64 ? "vd_load(AT(%s))" : "v_of(vd_load(AT(%s)))";
+  const char *i = gr_idx_text(e, k), *load = e->p->ask.acc64 ? "vd_load(AT(%s))" : "v_of(vd_load(AT(%s)))";
   (void)data;
-  if (e->p->scheme == SUM_BLOCK) {
-    gr_line(&e->out, e->p->acc64 ? "sum[%s] = vd_set(0);" : "sum[%s] = v_set(0);", i);
+  if (e->p->ask.scheme == SUM_BLOCK) {
+    gr_line(&e->out, e->p->ask.acc64 ? "sum[%s] = vd_set(0);" : "sum[%s] = v_set(0);", i);
     return;
   }
   gr_str b = {.arena = e->c->arena};
   gr_putf(&b, load, i);
   gr_line(&e->out, "sum[%s] = %s;", i, b.s);
-  if (e->p->scheme != SUM_KAHAN) return;
+  if (e->p->ask.scheme != SUM_KAHAN) return;
   b = (gr_str){.arena = e->c->arena};
   gr_putf(&b, load, at(e, k, formula_dim(e)));
   gr_line(&e->out, "lost[%s] = %s;", i, b.s);
 }
 
 static void total_declare(gr_emitter *e) {
-  const char *type = e->p->acc64 ? "VD" : "V";
-  int n = formula_dim(e), size = n * (e->p->acc64 && !e->p->f64 ? 2 : 1);
+  const char *type = e->p->ask.acc64 ? "VD" : "V";
+  int n = formula_dim(e), size = n * (e->p->ask.acc64 && !e->p->ask.f64 ? 2 : 1);
   if (e->p->late) {
-    array_of_rows(e, "sum", e->p->red_work, gr_format(e->c->arena, "%d", n));
+    array_of_rows(e, "sum", e->p->cpu.red_work, gr_format(e->c->arena, "%d", n));
     return;
   }
   gr_red_array(e, type, "sum", n, size);
-  if (e->p->scheme == SUM_KAHAN) gr_red_array(e, type, "lost", n, size);
+  if (e->p->ask.scheme == SUM_KAHAN) gr_red_array(e, type, "lost", n, size);
 }
 
 static void total_begin(gr_emitter *e) {
@@ -54,10 +54,10 @@ static void total_begin(gr_emitter *e) {
 }
 
 static void total_component(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = gr_idx_text(e, k), *f = root(e, k), *type = e->p->acc64 ? "VD" : "V";
+  const char *i = gr_idx_text(e, k), *f = root(e, k), *type = e->p->ask.acc64 ? "VD" : "V";
   (void)data;
-  if (e->p->acc64) f = gr_format(e->c->arena, "vd_of(%s)", f);
-  if (e->p->scheme == SUM_KAHAN)
+  if (e->p->ask.acc64) f = gr_format(e->c->arena, "vd_of(%s)", f);
+  if (e->p->ask.scheme == SUM_KAHAN)
     gr_line(&e->out, "{ const %s y = %s - lost[%s], t = sum[%s] + y; lost[%s] = (t - sum[%s]) - y; sum[%s] = t; }", type, f, i,
             i, i, i, i);
   else
@@ -69,17 +69,17 @@ static void total_step(gr_emitter *e) {
 }
 
 static gr_wide total_wide(const gr_emitter *e) {
-  return (gr_wide){.term = e->p->root, .n = formula_dim(e), .to = e->p->red_work, .apart = formula_dim(e)};
+  return (gr_wide){.term = e->p->ask.root, .n = formula_dim(e), .to = e->p->cpu.red_work, .apart = formula_dim(e)};
 }
 
 static void total_fold(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = gr_idx_text(e, k), *of = e->p->acc64 ? "" : "vd_of";
+  const char *i = gr_idx_text(e, k), *of = e->p->ask.acc64 ? "" : "vd_of";
   (void)data;
-  if (e->p->scheme == SUM_BLOCK)
+  if (e->p->ask.scheme == SUM_BLOCK)
     gr_line(&e->out, "vd_store(AT(%s), vd_load(AT(%s)) + %s(sum[%s]));", i, i, of, i);
   else
     gr_line(&e->out, "vd_store(AT(%s), %s(sum[%s]));", i, of, i);
-  if (e->p->scheme == SUM_KAHAN) gr_line(&e->out, "vd_store(AT(%s), %s(lost[%s]));", at(e, k, formula_dim(e)), of, i);
+  if (e->p->ask.scheme == SUM_KAHAN) gr_line(&e->out, "vd_store(AT(%s), %s(lost[%s]));", at(e, k, formula_dim(e)), of, i);
 }
 
 static void total_end(gr_emitter *e) { gr_each(e, formula_dim(e), total_fold, NULL); }
@@ -87,18 +87,18 @@ static void total_end(gr_emitter *e) { gr_each(e, formula_dim(e), total_fold, NU
 /* ---- ExpSum: the maximum over the state and a tile is found first, so that a pair costs one exponential and sums are
  * rescaled once per tile.  `base` is the maximum made finite: what is subtracted. ---- */
 
-static int weight_dim(const gr_emitter *e) { return e->p->weight < 0 ? 0 : e->p->dag->node[e->p->weight].dim; }
-static bool weights_kept(const gr_emitter *e) { return e->p->weight >= 0 && !e->p->late; }
+static int weight_dim(const gr_emitter *e) { return e->p->ask.weight < 0 ? 0 : e->p->ask.dag->node[e->p->ask.weight].dim; }
+static bool weights_kept(const gr_emitter *e) { return e->p->ask.weight >= 0 && !e->p->late; }
 
 static void expsum_declare(gr_emitter *e) {
-  array_of_rows(e, "term", e->p->kept, "TILE");
-  array_of_rows(e, "sum", e->p->red_work, gr_format(e->c->arena, "%d", e->p->red.nweight));
-  array_of_rows(e, "top", e->p->red_work + e->p->rows_at_once * e->p->red.nweight, "1");
-  if (weights_kept(e)) gr_line(&e->out, "V *const weight = W + %d + TILE * %d;", e->p->kept, e->p->rows_at_once);
+  array_of_rows(e, "term", e->p->cpu.kept, "TILE");
+  array_of_rows(e, "sum", e->p->cpu.red_work, gr_format(e->c->arena, "%d", e->p->ask.red.nweight));
+  array_of_rows(e, "top", e->p->cpu.red_work + e->p->cpu.rows * e->p->ask.red.nweight, "1");
+  if (weights_kept(e)) gr_line(&e->out, "V *const weight = W + %d + TILE * %d;", e->p->cpu.kept, e->p->cpu.rows);
 }
 
 /* exp(f - base).  A factor of weights is 0 for f = -Inf only. */
-static const char *expsum_factor(const gr_emitter *e) { return e->p->weight < 0 ? "gr_exp_below" : "gr_factor_below"; }
+static const char *expsum_factor(const gr_emitter *e) { return e->p->ask.weight < 0 ? "gr_exp_below" : "gr_factor_below"; }
 
 static void expsum_base(gr_emitter *e) { gr_line(&e->out, "const V base = v_clamp(top[0], v_set(-GR_MAX), v_set(GR_MAX));"); }
 
@@ -106,7 +106,7 @@ static void expsum_begin(gr_emitter *e) { gr_line(&e->out, "V m = v_of(vd_load(A
 
 static void keep_weight(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
-  gr_line(&e->out, "weight[%s * TILE + %s] = %s;", gr_idx_text(e, k), gr_at_column(e), gr_value(e, e->p->weight, k));
+  gr_line(&e->out, "weight[%s * TILE + %s] = %s;", gr_idx_text(e, k), gr_at_column(e), gr_value(e, e->p->ask.weight, k));
 }
 
 static void expsum_step(gr_emitter *e) {
@@ -119,27 +119,27 @@ static void expsum_step(gr_emitter *e) {
 static void expsum_weighted(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   gr_open(e, "%s", "");
-  gr_line(&e->out, e->p->acc64 ? "VD a = vd_set(0);" : "V a = v_set(0);");
-  gr_line(&e->out, e->p->acc64 ? "for (int c = 0; c < n; c++) a += vd_of(term[c]) * vd_of(weight[%s * TILE + c]);"
+  gr_line(&e->out, e->p->ask.acc64 ? "VD a = vd_set(0);" : "V a = v_set(0);");
+  gr_line(&e->out, e->p->ask.acc64 ? "for (int c = 0; c < n; c++) a += vd_of(term[c]) * vd_of(weight[%s * TILE + c]);"
                                : "for (int c = 0; c < n; c++) a += term[c] * weight[%s * TILE + c];", gr_idx_text(e, k));
-  gr_line(&e->out, e->p->acc64 ? "sum[%s] = v_of(a);" : "sum[%s] = a;", at(e, k, e->p->red.lead));
+  gr_line(&e->out, e->p->ask.acc64 ? "sum[%s] = v_of(a);" : "sum[%s] = a;", at(e, k, e->p->ask.red.lead));
   gr_close(e);
 }
 
 static void expsum_tile(gr_emitter *e) {
-  gr_line(&e->out, e->p->by_columns ? "const int n = nc / GR_L;" : "const int n = nc;");
+  gr_line(&e->out, e->p->target == TARGET_COLUMNS ? "const int n = nc / GR_L;" : "const int n = nc;");
   gr_line(&e->out, "top[0] = m;");
   expsum_base(e);
-  gr_line(&e->out, e->p->acc64 ? "VD s = vd_set(0);" : "V s = v_set(0);");
+  gr_line(&e->out, e->p->ask.acc64 ? "VD s = vd_set(0);" : "V s = v_set(0);");
   gr_line(&e->out, "GR_ABREAST");
-  gr_line(&e->out, e->p->acc64 ? "for (int c = 0; c < n; c++) s += vd_of(term[c] = %s(term[c], base));"
+  gr_line(&e->out, e->p->ask.acc64 ? "for (int c = 0; c < n; c++) s += vd_of(term[c] = %s(term[c], base));"
                                : "for (int c = 0; c < n; c++) s += term[c] = %s(term[c], base);", expsum_factor(e));
-  if (e->p->red.lead || e->p->weight < 0) gr_line(&e->out, e->p->acc64 ? "sum[0] = v_of(s);" : "sum[0] = s;");
+  if (e->p->ask.red.lead || e->p->ask.weight < 0) gr_line(&e->out, e->p->ask.acc64 ? "sum[0] = v_of(s);" : "sum[0] = s;");
   if (weights_kept(e)) gr_each(e, weight_dim(e), expsum_weighted, NULL);
 }
 
 static gr_wide expsum_wide(const gr_emitter *e) {
-  return (gr_wide){e->p->weight, "term", weight_dim(e), e->p->red_work + e->p->red.lead, e->p->red.nweight};
+  return (gr_wide){e->p->ask.weight, "term", weight_dim(e), e->p->cpu.red_work + e->p->ask.red.lead, e->p->ask.red.nweight};
 }
 
 static void expsum_end(gr_emitter *e) {
@@ -147,7 +147,7 @@ static void expsum_end(gr_emitter *e) {
   expsum_base(e);
   gr_line(&e->out, "const VD keep = vd_of(%s(v_of(vd_load(AT(0))), base));", expsum_factor(e));
   gr_line(&e->out, "vd_store(AT(0), vd_of(top[0]));");
-  gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]));", e->p->red.nweight);
+  gr_line(&e->out, "for (int k = 0; k < %d; k++) vd_store(AT(k + 1), vd_load(AT(k + 1)) * keep + vd_of(sum[k]));", e->p->ask.red.nweight);
   gr_close(e);
 }
 
@@ -223,11 +223,11 @@ static void moments_fold(gr_emitter *e, gr_idx k, const void *data) {
 
 /* A GPU's thread may have no column of the tile. */
 static void moments_end(gr_emitter *e) {
-  if (e->p->cuda) gr_open(e, "if (seen)");
-  gr_line(&e->out, "const VD count = vd_set(%s), before = vd_load(AT(0)), n = before + count;", e->p->cuda ? "seen" : e->p->by_columns ? "nc / GR_L" : "nc");
+  if (gr_for_gpu(e->p)) gr_open(e, "if (seen)");
+  gr_line(&e->out, "const VD count = vd_set(%s), before = vd_load(AT(0)), n = before + count;", gr_for_gpu(e->p) ? "seen" : e->p->target == TARGET_COLUMNS ? "nc / GR_L" : "nc");
   gr_each(e, formula_dim(e), moments_fold, NULL);
   gr_line(&e->out, "vd_store(AT(0), n);");
-  if (e->p->cuda) gr_close(e);
+  if (gr_for_gpu(e->p)) gr_close(e);
 }
 
 /* ---- dispatch ---- */
@@ -245,9 +245,9 @@ const gr_red_emitter *gr_red_emitter_of(const gr_plan *p) {
       [FAM_ExpSum] = &expsum, [FAM_Product] = &product,       [FAM_Moments] = &moments};
   static const gr_red_emitter *const cuda[FAM_COUNT] = {
       [FAM_Extremum] = &gr_emit_cuda_extremum, [FAM_Top] = &gr_emit_cuda_top, [FAM_ExpSum] = &gr_emit_cuda_expsum};
-  if (p->cuda && p->late) return p->red.family == FAM_ExpSum ? &gr_emit_cuda_late_expsum : &gr_emit_cuda_late_total;
-  return p->cuda && cuda[p->red.family] ? cuda[p->red.family] : families[p->red.family];
+  if (gr_for_gpu(p) && p->late) return p->ask.red.family == FAM_ExpSum ? &gr_emit_cuda_late_expsum : &gr_emit_cuda_late_total;
+  return gr_for_gpu(p) && cuda[p->ask.red.family] ? cuda[p->ask.red.family] : families[p->ask.red.family];
 }
 
 /* Only these two have wide sums. */
-gr_wide gr_emit_red_wide(gr_emitter *e) { return e->p->red.family == FAM_ExpSum ? expsum_wide(e) : total_wide(e); }
+gr_wide gr_emit_red_wide(gr_emitter *e) { return e->p->ask.red.family == FAM_ExpSum ? expsum_wide(e) : total_wide(e); }

@@ -4,14 +4,14 @@
  * follows is rare on data in random order.  NaN reaches no limit, and is not the best of a span (v_min). */
 #include "emit/emitter.h"
 
-static int formula_dim(const gr_emitter *e) { return e->p->red.dim; }
-static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->root, k); }
+static int formula_dim(const gr_emitter *e) { return e->p->ask.red.dim; }
+static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->ask.root, k); }
 static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
 static void nothing(gr_emitter *e) { (void)e; }
 
 /* The indices of column q of a span in the lanes. */
 static const char *column(const gr_emitter *e) {
-  return e->p->by_columns ? "(vi_set((TI)(b + g + q * GR_L)) + lane)" : "vi_set((TI)(b + g + q))";
+  return e->p->target == TARGET_COLUMNS ? "(vi_set((TI)(b + g + q * GR_L)) + lane)" : "vi_set((TI)(b + g + q))";
 }
 
 /* One that should be local, whatever the size of the others. */
@@ -24,9 +24,9 @@ static void near_array(gr_emitter *e, const char *type, const char *name, int n,
 
 /* ---- what both families share ---- */
 
-static const char *best_of(const gr_emitter *e) { return e->p->red.direction > 0 ? "v_min" : "v_max"; }
-static const char *reaches(const gr_emitter *e) { return e->p->red.direction > 0 ? "<=" : ">="; }
-static const char *worst(const gr_emitter *e) { return e->p->red.direction > 0 ? "GR_INF" : "-GR_INF"; }
+static const char *best_of(const gr_emitter *e) { return e->p->ask.red.direction > 0 ? "v_min" : "v_max"; }
+static const char *reaches(const gr_emitter *e) { return e->p->ask.red.direction > 0 ? "<=" : ">="; }
+static const char *worst(const gr_emitter *e) { return e->p->ask.red.direction > 0 ? "GR_INF" : "-GR_INF"; }
 
 static const char *const selection[] = {
     "GR_FN VI lanes(void) {",
@@ -46,7 +46,7 @@ static const char *const selection[] = {
     "/* What a value must reach to be kept: anything where there is none, else what is better than the last of those kept. */", NULL};
 
 static void select_support(gr_emitter *e) {
-  const char *sign = e->p->red.direction > 0 ? "" : "-";
+  const char *sign = e->p->ask.red.direction > 0 ? "" : "-";
   for (const char *const *line = selection; *line; line++) gr_line(&e->out, "%s", *line);
   gr_line(&e->out, "GR_FN V limit_of(V last, VI none) { return v_sel(none, v_set(%s), %sv_below(%slast)); }", worst(e), sign, sign);
   gr_line(&e->out, "%s", "");
@@ -77,21 +77,21 @@ static void select_step(gr_emitter *e) { gr_each(e, formula_dim(e), select_compo
 /* ---- Extremum ---- */
 
 static void extremum_support(gr_emitter *e) {
-  if (e->p->red.index) select_support(e);
+  if (e->p->ask.red.index) select_support(e);
 }
 
 static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
   gr_line(&e->out, "best[%s] = v_of(vd_load(AT(%s)));", i, i);
-  if (!e->p->red.index) return;
+  if (!e->p->ask.red.index) return;
   gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
   gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s] < 0);", i, i, i);
 }
 
 static void extremum_declare(gr_emitter *e) {
   near_array(e, "V", "best", formula_dim(e), 1);
-  if (e->p->red.index) {
+  if (e->p->ask.red.index) {
     near_array(e, "VI", "at", formula_dim(e), 1);
     near_array(e, "V", "limit", formula_dim(e), 1);
     select_arrays(e);
@@ -101,7 +101,7 @@ static void extremum_declare(gr_emitter *e) {
 static void extremum_begin(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_load, NULL); }
 
 static void extremum_span_begin(gr_emitter *e) {
-  if (e->p->red.index) select_span_begin(e);
+  if (e->p->ask.red.index) select_span_begin(e);
 }
 
 static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
@@ -111,7 +111,7 @@ static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 static void extremum_step(gr_emitter *e) {
-  if (e->p->red.index)
+  if (e->p->ask.red.index)
     select_step(e);
   else
     gr_each(e, formula_dim(e), extremum_component, NULL);
@@ -131,14 +131,14 @@ static void extremum_take(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 static void extremum_span(gr_emitter *e) {
-  if (e->p->red.index) gr_each(e, formula_dim(e), extremum_take, NULL);
+  if (e->p->ask.red.index) gr_each(e, formula_dim(e), extremum_take, NULL);
 }
 
 static void extremum_store(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
   gr_line(&e->out, "vd_store(AT(%s), vd_of(best[%s]));", i, i);
-  if (e->p->red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at[%s]));", at(e, k, formula_dim(e)), i);
+  if (e->p->ask.red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at[%s]));", at(e, k, formula_dim(e)), i);
 }
 
 static void extremum_end(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_store, NULL); }
@@ -293,16 +293,16 @@ static void lines(gr_emitter *e, const char *const *line) {
 }
 
 static void top_support(gr_emitter *e) {
-  int k = e->p->red.k;
+  int k = e->p->ask.red.k;
   bool network = k > GR_TOP_INSERT;
   select_support(e);
   gr_line(&e->out, "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, WORD = SPAN * GR_L <= 64 ? SPAN : 64 / GR_L };", k, gr_top_list(k),
-          gr_top_room(k), e->p->by_columns ? "1" : "GR_L");
-  gr_line(&e->out, "#define COLUMNS(first, q) %s", e->p->by_columns ? "(vi_set((first) + (q) * GR_L) + lanes())" : "vi_set((first) + (q))");
+          gr_top_room(k), e->p->target == TARGET_COLUMNS ? "1" : "GR_L");
+  gr_line(&e->out, "#define COLUMNS(first, q) %s", e->p->target == TARGET_COLUMNS ? "(vi_set((first) + (q) * GR_L) + lanes())" : "vi_set((first) + (q))");
   gr_line(&e->out, "#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */");
   gr_line(&e->out, "#define GR_ROLLED _Pragma(\"GCC unroll 1\")");
   gr_line(&e->out, "#define WORST %s", worst(e));
-  gr_line(&e->out, "#define BETTER %s", e->p->red.direction > 0 ? "<" : ">");
+  gr_line(&e->out, "#define BETTER %s", e->p->ask.red.direction > 0 ? "<" : ">");
   gr_line(&e->out, "#define REACHES %s", reaches(e));
   gr_line(&e->out, "%s", "");
   lines(e, top_text);
@@ -316,7 +316,7 @@ static void top_support(gr_emitter *e) {
 
 static void top_load(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
-  int K = e->p->red.k;
+  int K = e->p->ask.red.k;
   (void)data;
   gr_line(&e->out, "wait[%s].count = vi_set(0), wait[%s].most = 0;", i, i);
   gr_line(&e->out, "wait[%s].limit = limit_of(v_of(vd_load(AT(%s * %d + %d))), int_of_vd(vd_load(AT(%s * %d + %d))) < 0);", i, i, K, K - 1, i, K,
@@ -324,7 +324,7 @@ static void top_load(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 static void top_declare(gr_emitter *e) {
-  int n = formula_dim(e), room = gr_top_room(e->p->red.k), list = gr_top_list(e->p->red.k);
+  int n = formula_dim(e), room = gr_top_room(e->p->ask.red.k), list = gr_top_list(e->p->ask.red.k);
   select_arrays(e);
   near_array(e, "top", "wait", n, 3);
   gr_red_array(e, "V", "room", n * room, n * room);
@@ -336,7 +336,7 @@ static void top_begin(gr_emitter *e) { gr_each(e, formula_dim(e), top_load, NULL
 
 static const char *enter(gr_emitter *e, gr_idx k) {
   const char *i = gr_idx_text(e, k);
-  int K = e->p->red.k;
+  int K = e->p->ask.red.k;
   return gr_format(e->c->arena,
                    "top_enter(&wait[%s], room + %s * ROOM, from + %s * ROOM, list, AT(%s * %d), AT(%s * %d + %d), ld_state);", i, i, i,
                    i, K, i, K, formula_dim(e) * K);

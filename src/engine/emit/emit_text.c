@@ -141,8 +141,8 @@ enum { GROUPS = sizeof groups / sizeof *groups };
 static void find_groups(const gr_plan *const *plan, int n, bool used[GROUPS]) {
   bool op[OP_COUNT] = {false};
   for (int k = 0; k < n; k++) {
-    for (gr_ref r = 0; r < plan[k]->dag->n; r++) op[plan[k]->dag->node[r].op] |= plan[k]->place[r].live;
-    op[OP_Exp2] |= plan[k]->red.family == FAM_ExpSum;
+    for (gr_ref r = 0; r < plan[k]->ask.dag->n; r++) op[plan[k]->ask.dag->node[r].op] |= plan[k]->place[r].live;
+    op[OP_Exp2] |= plan[k]->ask.red.family == FAM_ExpSum;
   }
   for (int k = 0; k < GROUPS; k++) {
     used[k] = !groups[k].op[0];
@@ -165,7 +165,7 @@ static bool takes_group(bool cuda, const bool used[GROUPS], const char *name) {
 /* In prelude.h a group stands between `#ifndef GR_WITHOUT_name` and its #endif; these two lines are left out, too. */
 void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n) {
   static const char mark[] = "#ifndef GR_WITHOUT_";
-  bool used[GROUPS], ungrouped = !plan[0]->cuda, wanted = ungrouped, empty = false;
+  bool used[GROUPS], ungrouped = !gr_for_gpu(plan[0]), wanted = ungrouped, empty = false;
   int depth = 0;
   find_groups(plan, n, used);
   for (const char *const *line = gr_prelude; *line; line++) {

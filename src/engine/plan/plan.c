@@ -13,7 +13,7 @@
 
 #include "plan/plan.h"
 
-static const gr_node *node(const gr_plan *p, gr_ref r) { return &p->dag->node[r]; }
+static const gr_node *node(const gr_plan *p, gr_ref r) { return &p->ask.dag->node[r]; }
 static bool is_view(const gr_node *n) { return gr_ops[n->op].flags & FLAG_VIEW; }
 static bool is_free(const gr_node *n) { return n->op == OP_Const || n->op == OP_Zero || is_view(n); }
 
@@ -24,7 +24,7 @@ gr_ref gr_behind_views(const gr_plan *p, gr_ref r) {
 }
 
 static gr_level level_of(const gr_plan *p, unsigned cats) {
-  unsigned row = p->axis == 1 ? CAT_I : CAT_J, col = p->axis == 1 ? CAT_J : CAT_I;
+  unsigned row = p->ask.axis == 1 ? CAT_I : CAT_J, col = p->ask.axis == 1 ? CAT_J : CAT_I;
   if ((cats & row) && (cats & col)) return LEVEL_PAIR;
   return cats & row ? LEVEL_ROW : cats & col ? LEVEL_COL : LEVEL_PARAM;
 }
@@ -47,14 +47,14 @@ static void read_kid(gr_plan *p, gr_level reader, gr_ref kid, bool once, bool *i
 }
 
 static void count_uses(gr_plan *p, bool *indexed) {
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_node *n = node(p, r);
     if (!p->place[r].live || is_free(n)) continue;
     bool once = gr_ops[n->op].kind == KIND_EW || (gr_ops[n->op].flags & FLAG_ONCE);
     for (int k = 0; k < n->nkid; k++) read_kid(p, p->place[r].level, n->kid[k], once, indexed);
   }
-  read_kid(p, LEVEL_PAIR, p->root, true, indexed);
-  if (p->weight >= 0) read_kid(p, LEVEL_PAIR, p->weight, true, indexed);
+  read_kid(p, LEVEL_PAIR, p->ask.root, true, indexed);
+  if (p->ask.weight >= 0) read_kid(p, LEVEL_PAIR, p->ask.weight, true, indexed);
 }
 
 /* ---- storage ---- */
@@ -86,9 +86,9 @@ static bool cheap(const gr_plan *p, const gr_node *n) {
  * than the loads and stores that this costs. */
 static int loop_dimension(const gr_plan *p) {
   enum { FUNCTION = 14 };
-  for (gr_ref r = 0; r < p->dag->n; r++)
+  for (gr_ref r = 0; r < p->ask.dag->n; r++)
     if (p->place[r].live && p->place[r].level == LEVEL_PAIR && gr_ops[node(p, r)->op].cost >= FUNCTION) return 2;
-  return p->red.family == FAM_ExpSum ? 2 : 5;
+  return p->ask.red.family == FAM_ExpSum ? 2 : 5;
 }
 
 enum { INLINE_DEPTH = 16 };
@@ -117,29 +117,29 @@ void gr_check_sizes(gr_ctx *c, const gr_plan *p) {
   const struct {
     int size;
     const char *what;
-  } part[] = {{p->nparam, "parameters"}, {p->nrow, "a row"}, {p->nstage, "a column"}, {p->ncol, "a column"}, {p->nwork, "intermediate results"}};
+  } part[] = {{p->width.param, "parameters"}, {p->width.row, "a row"}, {p->width.stage, "a column"}, {p->width.packed, "a column"}, {p->cpu.work, "intermediate results"}};
   for (size_t k = 0; k < sizeof part / sizeof *part; k++)
     if (part[k].size > GR_MAX_NUMBERS) gr_throw(c, NULL, NULL, ERR_SizeLimit, GR_MAX_NUMBERS, part[k].what);
 }
 
 void gr_place_buffers(gr_plan *p) {
-  p->nparam = p->nrow = p->nstage = p->ncol = 0;
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  p->width.param = p->width.row = p->width.stage = p->width.packed = 0;
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     gr_place *pl = &p->place[r];
     int dim = node(p, r)->dim;
     if (!pl->live || is_free(node(p, r)) || pl->level == LEVEL_PAIR) continue;
     if (node(p, r)->op == OP_Var) pl->buffer = 0;
-    if (pl->packed >= 0) pl->packed = place_in(&p->ncol, dim);
+    if (pl->packed >= 0) pl->packed = place_in(&p->width.packed, dim);
     if (pl->buffer < 0 || (pl->level == LEVEL_COL && !pl->staged)) continue;
-    pl->buffer = place_in(pl->level == LEVEL_PARAM ? &p->nparam : pl->level == LEVEL_ROW ? &p->nrow : &p->nstage, dim);
+    pl->buffer = place_in(pl->level == LEVEL_PARAM ? &p->width.param : pl->level == LEVEL_ROW ? &p->width.row : &p->width.stage, dim);
   }
-  if (p->nrow > GR_PAD) p->nrow |= 1; /* strides that are powers of 2 compete for the same lines of the cache */
-  if (p->ncol > GR_PAD) p->ncol |= 1;
+  if (p->width.row > GR_PAD) p->width.row |= 1; /* strides that are powers of 2 compete for the same lines of the cache */
+  if (p->width.packed > GR_PAD) p->width.packed |= 1;
 }
 
 static int workspace(gr_plan *p, int64_t vectors) {
-  int at = p->nwork;
-  p->nwork = add_size(at, vectors);
+  int at = p->cpu.work;
+  p->cpu.work = add_size(at, vectors);
   return at;
 }
 
@@ -155,7 +155,7 @@ int gr_storage(const gr_dag *g, gr_ref r) {
   return n->dim;
 }
 
-bool gr_selects(const gr_plan *p) { return p->red.family == FAM_Top || (p->red.family == FAM_Extremum && p->red.index); }
+bool gr_selects(const gr_plan *p) { return p->ask.red.family == FAM_Top || (p->ask.red.family == FAM_Extremum && p->ask.red.index); }
 
 int gr_top_list(int k) {
   int n = 1;
@@ -166,16 +166,16 @@ int gr_top_list(int k) {
 int gr_top_room(int k) { return k > GR_TOP_INSERT ? gr_top_list(k) / 2 : (k + 3) / 4 * 4 + 8; }
 
 static int top_vectors(const gr_plan *p) {
-  int room = gr_top_room(p->red.k);
-  return (4 + GR_SPAN + 2 * room) * p->red.dim + 2 * (gr_top_list(p->red.k) + room);
+  int room = gr_top_room(p->ask.red.k);
+  return (4 + GR_SPAN + 2 * room) * p->ask.red.dim + 2 * (gr_top_list(p->ask.red.k) + room);
 }
 
 int gr_accumulators(const gr_plan *p) {
-  const gr_reduction *r = &p->red;
+  const gr_reduction *r = &p->ask.red;
   switch (r->family) {
   case FAM_Extremum: return r->nstate + (r->index ? (2 + GR_SPAN) * r->dim : 0);
   case FAM_Top: return top_vectors(p);
-  case FAM_Total: return r->nstate * (p->acc64 && !p->f64 ? 2 : 1);
+  case FAM_Total: return r->nstate * (p->ask.acc64 && !p->ask.f64 ? 2 : 1);
   case FAM_ExpSum: return 1 + r->nweight;
   case FAM_Moments: return 3 * r->dim;
   default: return r->nstate;
@@ -184,21 +184,21 @@ int gr_accumulators(const gr_plan *p) {
 
 /* What is kept for each column of a tile besides contractions: exponentials, and weights that cannot be computed late. */
 static int kept_vectors(const gr_plan *p) {
-  if (p->red.family != FAM_ExpSum) return 0;
-  return p->rows_at_once + (p->weight >= 0 && !p->late ? node(p, p->weight)->dim : 0);
+  if (p->ask.red.family != FAM_ExpSum) return 0;
+  return p->cpu.rows + (p->ask.weight >= 0 && !p->late ? node(p, p->ask.weight)->dim : 0);
 }
 
 static void place_workspace(gr_plan *p) {
-  p->nwork = 0;
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  p->cpu.work = 0;
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     gr_place *pl = &p->place[r];
     if (!pl->live) continue;
-    if (!pl->inlined && node(p, r)->op != OP_Var && !pl->contract) pl->work = reserve(p, gr_storage(p->dag, r));
-    if (pl->contract || pl->saved) pl->slot = workspace(p, p->tile * p->rows_at_once);
+    if (!pl->inlined && node(p, r)->op != OP_Var && !pl->contract) pl->work = reserve(p, gr_storage(p->ask.dag, r));
+    if (pl->contract || pl->saved) pl->slot = workspace(p, p->tile * p->cpu.rows);
   }
-  bool shared = p->late || p->red.family == FAM_ExpSum; /* by functions */
-  p->kept = workspace(p, (int64_t)p->tile * kept_vectors(p));
-  p->red_work = shared ? workspace(p, (int64_t)gr_accumulators(p) * p->rows_at_once) : reserve(p, gr_accumulators(p));
+  bool shared = p->late || p->ask.red.family == FAM_ExpSum; /* by functions */
+  p->cpu.kept = workspace(p, (int64_t)p->tile * kept_vectors(p));
+  p->cpu.red_work = shared ? workspace(p, (int64_t)gr_accumulators(p) * p->cpu.rows) : reserve(p, gr_accumulators(p));
 }
 
 /* ---- contractions and wide sums ---- */
@@ -241,7 +241,7 @@ static bool is_squared_difference(const gr_plan *p, gr_ref term) {
 static int tile_columns(const gr_plan *p) {
   enum { LONG = 20 };
   bool six = false;
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     if (!p->place[r].contract) continue;
     gr_ref kid = node(p, r)->kid[0];
     if (node(p, kid)->dim < LONG || !is_squared_difference(p, kid)) return 4;
@@ -252,19 +252,19 @@ static int tile_columns(const gr_plan *p) {
 
 static void find_contractions(gr_plan *p) {
   bool any = false;
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     gr_place *pl = &p->place[r];
     if (!pl->live || pl->level != LEVEL_PAIR || node(p, r)->op != OP_Sum) continue;
     gr_ref kid = node(p, r)->kid[0];
     pl->contract = node(p, kid)->dim >= p->least && gr_leaves_fit(p, kid, false);
     any |= pl->contract;
   }
-  bool expsum = p->red.family == FAM_ExpSum, sum = p->red.family == FAM_Total && p->scheme == SUM_BLOCK && !p->acc64;
-  gr_ref wide = expsum ? p->weight : p->root;
-  p->late = ((expsum && !p->acc64) || sum) && wide >= 0 && node(p, wide)->dim >= (expsum ? 1 : p->least) && gr_leaves_fit(p, wide, true);
+  bool expsum = p->ask.red.family == FAM_ExpSum, sum = p->ask.red.family == FAM_Total && p->ask.scheme == SUM_BLOCK && !p->ask.acc64;
+  gr_ref wide = expsum ? p->ask.weight : p->ask.root;
+  p->late = ((expsum && !p->ask.acc64) || sum) && wide >= 0 && node(p, wide)->dim >= (expsum ? 1 : p->least) && gr_leaves_fit(p, wide, true);
   if (p->late) save_leaves(p, wide);
-  p->rows_at_once = any || p->late ? 2 : 1;
-  p->cols_at_once = any || p->late ? tile_columns(p) : 1;
+  p->cpu.rows = any || p->late ? 2 : 1;
+  p->cpu.columns = any || p->late ? tile_columns(p) : 1;
 }
 
 /* Columns with more than `least` components that the expression at r reads are packed. */
@@ -279,14 +279,14 @@ static void pack_leaves(gr_plan *p, gr_ref r, int least) {
 
 /* Loops over components read columns best where these lie one after the other; a register tile takes all from there. */
 static void find_packed(gr_plan *p) {
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_place *pl = &p->place[r];
     if (!pl->live || pl->level != LEVEL_PAIR || pl->inlined) continue;
     for (int k = 0; k < node(p, r)->nkid; k++) pack_leaves(p, node(p, r)->kid[k], pl->contract ? 0 : GR_UNROLL);
   }
-  if (!p->late || p->weight >= 0) pack_leaves(p, p->root, GR_UNROLL);
-  if (!p->late && p->weight >= 0) pack_leaves(p, p->weight, GR_UNROLL);
-  for (gr_ref r = 0; r < p->dag->n; r++) { /* wide variables go there directly when nothing else reads them */
+  if (!p->late || p->ask.weight >= 0) pack_leaves(p, p->ask.root, GR_UNROLL);
+  if (!p->late && p->ask.weight >= 0) pack_leaves(p, p->ask.weight, GR_UNROLL);
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) { /* wide variables go there directly when nothing else reads them */
     gr_place *pl = &p->place[r];
     pl->staged |= pl->packed < 0 || pl->uses > 0 || node(p, r)->op != OP_Var || node(p, r)->dim <= GR_UNROLL;
   }
@@ -297,12 +297,12 @@ enum { TILE_MAX = 256, TILE_BYTES = 24 * 1024, WIDE_BYTES = 256 * 1024, KEPT_VEC
 /* A tile of columns should stay in the first-level cache; in the second, where register tiles use it often, or where sorted
  * lists are read and written once a tile, which then is longer. */
 static int tile_size(const gr_plan *p) {
-  bool tiled = p->rows_at_once > 1, top = p->red.family == FAM_Top;
+  bool tiled = p->cpu.rows > 1, top = p->ask.red.family == FAM_Top;
   int most = !top ? TILE_MAX : tiled ? TOP_MAX / 2 : TOP_MAX;
-  int width = p->nstage > p->ncol ? p->nstage : p->ncol, bytes = (p->f64 ? 8 : 4) * (width > 0 ? width : 1);
+  int width = p->width.stage > p->width.packed ? p->width.stage : p->width.packed, bytes = (p->ask.f64 ? 8 : 4) * (width > 0 ? width : 1);
   int n = (tiled ? WIDE_BYTES : top ? TOP_BYTES : TILE_BYTES) / bytes, kept = kept_vectors(p);
   if (kept && n > KEPT_VECTORS / kept) n = KEPT_VECTORS / kept;
-  int step = p->cols_at_once == 6 ? 48 : 16; /* groups and vectors fill it */
+  int step = p->cpu.columns == 6 ? 48 : 16; /* groups and vectors fill it */
   n = (n < most ? n : most) / step * step;
   return n < step ? step : n;
 }
@@ -313,8 +313,8 @@ static double warping_cost(const gr_plan *p, const gr_node *n) {
 }
 
 static double pair_cost(const gr_plan *p) {
-  double cost = p->red.dim * (p->red.family == FAM_Top ? 4 + p->red.k / 8.0 : 1) + (p->red.family == FAM_ExpSum ? 30 + p->red.nweight : 0);
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  double cost = p->ask.red.dim * (p->ask.red.family == FAM_Top ? 4 + p->ask.red.k / 8.0 : 1) + (p->ask.red.family == FAM_ExpSum ? 30 + p->ask.red.nweight : 0);
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_node *n = node(p, r);
     if (!p->place[r].live || p->place[r].level != LEVEL_PAIR || is_free(n)) continue;
     double dim = n->dim;
@@ -338,7 +338,7 @@ bool gr_is_function(gr_op op) {
 static void measure_text(gr_plan *p) {
   enum { FUNCTIONS = 2000, OPERATIONS = 500 }; /* cost of the one, number of the other */
   int functions = 0, operations = 0;
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_node *n = node(p, r);
     int times = n->dim <= GR_UNROLL ? n->dim : 1;
     if (!p->place[r].live || gr_ops[n->op].kind != KIND_EW) continue;
@@ -349,12 +349,12 @@ static void measure_text(gr_plan *p) {
   p->lengthy = operations > OPERATIONS;
 }
 
-gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft) {
+gr_plan *gr_plan_new(gr_ctx *c, const gr_request *ask) {
   gr_plan *p = gr_alloc(c->arena, sizeof *p);
-  *p = *draft;
-  int n = p->dag->n;
+  p->ask = *ask;
+  int n = p->ask.dag->n;
   p->place = gr_alloc(c->arena, (size_t)n * sizeof *p->place);
-  bool *live = gr_live(p->dag, p->root, p->weight, c->arena), *indexed = gr_alloc(c->arena, (size_t)n + 1);
+  bool *live = gr_live(p->ask.dag, p->ask.root, p->ask.weight, c->arena), *indexed = gr_alloc(c->arena, (size_t)n + 1);
   for (gr_ref r = 0; r < n; r++)
     p->place[r] = (gr_place){.live = live[r], .level = level_of(p, node(p, r)->cats), .buffer = -1, .packed = -1, .work = -1, .slot = -1};
   int *depths = gr_alloc(c->arena, ((size_t)n + 1) * sizeof *depths);
@@ -385,7 +385,7 @@ static bool is_direct(const gr_plan *p, gr_ref r) {
 /* No marked node, nor what one of pairs is made of, is read directly.  One loop over nodes, as
  * paths may be exponentially many. */
 static void stage_leaves(gr_plan *p, bool *marked) {
-  for (gr_ref r = p->dag->n - 1; r >= 0; r--) {
+  for (gr_ref r = p->ask.dag->n - 1; r >= 0; r--) {
     const gr_node *n = node(p, r);
     if (!marked[r]) continue;
     p->place[r].direct = false;
@@ -396,7 +396,7 @@ static void stage_leaves(gr_plan *p, bool *marked) {
 /* Sums over few coordinates are written out; is there still a contraction? */
 static bool keep_wide_contractions(gr_plan *p, bool *marked) {
   bool any = false;
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     gr_place *pl = &p->place[r];
     gr_ref kid = pl->contract ? node(p, r)->kid[0] : r;
     pl->contract = pl->contract && node(p, kid)->dim > GR_UNROLL;
@@ -410,16 +410,16 @@ gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p) {
   enum { COLUMNS = 8, TILE_LEAST = COLUMNS * GR_LANES_MAX };
   gr_plan *few = gr_alloc(c->arena, sizeof *few);
   *few = *p;
-  few->place = gr_alloc(c->arena, (size_t)p->dag->n * sizeof *few->place);
-  memcpy(few->place, p->place, (size_t)p->dag->n * sizeof *few->place);
-  for (gr_ref r = 0; r < p->dag->n; r++) few->place[r].packed = -1, few->place[r].staged = true, few->place[r].direct = is_direct(p, r);
-  bool *marked = gr_alloc(c->arena, (size_t)p->dag->n + 1), tiled = keep_wide_contractions(few, marked) || p->late;
-  if (p->late) marked[p->red.family == FAM_ExpSum ? p->weight : p->root] = true;
+  few->place = gr_alloc(c->arena, (size_t)p->ask.dag->n * sizeof *few->place);
+  memcpy(few->place, p->place, (size_t)p->ask.dag->n * sizeof *few->place);
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) few->place[r].packed = -1, few->place[r].staged = true, few->place[r].direct = is_direct(p, r);
+  bool *marked = gr_alloc(c->arena, (size_t)p->ask.dag->n + 1), tiled = keep_wide_contractions(few, marked) || p->late;
+  if (p->late) marked[p->ask.red.family == FAM_ExpSum ? p->ask.weight : p->ask.root] = true;
   stage_leaves(few, marked);
   gr_place_buffers(few);
-  few->by_columns = true;
-  few->rows_at_once = 1;
-  few->cols_at_once = tiled ? COLUMNS : 1;
+  few->target = TARGET_COLUMNS;
+  few->cpu.rows = 1;
+  few->cpu.columns = tiled ? COLUMNS : 1;
   few->tile = (p->tile + TILE_LEAST - 1) / TILE_LEAST * TILE_LEAST;
   place_workspace(few);
   gr_check_sizes(c, few);
@@ -429,11 +429,11 @@ gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p) {
 /* ---- printing ---- */
 
 static void print_level(gr_str *b, const gr_plan *p, gr_level level) {
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_place *pl = &p->place[r];
     if (!pl->live || pl->level != level || node(p, r)->op == OP_Const) continue;
     gr_putf(b, "  %%%-3d ", r);
-    gr_print_node(b, p->dag, r, p->args);
+    gr_print_node(b, p->ask.dag, r, p->ask.args);
     gr_putf(b, "  [%d]%s%s", node(p, r)->dim, pl->inlined ? " inlined" : "", pl->contract ? " contraction" : "");
     if (pl->buffer >= 0) gr_putf(b, " kept at %d", pl->packed >= 0 ? pl->packed : pl->buffer);
     gr_put(b, "\n");
@@ -443,17 +443,17 @@ static void print_level(gr_str *b, const gr_plan *p, gr_level level) {
 void gr_print_plan(gr_str *b, const gr_plan *p) {
   static const char *const title[] = {"once", "per row", "per column", "per pair"};
   static const char *const scheme[] = {"block_sum", "direct_sum", "kahan_scheme"};
-  gr_putf(b, "rows are %s, columns are %s%s\n", p->axis == 1 ? "i" : "j", p->axis == 1 ? "j" : "i",
-          p->both ? "; rows are reduced too" : "");
+  gr_putf(b, "rows are %s, columns are %s%s\n", p->ask.axis == 1 ? "i" : "j", p->ask.axis == 1 ? "j" : "i",
+          p->ask.both ? "; rows are reduced too" : "");
   for (int level = 0; level < LEVEL_COUNT; level++) {
     gr_putf(b, "%s:\n", title[level]);
     print_level(b, p, (gr_level)level);
   }
-  gr_putf(b, "reduce %%%d", p->root);
-  if (p->weight >= 0) gr_putf(b, " with weight %%%d", p->weight);
-  gr_putf(b, " by %s: %d numbers of state per row, sums %s%s\n", gr_reds[p->red.red].name, p->red.nstate,
-          scheme[p->scheme], p->acc64 ? " in double" : "");
+  gr_putf(b, "reduce %%%d", p->ask.root);
+  if (p->ask.weight >= 0) gr_putf(b, " with weight %%%d", p->ask.weight);
+  gr_putf(b, " by %s: %d numbers of state per row, sums %s%s\n", gr_reds[p->ask.red.red].name, p->ask.red.nstate,
+          scheme[p->ask.scheme], p->ask.acc64 ? " in double" : "");
   char cost[GR_NUMBER];
-  gr_putf(b, "%s, tiles of %d columns, registers of %d x %d%s, cost %s\n", p->f64 ? "float64" : "float32", p->tile, p->rows_at_once,
-          p->cols_at_once, p->late ? ", wide sums apart" : "", gr_number_text(p->cost, 6, cost));
+  gr_putf(b, "%s, tiles of %d columns, registers of %d x %d%s, cost %s\n", p->ask.f64 ? "float64" : "float32", p->tile, p->cpu.rows,
+          p->cpu.columns, p->late ? ", wide sums apart" : "", gr_number_text(p->cost, 6, cost));
 }

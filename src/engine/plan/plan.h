@@ -47,8 +47,8 @@ typedef struct gr_place {
   int slot;      /* contract, saved: offset in the workspace of its values for a tile of columns */
 } gr_place;
 
-typedef struct gr_plan {
-  /* what is asked for */
+/* What is asked for. */
+typedef struct gr_request {
   const gr_dag *dag;
   const struct gr_args *args;
   gr_ref root, weight; /* weight: -1 */
@@ -58,36 +58,64 @@ typedef struct gr_plan {
   bool f64;   /* working precision */
   bool acc64; /* the inner sums are double */
   gr_scheme scheme;
-  /* what was decided */
-  gr_place *place; /* one per node */
-  int nparam, nrow, nstage, ncol; /* components of the buffers; columns are staged, then packed */
-  int least;  /* dimension from which sums over coordinates and wide sums are loops of their own */
-  int nwork;  /* vectors of workspace */
+} gr_request;
+
+/* Components of the buffers; columns are staged, then packed. */
+typedef struct gr_widths {
+  int param, row, stage, packed;
+} gr_widths;
+
+/* Tiles and workspace of a kernel for a processor. */
+typedef struct gr_cpu_part {
+  int work;     /* vectors of workspace */
   int red_work; /* where the accumulators lie in it, or -1: on the stack */
-  int kept;   /* where what the reduction keeps for each column of a tile lies in it */
-  int tile;   /* columns staged and packed together: a multiple of 16 */
-  int rows_at_once, cols_at_once; /* the register tile of contractions and wide sums: vectors of rows, columns; 1 x 1 without these */
-  bool by_columns; /* lanes run over columns, for few rows; each lane then has a state of its own */
-  bool late;  /* components of a wide sum, or the weights of exponentials, are computed by a loop of their own after the tile */
-  bool cuda;     /* for a GPU: a lane is a row of a thread; the fields below */
-  int lanes;     /* rows of a thread */
-  int record;    /* numbers from one staged column to the next; 0: columns are read from memory, prepared */
-  bool tiled;    /* contractions or wide sums are computed by all threads of a block together, 8 rows and some columns each */
-  int slots;     /* arrays of a tile in shared memory, one number for each row and column */
+  int kept;     /* where what the reduction keeps for each column of a tile lies in it */
+  int rows, columns; /* the register tile of contractions and wide sums: vectors of rows, columns; 1 x 1 without these */
+} gr_cpu_part;
+
+/* Registers and shared memory of a kernel for a GPU, where a lane is a row of a thread. */
+typedef struct gr_gpu_part {
+  int lanes;        /* rows of a thread */
+  int record;       /* numbers from one staged column to the next; 0: columns are read from memory, prepared */
+  int slots;        /* arrays of a tile in shared memory, one number for each row and column */
   int pass, passes; /* components of a wide sum that are taken at a time: 8 or 4 of a thread */
-  int streams;   /* of these arrays of `pass` components of a tile's columns, staged in shared memory */
-  bool reread;   /* ExpSum: the weights can be computed again after the exponentials */
-  double cost; /* of a pair, in multiplications */
+  int streams;      /* of these arrays of `pass` components of a tile's columns, staged in shared memory */
+  bool reread;      /* ExpSum: the weights can be computed again after the exponentials */
+} gr_gpu_part;
+
+/* What a kernel is for, and what its lanes are. */
+typedef enum gr_target_id {
+  TARGET_ROWS,    /* processor: lanes of a vector are rows */
+  TARGET_COLUMNS, /* processor, few rows: lanes are columns, and each lane has a state of its own */
+  TARGET_NARROW,  /* GPU: a thread has its rows to itself */
+  TARGET_TILED    /* GPU: contractions or wide sums are computed by all threads of a block together, 8 rows and some columns each */
+} gr_target_id;
+
+typedef struct gr_plan {
+  gr_request ask;
+  /* levels and places: shared by all targets */
+  gr_place *place; /* one per node */
+  gr_widths width;
+  int least;     /* dimension from which sums over coordinates and wide sums are loops of their own */
+  int tile;      /* columns staged and packed together: a multiple of 16 */
+  bool late;     /* components of a wide sum, or the weights of exponentials, are computed by a loop of their own after the tile */
+  double cost;   /* of a pair, in multiplications */
   bool calls;    /* functions such as Exp are so many that they are called, not inlined */
   bool lengthy;  /* so many operations that some passes of a compiler would take most of the time */
+  /* one of these, by the target */
+  gr_target_id target;
+  gr_cpu_part cpu;
+  gr_gpu_part gpu;
 } gr_plan;
+
+static inline bool gr_for_gpu(const gr_plan *p) { return p->target >= TARGET_NARROW; }
 
 enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD = 16 };
 /* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Arrays up to GR_ON_STACK vectors are
  * local variables; above, they lie in the workspace.  GR_PAD numbers between arrays whose size is a power of 2: else they
  * compete for the same lines of the cache. */
 
-gr_plan *gr_plan_new(gr_ctx *c, const gr_plan *draft);
+gr_plan *gr_plan_new(gr_ctx *c, const gr_request *ask);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
 void gr_check_sizes(gr_ctx *c, const gr_plan *p); /* throws where a buffer or the workspace passes GR_MAX_NUMBERS */

@@ -10,21 +10,21 @@
 
 #include "plan/plan.h"
 
-static const gr_node *node(const gr_plan *p, gr_ref r) { return &p->dag->node[r]; }
+static const gr_node *node(const gr_plan *p, gr_ref r) { return &p->ask.dag->node[r]; }
 static bool is_free(const gr_node *n) { return n->op == OP_Const || n->op == OP_Zero || (gr_ops[n->op].flags & FLAG_VIEW); }
-static int bytes(const gr_plan *p) { return p->f64 ? 8 : 4; }
+static int bytes(const gr_plan *p) { return p->ask.f64 ? 8 : 4; }
 
 /* ---- narrow: rows of a thread ---- */
 
 /* Numbers of a thread's registers that one row takes. */
 static int row_registers(const gr_plan *p) {
-  int n = p->red.nstate + gr_accumulators(p);
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  int n = p->ask.red.nstate + gr_accumulators(p);
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_place *pl = &p->place[r];
     bool held = pl->level == LEVEL_ROW ? pl->read && node(p, r)->dim <= GR_UNROLL : pl->level == LEVEL_PAIR && !pl->inlined;
     if (pl->live && held) n += node(p, r)->dim;
   }
-  return n * (p->f64 ? 2 : 1);
+  return n * (p->ask.f64 ? 2 : 1);
 }
 
 /* Each staged column is read once for all rows of a thread. */
@@ -38,7 +38,7 @@ static int narrow_lanes(const gr_plan *p) {
 /* Columns lie in shared memory one after the other, so that vectors of four are loaded; an odd number of these, so that threads that
  * read different columns do so in different banks. */
 static int record_size(const gr_plan *p) {
-  int n = p->nstage, vector = 16 / bytes(p);
+  int n = p->width.stage, vector = 16 / bytes(p);
   if (n <= vector / 2) return n;
   n = (n + vector - 1) / vector;
   return (n > 2 ? n | 1 : n) * vector;
@@ -53,13 +53,13 @@ static void mark_leaves(const gr_plan *p, gr_ref r, bool *read) {
 }
 
 static void mark_read(const gr_plan *p, bool *read) {
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_place *pl = &p->place[r];
     if (!pl->live || pl->level != LEVEL_PAIR || pl->inlined || pl->contract) continue;
     for (int k = 0; k < node(p, r)->nkid; k++) mark_leaves(p, node(p, r)->kid[k], read);
   }
-  if (!p->late || p->weight >= 0) mark_leaves(p, p->root, read);
-  if (!p->late && p->weight >= 0) mark_leaves(p, p->weight, read);
+  if (!p->late || p->ask.weight >= 0) mark_leaves(p, p->ask.root, read);
+  if (!p->late && p->ask.weight >= 0) mark_leaves(p, p->ask.weight, read);
 }
 
 /* Columns that depend on themselves only are computed by a kernel before the pairs; where what is staged does not fit, the pairs read
@@ -67,17 +67,17 @@ static void mark_read(const gr_plan *p, bool *read) {
 static void place_columns(gr_plan *p, const bool *read) {
   enum { STAGE = 16 * 1024, TILE_MOST = 512, TILE_LEAST = 32 };
   for (int staged = 1; staged >= 0; staged--) {
-    for (gr_ref r = 0; r < p->dag->n; r++) {
+    for (gr_ref r = 0; r < p->ask.dag->n; r++) {
       gr_place *pl = &p->place[r];
       bool wanted = pl->live && pl->level == LEVEL_COL && !is_free(node(p, r)) && (pl->read || pl->buffer >= 0);
       pl->staged = staged && read[r];
       pl->packed = wanted && (node(p, r)->op != OP_Var || (!staged && read[r])) ? 0 : -1;
     }
     gr_place_buffers(p);
-    p->record = p->nstage ? record_size(p) : 0;
-    int most = STAGE / bytes(p) / (p->record ? p->record : 1);
-    if (!p->tiled) p->tile = most > TILE_MOST ? TILE_MOST : most / TILE_LEAST * TILE_LEAST;
-    if (!staged || most >= (p->tiled ? p->tile : TILE_LEAST)) return;
+    p->gpu.record = p->width.stage ? record_size(p) : 0;
+    int most = STAGE / bytes(p) / (p->gpu.record ? p->gpu.record : 1);
+    if (p->target != TARGET_TILED) p->tile = most > TILE_MOST ? TILE_MOST : most / TILE_LEAST * TILE_LEAST;
+    if (!staged || most >= (p->target == TARGET_TILED ? p->tile : TILE_LEAST)) return;
   }
 }
 
@@ -98,19 +98,19 @@ static bool few_leaves(const gr_plan *p, gr_ref r) {
   return count_leaves(p, r, LEVEL_ROW) <= MOST && count_leaves(p, r, LEVEL_COL) <= MOST;
 }
 
-static gr_ref wide(const gr_plan *p) { return p->red.family == FAM_ExpSum ? p->weight : p->root; }
+static gr_ref wide(const gr_plan *p) { return p->ask.red.family == FAM_ExpSum ? p->ask.weight : p->ask.root; }
 
 static void find_tiled(gr_plan *p) {
-  p->tiled = false;
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  p->target = TARGET_NARROW;
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     gr_place *pl = &p->place[r];
     gr_ref kid = pl->contract ? node(p, r)->kid[0] : r;
     pl->contract = pl->contract && node(p, kid)->dim > GR_UNROLL && few_leaves(p, kid);
-    p->tiled |= pl->contract;
+    if (pl->contract) p->target = TARGET_TILED;
   }
   p->late = p->late && node(p, wide(p))->dim > GR_UNROLL && few_leaves(p, wide(p));
-  p->tiled |= p->late;
-  for (gr_ref r = 0; r < p->dag->n; r++) p->place[r].saved &= p->late;
+  if (p->late) p->target = TARGET_TILED;
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) p->place[r].saved &= p->late;
 }
 
 /* A slot that a contraction leaves: its value for a row and column is read, by the thread that then writes there, before nodes after it. */
@@ -126,36 +126,36 @@ static int left_slot(const gr_plan *p, gr_ref before, bool *taken) {
 
 static int take_slot(gr_plan *p, gr_ref before, bool *taken) {
   int slot = left_slot(p, before, taken);
-  return slot >= 0 ? slot : p->slots++;
+  return slot >= 0 ? slot : p->gpu.slots++;
 }
 
 static void place_slots(gr_plan *p, bool *taken) {
-  p->slots = 0;
-  for (gr_ref r = 0; r < p->dag->n; r++)
-    if (p->place[r].live && p->place[r].contract) p->place[r].slot = p->slots++;
-  for (gr_ref r = 0; r < p->dag->n; r++)
+  p->gpu.slots = 0;
+  for (gr_ref r = 0; r < p->ask.dag->n; r++)
+    if (p->place[r].live && p->place[r].contract) p->place[r].slot = p->gpu.slots++;
+  for (gr_ref r = 0; r < p->ask.dag->n; r++)
     if (p->place[r].live && p->place[r].saved && !p->place[r].contract) p->place[r].slot = take_slot(p, r, taken);
-  p->kept = p->late && p->red.family == FAM_ExpSum ? take_slot(p, p->dag->n, taken) : -1; /* the terms */
-  p->pass = p->f64 || (p->late && count_leaves(p, wide(p), LEVEL_ROW)) ? 32 : 64; /* a thread holds what it reads of rows, too */
-  p->passes = p->late ? (node(p, wide(p))->dim + p->pass - 1) / p->pass : 0;
-  p->streams = p->late ? count_leaves(p, wide(p), LEVEL_COL) : 0;
+  p->cpu.kept = p->late && p->ask.red.family == FAM_ExpSum ? take_slot(p, p->ask.dag->n, taken) : -1; /* the terms */
+  p->gpu.pass = p->ask.f64 || (p->late && count_leaves(p, wide(p), LEVEL_ROW)) ? 32 : 64; /* a thread holds what it reads of rows, too */
+  p->gpu.passes = p->late ? (node(p, wide(p))->dim + p->gpu.pass - 1) / p->gpu.pass : 0;
+  p->gpu.streams = p->late ? count_leaves(p, wide(p), LEVEL_COL) : 0;
 }
 
 size_t gr_cuda_shared(const gr_plan *p) {
-  size_t n = (size_t)p->tile * (size_t)p->record;
-  if (p->tiled) n += (size_t)p->tile * ((size_t)p->slots * GR_CUDA_THREADS + (size_t)p->streams * (size_t)(p->pass + GR_CUDA_PAD)) + 2 * GR_CUDA_THREADS;
+  size_t n = (size_t)p->tile * (size_t)p->gpu.record;
+  if (p->target == TARGET_TILED) n += (size_t)p->tile * ((size_t)p->gpu.slots * GR_CUDA_THREADS + (size_t)p->gpu.streams * (size_t)(p->gpu.pass + GR_CUDA_PAD)) + 2 * GR_CUDA_THREADS;
   return n * (size_t)bytes(p);
 }
 
 static void clear(gr_plan *q, const gr_plan *p, gr_ctx *c) {
   *q = *p;
-  q->place = gr_alloc(c->arena, (size_t)p->dag->n * sizeof *q->place);
-  memcpy(q->place, p->place, (size_t)p->dag->n * sizeof *q->place);
-  q->cuda = true;
-  q->rows_at_once = q->cols_at_once = 1;
-  q->red_work = -1, q->nwork = 0, q->slots = q->passes = q->streams = 0;
-  q->reread = p->weight >= 0 && gr_leaves_fit(p, p->weight, false);
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  q->place = gr_alloc(c->arena, (size_t)p->ask.dag->n * sizeof *q->place);
+  memcpy(q->place, p->place, (size_t)p->ask.dag->n * sizeof *q->place);
+  q->target = TARGET_NARROW;
+  q->cpu.rows = q->cpu.columns = 1;
+  q->cpu.red_work = -1, q->cpu.work = 0, q->gpu.slots = q->gpu.passes = q->gpu.streams = 0;
+  q->gpu.reread = p->ask.weight >= 0 && gr_leaves_fit(p, p->ask.weight, false);
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     gr_place *pl = &q->place[r];
     pl->direct = false;
     pl->work = pl->slot = -1;
@@ -166,13 +166,13 @@ static void clear(gr_plan *q, const gr_plan *p, gr_ctx *c) {
 static gr_plan *try_tiled(gr_ctx *c, const gr_plan *p) {
   enum { SHARED_MOST = 60 * 1024 };
   gr_plan *q = gr_alloc(c->arena, sizeof *q);
-  for (int tile = p->f64 ? 32 : 64; tile >= 16; tile /= 2) {
+  for (int tile = p->ask.f64 ? 32 : 64; tile >= 16; tile /= 2) {
     clear(q, p, c);
     find_tiled(q);
-    if (!q->tiled) return NULL;
-    bool *read = gr_alloc(c->arena, 2 * ((size_t)p->dag->n + 1)), *taken = read + p->dag->n;
+    if (q->target != TARGET_TILED) return NULL;
+    bool *read = gr_alloc(c->arena, 2 * ((size_t)p->ask.dag->n + 1)), *taken = read + p->ask.dag->n;
     mark_read(q, read);
-    q->lanes = 1, q->tile = tile;
+    q->gpu.lanes = 1, q->tile = tile;
     place_slots(q, taken);
     place_columns(q, read);
     gr_check_sizes(c, q);
@@ -186,12 +186,12 @@ gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p) {
   if (q) return q;
   q = gr_alloc(c->arena, sizeof *q);
   clear(q, p, c);
-  q->tiled = q->late = false;
-  for (gr_ref r = 0; r < p->dag->n; r++) q->place[r].contract = q->place[r].saved = false;
-  bool *read = gr_alloc(c->arena, (size_t)p->dag->n + 1);
+  q->late = false;
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) q->place[r].contract = q->place[r].saved = false;
+  bool *read = gr_alloc(c->arena, (size_t)p->ask.dag->n + 1);
   mark_read(q, read);
   place_columns(q, read);
   gr_check_sizes(c, q);
-  q->lanes = narrow_lanes(q);
+  q->gpu.lanes = narrow_lanes(q);
   return q;
 }

@@ -9,7 +9,7 @@ void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g
   condition->guard = guard;
   if (guard->n == 0) return;
   gr_plan *p = gr_alloc(a, sizeof *p);
-  *p = (gr_plan){.dag = g, .args = args, .root = -1, .weight = -1, .f64 = g->f64};
+  *p = (gr_plan){.ask.dag = g, .ask.args = args, .ask.root = -1, .ask.weight = -1, .ask.f64 = g->f64};
   p->place = gr_alloc(a, (size_t)g->n * sizeof *p->place);
   for (int k = 0; k < guard->n; k++) {
     const gr_scale *s = &guard->scale[k];
@@ -23,13 +23,13 @@ void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g
 
 /* Component i of node r; all have the dimension of the product, or 1. */
 static double component(const gr_condition *condition, const gr_vals *v, gr_ref r, int i) {
-  return gr_at(&v[r], condition->plan->dag->node[r].dim > 1 ? i : 0, 0);
+  return gr_at(&v[r], condition->plan->ask.dag->node[r].dim > 1 ? i : 0, 0);
 }
 
 bool gr_condition_holds(const gr_condition *condition, const gr_array *args) {
   const gr_guard *guard = condition->guard;
   if (guard->n == 0) return true;
-  const gr_dag *g = condition->plan->dag;
+  const gr_dag *g = condition->plan->ask.dag;
   const gr_vals *v = gr_interp_parameters(condition->plan, args, condition->scratch);
   for (int k = 0; k < guard->n; k++) {
     const gr_scale *s = &guard->scale[k];

@@ -33,7 +33,7 @@ static void note_gpu(gr_report *report, gr_error *err) {
 
 static bool stays(const gr_run *r) {
   bool any = false;
-  for (int k = 0; k < r->p->plan->red.nout; k++) any = any || r->out[k].buffer;
+  for (int k = 0; k < r->p->plan->ask.red.nout; k++) any = any || r->out[k].buffer;
   return any;
 }
 
@@ -109,13 +109,13 @@ bool gr_device_expected(const gr_call *call, const gr_options *opt) {
 }
 
 static gr_class check_outputs(const gr_run *r, gr_error *err) {
-  const gr_reduction *red = &r->p->plan->red;
+  const gr_reduction *red = &r->p->plan->ask.red;
   static const char *const names[] = {"float64", "float32", "float16", "bfloat16", "integer"};
   for (int k = 0; k < red->nout; k++) {
     const gr_buffer *b = r->out[k].buffer;
     bool index = red->results == RES_X || k == 1;
-    gr_storage_type type = index ? GR_INT : r->p->plan->f64 ? GR_DOUBLE : GR_FLOAT;
-    int64_t rows = r->p->plan->both ? 1 : r->rows, cols = (int64_t)red->out_dim * red->k;
+    gr_storage_type type = index ? GR_INT : r->p->plan->ask.f64 ? GR_DOUBLE : GR_FLOAT;
+    int64_t rows = r->p->plan->ask.both ? 1 : r->rows, cols = (int64_t)red->out_dim * red->k;
     if (b && (b->rows != rows || b->cols != cols || b->type != type))
       return gr_fail(err, ERR_KeepType, k + 1, (long long)rows, (long long)cols, names[type]);
   }
@@ -127,7 +127,7 @@ gr_class gr_device_run(const gr_run *r, gr_error *err) {
   if (check_outputs(r, err) != GR_OK) return err->cls;
   r->report->backend = r->opt->backend == GR_AUTO ? GR_GPU : r->opt->backend;
   r->report->threads = 1;
-  for (int k = 0; k < r->p->plan->red.nout; k++)
+  for (int k = 0; k < r->p->plan->ask.red.nout; k++)
     if (r->out[k].buffer) r->out[k].buffer->range = r->out[k].buffer->vector = NULL; /* of what lay there before */
   r->opt->device->run(r->p, r->args, r->rows, r->cols, r->out, r->opt, r->report, err);
   r->report->seconds_run = gr_now() - start - r->report->seconds_compile;

@@ -39,7 +39,7 @@ typedef struct interp {
 } interp;
 
 static void eval_ew(interp *in, gr_ref r, int lanes) {
-  const gr_node *n = &in->p->dag->node[r];
+  const gr_node *n = &in->p->ask.dag->node[r];
   gr_vals *out = &in->vals[r];
   for (int k = 0; k < n->dim; k++) {
     const double *v[3];
@@ -47,7 +47,7 @@ static void eval_ew(interp *in, gr_ref r, int lanes) {
     for (int i = 0; i < 3; i++) {
       gr_ref kid = n->kid[i < n->nkid ? i : 0];
       const gr_vals *x = &in->vals[kid];
-      v[i] = x->v + (in->p->dag->node[kid].dim > 1 ? k * x->comp : 0);
+      v[i] = x->v + (in->p->ask.dag->node[kid].dim > 1 ? k * x->comp : 0);
       s[i] = x->lane;
     }
     ew_loops[n->op](lanes, out->v + k * out->comp, v[0], s[0], v[1], s[1], v[2], s[2], n->nint ? n->ints[0] : 0);
@@ -57,7 +57,7 @@ static void eval_ew(interp *in, gr_ref r, int lanes) {
 /* ---- nodes ---- */
 
 static void eval_var(interp *in, gr_ref r, int64_t first, int lanes) {
-  const gr_node *n = &in->p->dag->node[r];
+  const gr_node *n = &in->p->ask.dag->node[r];
   const gr_array *x = &in->args[n->ints[0]];
   for (int k = 0; k < n->dim; k++) {
     double origin = x->origin ? x->origin[k] : 0;
@@ -66,7 +66,7 @@ static void eval_var(interp *in, gr_ref r, int64_t first, int lanes) {
 }
 
 static void eval_leaf(interp *in, gr_ref r, int64_t first, int lanes) {
-  const gr_node *n = &in->p->dag->node[r];
+  const gr_node *n = &in->p->ask.dag->node[r];
   if (n->op == OP_Var)
     eval_var(in, r, first, lanes);
   else
@@ -79,21 +79,21 @@ static void round_to_float(const gr_node *n, gr_vals *x, int lanes) {
 }
 
 static void eval_node(interp *in, gr_ref r, int64_t first, int lanes) {
-  const gr_node *n = &in->p->dag->node[r];
+  const gr_node *n = &in->p->ask.dag->node[r];
   gr_vals x[GR_MAX_KIDS];
   switch (gr_ops[n->op].kind) {
   case KIND_LEAF: eval_leaf(in, r, first, lanes); break;
   case KIND_EW: eval_ew(in, r, lanes); break;
   default:
     for (int k = 0; k < n->nkid; k++) x[k] = in->vals[n->kid[k]];
-    gr_eval_loop_op(in->p->dag, r, &in->vals[r], x, lanes);
+    gr_eval_loop_op(in->p->ask.dag, r, &in->vals[r], x, lanes);
   }
-  if (!in->p->f64 && !(gr_ops[n->op].flags & FLAG_VIEW)) round_to_float(n, &in->vals[r], lanes);
+  if (!in->p->ask.f64 && !(gr_ops[n->op].flags & FLAG_VIEW)) round_to_float(n, &in->vals[r], lanes);
 }
 
 /* Levels of pairs and columns have a lane per column of the strip, the others one lane. */
 static void eval_level(interp *in, gr_level level, int64_t first, int lanes) {
-  for (gr_ref r = 0; r < in->p->dag->n; r++)
+  for (gr_ref r = 0; r < in->p->ask.dag->n; r++)
     if (in->p->place[r].live && in->p->place[r].level == level) eval_node(in, r, first, lanes);
 }
 
@@ -107,8 +107,8 @@ enum { STRIP = 64, SCRATCH = 4 << 20 };
 
 static int strip_of(const gr_plan *p) {
   int64_t per_lane = 1;
-  for (gr_ref r = 0; r < p->dag->n; r++)
-    if (p->place[r].live && has_lanes(p, r)) per_lane += gr_storage(p->dag, r);
+  for (gr_ref r = 0; r < p->ask.dag->n; r++)
+    if (p->place[r].live && has_lanes(p, r)) per_lane += gr_storage(p->ask.dag, r);
   int64_t n = SCRATCH / 8 / per_lane;
   return n < 1 ? 1 : n > STRIP ? STRIP : (int)n;
 }
@@ -116,28 +116,28 @@ static int strip_of(const gr_plan *p) {
 /* Terms of a strip are added to a state of their own, which is then added to the row's: rounding
  * errors of as many additions as there are strips accumulate, not of as many as there are terms. */
 static bool sums_in_blocks(const gr_plan *p) {
-  gr_family family = p->red.family;
-  return p->scheme == SUM_BLOCK && (family == FAM_Total || family == FAM_ExpSum || family == FAM_Moments);
+  gr_family family = p->ask.red.family;
+  return p->ask.scheme == SUM_BLOCK && (family == FAM_Total || family == FAM_ExpSum || family == FAM_Moments);
 }
 
 size_t gr_interp_bytes(const gr_plan *p) {
   size_t n = 0, strip = (size_t)strip_of(p);
-  for (gr_ref r = 0; r < p->dag->n; r++)
-    if (p->place[r].live) n += (size_t)gr_storage(p->dag, r) * (has_lanes(p, r) ? strip : 1);
-  if (sums_in_blocks(p)) n += (size_t)p->red.nstate;
-  return n * sizeof(double) + (size_t)p->dag->n * sizeof(gr_vals) + 64;
+  for (gr_ref r = 0; r < p->ask.dag->n; r++)
+    if (p->place[r].live) n += (size_t)gr_storage(p->ask.dag, r) * (has_lanes(p, r) ? strip : 1);
+  if (sums_in_blocks(p)) n += (size_t)p->ask.red.nstate;
+  return n * sizeof(double) + (size_t)p->ask.dag->n * sizeof(gr_vals) + 64;
 }
 
 static void lay_out(interp *in, void *scratch) {
   const gr_plan *p = in->p;
   in->vals = scratch;
   in->strip = strip_of(p);
-  double *next = (double *)(in->vals + p->dag->n);
-  for (gr_ref r = 0; r < p->dag->n; r++) {
+  double *next = (double *)(in->vals + p->ask.dag->n);
+  for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     if (!p->place[r].live) continue;
     int lanes = has_lanes(p, r) ? in->strip : 1;
     in->vals[r] = (gr_vals){.v = next, .comp = lanes, .lane = has_lanes(p, r)};
-    next += (size_t)gr_storage(p->dag, r) * (size_t)lanes;
+    next += (size_t)gr_storage(p->ask.dag, r) * (size_t)lanes;
   }
   in->block = sums_in_blocks(p) ? next : NULL;
 }
@@ -152,15 +152,15 @@ const gr_vals *gr_interp_parameters(const gr_plan *p, const gr_array *args, void
 /* ---- the loop over pairs ---- */
 
 static void step_strip(const interp *in, double *state, int64_t ld, int64_t col, int lanes) {
-  const gr_vals *f = &in->vals[in->p->root], *w = in->p->weight < 0 ? f : &in->vals[in->p->weight];
+  const gr_vals *f = &in->vals[in->p->ask.root], *w = in->p->ask.weight < 0 ? f : &in->vals[in->p->ask.weight];
   for (int l = 0; l < lanes; l++)
-    gr_red_step(&in->p->red, state, ld, f->v + l * f->lane, f->comp, w->v + l * w->lane, w->comp, col + l);
+    gr_red_step(&in->p->ask.red, state, ld, f->v + l * f->lane, f->comp, w->v + l * w->lane, w->comp, col + l);
 }
 
 /* The same for sums, without the detour. */
 static void add_strip(const interp *in, double *state, int64_t ld, int lanes) {
-  const gr_vals *f = &in->vals[in->p->root];
-  for (int d = 0; d < in->p->red.dim; d++) {
+  const gr_vals *f = &in->vals[in->p->ask.root];
+  for (int d = 0; d < in->p->ask.red.dim; d++) {
     double s = 0;
     for (int l = 0; l < lanes; l++) s += gr_at(f, d, l);
     state[d * ld] += s;
@@ -168,7 +168,7 @@ static void add_strip(const interp *in, double *state, int64_t ld, int lanes) {
 }
 
 static void reduce_strip(const interp *in, double *state, int64_t ld, int64_t col, int lanes) {
-  const gr_reduction *red = &in->p->red;
+  const gr_reduction *red = &in->p->ask.red;
   if (!in->block) {
     step_strip(in, state, ld, col, lanes);
     return;

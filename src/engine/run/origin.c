@@ -93,7 +93,7 @@ static bool look_at(range *r, const gr_array *x, int64_t component, bool reduced
 }
 
 static double origin_of(const gr_program *p, const gr_array *args, int group, int64_t component) {
-  gr_category reduced = p->plan->axis == 1 ? GR_VJ : GR_VI;
+  gr_category reduced = p->plan->ask.axis == 1 ? GR_VJ : GR_VI;
   range r = {.any = false};
   for (int all = 0; all < 2; all++) {
     r = (range){.any = false};

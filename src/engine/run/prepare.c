@@ -18,7 +18,7 @@ enum { TEXT_MOST = 512 * 1024 };
 /* Does the call need a kernel of the processor that its program does not have?  The GPU is asked last: that may wake a driver. */
 static bool lacks_kernel(const gr_call *call, const gr_options *opt, bool *few) {
   const gr_program *p = call->program;
-  bool by_i = p->plan->axis == 1;
+  bool by_i = p->plan->ask.axis == 1;
   int64_t rows = by_i ? call->m : call->n, cols = by_i ? call->n : call->m;
   int plan = gr_plan_of(p, rows, cols);
   *few = plan == PLAN_FEW;
@@ -60,7 +60,7 @@ static int take_group(gr_wanted **missing, int n, bool f64) {
   for (int k = 0; k < n; k++) {
     gr_wanted *w = missing[k];
     size_t more = strlen(w->text);
-    if (w->program->plan->f64 != f64 || length + more > TEXT_MOST) continue;
+    if (w->program->plan->ask.f64 != f64 || length + more > TEXT_MOST) continue;
     length += more;
     missing[k] = missing[count];
     missing[count++] = w;

@@ -84,24 +84,24 @@ static int choose_k(gr_program *p, const gr_redinfo *red, const gr_written *w) {
   return k;
 }
 
-/* ---- the draft of the plan: what was asked for ---- */
+/* ---- what is asked for ---- */
 
 static bool choose_precision(gr_program *p) {
   static const char *const types[] = {"float32", "float64", NULL};
   return choice(&p->ctx, "dtype", p->spec.dtype, types) == 1;
 }
 
-static void choose_sums(gr_program *p, gr_plan *draft, gr_family family, const char *name) {
+static void choose_sums(gr_program *p, gr_request *ask, gr_family family, const char *name) {
   static const char *const accs[] = {"auto", "float32", "float64", NULL};
   static const char *const schemes[] = {"auto", "block_sum", "direct_sum", "kahan_scheme", NULL};
   static const gr_scheme scheme[] = {SUM_BLOCK, SUM_BLOCK, SUM_DIRECT, SUM_KAHAN};
   gr_ctx *c = &p->ctx;
-  draft->f64 = p->dag->f64;
+  ask->f64 = p->dag->f64;
   int acc = choice(c, "dtype_acc", p->spec.dtype_acc, accs);
-  if (draft->f64 && acc == 1) gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"", "\"auto\", \"float64\"", "float32");
-  draft->acc64 = !draft->f64 && (acc == 2 || p->spec.use_double_acc);
-  draft->scheme = scheme[choice(c, "sum_scheme", p->spec.sum_scheme, schemes)];
-  if (draft->scheme == SUM_KAHAN && family != FAM_Total)
+  if (ask->f64 && acc == 1) gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"", "\"auto\", \"float64\"", "float32");
+  ask->acc64 = !ask->f64 && (acc == 2 || p->spec.use_double_acc);
+  ask->scheme = scheme[choice(c, "sum_scheme", p->spec.sum_scheme, schemes)];
+  if (ask->scheme == SUM_KAHAN && family != FAM_Total)
     gr_throw(c, NULL, NULL, ERR_Choice, gr_format(c->arena, "sum_scheme of %s", name), "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
 }
 
@@ -127,21 +127,21 @@ static gr_ref weighted_only(gr_program *p, gr_ref f, gr_ref w) {
 
 /* Most calls take a plan of the lowered graph.  Those of the graph as written serve the interpreter,
  * and kernels where the lowered graph does not hold for the parameters of a call. */
-static void lower(gr_program *p, gr_plan draft) {
-  p->draft[1] = draft;
-  draft.root = gr_lower(p->dag, draft.root, &p->guard);
-  if (draft.weight >= 0) draft.weight = gr_lower(p->dag, draft.weight, &p->guard);
+static void lower(gr_program *p, gr_request ask) {
+  p->ask[1] = ask;
+  ask.root = gr_lower(p->dag, ask.root, &p->guard);
+  if (ask.weight >= 0) ask.weight = gr_lower(p->dag, ask.weight, &p->guard);
   gr_condition_init(&p->condition, &p->guard, p->dag, &p->args);
-  p->draft[0] = draft;
+  p->ask[0] = ask;
 }
 
 /* One of the plans, made at its first need; throws. */
 static gr_plan *plan_of(gr_program *p, int k) {
-  bool written = k & PLAN_WRITTEN, same = p->draft[1].root == p->draft[0].root && p->draft[1].weight == p->draft[0].weight;
+  bool written = k & PLAN_WRITTEN, same = p->ask[1].root == p->ask[0].root && p->ask[1].weight == p->ask[0].weight;
   if (p->plans[k]) return p->plans[k];
   if (written && same) return p->plans[k] = plan_of(p, k - PLAN_WRITTEN);
   if (k & PLAN_FEW) return p->plans[k] = gr_plan_by_columns(&p->ctx, plan_of(p, k - PLAN_FEW));
-  return p->plans[k] = gr_plan_new(&p->ctx, &p->draft[written]);
+  return p->plans[k] = gr_plan_new(&p->ctx, &p->ask[written]);
 }
 
 /* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission waits for the first need. */
@@ -156,22 +156,22 @@ static void build(gr_program *p, void *data) {
   int k = choose_k(p, info, &w);
   p->dag = gr_dag_new(c, choose_precision(p));
   int axis = choose_axis(p, &w);
-  gr_plan draft = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
-  draft.root = gr_bind(p->dag, &p->args, w.formula);
-  if (red == RED_Count || red == RED_Any || red == RED_All) draft.root = truth(p, draft.root);
-  draft.weight = bind_weight(p, info, &w);
+  gr_request ask = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
+  ask.root = gr_bind(p->dag, &p->args, w.formula);
+  if (red == RED_Count || red == RED_Any || red == RED_All) ask.root = truth(p, ask.root);
+  ask.weight = bind_weight(p, info, &w);
   gr_check_args(c, &p->args);
-  int dim = p->dag->node[draft.root].dim;
-  if (info->family == FAM_ExpSum && draft.weight >= 0 && info->results != RES_Q && dim == 1)
-    draft.root = weighted_only(p, draft.root, draft.weight);
-  if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[draft.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
-  choose_sums(p, &draft, info->family, info->name);
-  if (!draft.f64) gr_find_groups(p->dag, &p->args, draft.root, draft.weight);
-  gr_reduction_init(&draft.red, red, dim, draft.weight < 0 ? 0 : p->dag->node[draft.weight].dim, k, draft.scheme == SUM_KAHAN);
-  if (draft.red.nstate > GR_MAX_NUMBERS)
+  int dim = p->dag->node[ask.root].dim;
+  if (info->family == FAM_ExpSum && ask.weight >= 0 && info->results != RES_Q && dim == 1)
+    ask.root = weighted_only(p, ask.root, ask.weight);
+  if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[ask.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
+  choose_sums(p, &ask, info->family, info->name);
+  if (!ask.f64) gr_find_groups(p->dag, &p->args, ask.root, ask.weight);
+  gr_reduction_init(&ask.red, red, dim, ask.weight < 0 ? 0 : p->dag->node[ask.weight].dim, k, ask.scheme == SUM_KAHAN);
+  if (ask.red.nstate > GR_MAX_NUMBERS)
     gr_throw(c, NULL, NULL, ERR_StateLimit, info->name, GR_MAX_NUMBERS, dim, k ? gr_format(c->arena, ", K = %d", k) : "");
-  if (draft.both && (draft.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
-  lower(p, draft);
+  if (ask.both && (ask.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
+  lower(p, ask);
   p->plan = plan_of(p, 0);
 }
 
@@ -208,13 +208,13 @@ gr_arg_info gr_program_arg(const gr_program *p, int k) {
 
 gr_result_info gr_program_result(const gr_program *p) {
   if (!p) return (gr_result_info){.n = 0};
-  const gr_reduction *r = &p->plan->red;
+  const gr_reduction *r = &p->plan->ask.red;
   gr_result_info info = {.reduction = gr_reds[r->red].name,
-                         .axis = p->plan->both ? 2 : p->plan->axis,
+                         .axis = p->plan->ask.both ? 2 : p->plan->ask.axis,
                          .dim = r->out_dim,
                          .k = r->family == FAM_Top ? r->k : 0,
                          .n = r->nout,
-                         .dtype = p->plan->f64 ? "float64" : "float32",
+                         .dtype = p->plan->ask.f64 ? "float64" : "float32",
                          .note = p->note};
   info.is_index[0] = r->results == RES_X;
   info.is_index[1] = r->results == RES_VX;
@@ -228,7 +228,7 @@ static const char *title(const gr_program *p, gr_arena *a) {
   static const char *const cat[] = {"Vi", "Vj", "Pm"};
   gr_str b = {.arena = a};
   const gr_plan *plan = p->plan;
-  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->red.red].name, plan->both ? "i and j" : plan->axis == 1 ? "j" : "i", p->spec.formula);
+  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->ask.red.red].name, plan->ask.both ? "i and j" : plan->ask.axis == 1 ? "j" : "i", p->spec.formula);
   if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
   gr_put(&b, p->args.n ? "\nwhere\n " : "");
   for (int k = 0; k < p->args.n; k++)
@@ -321,7 +321,7 @@ static void dump_ast(gr_program *p, gr_str *b) {
   gr_put(b, "\n");
 }
 
-static void dump_dag(gr_program *p, gr_str *b) { gr_print_dag(b, p->dag, p->plan->root, p->plan->weight, &p->args); }
+static void dump_dag(gr_program *p, gr_str *b) { gr_print_dag(b, p->dag, p->plan->ask.root, p->plan->ask.weight, &p->args); }
 static void dump_plan(gr_program *p, gr_str *b) { gr_print_plan(b, p->plan); }
 static void dump_c(gr_program *p, gr_str *b) { gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p, &p->arena))); }
 static void dump_cuda(gr_program *p, gr_str *b) {

@@ -94,7 +94,7 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
   if (gr_validate_arrays(p, args, n_args, err) != GR_OK) return err->cls;
   if (!rows) return gr_fail(err, ERR_Null, "the place for the number of rows");
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
-  *rows = p->plan->both ? 1 : mn[p->plan->axis == 1 ? 0 : 1];
+  *rows = p->plan->ask.both ? 1 : mn[p->plan->ask.axis == 1 ? 0 : 1];
   return GR_OK;
 }
 
@@ -130,13 +130,13 @@ static int64_t clamp(int64_t n, int64_t lo, int64_t hi) { return n < lo ? lo : n
 
 /* The columns of a part: enough that packing rows and merging states do not show. */
 static int64_t columns_least(const gr_plan *p) {
-  double lists = p->red.family == FAM_Top ? 1000.0 * p->red.k : 0; /* every part fills its own */
-  return (int64_t)fmax(fmax(tune.part / p->cost, lists), fmax(8.0 * p->red.nstate, (double)tune.columns_min));
+  double lists = p->ask.red.family == FAM_Top ? 1000.0 * p->ask.red.k : 0; /* every part fills its own */
+  return (int64_t)fmax(fmax(tune.part / p->cost, lists), fmax(8.0 * p->ask.red.nstate, (double)tune.columns_min));
 }
 
 /* Rows of a block that the cache holds, and that one call of the kernel handles in time. */
 static int64_t rows_most(const gr_plan *p, double speed) {
-  int64_t row_bytes = p->nrow * (p->f64 ? 8 : 4), state_bytes = p->red.nstate * 8;
+  int64_t row_bytes = p->width.row * (p->ask.f64 ? 8 : 4), state_bytes = p->ask.red.nstate * 8;
   int64_t widest = row_bytes > state_bytes ? row_bytes : state_bytes;
   int64_t most = clamp(tune.cache / (widest > 0 ? widest : 1) / 16 * 16, 16, tune.rows_max);
   return clamp((int64_t)(tune.chunk * speed / p->cost) / 16 * 16, 16, most);
@@ -144,14 +144,14 @@ static int64_t rows_most(const gr_plan *p, double speed) {
 
 /* Parts whose states, of all rows, may wait for the end. */
 static int64_t parts_most(const job *j) {
-  double states = (double)(j->rows + GR_PAD) * j->plan->red.nstate * 8 * (j->plan->by_columns ? LANES : 1);
-  return j->plan->both ? tune.items : (int64_t)clamp((int64_t)(tune.kept / states), 1, tune.items);
+  double states = (double)(j->rows + GR_PAD) * j->plan->ask.red.nstate * 8 * (j->plan->target == TARGET_COLUMNS ? LANES : 1);
+  return j->plan->ask.both ? tune.items : (int64_t)clamp((int64_t)(tune.kept / states), 1, tune.items);
 }
 
 /* Where both indices are reduced, every group of items leaves a state: no more of them than threads need, and than there is room for. */
 static void group_items(job *j) {
-  int64_t items = j->nblock * j->npart, most = clamp(tune.kept / (j->plan->red.nstate * 8), 1, tune.items);
-  j->group = j->plan->both && items > most ? (items + most - 1) / most : 1;
+  int64_t items = j->nblock * j->npart, most = clamp(tune.kept / (j->plan->ask.red.nstate * 8), 1, tune.items);
+  j->group = j->plan->ask.both && items > most ? (items + most - 1) / most : 1;
   j->ngroup = (items + j->group - 1) / j->group;
 }
 
@@ -170,9 +170,9 @@ static void cut(job *j) {
   if (j->nblock) j->block = round_up((j->rows + j->nblock - 1) / j->nblock, 16);
   j->part = round_up((j->cols + j->npart - 1) / j->npart, p->tile);
   j->npart = j->part ? (j->cols + j->part - 1) / j->part : 1;
-  j->ld = (p->by_columns ? j->rows * LANES : j->block) + GR_PAD;
+  j->ld = (p->target == TARGET_COLUMNS ? j->rows * LANES : j->block) + GR_PAD;
   j->chunk = 1 + (int64_t)(tune.chunk * speed / p->cost / (double)(j->block ? j->block : 1));
-  if (j->chunk >= p->tile || p->by_columns) j->chunk = round_up(j->chunk, p->tile); /* else pairs are so dear that tiles do not matter */
+  if (j->chunk >= p->tile || p->target == TARGET_COLUMNS) j->chunk = round_up(j->chunk, p->tile); /* else pairs are so dear that tiles do not matter */
   group_items(j);
 }
 
@@ -201,14 +201,14 @@ static void accumulate(job *j, double *state, int64_t r0, int64_t r1, int64_t c0
 /* The states of the first lanes of every row join the row's own. */
 static void merge_lanes(const job *j, double *own, const double *state, int64_t rows, int64_t lanes) {
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t l = 0; l < lanes; l++) gr_red_merge(&j->plan->red, own + r, j->ld, state + r * LANES + l, j->ld);
+    for (int64_t l = 0; l < lanes; l++) gr_red_merge(&j->plan->ask.red, own + r, j->ld, state + r * LANES + l, j->ld);
 }
 
 /* The columns that do not fill all lanes come last, into fresh states, as the kernel spoils the lanes
  * that they leave. */
 static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1, int64_t c0, int64_t c1, void *scratch,
                                   bool caller) {
-  const gr_reduction *red = &j->plan->red;
+  const gr_reduction *red = &j->plan->ask.red;
   int64_t rows = r1 - r0, whole = c0 + (c1 - c0) / LANES * LANES;
   double *own = state + rows * LANES; /* one state a row: in the padding, as there are no more than GR_PAD rows */
   accumulate(j, state, r0, r1, c0, whole, scratch, caller);
@@ -222,12 +222,12 @@ static void accumulate_by_columns(job *j, double *state, int64_t r0, int64_t r1,
 }
 
 static void finish(job *j, double *state, int64_t r0, int64_t r1) {
-  gr_red_finish(&j->plan->red, state, j->ld, r1 - r0, j->out, r0, j->rows, (double)j->cols);
+  gr_red_finish(&j->plan->ask.red, state, j->ld, r1 - r0, j->out, r0, j->rows, (double)j->cols);
 }
 
 /* The rows of an item into the state of its group, of which it is the first or comes after the others. */
 static void reduce_rows(const job *j, double *state, int64_t rows, double *total, bool first) {
-  const gr_reduction *red = &j->plan->red;
+  const gr_reduction *red = &j->plan->ask.red;
   for (int64_t r = 1; r < rows; r++) gr_red_merge(red, state, j->ld, state + r, j->ld);
   if (!first) gr_red_merge(red, total, 1, state, j->ld);
   for (int e = 0; first && e < red->nstate; e++) total[e] = state[e * j->ld];
@@ -238,14 +238,14 @@ static void run_item(job *j, int64_t item, double *own_state, void *scratch, boo
   int64_t r0 = block * j->block, r1 = clamp(r0 + j->block, 0, j->rows);
   int64_t c0 = part * j->part, c1 = clamp(c0 + j->part, 0, j->cols);
   double *state = j->parts ? j->parts + (size_t)item * (j->state_bytes / sizeof(double)) : own_state;
-  gr_red_init(&j->plan->red, state, j->ld, j->ld); /* the padding too */
-  if (j->plan->by_columns)
+  gr_red_init(&j->plan->ask.red, state, j->ld, j->ld); /* the padding too */
+  if (j->plan->target == TARGET_COLUMNS)
     accumulate_by_columns(j, state, r0, r1, c0, c1, scratch, caller);
   else
     accumulate(j, state, r0, r1, c0, c1, scratch, caller);
   if (j->stop) return;
   if (j->totals)
-    reduce_rows(j, state, r1 - r0, j->totals + item / j->group * j->plan->red.nstate, item % j->group == 0);
+    reduce_rows(j, state, r1 - r0, j->totals + item / j->group * j->plan->ask.red.nstate, item % j->group == 0);
   else if (!j->parts)
     finish(j, state, r0, r1);
 }
@@ -276,14 +276,14 @@ static void merge_parts(job *j) {
     int64_t r0 = b * j->block, r1 = clamp(r0 + j->block, 0, j->rows);
     for (int64_t part = 1; part < j->npart; part++)
       for (int64_t r = 0; r < r1 - r0; r++)
-        gr_red_merge(&j->plan->red, first + r, j->ld, first + (size_t)part * size + r, j->ld);
+        gr_red_merge(&j->plan->ask.red, first + r, j->ld, first + (size_t)part * size + r, j->ld);
     finish(j, first, r0, r1);
   }
 }
 
 /* The one row of a reduction over both indices; with no rows at all, the neutral element. */
 static void merge_totals(job *j) {
-  const gr_reduction *red = &j->plan->red;
+  const gr_reduction *red = &j->plan->ask.red;
   if (j->ngroup == 0) gr_red_init(red, j->totals, 1, 1);
   for (int64_t k = 1; k < j->ngroup; k++) gr_red_merge(red, j->totals, 1, j->totals + k * red->nstate, 1);
   gr_red_finish(red, j->totals, 1, 1, j->out, 0, 1, (double)j->rows * (double)j->cols);
@@ -313,12 +313,12 @@ static int thread_count(const job *j) {
 static gr_class run_job(job *j, gr_report *report, gr_error *err) {
   cut(j);
   int threads = thread_count(j);
-  j->state_bytes = (size_t)round_up(j->plan->red.nstate * j->ld * 8, 64);
+  j->state_bytes = (size_t)round_up(j->plan->ask.red.nstate * j->ld * 8, 64);
   size_t scratch = j->kernel ? gr_scratch_bytes(j->plan, j->block) : gr_interp_bytes(j->plan);
   j->scratch_bytes = (size_t)round_up((int64_t)scratch, 64);
   size_t own = (size_t)threads * (j->state_bytes + j->scratch_bytes);
   int64_t items = j->nblock * j->npart;
-  size_t totals = j->plan->both ? (size_t)(j->ngroup + 1) * (size_t)j->plan->red.nstate * 8 : 0;
+  size_t totals = j->plan->ask.both ? (size_t)(j->ngroup + 1) * (size_t)j->plan->ask.red.nstate * 8 : 0;
   size_t parts = j->npart > 1 && !totals ? (size_t)items * j->state_bytes : 0;
   char *memory = gr_aligned_alloc(own + parts + totals);
   if (!memory) return gr_fail(err, ERR_NoMemory, "scratch", (long long)(own + parts + totals));
@@ -342,9 +342,9 @@ static gr_class run_job(job *j, gr_report *report, gr_error *err) {
  * 6 rows 4.4 4.6.  The rule does not ask for this machine's vectors: results would depend on it. */
 static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
   enum { NARROW, TILED, LISTS };
-  int kind = p->red.family == FAM_Top ? LISTS : p->rows_at_once > 1 ? TILED : NARROW;
-  double full = (double)round_up(rows, p->f64 ? 4 : 8);
-  return rows > 0 && cols >= tune.few_columns && rows <= tune.few[kind][p->f64] && (double)rows * tune.few_cost[p->f64] <= full;
+  int kind = p->ask.red.family == FAM_Top ? LISTS : p->cpu.rows > 1 ? TILED : NARROW;
+  double full = (double)round_up(rows, p->ask.f64 ? 4 : 8);
+  return rows > 0 && cols >= tune.few_columns && rows <= tune.few[kind][p->ask.f64] && (double)rows * tune.few_cost[p->ask.f64] <= full;
 }
 
 static gr_class find_kernel(gr_program *p, int plan, const gr_options *opt, gr_report *report, gr_error *err) {
@@ -426,7 +426,7 @@ static gr_class run_here(const gr_run *r, gr_error *err) {
     j.data = (const double **)(j.stride + r->n_args);
   }
   hand_over(r, j.data, j.stride);
-  if (j.rows > 0 || p->plan->both) run_job(&j, r->report, err);
+  if (j.rows > 0 || p->plan->ask.both) run_job(&j, r->report, err);
   free(many);
   r->report->seconds_run = gr_now() - start;
   return err->cls;
@@ -452,8 +452,8 @@ gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const g
   *report = (gr_report){.backend = GR_AUTO};
   if (gr_validate_arrays(p, args, n_args, err) != GR_OK || gr_validate_options(opt, err) != GR_OK) return err->cls;
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
-  int kept = p->plan->axis == 1 ? 0 : 1;
-  if (gr_validate_outputs(p, out, p->plan->both ? 1 : mn[kept], err) != GR_OK) return err->cls;
+  int kept = p->plan->ask.axis == 1 ? 0 : 1;
+  if (gr_validate_outputs(p, out, p->plan->ask.both ? 1 : mn[kept], err) != GR_OK) return err->cls;
   gr_run r = {p, args, n_args, mn[kept], mn[1 - kept], out, opt, report};
   if (gr_origins(p, args, &with, err) != GR_OK) return err->cls;
   if (with) r.args = with;

@@ -155,7 +155,7 @@ struct gr_program {
   gr_args args;
   gr_ast *ast, *ast2; /* ast2: NULL without a weight */
   gr_dag *dag;
-  gr_plan draft[2];       /* what is asked for: lowered, as written */
+  gr_request ask[2];      /* lowered, as written */
   gr_plan *plan;          /* that of most calls: plans[0] */
   gr_plan *plans[PLANS];  /* made at their first need; PLAN_WRITTEN: also the interpreter's; the same as the others where nothing is lowered */
   gr_guard guard;         /* what the lowered graph asks for */

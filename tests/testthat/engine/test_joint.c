@@ -286,7 +286,7 @@ static void test_expected(gr_program *p, const test *t, const gr_device *device)
           args[k].cols = a.dim;
         }
         gr_call call = {p, m, n};
-        bool by_i = p->plan->axis == 1, chosen;
+        bool by_i = p->plan->ask.axis == 1, chosen;
         gr_run r = {p, args, gr_program_nargs(p), by_i ? m : n, by_i ? n : m, out, &opt, &rep};
         check(gr_device_choose(&r, &chosen, &err) == GR_OK && gr_device_expected(&call, &opt) == chosen, "%s: %lld x %lld, backend %d", describe(t),
               (long long)m, (long long)n, (int)backends[b]);

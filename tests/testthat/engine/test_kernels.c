@@ -195,14 +195,14 @@ static void block_of_rows(work *w, int64_t r0, int64_t nr) {
 }
 
 static void finish(work *w, int64_t nr, int64_t at, int64_t rows) {
-  double count = (double)w->cols * (w->p->plan->both ? (double)w->rows : 1);
+  double count = (double)w->cols * (w->p->plan->ask.both ? (double)w->rows : 1);
   launch(w, FINISH, 2, 1, 128, 0, (void *[]){&w->state, &w->ld, &nr, &count, &w->value, &w->index, &at, &rows});
 }
 
 static void run_all(work *w) {
   const gr_cuda_layout *l = &w->k->layout;
-  const gr_reduction *red = &w->p->plan->red;
-  bool both = w->p->plan->both;
+  const gr_reduction *red = &w->p->plan->ask.red;
+  bool both = w->p->plan->ask.both;
   int64_t most = both ? w->rows : smaller(w->rows, w->s.rows), out = both ? 1 : w->rows, entries = red->out_dim * red->k;
   w->ld = most + 3;
   upload_all(w);
@@ -244,7 +244,7 @@ static result empty_like(const result *a, int n) {
 }
 
 static cu_result run_shape(gr_program *p, const kernels *k, const gr_array *args, int64_t rows, int64_t cols, shape s, result *r) {
-  work w = {.p = p, .k = k, .args = args, .s = s, .T = p->plan->f64 ? 8 : 4, .rows = rows, .cols = cols};
+  work w = {.p = p, .k = k, .args = args, .s = s, .T = p->plan->ask.f64 ? 8 : 4, .rows = rows, .cols = cols};
   setenv("GENRED_FAKE_SCHEDULE", schedules[s.schedule], 1);
   run_all(&w);
   fetch(&w, r);
@@ -287,7 +287,7 @@ static bool one_size(const test *t, gr_program *p, const kernels *k, double tole
   gr_options slow = options(GR_INTERPRETER, 1);
   result a;
   make_args(p, t, args);
-  int64_t m = length_of(p, args, GR_VI), n = length_of(p, args, GR_VJ), rows = p->plan->axis == 1 ? m : n, cols = p->plan->axis == 1 ? n : m;
+  int64_t m = length_of(p, args, GR_VI), n = length_of(p, args, GR_VJ), rows = p->plan->ask.axis == 1 ? m : n, cols = p->plan->ask.axis == 1 ? n : m;
   bool ok = check(run(p, args, &slow, &a, &err) == GR_OK, "%s: %s", describe(t), err.message);
   for (int again = 0; ok && rows > 0 && again < (getenv("GR_FULL") ? 12 : 1); again++) {
     shape s = next_shape(k, rows, cols, turn + again);
