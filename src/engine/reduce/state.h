@@ -6,7 +6,10 @@
 #ifndef GENRED_STATE_TYPES
 #define GENRED_STATE_TYPES
 
-typedef enum gr_family { FAM_Total, FAM_Extremum, FAM_Top, FAM_ExpSum, FAM_Product, FAM_Moments, FAM_COUNT } gr_family;
+#define GR_FAMILIES(FAMILY) FAMILY(Total) FAMILY(Extremum) FAMILY(Top) FAMILY(ExpSum) FAMILY(Product) FAMILY(Moments)
+#define FAMILY(name) FAM_##name,
+typedef enum gr_family { GR_FAMILIES(FAMILY) FAM_COUNT } gr_family;
+#undef FAMILY
 typedef enum gr_results { RES_V, RES_X, RES_VX, RES_R, RES_L, RES_Q, RES_M, RES_B, RES_S } gr_results;
 
 /* A reduction with its sizes.  State entry e of a row is state[e * ld]. */
