@@ -116,8 +116,7 @@ static int strip_of(const gr_plan *p) {
 /* Terms of a strip are added to a state of their own, which is then added to the row's: rounding
  * errors of as many additions as there are strips accumulate, not of as many as there are terms. */
 static bool sums_in_blocks(const gr_plan *p) {
-  gr_family family = p->ask.red.family;
-  return p->ask.scheme == SUM_BLOCK && (family == FAM_Total || family == FAM_ExpSum || family == FAM_Moments);
+  return p->ask.scheme == SUM_BLOCK && (gr_families[p->ask.red.family].traits & GR_SUMS_IN_BLOCKS);
 }
 
 size_t gr_interp_bytes(const gr_plan *p) {

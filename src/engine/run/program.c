@@ -91,18 +91,20 @@ static bool choose_precision(gr_program *p) {
   return choice(&p->ctx, "dtype", p->spec.dtype, types) == 1;
 }
 
-static void choose_sums(gr_program *p, gr_request *ask, gr_family family, const char *name) {
+static void choose_sums(gr_program *p, gr_request *ask, const gr_redinfo *red) {
   static const char *const accs[] = {"auto", "float32", "float64", NULL};
   static const char *const schemes[] = {"auto", "block_sum", "direct_sum", "kahan_scheme", NULL};
   static const gr_scheme scheme[] = {SUM_BLOCK, SUM_BLOCK, SUM_DIRECT, SUM_KAHAN};
   gr_ctx *c = &p->ctx;
   ask->f64 = p->dag->f64;
   int acc = choice(c, "dtype_acc", p->spec.dtype_acc, accs);
-  if (ask->f64 && acc == 1) gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"", "\"auto\", \"float64\"", "float32");
+  if (ask->f64 && acc == 1)
+    gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"", "\"auto\", \"float64\"", "float32");
   ask->acc64 = !ask->f64 && (acc == 2 || p->spec.use_double_acc);
   ask->scheme = scheme[choice(c, "sum_scheme", p->spec.sum_scheme, schemes)];
-  if (ask->scheme == SUM_KAHAN && family != FAM_Total)
-    gr_throw(c, NULL, NULL, ERR_Choice, gr_format(c->arena, "sum_scheme of %s", name), "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
+  if (ask->scheme == SUM_KAHAN && !(gr_families[red->family].traits & GR_MAY_USE_KAHAN))
+    gr_throw(c, NULL, NULL, ERR_Choice, gr_format(c->arena, "sum_scheme of %s", red->name),
+             "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
 }
 
 static gr_ref bind_weight(gr_program *p, const gr_redinfo *red, const gr_written *w) {
@@ -112,17 +114,34 @@ static gr_ref bind_weight(gr_program *p, const gr_redinfo *red, const gr_written
   return p->ast2 ? gr_bind(p->dag, &p->args, p->ast2) : -1;
 }
 
-/* f != 0 */
-static gr_ref truth(gr_program *p, gr_ref f) {
-  const gr_span at = p->dag->node[f].span;
-  return gr_mk(p->dag, &at, OP_NotEqual, (gr_ref[]){f, gr_mk_const(p->dag, &at, 0)}, 2, NULL, 0);
+/* What is reduced in place of f, by the row of the reduction (reds.h). */
+static gr_ref rewrite_formula(gr_program *p, const gr_redinfo *red, gr_ref f, gr_ref w) {
+  gr_scope s = {.expr = {f, w}, .at = p->dag->node[f].span};
+  if (!red->formula || (red->weight != NEED_N && w < 0)) return f;
+  if (w >= 0) s.e = gr_mk_const(p->dag, &s.at, -INFINITY);
+  return gr_bind_text(p->dag, &s, red->formula);
 }
 
-/* f where some weight is not 0, else -Inf: a pair without weight must not set the maximum that the others are measured by. */
-static gr_ref weighted_only(gr_program *p, gr_ref f, gr_ref w) {
-  const gr_span at = p->dag->node[f].span;
-  const gr_scope s = {.expr = {f, w}, .at = at, .e = gr_mk_const(p->dag, &at, -INFINITY)};
-  return gr_bind_text(p->dag, &s, "IfElse(-Sum(Abs(g)),e,f)");
+/* Formula and weight as they are reduced; throws where they do not fit the reduction. */
+static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red, const gr_written *w) {
+  ask->root = gr_bind(p->dag, &p->args, w->formula);
+  ask->weight = bind_weight(p, red, w);
+  gr_check_args(&p->ctx, &p->args);
+  const gr_node *f = &p->dag->node[ask->root];
+  if ((gr_families[red->family].traits & GR_SCALAR_FORMULA) && f->dim != 1)
+    gr_throw(&p->ctx, &f->span, NULL, ERR_ScalarNeeded, red->name, f->dim);
+  ask->root = rewrite_formula(p, red, ask->root, ask->weight);
+}
+
+static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k) {
+  gr_ctx *c = &p->ctx;
+  int dim = p->dag->node[ask->root].dim, weight_dim = ask->weight < 0 ? 0 : p->dag->node[ask->weight].dim;
+  gr_reduction_init(&ask->red, red, dim, weight_dim, k, ask->scheme == SUM_KAHAN);
+  if (ask->red.nstate > GR_MAX_NUMBERS)
+    gr_throw(c, NULL, NULL, ERR_StateLimit, gr_reds[red].name, GR_MAX_NUMBERS, dim,
+             k ? gr_format(c->arena, ", K = %d", k) : "");
+  if (ask->both && (ask->red.index || (gr_families[ask->red.family].traits & GR_KEEPS_LISTS)))
+    gr_throw(c, NULL, NULL, ERR_BothIndex, gr_reds[red].name);
 }
 
 /* Most calls take a plan of the lowered graph.  Those of the graph as written serve the interpreter,
@@ -152,25 +171,14 @@ static void build(gr_program *p, void *data) {
   p->ast = gr_parse(c, p->spec.formula, "formula");
   gr_written w = gr_read_reduction(c, p->ast);
   gr_red red = choose_reduction(p, &w);
-  const gr_redinfo *info = &gr_reds[red];
-  int k = choose_k(p, info, &w);
+  int k = choose_k(p, &gr_reds[red], &w);
   p->dag = gr_dag_new(c, choose_precision(p));
   int axis = choose_axis(p, &w);
   gr_request ask = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
-  ask.root = gr_bind(p->dag, &p->args, w.formula);
-  if (red == RED_Count || red == RED_Any || red == RED_All) ask.root = truth(p, ask.root);
-  ask.weight = bind_weight(p, info, &w);
-  gr_check_args(c, &p->args);
-  int dim = p->dag->node[ask.root].dim;
-  if (info->family == FAM_ExpSum && ask.weight >= 0 && info->results != RES_Q && dim == 1)
-    ask.root = weighted_only(p, ask.root, ask.weight);
-  if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[ask.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
-  choose_sums(p, &ask, info->family, info->name);
+  bind_formulas(p, &ask, &gr_reds[red], &w);
+  choose_sums(p, &ask, &gr_reds[red]);
   if (!ask.f64) gr_find_groups(p->dag, &p->args, ask.root, ask.weight);
-  gr_reduction_init(&ask.red, red, dim, ask.weight < 0 ? 0 : p->dag->node[ask.weight].dim, k, ask.scheme == SUM_KAHAN);
-  if (ask.red.nstate > GR_MAX_NUMBERS)
-    gr_throw(c, NULL, NULL, ERR_StateLimit, info->name, GR_MAX_NUMBERS, dim, k ? gr_format(c->arena, ", K = %d", k) : "");
-  if (ask.both && (ask.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
+  size_reduction(p, &ask, red, k);
   lower(p, ask);
   p->plan = plan_of(p, 0);
 }
@@ -212,12 +220,11 @@ gr_result_info gr_program_result(const gr_program *p) {
   gr_result_info info = {.reduction = gr_reds[r->red].name,
                          .axis = p->plan->ask.both ? 2 : p->plan->ask.axis,
                          .dim = r->out_dim,
-                         .k = r->family == FAM_Top ? r->k : 0,
+                         .k = gr_reds[r->red].needs_k ? r->k : 0,
                          .n = r->nout,
                          .dtype = p->plan->ask.f64 ? "float64" : "float32",
                          .note = p->note};
-  info.is_index[0] = r->results == RES_X;
-  info.is_index[1] = r->results == RES_VX;
+  info.is_index[info.n - 1] = r->index; /* indices come last */
   return info;
 }
 
