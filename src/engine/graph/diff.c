@@ -92,7 +92,7 @@ static int part_start(const sweep *s, gr_ref r, int k) {
   return start;
 }
 
-static gr_ref adjoint_SoftDTW(const sweep *s, gr_ref r, int k, gr_ref e) {
+static gr_ref adjoint_SoftDTW_SqDist(const sweep *s, gr_ref r, int k, gr_ref e) {
   gr_node n = *node(s, r);
   gr_ref all = gr_mk(s->g, &s->at, OP_SoftDTW_Grad, n.kid, 3, NULL, 0);
   return mk2(s, OP_Mult, e, extract(s, all, part_start(s, r, k), node(s, n.kid[k])->dim));
@@ -142,14 +142,16 @@ static gr_ref adjoint_SoftDTW_Grad(const sweep *s, gr_ref r, int k, gr_ref e) {
   return gr_replace(s->g, gr_grad(s->g, &s->at, slope, fake[k], one), 4, fake, real);
 }
 
+/* Operations whose derivative is no text. */
+#define WITHOUT_TEXT(OP) OP(TensorDot) OP(SoftDTW_SqDist) OP(SoftDTW_Grad)
+#define OP(name) [OP_##name] = adjoint_##name,
+static gr_ref (*const adjoints[OP_COUNT])(const sweep *, gr_ref, int, gr_ref) = {WITHOUT_TEXT(OP)};
+#undef OP
+
 /* What argument k of node r gets when the node's adjoint is e, before broadcasting; -1: nothing. */
 static gr_ref adjoint(const sweep *s, gr_ref r, int k, gr_ref e) {
-  switch (node(s, r)->op) {
-  case OP_TensorDot: return adjoint_TensorDot(s, r, k, e);
-  case OP_SoftDTW_SqDist: return adjoint_SoftDTW(s, r, k, e);
-  case OP_SoftDTW_Grad: return adjoint_SoftDTW_Grad(s, r, k, e);
-  default: return apply_rule(s, r, k, e);
-  }
+  gr_op op = node(s, r)->op;
+  return adjoints[op] ? adjoints[op](s, r, k, e) : apply_rule(s, r, k, e);
 }
 
 /* ---- reverse ---- */
@@ -213,9 +215,9 @@ static gr_ref tangent_by_rules(const sweep *s, gr_ref r) {
   return sum;
 }
 
-/* The derivative of a gradient is symmetric: what the arguments together do to the result is what the reverse rule gives them,
- * one after the other, for the incoming gradient made of their tangents. */
-static gr_ref tangent_symmetric(const sweep *s, gr_ref r) {
+/* The derivative of a gradient is symmetric: what the arguments together do to the result is what the reverse rule gives
+ * them, one after the other, for the incoming gradient made of their tangents. */
+static gr_ref tangent_SoftDTW_Grad(const sweep *s, gr_ref r) {
   gr_ref u = -1, t = -1;
   for (int k = 0; k < node(s, r)->nkid; k++) {
     gr_ref part = tangent_or_zero(s, node(s, r)->kid[k]);
@@ -228,11 +230,14 @@ static gr_ref tangent_symmetric(const sweep *s, gr_ref r) {
   return t;
 }
 
+static gr_ref (*const tangents[OP_COUNT])(const sweep *, gr_ref) = {[OP_SoftDTW_Grad] = tangent_SoftDTW_Grad};
+
+/* Element-wise operations have their rules, which make shorter graphs. */
 static gr_ref tangent(const sweep *s, gr_ref r) {
-  int flags = gr_ops[node(s, r)->op].flags;
-  if (node(s, r)->op == OP_SoftDTW_Grad) return tangent_symmetric(s, r);
-  if (flags & FLAG_LINEAR) return tangent_linear(s, r);
-  return flags & FLAG_BILINEAR ? tangent_bilinear(s, r) : tangent_by_rules(s, r);
+  const gr_node *n = node(s, r);
+  if (tangents[n->op]) return tangents[n->op](s, r);
+  if (gr_ops[n->op].kind == KIND_EW || gr_law(n, 0) == '.') return tangent_by_rules(s, r);
+  return gr_law(n, 0) == '*' ? tangent_bilinear(s, r) : tangent_linear(s, r);
 }
 
 /* A tangent that was found with fewer components than the node has is the same for all of them. */
@@ -251,24 +256,22 @@ gr_ref gr_diff(gr_dag *g, const gr_span *at, gr_ref f, gr_ref v, gr_ref u) {
 
 /* ---- linearity ---- */
 
-/* Whether node r is linear in v when its arguments on the way from v are. */
+static bool is_zero(const sweep *s, gr_ref r) { return node(s, r)->op == OP_Zero; }
+
+/* Is node r linear in v when its arguments that depend on v are?  Of a product one may depend on v; of arguments in which it
+ * is linear together, all must that are not zero. */
 static bool step_is_linear(const sweep *s, gr_ref r) {
   const gr_node *n = node(s, r);
-  int moving = 0;
-  for (int k = 0; k < n->nkid; k++) moving += s->on[n->kid[k]];
-  switch (n->op) {
-  case OP_Add:
-  case OP_Subtract: return moving == 2;
-  case OP_Minus: return true;
-  case OP_Mult: return moving == 1;
-  case OP_Divide: return !s->on[n->kid[1]];
-  case OP_IfElse: return !s->on[n->kid[0]] && moving == 2;
-  case OP_Concat:
-  case OP_Complex: return moving == 2 || node(s, n->kid[!s->on[n->kid[1]]])->op == OP_Zero;
-  default: break;
+  int moving = 0, fixed = 0, factors = 0;
+  for (int k = 0; k < n->nkid; k++) {
+    bool moves = s->on[n->kid[k]];
+    char law = gr_law(n, k);
+    if (moves && (law == '.' || law == '=')) return false;
+    moving += moves;
+    factors += moves && law == '*';
+    fixed += !moves && law != '.' && law != '*' && !is_zero(s, n->kid[k]);
   }
-  if (gr_ops[n->op].flags & FLAG_BILINEAR) return moving == 1;
-  return gr_ops[n->op].flags & FLAG_LINEAR;
+  return factors ? moving == 1 : fixed == 0;
 }
 
 bool gr_is_linear(gr_dag *g, gr_ref f, gr_ref v) {

@@ -29,24 +29,32 @@ typedef enum gr_op {
 } gr_op;
 
 typedef enum gr_kind { KIND_LEAF, KIND_EW, KIND_LOOP, KIND_MACRO } gr_kind;
-enum { FLAG_VIEW = 1, FLAG_ONCE = 2, FLAG_LINEAR = 4, FLAG_BILINEAR = 8 };
+enum { FLAG_ONCE = 1, FLAG_SUM = 2 };
+enum { GR_OWN = -1 }; /* the stride of what is no view */
 
 typedef struct gr_dag gr_dag;
 typedef struct gr_node gr_node;
+typedef int gr_ref; /* index of a node; a kid's is smaller than its parent's */
 
+/* A row of ops.h, which says what the fields mean. */
 typedef struct gr_opinfo {
   const char *name;
   gr_kind kind;
   const char *signature;
   const char *dimension; /* of the result, as text */
-  int arity; /* element-wise: number of arguments */
-  int cost, flags;
+  int arity;             /* element-wise: number of arguments */
+  int cost;              /* element-wise: of a component */
+  const char *law;
+  int flags, stride;
   const char *emitted; /* element-wise: C; macro: text */
   double lo, hi;
   const char *derivative; /* one rule per argument, separated by "; " */
   const char *meaning;
   double (*reference)(double a, double b, double c, int n); /* element-wise */
   int (*dim)(const gr_dag *g, const gr_node *n); /* loop: the dimension; throws where the arguments do not fit */
+  int (*offset)(int n);                          /* loop: of a view */
+  double (*loop_cost)(double o, double d, double c, double terms);
+  int (*loop_storage)(int o, int d, int c);
 } gr_opinfo;
 
 extern const gr_opinfo gr_ops[OP_COUNT];
@@ -54,6 +62,19 @@ extern const gr_opinfo gr_ops[OP_COUNT];
 int gr_op_find(const char *name, bool own_text);
 const char *gr_op_signature(gr_op op);
 const char *const *gr_op_names(gr_arena *a); /* OP_COUNT of them, "" for those that are internal */
+
+/* A view renames components of another node: its component k is component stride * k + offset of `kid`. */
+typedef struct gr_view {
+  gr_ref kid;
+  int stride, offset;
+} gr_view;
+
+gr_view gr_view_of(const gr_node *n);                /* of a view (gr_is_view) */
+char gr_law(const gr_node *n, int k);                /* how it depends on its k-th argument: a letter of ops.h */
+bool gr_negates(const gr_node *n);                   /* it is its argument with the other sign */
+double gr_cost(const gr_dag *g, const gr_node *n);   /* of computing it, in multiplications */
+int gr_storage(const gr_dag *g, gr_ref r);           /* vectors that hold it while it is computed */
+
 double ref_powi(double a, int n);
 double ref_softplus(double a);
 double ref_digamma(double a);
@@ -84,8 +105,6 @@ static inline const gr_axis *gr_axes(const int *ints) { return (const gr_axis *)
 
 /* ---- dag.c: hash-consed nodes ------------------------------------------------------------------------------------ */
 
-typedef int gr_ref; /* index of a node; a kid's is smaller than its parent's */
-
 /* Category sets: on what a node depends. */
 enum { CAT_I = 1, CAT_J = 2, CAT_P = 4 };
 
@@ -100,6 +119,10 @@ struct gr_node {
   double num;      /* OP_Const */
   gr_span span;    /* where it was first written; no part of its identity */
 };
+
+static inline bool gr_is_view(const gr_node *n) { return gr_ops[n->op].stride != GR_OWN; }
+static inline bool gr_is_var(const gr_node *n) { return n->op == OP_Var; }
+static inline bool gr_is_number(const gr_node *n) { return gr_ops[n->op].kind == KIND_LEAF && !gr_is_var(n); }
 
 struct gr_dag {
   gr_ctx *ctx;

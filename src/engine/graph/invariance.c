@@ -32,7 +32,7 @@ typedef struct search {
 
 static gr_node *node(const search *s, gr_ref r) { return &s->g->node[r]; }
 
-/* ---- candidates ---- */
+/* ---- candidates, from the laws of the operations (ops.h) ---- */
 
 static int leader(const search *s, int arg) {
   while (s->leader[arg] != arg) arg = s->leader[arg];
@@ -43,40 +43,38 @@ static void join(search *s, int a, int b) {
   if (a >= 0 && b >= 0 && s->args->arg[a].dim == s->args->arg[b].dim) s->leader[leader(s, a)] = leader(s, b);
 }
 
-static bool compares(gr_op op) {
-  return op == OP_Equal || op == OP_NotEqual || op == OP_LessThan || op == OP_LessOrEqual;
+/* What moves with a node: an argument of the program, or -1; minus: the other way. */
+typedef struct candidate {
+  int arg;
+  bool minus;
+} candidate;
+
+/* The arguments k before and `next` meet in a node: those that form a difference are candidates for one group. */
+static candidate meet(search *s, const gr_node *n, int k, candidate before, candidate next) {
+  char law = gr_law(n, k);
+  bool sum = law == '+' || law == '-', alike = law == '|' || law == '=';
+  if (alike || (sum && before.minus != next.minus)) join(s, before.arg, next.arg);
+  if (law != '*') return before;
+  bool parameter = node(s, n->kid[0])->cats == CAT_P; /* of two factors the one that is no parameter moves */
+  return (candidate){parameter ? next.arg : before.arg, before.minus != next.minus};
 }
 
-/* The argument that node r would move with, or -1; *minus: the other way.  Of two factors the one that is no parameter moves. */
-static int moves_with(search *s, gr_ref r, const int *with, bool *minus) {
+static candidate moves_with(search *s, gr_ref r, const candidate *with) {
   const gr_node *n = node(s, r);
-  int a = n->nkid > 0 ? with[n->kid[0]] : -1, b = n->nkid > 1 ? with[n->kid[1]] : -1;
-  bool minus_a = a >= 0 && minus[n->kid[0]], minus_b = b >= 0 && minus[n->kid[1]] != (n->op == OP_Subtract);
-  minus[r] = (a >= 0 ? minus_a : minus_b) != (n->op == OP_Minus);
-  switch (n->op) {
-  case OP_Var: return n->ints[0];
-  case OP_Add:
-  case OP_Subtract:
-    if (minus_a != minus_b) join(s, a, b); /* fall through */
-  case OP_Concat:
-  case OP_Complex: return a >= 0 ? a : b;
-  case OP_IfElse:
-    join(s, b, with[n->kid[2]]);
-    return b >= 0 ? b : with[n->kid[2]];
-  case OP_Mult:
-  case OP_TensorDot: return a < 0 || (b >= 0 && node(s, n->kid[0])->cats == CAT_P) ? b : a;
-  case OP_Divide:
-  case OP_Minus: return a;
-  default: break;
+  candidate found = {.arg = -1};
+  if (n->op == OP_Var) return (candidate){.arg = n->ints[0]};
+  for (int k = 0; k < n->nkid; k++) {
+    candidate next = with[n->kid[k]];
+    if (next.arg < 0 || gr_law(n, k) == '.') continue;
+    if (gr_law(n, k) == '-') next.minus = !next.minus;
+    found = found.arg < 0 ? next : meet(s, n, k, found, next);
   }
-  if (compares(n->op)) join(s, a, b);
-  return gr_ops[n->op].flags & FLAG_LINEAR ? a : -1;
+  return gr_law(n, 0) == '=' ? (candidate){.arg = -1} : found;
 }
 
 static void find_candidates(search *s) {
-  int *with = gr_alloc(s->g->ctx->arena, ((size_t)s->last + 1) * sizeof *with);
-  bool *minus = gr_alloc(s->g->ctx->arena, (size_t)s->last + 1);
-  for (gr_ref r = 0; r <= s->last; r++) with[r] = s->live[r] ? moves_with(s, r, with, minus) : -1;
+  candidate *with = gr_alloc(s->g->ctx->arena, ((size_t)s->last + 1) * sizeof *with);
+  for (gr_ref r = 0; r <= s->last; r++) with[r] = s->live[r] ? moves_with(s, r, with) : (candidate){.arg = -1};
 }
 
 /* ---- propagation ---- */
@@ -109,8 +107,10 @@ static gr_ref linear_in(const search *s, const motion *m, gr_ref r, int k) {
   gr_ref kid[GR_MAX_KIDS];
   memcpy(kid, node(s, r)->kid, sizeof kid);
   kid[k] = m->by[kid[k]];
-  if (node(s, r)->op == OP_Mult && k == 1) /* s x and y s move alike */
-    kid[1] = kid[0], kid[0] = m->by[node(s, r)->kid[1]];
+  if (k == 1 && gr_ops[node(s, r)->op].kind == KIND_EW) { /* s x and y s move alike */
+    gr_ref moves = kid[1];
+    kid[1] = kid[0], kid[0] = moves;
+  }
   return again(s, r, kid);
 }
 
@@ -119,22 +119,37 @@ static gr_ref breaks(motion *m) {
   return FIXED;
 }
 
+static bool is_minus(const search *s, gr_ref a, gr_ref b) { return gr_negates(node(s, a)) && node(s, a)->kid[0] == b; }
+
 static bool opposite(const search *s, gr_ref a, gr_ref b) {
-  return a != FIXED && b != FIXED && ((node(s, a)->op == OP_Minus && node(s, a)->kid[0] == b) || (node(s, b)->op == OP_Minus && node(s, b)->kid[0] == a));
+  return a != FIXED && b != FIXED && (is_minus(s, a, b) || is_minus(s, b, a));
+}
+
+/* A sum of which two arguments move and whose value stays. */
+static bool cancels(const search *s, const motion *m, const gr_node *n) {
+  if (n->nkid < 2 || gr_law(n, 0) == '&') return false;
+  gr_ref a = m->by[n->kid[0]], b = m->by[n->kid[1]];
+  bool alike = a == b && a != FIXED;
+  return gr_law(n, 0) == gr_law(n, 1) ? opposite(s, a, b) : alike;
 }
 
 /* Node r, of whose arguments some move. */
 static gr_ref moved(const search *s, motion *m, gr_ref r) {
   const gr_node *n = node(s, r);
-  gr_ref a = m->by[n->kid[0]], b = n->nkid > 1 ? m->by[n->kid[1]] : FIXED;
-  bool alike = a == b && a != FIXED, bilinear = n->op == OP_Mult || (gr_ops[n->op].flags & FLAG_BILINEAR);
-  if (compares(n->op)) return alike ? FIXED : breaks(m);
-  if ((n->op == OP_Subtract && alike) || (n->op == OP_Add && opposite(s, a, b))) return FIXED;
-  if (n->op == OP_IfElse) return a == FIXED && b == m->by[n->kid[2]] ? b : breaks(m);
-  if (n->op == OP_Divide) return b == FIXED ? linear_in(s, m, r, 0) : breaks(m);
-  if (bilinear) return a != FIXED && b != FIXED ? breaks(m) : linear_in(s, m, r, a == FIXED);
-  bool sum = n->op == OP_Add || n->op == OP_Subtract || n->op == OP_Minus;
-  return sum || (gr_ops[n->op].flags & FLAG_LINEAR) ? linear(s, m, r) : breaks(m);
+  int moving = 0, last = 0, same = 0;
+  for (int k = 0; k < n->nkid; k++) {
+    if (m->by[n->kid[k]] == FIXED) continue;
+    if (gr_law(n, k) == '.') return breaks(m);
+    moving++, last = k;
+  }
+  gr_ref by = m->by[n->kid[last]];
+  for (int k = 0; k < n->nkid; k++) same += gr_law(n, k) == '.' || m->by[n->kid[k]] == by;
+  switch (gr_law(n, last)) {
+  case '=': return same == n->nkid ? FIXED : breaks(m);
+  case '|': return same == n->nkid ? by : breaks(m);
+  case '*': return moving == 1 ? linear_in(s, m, r, last) : breaks(m);
+  default: return cancels(s, m, n) ? FIXED : linear(s, m, r);
+  }
 }
 
 /* A scalar motion of a vector is the same for all components. */

@@ -45,7 +45,7 @@ double ref_digamma(double a) {
 
 /* ---- reference functions of the element-wise operations ---- */
 
-#define EW(name, arity, cost, emitted, reference, lo, hi, derivative, meaning)                                                     \
+#define EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning)                                    \
   static double ref_##name(double a, double b, double c, int n) {                                                      \
     (void)a, (void)b, (void)c, (void)n;                                                                                \
     return reference;                                                                                                  \
@@ -156,27 +156,49 @@ static int dim_SoftDTW_SqDist(const gr_dag *g, const gr_node *n) {
   return 1;
 }
 
-/* The whole table of n x m cells is stored, see gr_storage. */
+/* The whole table of n x m cells is stored. */
 static int dim_SoftDTW_Grad(const gr_dag *g, const gr_node *n) {
   int rows = kid_dim(g, n, 0), columns = kid_dim(g, n, 1);
   need_scalar(g, n, 2);
   if ((rows + 2LL) * (columns + 1LL) > GR_MAX_DIM)
-    bad(g, n, gr_format(g->ctx->arena, "a gradient through %d x %d cells is too large: their number is limited to %d", rows, columns, GR_MAX_DIM));
+    bad(g, n, gr_format(g->ctx->arena, "a gradient through %d x %d cells is too large: their number is limited to %d", rows,
+                        columns, GR_MAX_DIM));
   return rows + columns + 1;
 }
 
 /* ---- the table ---- */
 
-enum { VIEW = FLAG_VIEW, ONCE = FLAG_ONCE, LINEAR = FLAG_LINEAR, BILINEAR = FLAG_BILINEAR };
+/* In each component of a TensorDot. */
+static double products(const gr_node *n) {
+  double terms = 1;
+  for (int k = 0; k < n->ints[1]; k++) terms *= gr_axes(n->ints)[n->ints[0] + k].size;
+  return terms;
+}
+
+/* What the columns of a loop operation are written in. */
+#define LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage, derivative, meaning)               \
+  static int offset_##name(int n) { return (void)n, offset; }                                                          \
+  static double cost_##name(double o, double d, double c, double terms) {                                              \
+    return (void)o, (void)d, (void)c, (void)terms, cost;                                                               \
+  }                                                                                                                    \
+  static int storage_##name(int o, int d, int c) { return (void)o, (void)d, (void)c, storage; }
+GR_OPS_LOOP(LOOP)
+#undef LOOP
+
+enum { ONCE = FLAG_ONCE, SUM = FLAG_SUM, OWN = GR_OWN };
 static const char *const ew_signature[] = {"", "e", "ee", "eee"};
 
-#define LEAF(name) [OP_##name] = {#name, KIND_LEAF, "", "", 0, 0, 0, NULL, 0, 0, NULL, "", NULL, NULL},
-#define EW(name, arity, cost, emitted, reference, lo, hi, derivative, meaning)                                                     \
-  [OP_##name] = {#name, KIND_EW, NULL, "equal, or 1", arity, cost, 0, emitted, lo, hi, derivative, meaning, ref_##name, NULL},
-#define LOOP(name, signature, dimension, flags, derivative, meaning)                                                                          \
-  [OP_##name] = {#name, KIND_LOOP, signature, dimension, 0, 1, flags, NULL, 0, 0, derivative, meaning, NULL, dim_##name},
-#define MACRO(name, signature, dimension, text, meaning)                                                                          \
-  [OP_##name] = {#name, KIND_MACRO, signature, dimension, 0, 0, 0, text, 0, 0, NULL, meaning, NULL, NULL},
+#define LEAF(name)                                                                                                     \
+  [OP_##name] = {#name, KIND_LEAF, "", "", 0, 0, "", 0, OWN, NULL, 0, 0, NULL, "", NULL, NULL, NULL, NULL, NULL},
+#define EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning)                                    \
+  [OP_##name] = {#name, KIND_EW, NULL, "equal, or 1", arity, cost, law, 0, OWN, emitted, lo, hi, derivative, meaning,  \
+                 ref_##name, NULL, NULL, NULL, NULL},
+#define LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage, derivative, meaning)               \
+  [OP_##name] = {#name, KIND_LOOP, signature, dimension, 0, 0, law, flags, stride, NULL, 0, 0, derivative, meaning,    \
+                 NULL, dim_##name, offset_##name, cost_##name, storage_##name},
+#define MACRO(name, signature, dimension, text, meaning)                                                               \
+  [OP_##name] = {#name, KIND_MACRO, signature, dimension, 0, 0, "", 0, OWN, text, 0, 0, NULL, meaning, NULL, NULL,     \
+                 NULL, NULL, NULL},
 const gr_opinfo gr_ops[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)};
 #undef LEAF
 #undef EW
@@ -218,6 +240,32 @@ const char *const *gr_op_names(gr_arena *a) {
   return known;
 }
 
+/* ---- what follows from the rows ---- */
+
+gr_view gr_view_of(const gr_node *n) {
+  const gr_opinfo *op = &gr_ops[n->op];
+  return (gr_view){.kid = n->kid[0], .stride = op->stride, .offset = op->offset(n->nint ? n->ints[0] : 0)};
+}
+
+char gr_law(const gr_node *n, int k) { return *gr_ops[n->op].law ? gr_ops[n->op].law[k] : '.'; }
+
+bool gr_negates(const gr_node *n) { return strcmp(gr_ops[n->op].law, "-") == 0; }
+
+static int kid_dim_or_0(const gr_dag *g, const gr_node *n, int k) { return k < n->nkid ? kid_dim(g, n, k) : 0; }
+
+double gr_cost(const gr_dag *g, const gr_node *n) {
+  const gr_opinfo *op = &gr_ops[n->op];
+  if (!op->loop_cost) return (double)n->dim * op->cost;
+  double terms = gr_law(n, 0) == '*' ? products(n) : 1; /* the only loop that is a product is TensorDot */
+  return op->loop_cost(n->dim, kid_dim_or_0(g, n, 0), kid_dim_or_0(g, n, 1), terms);
+}
+
+int gr_storage(const gr_dag *g, gr_ref r) {
+  const gr_node *n = &g->node[r];
+  const gr_opinfo *op = &gr_ops[n->op];
+  return op->loop_storage ? op->loop_storage(n->dim, kid_dim_or_0(g, n, 0), kid_dim_or_0(g, n, 1)) : n->dim;
+}
+
 /* ---- the table as text, for documentation ---- */
 
 /* "f, g, n": expressions f g h (or v, a variable), integers n m, lists. */
@@ -233,7 +281,11 @@ static void arguments_text(const char *sig, char *out, size_t size) {
       optional = true;
       continue;
     }
-    const char *arg = *sig == '*' ? "..." : *sig == 'e' ? e[ne++] : *sig == 'v' ? (ne++, "v") : *sig == 'i' ? i[ni++] : l[nl++];
+    const char *arg = *sig == '*'   ? "..."
+                      : *sig == 'e' ? e[ne++]
+                      : *sig == 'v' ? (ne++, "v")
+                      : *sig == 'i' ? i[ni++]
+                                    : l[nl++];
     snprintf(out + n, size - n, "%s%s%s%s", n ? ", " : "", optional ? "[" : "", arg, optional ? "]" : "");
   }
 }

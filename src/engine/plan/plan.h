@@ -1,12 +1,12 @@
-/* plan.h: what is computed when and where. */
+/* plan.h: what is computed when and where: the plan of a kernel, which emitters turn into text and the run time into calls. */
 #ifndef GENRED_PLAN_H
 #define GENRED_PLAN_H
 #include "graph/graph.h"
 
-/* ---- lower.c: rewrites of the graph that kernels are planned from ------------------------------------------------------------- */
+/* ---- lower.c: rewrites of the graph from which kernels are planned ---- */
 
 /* exp(d (c s)) is planned as 2^(k s): nodes `inner`, `outer` (-1: none) and `product` are c, d and k.
- * Right only where k can stand for c and d (run/guard.c). */
+ * Right only where k can stand for c and d (run/condition.c). */
 typedef struct gr_scale {
   gr_ref inner, outer, product;
 } gr_scale;
@@ -23,28 +23,33 @@ gr_ref gr_lower(gr_dag *g, gr_ref f, gr_guard *guard);
 bool gr_scale_is_safe(const gr_dag *g, double inner, double product);
 bool gr_scale_is_moderate(const gr_dag *g, double outer);
 
-/* ---- plan.c: what is computed when ------------------------------------------------------------------------------------ */
+/* ---- the plan ---- */
 
 /* "row" is the index that is kept, "col" the one that is reduced. */
 typedef enum gr_level { LEVEL_PARAM, LEVEL_ROW, LEVEL_COL, LEVEL_PAIR, LEVEL_COUNT } gr_level;
 
 typedef enum gr_scheme { SUM_BLOCK, SUM_DIRECT, SUM_KAHAN } gr_scheme;
 
-/* What the plan says of one node.  A node of a lower level that a deeper one needs is kept in its level's buffer. */
+/* What the plan says of one node. */
 typedef struct gr_place {
+  /* When it is computed, and who reads it. */
   bool live;
   gr_level level;
-  bool inlined;  /* no storage of its own: constants, views, what is cheap or used once; expanded where it is used */
-  bool contract; /* a Sum over coordinates of lower levels' values: computed for a whole tile of columns by a loop of its own */
-  bool saved;    /* a pair-level scalar that the loop over wide sums reads: kept for each column of the tile */
-  int uses;      /* by nodes of its own level */
-  bool read;     /* by a deeper level */
-  bool staged;   /* columns: lies in the buffer of staged columns */
-  bool direct;   /* by columns: staged by the first row, which reads it from the argument itself */
-  int buffer;    /* offset in its level's buffer (columns: the staged one), or -1 */
-  int packed;    /* wide columns that are read along their components: offset in the packed buffer, or -1 */
-  int work;      /* offset in the workspace, in vectors, or -1: on the stack */
-  int slot;      /* contract, saved: offset in the workspace of its values for a tile of columns */
+  int uses;  /* by nodes of its own level */
+  bool read; /* by a deeper level, so that it is kept in its level's buffer */
+  /* How it is computed, where not by a statement of its own. */
+  bool inlined;  /* expanded where it is used, without storage: numbers, views, what is cheap or used once */
+  bool contract; /* a sum over coordinates of lower levels' values, by a loop of its own for a whole tile of columns */
+  bool saved;    /* a scalar of pairs that the loop over wide sums reads: kept for each column of the tile */
+  /* Columns: which of the buffers they are in. */
+  bool staged; /* that of staged columns */
+  bool direct; /* by columns: staged by the first row, which reads it from the argument itself */
+  bool packs;  /* the packed one: wide columns that are read along their components; on a GPU: columns prepared in memory */
+  /* Where it lies; -1: nowhere there. */
+  int buffer; /* offset in its level's buffer (columns: the staged one), in components */
+  int packed; /* offset in the packed buffer, in components */
+  int work;   /* offset in the workspace, in vectors; -1: on the stack */
+  int slot;   /* contract, saved: offset in the workspace, or number in shared memory, of its values for a tile of columns */
 } gr_place;
 
 /* What is asked for. */
@@ -69,7 +74,7 @@ typedef struct gr_widths {
 typedef struct gr_cpu_part {
   int work;     /* vectors of workspace */
   int red_work; /* where the accumulators lie in it, or -1: on the stack */
-  int kept;     /* where what the reduction keeps for each column of a tile lies in it */
+  int kept;     /* where what the reduction keeps for each column of a tile lies in it (on a GPU: in which slot), or -1 */
   int rows, columns; /* the register tile of contractions and wide sums: vectors of rows, columns; 1 x 1 without these */
 } gr_cpu_part;
 
@@ -110,28 +115,40 @@ typedef struct gr_plan {
 
 static inline bool gr_for_gpu(const gr_plan *p) { return p->target >= TARGET_NARROW; }
 
-enum { GR_UNROLL = 8, GR_LANES_MAX = 16, GR_ON_STACK = 64, GR_SPAN = 8, GR_PAD = 16 };
-/* Vector dimensions up to GR_UNROLL are written out; above, they are loops.  Arrays up to GR_ON_STACK vectors are
- * local variables; above, they lie in the workspace.  GR_PAD numbers between arrays whose size is a power of 2: else they
- * compete for the same lines of the cache. */
+enum {
+  GR_UNROLL = 8,     /* vector dimensions up to this are written out; above, they are loops */
+  GR_LANES_MAX = 16, /* of a vector */
+  GR_ON_STACK = 64,  /* arrays of so many vectors are local variables; above, they lie in the workspace */
+  GR_SPAN = 8,       /* columns that a selection compares at once */
+  GR_PAD = 16        /* numbers between arrays whose size is a power of 2: else they compete for the same cache lines */
+};
+
+/* ---- plan.c, plan_columns.c, plan_cuda.c: plans for each target; they throw where sizes pass GR_MAX_NUMBERS ---- */
 
 gr_plan *gr_plan_new(gr_ctx *c, const gr_request *ask);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
-gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* plan_cuda.c: the same for a GPU */
-void gr_check_sizes(gr_ctx *c, const gr_plan *p); /* throws where a buffer or the workspace passes GR_MAX_NUMBERS */
-gr_ref gr_behind_views(const gr_plan *p, gr_ref r);  /* the node whose components a view shows */
-bool gr_is_function(gr_op op); /* element-wise, and a dozen instructions or more */
-bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too);
-void gr_place_buffers(gr_plan *p);
-int gr_storage(const gr_dag *g, gr_ref r); /* vectors that a stored node needs */
-int gr_accumulators(const gr_plan *p);      /* vectors that the reduction needs, but for those of a tile */
-/* A Top reduction: up to GR_TOP_INSERT entries a list takes them by insertion; above, through a network on a list whose length is
- * a power of 2.  Entries wait in a room until there are enough of them. */
+gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* the same for a GPU */
+bool gr_is_function(gr_op op);                            /* element-wise, and a dozen instructions or more */
+
+/* ---- plan_print.c ---- */
+
+void gr_print_plan(gr_str *b, const gr_plan *p);
+
+/* ---- levels.c ---- */
+
+gr_ref gr_behind_views(const gr_plan *p, gr_ref r); /* the node whose components a view shows */
+
+/* ---- families.c: sizes that follow from the reduction ---- */
+
+int gr_accumulators(const gr_plan *p); /* vectors that the reduction needs, but for those of a tile */
+bool gr_selects(const gr_plan *p);     /* it keeps indices: a span of columns is compared with what is kept at once */
+/* A Top reduction: up to GR_TOP_INSERT entries, a list takes them by insertion; above, through a network on a list whose
+ * length is a power of 2.  Entries wait in a room until there are enough of them. */
 enum { GR_TOP_INSERT = 32 };
 int gr_top_list(int k);
 int gr_top_room(int k);
-bool gr_selects(const gr_plan *p); /* the reduction keeps indices: a span of columns is compared with what is kept at once */
-void gr_print_plan(gr_str *b, const gr_plan *p);
+
+/* ---- plan_cuda.c ---- */
 
 /* Threads of a block; numbers between the components of neighbouring columns in a pass. */
 enum { GR_CUDA_THREADS = 128, GR_CUDA_PAD = 4 };
