@@ -1,6 +1,8 @@
-/* aliases.c: the arguments of a program, from aliases such as "x = Vi(3)" and from variables inside the formula.
+/* aliases.c: the arguments of a program, from aliases such as "x = Vi(3)" and from variables inside
+ * the formula.
  *
- * Guarantees: a position is given once, or twice with the same category and dimension and one name at most. */
+ * Guarantees: a position is given once, or twice with the same category and dimension and one
+ * name at most. */
 #include <string.h>
 
 #include "graph/binder.h"
@@ -21,7 +23,8 @@ static void add_arg(gr_ctx *c, gr_args *args, int pos, const gr_arg *x) {
 }
 
 static int check_position(gr_ctx *c, const gr_span *at, double pos) {
-  if (pos < 0 || pos >= GR_MAX_ARGS) gr_throw(c, at, NULL, ERR_PositionRange, GR_MAX_ARGS - 1, (long long)pos);
+  if (pos < 0 || pos >= GR_MAX_ARGS)
+    gr_throw(c, at, NULL, ERR_PositionRange, GR_MAX_ARGS - 1, (long long)pos);
   return (int)pos;
 }
 
@@ -37,7 +40,8 @@ int gr_constructor(const char *s, int n) {
   return -1;
 }
 
-int gr_read_variable(gr_ctx *c, gr_args *args, gr_arg *x, int kind, const double *v, int nv, int next) {
+int gr_read_variable(gr_ctx *c, gr_args *args, gr_arg *x, int kind, const double *v, int nv,
+                     int next) {
   int pos = next;
   double dim = v[0];
   if (nv > 1) pos = check_position(c, &x->span, v[0]), dim = v[1];
@@ -50,8 +54,9 @@ int gr_read_variable(gr_ctx *c, gr_args *args, gr_arg *x, int kind, const double
 }
 
 GR_NORETURN static void bad_alias(gr_ctx *c, const gr_token *t) {
-  const char *shown = t->kind == TOK_END ? "the end"
-                                         : gr_format(c->arena, "`%.*s`", t->span.len, t->span.text + t->span.start);
+  const char *shown =
+      t->kind == TOK_END ? "the end"
+                         : gr_format(c->arena, "`%.*s`", t->span.len, t->span.text + t->span.start);
   gr_throw(c, &t->span, NULL, ERR_Alias, shown);
 }
 
@@ -97,8 +102,10 @@ static void bind_alias(gr_ctx *c, const char *text, int next, gr_args *args) {
 }
 
 void gr_bind_aliases(gr_ctx *c, const char *const *alias, int n, gr_args *args) {
-  if (n > GR_MAX_ARGS) gr_throw(c, NULL, NULL, ERR_PositionRange, GR_MAX_ARGS - 1, (long long)n - 1);
-  for (int k = 0; k < n; k++) bind_alias(c, gr_strndup(c->arena, alias[k], strlen(alias[k])), k, args);
+  if (n > GR_MAX_ARGS)
+    gr_throw(c, NULL, NULL, ERR_PositionRange, GR_MAX_ARGS - 1, (long long)n - 1);
+  for (int k = 0; k < n; k++)
+    bind_alias(c, gr_strndup(c->arena, alias[k], strlen(alias[k])), k, args);
 }
 
 void gr_check_args(gr_ctx *c, const gr_args *args) {

@@ -1,7 +1,8 @@
 /* bind.c: syntax tree to the typed graph.
  *
- * Names become variables, calls are checked against the operation table, macros are rewritten.  A macro's text is parsed and
- * bound in a scope where f g h are its expressions and n m its integers; errors inside point to the user's call. */
+ * Names become variables, calls are checked against the operation table, macros are rewritten.
+ * A macro's text is parsed and bound in a scope where f g h are its expressions and n m its
+ * integers; errors inside point to the user's call. */
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -18,7 +19,10 @@ bool gr_integer_value(const gr_binder *b, const gr_ast *a, int *value) {
     return true;
   }
   if (!b->in || a->kind != AST_NAME || !strchr("nmdc", *a->name)) return false;
-  *value = *a->name == 'n' ? b->in->n : *a->name == 'm' ? b->in->m : *a->name == 'd' ? b->in->d : b->in->c;
+  *value = *a->name == 'n'   ? b->in->n
+           : *a->name == 'm' ? b->in->m
+           : *a->name == 'd' ? b->in->d
+                             : b->in->c;
   return true;
 }
 
@@ -33,11 +37,16 @@ static const char *arity_text(gr_arena *a, const char *signature) {
 static void check_arity(gr_binder *b, const gr_ast *a, gr_op op) {
   const char *sig = gr_op_signature(op), *optional = strchr(sig, '?');
   int n = (int)strlen(sig);
-  bool ok = strchr(sig, '*') ? a->n >= n - 1 : optional ? a->n == n - 1 || a->n == n - 2 : a->n == n;
-  if (!ok) gr_throw(b->c, gr_place_of(b, a), NULL, ERR_Arity, gr_ops[op].name, arity_text(b->c->arena, sig), a->n);
+  bool ok = strchr(sig, '*') ? a->n >= n - 1
+            : optional       ? a->n == n - 1 || a->n == n - 2
+                             : a->n == n;
+  if (!ok)
+    gr_throw(b->c, gr_place_of(b, a), NULL, ERR_Arity, gr_ops[op].name,
+             arity_text(b->c->arena, sig), a->n);
 }
 
-static void read_argument(gr_binder *b, const gr_ast *a, gr_op op, int k, char letter, gr_actuals *x) {
+static void read_argument(gr_binder *b, const gr_ast *a, gr_op op, int k, char letter,
+                          gr_actuals *x) {
   const gr_ast *arg = a->arg[k];
   const gr_span *at = b->in ? &b->in->at : &arg->span;
   const char *name = gr_ops[op].name;
@@ -47,11 +56,13 @@ static void read_argument(gr_binder *b, const gr_ast *a, gr_op op, int k, char l
     if (letter == 'v' && b->g->node[x->expr[x->nexpr - 1]].op != OP_Var)
       gr_throw(b->c, at, NULL, ERR_NotVariable, k + 1, name);
   } else if (letter == 'i') {
-    if (!gr_integer_value(b, arg, &x->integer[x->nint++])) gr_throw(b->c, at, NULL, ERR_IntArg, k + 1, name);
+    if (!gr_integer_value(b, arg, &x->integer[x->nint++]))
+      gr_throw(b->c, at, NULL, ERR_IntArg, k + 1, name);
   } else {
     x->list[x->nlist++] = arg;
     int value;
-    bool ok = arg->kind == AST_LIST || gr_integer_value(b, arg, &value); /* (3) is a number: a list of one */
+    bool ok = arg->kind == AST_LIST ||
+              gr_integer_value(b, arg, &value); /* (3) is a number: a list of one */
     for (int i = 0; ok && i < arg->n; i++) ok = gr_integer_value(b, arg->arg[i], &value);
     if (!ok) gr_throw(b->c, at, NULL, ERR_ListArg, k + 1, name);
   }
@@ -99,9 +110,11 @@ static gr_rewrite *const rewrites[OP_COUNT] = {GR_REWRITTEN(OP)};
 static gr_ref bind_power(gr_binder *b, const gr_ast *a) {
   int n;
   gr_ref f = bind(b, a->arg[0]);
-  if (gr_integer_value(b, a->arg[1], &n)) return gr_mk(b->g, gr_place_of(b, a), OP_PowInt, &f, 1, &n, 1);
+  if (gr_integer_value(b, a->arg[1], &n))
+    return gr_mk(b->g, gr_place_of(b, a), OP_PowInt, &f, 1, &n, 1);
   gr_actuals x = {.expr = {f, bind(b, a->arg[1])}, .nexpr = 2};
-  if (gr_is_const(b->g, x.expr[1], 0.5)) return gr_mk(b->g, gr_place_of(b, a), OP_Sqrt, &f, 1, NULL, 0);
+  if (gr_is_const(b->g, x.expr[1], 0.5))
+    return gr_mk(b->g, gr_place_of(b, a), OP_Sqrt, &f, 1, NULL, 0);
   return gr_mk(b->g, gr_place_of(b, a), OP_Powf, x.expr, 2, NULL, 0);
 }
 
@@ -111,9 +124,12 @@ static gr_ref bind_variable(gr_binder *b, const gr_ast *a, int kind) {
   int value;
   if (a->n != (kind == GR_ANY_VAR ? 3 : 2))
     gr_throw(b->c, gr_place_of(b, a), NULL, ERR_Arity, a->name,
-             kind == GR_ANY_VAR ? "3 arguments (position, dim, category)" : "2 arguments (position, dim) inside a formula", a->n);
+             kind == GR_ANY_VAR ? "3 arguments (position, dim, category)"
+                                : "2 arguments (position, dim) inside a formula",
+             a->n);
   for (int k = 0; k < a->n; k++) {
-    if (!gr_integer_value(b, a->arg[k], &value)) gr_throw(b->c, gr_place_of(b, a), NULL, ERR_IntArg, k + 1, a->name);
+    if (!gr_integer_value(b, a->arg[k], &value))
+      gr_throw(b->c, gr_place_of(b, a), NULL, ERR_IntArg, k + 1, a->name);
     v[k] = value;
   }
   gr_arg x = {.span = a->at, .set = true, .group = -1};
@@ -124,7 +140,8 @@ static gr_ref bind_variable(gr_binder *b, const gr_ast *a, int kind) {
 static gr_ref bind_zero(gr_binder *b, const gr_ast *a) {
   int dim;
   if (a->n != 1) gr_throw(b->c, gr_place_of(b, a), NULL, ERR_Arity, "Zero", "1 argument", a->n);
-  if (!gr_integer_value(b, a->arg[0], &dim)) gr_throw(b->c, gr_place_of(b, a), NULL, ERR_IntArg, 1, "Zero");
+  if (!gr_integer_value(b, a->arg[0], &dim))
+    gr_throw(b->c, gr_place_of(b, a), NULL, ERR_IntArg, 1, "Zero");
   return gr_mk_zero(b->g, gr_place_of(b, a), gr_check_dim(b->c, gr_place_of(b, a), dim));
 }
 
@@ -135,7 +152,9 @@ static bool is_reduction(const char *name) {
 
 GR_NORETURN static void unknown_op(gr_binder *b, const gr_ast *a) {
   if (is_reduction(a->name)) gr_throw(b->c, gr_place_of(b, a), NULL, ERR_ReductionHere);
-  gr_throw(b->c, gr_place_of(b, a), gr_nearest(b->c->arena, a->name, gr_op_names(b->c->arena), OP_COUNT), ERR_UnknownOp, a->name);
+  gr_throw(b->c, gr_place_of(b, a),
+           gr_nearest(b->c->arena, a->name, gr_op_names(b->c->arena), OP_COUNT), ERR_UnknownOp,
+           a->name);
 }
 
 static gr_ref bind_call(gr_binder *b, const gr_ast *a) {
@@ -170,16 +189,18 @@ static gr_ref bind_name(gr_binder *b, const gr_ast *a) {
   for (int k = 0; k < b->args->n; k++) {
     const gr_arg *x = &b->args->arg[k];
     known[k] = x->named ? x->name : "";
-    if (x->named && strcmp(x->name, a->name) == 0) return gr_mk_var(b->g, &a->at, k, x->cat, x->dim);
+    if (x->named && strcmp(x->name, a->name) == 0)
+      return gr_mk_var(b->g, &a->at, k, x->cat, x->dim);
   }
   if (gr_op_find(a->name, false) >= 0) gr_throw(b->c, &a->at, NULL, ERR_OpAsVar, a->name);
-  gr_throw(b->c, &a->at, gr_nearest(b->c->arena, a->name, known, b->args->n), ERR_UnknownVar, a->name);
+  gr_throw(b->c, &a->at, gr_nearest(b->c->arena, a->name, known, b->args->n), ERR_UnknownVar,
+           a->name);
 }
 
 static gr_ref bind_number(gr_binder *b, const gr_ast *a) {
   if (!isfinite(gr_rounded(b->g, a->num)))
-    gr_throw(b->c, &a->span, NULL, ERR_NumberRange, gr_span_text(b->c->arena, &a->span, "number"), b->g->f64 ? "float64" : "float32",
-             b->g->f64 ? "1.8e308" : "3.4e38");
+    gr_throw(b->c, &a->span, NULL, ERR_NumberRange, gr_span_text(b->c->arena, &a->span, "number"),
+             b->g->f64 ? "float64" : "float32", b->g->f64 ? "1.8e308" : "3.4e38");
   return gr_mk_const(b->g, gr_place_of(b, a), a->num);
 }
 

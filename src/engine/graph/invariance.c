@@ -1,21 +1,24 @@
 /* invariance.c: groups of variables that a formula reads through their differences only.
  *
- * Where every use of some variables is a difference among them (SqDist(x,y), x - y, (x - y)/s, their derivatives),
- * adding one vector to all of them changes nothing.  In single precision the run time then subtracts a common origin
- * in double before it rounds (origin.c), so that data far from 0 (metres of a map, seconds since 1970) keep the
- * digits that their differences are made of.
+ * Where every use of some variables is a difference among them (SqDist(x,y), x - y, (x - y)/s,
+ * their derivatives), adding one vector to all of them changes nothing.  In single precision the
+ * run time then subtracts a common origin in double before it rounds (origin.c), so that data far
+ * from 0 (metres of a map, seconds since 1970) keep the digits that their differences are made of.
  *
- * Candidates are found from the subtractions and comparisons of the graph; whether a group qualifies is then decided
- * by propagation: the variables of the group move by a symbolic vector c, a linear operation moves as its arguments
- * do, and two arguments that move by the same node (the graph is hash-consed) have a fixed difference.  Anything else
- * that moves would change the value.  All of this happens in a copy of the graph, whose nodes are numbered as if it
- * had never been asked.  It is an optimization: where there is too much to look at, there are no more groups. */
+ * Candidates are found from the subtractions and comparisons of the graph; whether a group
+ * qualifies is then decided by propagation: the variables of the group move by a symbolic vector
+ * c, a linear operation moves as its arguments do, and two arguments that move by the same node
+ * (the graph is hash-consed) have a fixed difference.  Anything else that moves would change the
+ * value.  All of this happens in a copy of the graph, whose nodes are numbered as if it had
+ * never been asked.  It is an optimization: where there is too much to look at, there are no
+ * more groups. */
 #include <limits.h>
 #include <string.h>
 
 #include "graph/graph.h"
 
-/* GROWTH  nodes that a propagation makes for each of the graph at most: zeros for two arguments, a repetition, the node itself
+/* GROWTH  nodes that a propagation makes for each of the graph at most: zeros for two arguments, a
+ *         repetition, the node itself
  * WORK    nodes that all propagations may visit */
 enum { FIXED = -1, GROWTH = 4, NODES_MOST = GR_MAX_NODES / (2 * GROWTH), WORK = 2000000 };
 
@@ -24,9 +27,9 @@ typedef struct search {
   const gr_args *args;
   const bool *live;
   gr_ref last;
-  int nodes; /* of the graph itself */
-  int left;  /* nodes that may still be visited */
-  gr_ref *by; /* of a propagation: the node by which each node moves, or FIXED */
+  int nodes;   /* of the graph itself */
+  int left;    /* nodes that may still be visited */
+  gr_ref *by;  /* of a propagation: the node by which each node moves, or FIXED */
   int *leader; /* of each argument: a forest, whose trees are the groups */
 } search;
 
@@ -40,7 +43,8 @@ static int leader(const search *s, int arg) {
 }
 
 static void join(search *s, int a, int b) {
-  if (a >= 0 && b >= 0 && s->args->arg[a].dim == s->args->arg[b].dim) s->leader[leader(s, a)] = leader(s, b);
+  if (a >= 0 && b >= 0 && s->args->arg[a].dim == s->args->arg[b].dim)
+    s->leader[leader(s, a)] = leader(s, b);
 }
 
 /* What moves with a node: an argument of the program, or -1; minus: the other way. */
@@ -49,13 +53,14 @@ typedef struct candidate {
   bool minus;
 } candidate;
 
-/* The arguments k before and `next` meet in a node: those that form a difference are candidates for one group. */
+/* The arguments k before and `next` meet in a node: those that form a difference are candidates
+ * for one group. */
 static candidate meet(search *s, const gr_node *n, int k, candidate before, candidate next) {
   char law = gr_law(n, k);
   bool sum = law == '+' || law == '-', alike = law == '|' || law == '=';
   if (alike || (sum && before.minus != next.minus)) join(s, before.arg, next.arg);
   if (law != '*') return before;
-  bool parameter = node(s, n->kid[0])->cats == CAT_P; /* of two factors the one that is no parameter moves */
+  bool parameter = node(s, n->kid[0])->cats == CAT_P; /* else the first factor moves */
   return (candidate){parameter ? next.arg : before.arg, before.minus != next.minus};
 }
 
@@ -74,7 +79,8 @@ static candidate moves_with(search *s, gr_ref r, const candidate *with) {
 
 static void find_candidates(search *s) {
   candidate *with = gr_alloc(s->g->ctx->arena, ((size_t)s->last + 1) * sizeof *with);
-  for (gr_ref r = 0; r <= s->last; r++) with[r] = s->live[r] ? moves_with(s, r, with) : (candidate){.arg = -1};
+  for (gr_ref r = 0; r <= s->last; r++)
+    with[r] = s->live[r] ? moves_with(s, r, with) : (candidate){.arg = -1};
 }
 
 /* ---- propagation ---- */
@@ -84,7 +90,9 @@ typedef struct motion {
   gr_ref *by;
 } motion;
 
-static gr_ref zero_like(const search *s, gr_ref r) { return gr_mk_zero(s->g, &node(s, r)->span, node(s, r)->dim); }
+static gr_ref zero_like(const search *s, gr_ref r) {
+  return gr_mk_zero(s->g, &node(s, r)->span, node(s, r)->dim);
+}
 
 /* The operation of node r on other arguments. */
 static gr_ref again(const search *s, gr_ref r, const gr_ref *kid) {
@@ -119,7 +127,9 @@ static gr_ref breaks(motion *m) {
   return FIXED;
 }
 
-static bool is_minus(const search *s, gr_ref a, gr_ref b) { return gr_negates(node(s, a)) && node(s, a)->kid[0] == b; }
+static bool is_minus(const search *s, gr_ref a, gr_ref b) {
+  return gr_negates(node(s, a)) && node(s, a)->kid[0] == b;
+}
 
 static bool opposite(const search *s, gr_ref a, gr_ref b) {
   return a != FIXED && b != FIXED && (is_minus(s, a, b) || is_minus(s, b, a));
@@ -155,7 +165,9 @@ static gr_ref moved(const search *s, motion *m, gr_ref r) {
 /* A scalar motion of a vector is the same for all components. */
 static gr_ref widen(const search *s, gr_ref r, gr_ref by) {
   int d = node(s, r)->dim;
-  return by != FIXED && node(s, by)->dim < d ? gr_mk(s->g, &node(s, r)->span, OP_SumT, &by, 1, &d, 1) : by;
+  return by != FIXED && node(s, by)->dim < d
+             ? gr_mk(s->g, &node(s, r)->span, OP_SumT, &by, 1, &d, 1)
+             : by;
 }
 
 static bool any_moves(const search *s, const motion *m, gr_ref r) {
@@ -168,7 +180,8 @@ static bool any_moves(const search *s, const motion *m, gr_ref r) {
 static bool invariant(search *s, const bool *member, int dim, gr_ref root, gr_ref weight) {
   motion m = {.by = s->by};
   gr_dag_cut(s->g, s->nodes);
-  gr_ref c = gr_mk_var(s->g, &node(s, root)->span, INT_MIN + dim, GR_PM, dim); /* a variable of no program */
+  int nowhere = INT_MIN + dim; /* a variable of no program */
+  gr_ref c = gr_mk_var(s->g, &node(s, root)->span, nowhere, GR_PM, dim);
   s->left -= s->nodes;
   for (gr_ref r = 0; r <= s->last && !m.breaks; r++) {
     bool variable = node(s, r)->op == OP_Var;
@@ -201,7 +214,8 @@ static void find_groups(search *s, gr_args *args, gr_ref root, gr_ref weight) {
     if (leader(s, k) != k) continue;
     bool found = false;
     for (int parameters = 1; parameters >= 0 && !found; parameters--)
-      found = members(s, k, parameters, read, member) > 1 && invariant(s, member, args->arg[k].dim, root, weight);
+      found = members(s, k, parameters, read, member) > 1 &&
+              invariant(s, member, args->arg[k].dim, root, weight);
     for (int i = 0; i < args->n && found; i++)
       if (member[i]) args->arg[i].group = args->groups;
     args->groups += found;
@@ -211,7 +225,8 @@ static void find_groups(search *s, gr_args *args, gr_ref root, gr_ref weight) {
 void gr_find_groups(const gr_dag *g, gr_args *args, gr_ref root, gr_ref weight) {
   gr_arena *a = g->ctx->arena;
   if (g->n > NODES_MOST || args->n < 2) return;
-  search s = {.args = args, .live = gr_live(g, root, weight, a), .last = weight > root ? weight : root};
+  search s = {
+      .args = args, .live = gr_live(g, root, weight, a), .last = weight > root ? weight : root};
   s.g = gr_dag_scratch(g, GROWTH * g->n + 1);
   s.nodes = g->n;
   s.left = WORK;

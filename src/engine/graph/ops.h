@@ -1,37 +1,47 @@
 /* ops.h: the operations of the formula language, the single source of truth.
  *
- * From these rows come the enum (OP_Exp), the parser's names and arities, the interpreter, the planner's costs and sizes, the
- * emitted kernels, the per-operation tests and the documentation.  There are four kinds:
+ * From these rows come the enum (OP_Exp), the parser's names and arities, the interpreter, the
+ * planner's costs and sizes, the emitted kernels, the per-operation tests and the documentation.
+ * There are four kinds:
  *
  * LEAF(name)                                        made by the binder
- * EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning)
- *     element-wise with broadcasting of dimension 1; everything is in the row.
+ * EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning) element-wise with
+ *     broadcasting of dimension 1; everything is in the row.
  *     cost       of a component, in units of one multiplication, for scheduling
  *     law        see below
- *     emitted    C of a kernel: @a @b @c are vectors (prelude.h), @n the integer parameter; accurate to 4 units in the last
- *                place over the whole domain unless the meaning says otherwise (test_prelude.c)
+ *     emitted    C of a kernel: @a @b @c are vectors (prelude.h), @n the integer parameter;
+ *                accurate to 4 units in the last place over the whole domain unless the meaning
+ *                says otherwise (test_prelude.c)
  *     reference  C of the interpreter: a b c are double, n is int
  *     lo, hi     where tests draw the arguments
- *     derivative what each argument gets of the incoming gradient e, in our own language: f g h are the arguments, o is the
- *                result, n the integer parameter, m = n - 1; broadcasting is handled once, in diff.c
+ *     derivative what each argument gets of the incoming gradient e, in our own language: f g h are
+ *                the arguments, o is the result, n the integer parameter, m = n - 1; broadcasting
+ *                is handled once, in diff.c
  * LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage, derivative, meaning)
- *     the functions dim_NAME (ops.c), ev_NAME (interp_loops.c) and emit_NAME (emit_loops.c) are found by name.
- *     flags      ONCE: reads each component of its argument once, in order;  SUM: adds the components of its argument
- *     stride, offset   of a view, which only renames components: component k is component stride * k + offset of f, where n is
- *                the first integer; stride OWN: no view, components of its own
- *     cost       of the node, as C, in units of one multiplication: d and c are the dimensions of f and g, o is that of the
- *                result, terms the number of products in each component of a TensorDot
+ *     the functions dim_NAME (ops.c), ev_NAME (interp_loops.c) and emit_NAME (emit_loops.c) are
+ *     found by name.
+ *     flags      ONCE: reads each component of its argument once, in order;  SUM: adds the
+ *                components of its argument
+ *     stride, offset   of a view, which only renames components: component k is component stride *
+ *                k + offset of f, where n is the first integer; stride OWN: no view, components of
+ *                its own
+ *     cost       of the node, as C, in units of one multiplication: d and c are the dimensions of f
+ *                and g, o is that of the result, terms the number of products in each component of
+ *                a TensorDot
  *     storage    vectors that hold the result while it is computed, as C, in the same terms
- *     derivative as above; d and c are the dimensions of f and g, n and m the integers; NULL: adjoint_NAME in diff.c
- * MACRO(name, signature, dimension, text, meaning)
- *     rewritten by the binder into the text, in our own language; where the text is NULL, rewrite_NAME (macros.c) makes the
- *     nodes, because they depend on dimensions.
+ *     derivative as above; d and c are the dimensions of f and g, n and m the integers; NULL:
+ *     adjoint_NAME in diff.c
+ * MACRO(name, signature, dimension, text, meaning) rewritten by the binder into the text, in our
+ *     own language; where the text is NULL, rewrite_NAME (macros.c) makes the nodes, because they
+ *     depend on dimensions.
  *
- * Signature: one letter per argument: e expression, v variable, i integer, l list of integers; after ? optional; * repeats the
- * last.  In the text of a macro the expressions are called f g h, the integers n m, the dimensions of f and g d c.
+ * Signature: one letter per argument: e expression, v variable, i integer, l list of integers;
+ * after ? optional; * repeats the last.  In the text of a macro the expressions are called f g h,
+ * the integers n m, the dimensions of f and g d c.
  *
- * Law: how the result depends on each argument, one letter per argument; "" where nothing is known.  Derivatives of loops,
- * the test of linearity, rewrites that move factors and the search for differences (invariance.c) follow from it.
+ * Law: how the result depends on each argument, one letter per argument; "" where nothing is known.
+ * Derivatives of loops, the test of linearity, rewrites that move factors and the search for
+ * differences (invariance.c) follow from it.
  *     + -  terms of a sum, with their signs: linear in these arguments together
  *     *    factors of a product: linear in each of these arguments, the others being fixed
  *     |    the result is one of these arguments: linear in them together
@@ -39,8 +49,8 @@
  *     =    depends on the difference of these arguments only
  *     .    anything else */
 
-/* Made by the binder or by the texts of these tables, under another name in a formula (f**n, Round(f, 0)) or none: they are
- * not listed, and the parser knows them in our own texts only. */
+/* Made by the binder or by the texts of these tables, under another name in a formula (f**n,
+ * Round(f, 0)) or none: they are not listed, and the parser knows them in our own texts only. */
 #define GR_OPS_INTERNAL(OP) OP(Var) OP(Const) OP(PowInt) OP(RoundAway)
 
 #define GR_OPS_LEAF(LEAF)                                                                                              \

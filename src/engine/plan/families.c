@@ -1,6 +1,7 @@
 /* families.c: storage and cost of the families of reductions, a row each.
  *
- * A family FAM_NAME of reduce/state.h has the row plan_NAME here, so that a family without one does not compile. */
+ * A family FAM_NAME of reduce/state.h has the row plan_NAME here, so that a family without one
+ * does not compile. */
 #include "plan/planner.h"
 
 enum { TILE = 256, TILE_BYTES = 24 * 1024, LISTS_TILE = 1024, LISTS_BYTES = 100 * 1024 };
@@ -13,7 +14,9 @@ static gr_ref none(const gr_plan *p) { return (void)p, -1; }
 
 /* ---- Total ---- */
 
-static int total_accumulators(const gr_plan *p) { return p->ask.red.nstate * (p->ask.acc64 && !p->ask.f64 ? 2 : 1); }
+static int total_accumulators(const gr_plan *p) {
+  return p->ask.red.nstate * (p->ask.acc64 && !p->ask.f64 ? 2 : 1);
+}
 static gr_ref total_wide(const gr_plan *p) { return p->ask.scheme == SUM_BLOCK ? p->ask.root : -1; }
 
 static const gr_family_plan plan_Total = {.accumulators = total_accumulators,
@@ -73,7 +76,7 @@ static const gr_family_plan plan_Top = {.accumulators = top_accumulators,
                                         .most_tiled = LISTS_TILE / 2,
                                         .bytes = LISTS_BYTES};
 
-/* ---- ExpSum: exponentials wait for the maximum of the tile, and so do weights that cannot be computed after it ---- */
+/* ---- ExpSum: exponentials wait for a tile's maximum, and so do weights that are not late ---- */
 
 static int expsum_accumulators(const gr_plan *p) { return 1 + p->ask.red.nweight; }
 static double expsum_cost(const gr_reduction *r) { return r->dim + 30 + r->nweight; }

@@ -1,8 +1,10 @@
-/* levels.c: when each node is computed, who reads it, and which nodes are expanded where they are read.
+/* levels.c: when each node is computed, who reads it, and which nodes are expanded where they are
+ * read.
  *
- * A node's level follows from what it depends on: parameters once, rows once per block of rows, columns once per tile, pairs
- * in the inner loop.  Element-wise nodes of many components need no storage when they are read once, or are as cheap to
- * recompute as to load: they are expanded into the loop that reads them. */
+ * A node's level follows from what it depends on: parameters once, rows once per block of rows,
+ * columns once per tile, pairs in the inner loop.  Element-wise nodes of many components need no
+ * storage when they are read once, or are as cheap to recompute as to load: they are expanded
+ * into the loop that reads them. */
 #include "plan/planner.h"
 
 /* The node whose components a view shows. */
@@ -19,7 +21,8 @@ static gr_level level_of(const gr_plan *p, unsigned cats) {
 
 /* ---- who reads what ---- */
 
-/* Called for each pair of a reader and its argument `kid`.  once: the reader takes each component at most once. */
+/* Called for each pair of a reader and its argument `kid`.  once: the reader takes each
+ * component at most once. */
 static void read_kid(gr_plan *p, gr_level reader, gr_ref kid, bool once, bool *indexed) {
   kid = gr_behind_views(p, kid);
   if (gr_is_number(gr_node_of(p, kid))) return;
@@ -76,13 +79,16 @@ static bool wants_inline(const gr_plan *p, gr_ref r, const bool *indexed, int *d
   return (p->place[r].uses <= 1 && depths[r] <= DEPTH) || cheap(p, n);
 }
 
-/* The dimension from which sums over coordinates, and wide sums, are worth loops of their own: small where pairs take a
- * function such as Exp.  A processor keeps a few dozen instructions in flight, and is then limited by the latency of its
- * chain of dependent ones: cutting that chain is worth more than the loads and stores that it costs. */
+/* The dimension from which sums over coordinates, and wide sums, are worth loops of their own:
+ * small where pairs take a function such as Exp.  A processor keeps a few dozen instructions in
+ * flight, and is then limited by the latency of its chain of dependent ones: cutting that chain
+ * is worth more than the loads and stores that it costs. */
 static int loop_dimension(const gr_plan *p) {
   enum { FUNCTION = 14 };
   for (gr_ref r = 0; r < p->ask.dag->n; r++)
-    if (p->place[r].live && p->place[r].level == LEVEL_PAIR && gr_ops[gr_node_of(p, r)->op].cost >= FUNCTION) return 2;
+    if (p->place[r].live && p->place[r].level == LEVEL_PAIR &&
+        gr_ops[gr_node_of(p, r)->op].cost >= FUNCTION)
+      return 2;
   return gr_family_plan_of(p)->least;
 }
 
@@ -104,8 +110,12 @@ void gr_place_levels(gr_ctx *c, gr_plan *p) {
   int *depths = gr_alloc(c->arena, ((size_t)n + 1) * sizeof *depths);
   p->place = gr_alloc(c->arena, (size_t)n * sizeof *p->place);
   for (gr_ref r = 0; r < n; r++)
-    p->place[r] = (gr_place){.live = live[r], .level = level_of(p, gr_node_of(p, r)->cats), .buffer = -1, .packed = -1,
-                             .work = -1, .slot = -1};
+    p->place[r] = (gr_place){.live = live[r],
+                             .level = level_of(p, gr_node_of(p, r)->cats),
+                             .buffer = -1,
+                             .packed = -1,
+                             .work = -1,
+                             .slot = -1};
   count_uses(p, indexed);
   p->least = loop_dimension(p);
   for (gr_ref r = 0; r < n; r++) p->place[r].inlined = wants_inline(p, r, indexed, depths);

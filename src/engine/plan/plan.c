@@ -1,8 +1,9 @@
 /* plan.c: what is computed when: the plan of a kernel, step by step, and what it costs.
  *
- * "row" is the index that is kept (lanes of the vectors run over rows), "col" the one that is reduced.  levels.c says when
- * each node is computed, tiles.c which sums are loops of their own and how many columns are taken together, storage.c where
- * values lie.  The plan by rows made here is the base of those for few rows (plan_columns.c) and for GPUs (plan_cuda.c). */
+ * "row" is the index that is kept (lanes of the vectors run over rows), "col" the one that is
+ * reduced.  levels.c says when each node is computed, tiles.c which sums are loops of their own
+ * and how many columns are taken together, storage.c where values lie.  The plan by rows made
+ * here is the base of those for few rows (plan_columns.c) and for GPUs (plan_cuda.c). */
 #include <string.h>
 
 #include "plan/planner.h"
@@ -11,7 +12,8 @@ static double pair_cost(const gr_plan *p) {
   double cost = gr_family_plan_of(p)->cost(&p->ask.red);
   for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_node *n = gr_node_of(p, r);
-    if (p->place[r].live && p->place[r].level == LEVEL_PAIR && !gr_is_free(n)) cost += gr_cost(p->ask.dag, n);
+    if (p->place[r].live && p->place[r].level == LEVEL_PAIR && !gr_is_free(n))
+      cost += gr_cost(p->ask.dag, n);
   }
   return cost;
 }
@@ -21,9 +23,10 @@ bool gr_is_function(gr_op op) {
   return gr_ops[op].kind == KIND_EW && gr_ops[op].cost >= COST;
 }
 
-/* Long formulas.  Measured with gcc 12, the sum of Sin(k b) Cos(k (x|y)), 400 terms: 11 s; with functions that are called
- * 2.2 s, without the passes that `lengthy` switches off 0.9 s.  A call costs pairs 20 % while all that is inlined fits the
- * processor's instruction cache, which is 100 to 200 times Exp; above, nothing. */
+/* Long formulas.  Measured with gcc 12, the sum of Sin(k b) Cos(k (x|y)), 400 terms: 11 s; with
+ * functions that are called 2.2 s, without the passes that `lengthy` switches off 0.9 s.  A call
+ * costs pairs 20 % while all that is inlined fits the processor's instruction cache, which is
+ * 100 to 200 times Exp; above, nothing. */
 static void measure_text(gr_plan *p) {
   enum { FUNCTIONS = 2000, OPERATIONS = 500 }; /* cost of the one, number of the other */
   int functions = 0, operations = 0;

@@ -1,13 +1,14 @@
 /* plan_cuda.c: the plan for a GPU, made from the one for a processor.
  *
- * A lane is a row of a thread, in its registers; the columns of a tile are staged in shared memory; arrays are a thread's own.
- * There are two schemes:
+ * A lane is a row of a thread, in its registers; the columns of a tile are staged in shared memory;
+ * arrays are a thread's own.  There are two schemes:
  *
  *   narrow  a thread has 1 to 4 rows and goes through the columns of a tile alone
- *   tiled   where a sum over more than 8 coordinates, or a wide sum of more than 8 components, is worth a matrix product: a
- *           block has 128 rows and up to 64 columns, of which a thread takes 8 x 8 at a time (`contract`), then a thread has
- *           one row for what is left of the pairs, and then 8 rows x 8 (in double 4) components of the wide sum (`late`).
- *           What one phase leaves to the next lies in shared memory, in slots. */
+ *   tiled   where a sum over more than 8 coordinates, or a wide sum of more than 8 components,
+ *           is worth a matrix product: a block has 128 rows and up to 64 columns, of which a
+ *           thread takes 8 x 8 at a time (`contract`), then a thread has one row for what is
+ *           left of the pairs, and then 8 rows x 8 (in double 4) components of the wide sum
+ *           (`late`).  What one phase leaves to the next lies in shared memory, in slots. */
 #include "plan/planner.h"
 
 /* ---- narrow: rows of a thread ---- */
@@ -17,7 +18,8 @@ static int row_registers(const gr_plan *p) {
   int n = p->ask.red.nstate + gr_accumulators(p);
   for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_place *pl = &p->place[r];
-    bool held = pl->level == LEVEL_ROW ? pl->read && gr_node_of(p, r)->dim <= GR_UNROLL : pl->level == LEVEL_PAIR && !pl->inlined;
+    bool held = pl->level == LEVEL_ROW ? pl->read && gr_node_of(p, r)->dim <= GR_UNROLL
+                                       : pl->level == LEVEL_PAIR && !pl->inlined;
     if (pl->live && held) n += gr_node_of(p, r)->dim;
   }
   return n * (p->ask.f64 ? 2 : 1);
@@ -31,8 +33,8 @@ static int narrow_lanes(const gr_plan *p) {
 
 /* ---- staged columns ---- */
 
-/* Columns lie in shared memory one after the other, so that vectors of four are loaded; an odd number of these, so that
- * threads that read different columns do so in different banks. */
+/* Columns lie in shared memory one after the other, so that vectors of four are loaded; an odd
+ * number of these, so that threads that read different columns do so in different banks. */
 static int record_size(const gr_plan *p) {
   int n = p->width.stage, vector = 16 / gr_number_bytes(p);
   if (n <= vector / 2) return n;
@@ -44,7 +46,8 @@ static int record_size(const gr_plan *p) {
 static void mark_leaves(const gr_plan *p, gr_ref r, bool *read) {
   r = gr_behind_views(p, r);
   read[r] |= p->place[r].level == LEVEL_COL;
-  if (p->place[r].level < LEVEL_PAIR || !p->place[r].inlined || gr_is_free(gr_node_of(p, r))) return;
+  if (p->place[r].level < LEVEL_PAIR || !p->place[r].inlined || gr_is_free(gr_node_of(p, r)))
+    return;
   for (int k = 0; k < gr_node_of(p, r)->nkid; k++) mark_leaves(p, gr_node_of(p, r)->kid[k], read);
 }
 
@@ -58,12 +61,14 @@ static void mark_read(const gr_plan *p, bool *read) {
   if (!p->late && p->ask.weight >= 0) mark_leaves(p, p->ask.weight, read);
 }
 
-/* What pairs read of columns, but for variables, is computed by a kernel before the pairs, into memory (`packed`); where the
- * columns of a tile do not fit into shared memory (staged is false), pairs read all of it there, variables too. */
+/* What pairs read of columns, but for variables, is computed by a kernel before the pairs, into
+ * memory (`packed`); where the columns of a tile do not fit into shared memory (staged is
+ * false), pairs read all of it there, variables too. */
 static void choose_columns(gr_plan *p, const bool *read, bool staged) {
   for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     gr_place *pl = &p->place[r];
-    bool variable = gr_is_var(gr_node_of(p, r)), column = pl->live && pl->level == LEVEL_COL && !gr_is_free(gr_node_of(p, r));
+    bool variable = gr_is_var(gr_node_of(p, r)),
+         column = pl->live && pl->level == LEVEL_COL && !gr_is_free(gr_node_of(p, r));
     pl->staged = staged && read[r];
     pl->packs = column && (variable ? !staged && read[r] : pl->read);
   }
@@ -76,7 +81,8 @@ static void place_columns(gr_plan *p, const bool *read) {
     gr_place_buffers(p);
     p->gpu.record = p->width.stage ? record_size(p) : 0;
     int most = STAGE / gr_number_bytes(p) / (p->gpu.record ? p->gpu.record : 1);
-    if (p->target != TARGET_TILED) p->tile = most > TILE_MOST ? TILE_MOST : most / TILE_LEAST * TILE_LEAST;
+    if (p->target != TARGET_TILED)
+      p->tile = most > TILE_MOST ? TILE_MOST : most / TILE_LEAST * TILE_LEAST;
     if (!staged || most >= (p->target == TARGET_TILED ? p->tile : TILE_LEAST)) return;
   }
 }
@@ -89,7 +95,8 @@ static int count_leaves(const gr_plan *p, gr_ref r, gr_level level) {
   const gr_place *pl = &p->place[r];
   if (pl->level < LEVEL_PAIR || gr_is_free(gr_node_of(p, r))) return pl->level == level;
   int n = 0;
-  for (int k = 0; pl->inlined && k < gr_node_of(p, r)->nkid; k++) n += count_leaves(p, gr_node_of(p, r)->kid[k], level);
+  for (int k = 0; pl->inlined && k < gr_node_of(p, r)->nkid; k++)
+    n += count_leaves(p, gr_node_of(p, r)->kid[k], level);
   return n;
 }
 
@@ -112,8 +119,8 @@ static void find_tiled(gr_plan *p) {
   for (gr_ref r = 0; r < p->ask.dag->n; r++) p->place[r].saved &= p->late;
 }
 
-/* A slot that a contraction leaves: its value for a row and column is read, before nodes after it, by the thread that then
- * writes there. */
+/* A slot that a contraction leaves: its value for a row and column is read, before nodes after
+ * it, by the thread that then writes there. */
 static int left_slot(const gr_plan *p, gr_ref before, bool *taken) {
   for (gr_ref r = 0; r < before; r++) {
     const gr_place *pl = &p->place[r];
@@ -134,11 +141,13 @@ static void place_slots(gr_plan *p, bool *taken) {
   for (gr_ref r = 0; r < p->ask.dag->n; r++)
     if (p->place[r].live && p->place[r].contract) p->place[r].slot = p->gpu.slots++;
   for (gr_ref r = 0; r < p->ask.dag->n; r++)
-    if (p->place[r].live && p->place[r].saved && !p->place[r].contract) p->place[r].slot = take_slot(p, r, taken);
+    if (p->place[r].live && p->place[r].saved && !p->place[r].contract)
+      p->place[r].slot = take_slot(p, r, taken);
   p->cpu.kept = p->late && gr_family_plan_of(p)->kept(p) ? take_slot(p, p->ask.dag->n, taken) : -1;
 }
 
-/* Components of the wide sum that are taken at a time; a thread holds what it reads of rows, too. */
+/* Components of the wide sum that are taken at a time; a thread holds what it reads of rows,
+ * too. */
 static void choose_passes(gr_plan *p) {
   gr_ref wide = gr_wide_of(p);
   p->gpu.pass = p->ask.f64 || (p->late && count_leaves(p, wide, LEVEL_ROW)) ? 32 : 64;
@@ -149,7 +158,8 @@ static void choose_passes(gr_plan *p) {
 size_t gr_cuda_shared(const gr_plan *p) {
   const gr_gpu_part *g = &p->gpu;
   size_t tile = (size_t)p->tile, n = tile * (size_t)g->record;
-  size_t slots = (size_t)g->slots * GR_CUDA_THREADS, streams = (size_t)g->streams * (size_t)(g->pass + GR_CUDA_PAD);
+  size_t slots = (size_t)g->slots * GR_CUDA_THREADS,
+         streams = (size_t)g->streams * (size_t)(g->pass + GR_CUDA_PAD);
   if (p->target == TARGET_TILED) n += tile * (slots + streams) + 2 * GR_CUDA_THREADS;
   return n * (size_t)gr_number_bytes(p);
 }

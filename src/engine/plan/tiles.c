@@ -1,10 +1,12 @@
-/* tiles.c: loops of their own for sums over coordinates and for wide sums, packed columns, and how long a tile is.
+/* tiles.c: loops of their own for sums over coordinates and for wide sums, packed columns, and how
+ * long a tile is.
  *
- * A sum over coordinates whose terms come from lower levels only (squared distances, scalar products, weighted norms, any
- * element-wise expression in x_d, y_d, p_d) is a contraction: a loop of its own computes it for all columns of a tile before
- * the pairs, in a register tile of rows and columns as a matrix product does (Goto and van de Geijn 2008).  Wide sums (many
- * signals, weights of exponentials) are the same after the pairs: a register tile of rows and components, summed over
- * columns. */
+ * A sum over coordinates whose terms come from lower levels only (squared distances, scalar
+ * products, weighted norms, any element-wise expression in x_d, y_d, p_d) is a contraction: a
+ * loop of its own computes it for all columns of a tile before the pairs, in a register tile of
+ * rows and columns as a matrix product does (Goto and van de Geijn 2008).  Wide sums (many
+ * signals, weights of exponentials) are the same after the pairs: a register tile of rows and
+ * components, summed over columns. */
 #include "plan/planner.h"
 
 /* ---- contractions and wide sums ---- */
@@ -21,7 +23,9 @@ static void save_leaves(gr_plan *p, gr_ref r) {
   for (int k = 0; k < gr_node_of(p, r)->nkid; k++) save_leaves(p, gr_node_of(p, r)->kid[k]);
 }
 
-static bool of_lower_level(const gr_plan *p, gr_ref r) { return p->place[gr_behind_views(p, r)].level != LEVEL_PAIR; }
+static bool of_lower_level(const gr_plan *p, gr_ref r) {
+  return p->place[gr_behind_views(p, r)].level != LEVEL_PAIR;
+}
 
 /* Whether the term of a contraction, of this operation, is worth 6 columns of a register tile. */
 static bool six_Square(const gr_plan *p, const gr_node *term) {
@@ -32,9 +36,10 @@ static bool six_Square(const gr_plan *p, const gr_node *term) {
 
 static bool (*const six[OP_COUNT])(const gr_plan *, const gr_node *) = {[OP_Square] = six_Square};
 
-/* Columns of a register tile with two vectors of rows.  A tile of 2 x 6 needs all 16 registers of a processor with AVX2: 12
- * sums, 2 rows, a column and the difference; other terms need more, or (scalar products) keep the processor busy with 2 x 4.
- * Over few coordinates, to start and to store 12 sums costs what the loop gains. */
+/* Columns of a register tile with two vectors of rows.  A tile of 2 x 6 needs all 16 registers
+ * of a processor with AVX2: 12 sums, 2 rows, a column and the difference; other terms need more,
+ * or (scalar products) keep the processor busy with 2 x 4.  Over few coordinates, to start and
+ * to store 12 sums costs what the loop gains. */
 static int tile_columns(const gr_plan *p) {
   enum { LONG = 20 };
   bool any = false;
@@ -50,7 +55,8 @@ static int tile_columns(const gr_plan *p) {
 /* Is the sum r a loop of its own? */
 static bool is_contraction(const gr_plan *p, gr_ref r) {
   const gr_node *n = gr_node_of(p, r);
-  if (!p->place[r].live || p->place[r].level != LEVEL_PAIR || !(gr_ops[n->op].flags & FLAG_SUM)) return false;
+  if (!p->place[r].live || p->place[r].level != LEVEL_PAIR || !(gr_ops[n->op].flags & FLAG_SUM))
+    return false;
   return gr_node_of(p, n->kid[0])->dim >= p->least && gr_leaves_fit(p, n->kid[0], false);
 }
 
@@ -93,7 +99,8 @@ static bool is_staged(const gr_plan *p, gr_ref r) {
   return pl->staged || !pl->packs || pl->uses > 0 || !gr_is_var(n) || n->dim <= GR_UNROLL;
 }
 
-/* Loops over components read columns best where these lie one after the other; a register tile takes all from there. */
+/* Loops over components read columns best where these lie one after the other; a register tile
+ * takes all from there. */
 void gr_find_packed(gr_plan *p) {
   for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     const gr_place *pl = &p->place[r];
@@ -108,8 +115,8 @@ void gr_find_packed(gr_plan *p) {
 
 /* ---- the length of a tile ---- */
 
-/* A tile of columns should stay in the first-level cache; in the second where register tiles use it often, or where the
- * family says so. */
+/* A tile of columns should stay in the first-level cache; in the second where register tiles use
+ * it often, or where the family says so. */
 int gr_tile_size(const gr_plan *p) {
   enum { TILED_BYTES = 256 * 1024, KEPT_VECTORS = 1024 };
   const gr_family_plan *family = gr_family_plan_of(p);

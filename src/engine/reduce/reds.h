@@ -1,22 +1,25 @@
 /* reds.h: the reductions.  RED(name, family, direction, results, weight, needs_k, formula, meaning)
  *
- * family     how partial results are kept, stepped and merged (state.h, reduce.c), planned (plan/families.c) and emitted:
- *              Total     sums                                   state: D sums (kahan: D sums, D compensations)
+ * family     how partial results are kept, stepped and merged (state.h, reduce.c), planned
+ *              (plan/families.c) and emitted:
+ *              Total     sums                                   state: D sums (kahan: D sums, D
+ *                        compensations)
  *              Extremum  the best value and where it is         state: D values [, D indices]
  *              Top       the K best, ascending by rank, stable  state: D*K values, D*K indices
- *              ExpSum    m = max f, s = sum of exp(f - m) w     state: m, then one s per weight component;
- *                        exp(f - m) is 0 for f = -Inf only, so that an infinite w counts (?genred_reductions)
+ *              ExpSum    m = max f, s = sum of exp(f - m) w     state: m, then one s per weight
+ *                        component; exp(f - m) is 0 for f = -Inf only, so that an infinite w counts
+ *                        (?genred_reductions)
  *              Product   products                               state: D products
  *              Moments   means and sums of squared deviations   state: the count, D means, D sums
  * direction  +1 the smallest is best, -1 the largest, 0 neither
- * results    V value, X index, VX both, R raw state, L m + log(s), Q s[1..]/s[0], M value over count, B value within 0 ... 1,
- *            S sample variance
+ * results    V value, X index, VX both, R raw state, L m + log(s), Q s[1..]/s[0], M value over
+ *            count, B value within 0 ... 1, S sample variance
  * weight     N none, O optional, Y required (formula2)
- * formula    what is reduced in place of f, in the language of formulas, or NULL: f itself.  Where a weight g is possible,
- *            this holds for calls with one only; e is then -Inf:
- *              f != 0, so that NaN counts as true
- *              f where some weight is not 0, else -Inf: a pair without weight must not set the maximum to which the
- *              exponentials of the others are relative
+ * formula    what is reduced in place of f, in the language of formulas, or NULL: f itself.  Where
+ *            a weight g is possible, this holds for calls with one only; e is then -Inf:
+ *              f != 0, so that NaN counts as true f where some weight is not 0, else -Inf: a pair
+ *              without weight must not set the maximum to which the exponentials of the others are
+ *              relative
  * The state is doubles, one array per entry; an index there is exact, -1 where there is none. */
 #define GR_WEIGHTED_ONLY "IfElse(-Sum(Abs(g)),e,f)"
 

@@ -1,7 +1,8 @@
-/* reduce.c: the reductions on doubles: the table made from reds.h, the size of a state, how it takes in a pair, and results.
+/* reduce.c: the reductions on doubles: the table made from reds.h, the size of a state, how it
+ * takes in a pair, and results.
  *
- * What a device needs too is in state.h: init, merge, result.  Emitted kernels keep the same state and step it their own way;
- * the interpreter uses `step`; threads and splits use `merge`. */
+ * What a device needs too is in state.h: init, merge, result.  Emitted kernels keep the same
+ * state and step it their own way; the interpreter uses `step`; threads and splits use `merge`. */
 #include <math.h>
 #include <string.h>
 
@@ -13,8 +14,9 @@
 
 /* ---- the table ---- */
 
-#define RED(name, family, direction, results, weight, needs_k, formula, meaning)                                       \
-  [RED_##name] = {#name, FAM_##family, direction, RES_##results, NEED_##weight, needs_k, formula, meaning},
+#define RED(name, family, direction, results, weight, needs_k, formula, meaning)                   \
+  [RED_##name] = {#name, FAM_##family, direction, RES_##results, NEED_##weight, needs_k,           \
+                  formula, meaning},
 const gr_redinfo gr_reds[RED_COUNT] = {GR_REDUCTIONS(RED)};
 #undef RED
 
@@ -47,13 +49,13 @@ enum {
   LISTS = GR_KEEPS_LISTS
 };
 
-/* ---- Total: D sums, and with Kahan's scheme D compensations (what the sums are too large by) ---- */
+/* ---- Total: D sums, and with Kahan's scheme D compensations ---- */
 
 enum { traits_Total = KAHAN | BLOCKS };
 static int64_t size_Total(const gr_reduction *r) { return r->kahan ? 2 * r->dim : r->dim; }
 
-static void step_Total(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
-                       int64_t sw, int64_t col) {
+static void step_Total(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
+                       const double *w, int64_t sw, int64_t col) {
   (void)w, (void)sw, (void)col;
   for (int d = 0; d < r->dim; d++) total_add(r, s, ld, d, f[d * sf]);
 }
@@ -63,8 +65,8 @@ static void step_Total(const gr_reduction *r, double *s, int64_t ld, const doubl
 enum { traits_Extremum = 0 };
 static int64_t size_Extremum(const gr_reduction *r) { return r->index ? 2 * r->dim : r->dim; }
 
-static void step_Extremum(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
-                          int64_t sw, int64_t col) {
+static void step_Extremum(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
+                          const double *w, int64_t sw, int64_t col) {
   (void)w, (void)sw;
   for (int d = 0; d < r->dim; d++) extremum_offer(r, s, ld, d, f[d * sf], (double)col);
 }
@@ -83,19 +85,19 @@ static void top_offer(const gr_reduction *r, double *s, int64_t ld, int d, doubl
   if (k < r->k) v[k * ld] = x, at[k * ld] = i;
 }
 
-static void step_Top(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
-                     int64_t sw, int64_t col) {
+static void step_Top(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
+                     const double *w, int64_t sw, int64_t col) {
   (void)w, (void)sw;
   for (int d = 0; d < r->dim; d++) top_offer(r, s, ld, d, f[d * sf], (double)col);
 }
 
-/* ---- ExpSum: m = max f, then s = sum of exp(f - m) w per weight component.  f = -Inf adds nothing. ---- */
+/* ---- ExpSum: m = max f, then s = sum of exp(f - m) w per weight component ---- */
 
 enum { traits_ExpSum = SCALAR | BLOCKS };
 static int64_t size_ExpSum(const gr_reduction *r) { return 1 + r->nweight; }
 
-static void step_ExpSum(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
-                        int64_t sw, int64_t col) {
+static void step_ExpSum(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
+                        const double *w, int64_t sw, int64_t col) {
   (void)sf, (void)col;
   double keep, add, weight = 1;
   expsum_factors(s[0], f[0], &keep, &add);
@@ -111,23 +113,24 @@ static void step_ExpSum(const gr_reduction *r, double *s, int64_t ld, const doub
 enum { traits_Product = 0 };
 static int64_t size_Product(const gr_reduction *r) { return r->dim; }
 
-static void step_Product(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
-                         int64_t sw, int64_t col) {
+static void step_Product(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
+                         const double *w, int64_t sw, int64_t col) {
   (void)w, (void)sw, (void)col;
   for (int d = 0; d < r->dim; d++) s[d * ld] *= f[d * sf];
 }
 
-/* ---- Moments: count, means, sums of squared deviations; merged as Chan, Golub and LeVeque (1983) ---- */
+/* ---- Moments: count, means, sums of squared deviations ---- */
 
 enum { traits_Moments = BLOCKS };
 static int64_t size_Moments(const gr_reduction *r) { return 1 + 2 * r->dim; }
 
-static void step_Moments(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf, const double *w,
-                         int64_t sw, int64_t col) {
+static void step_Moments(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
+                         const double *w, int64_t sw, int64_t col) {
   (void)w, (void)sw, (void)col;
   double n = ++s[0];
   for (int d = 0; d < r->dim; d++) {
-    double *mean = &s[(1 + d) * ld], *squares = &s[(1 + r->dim + d) * ld], delta = f[d * sf] - *mean;
+    double *mean = &s[(1 + d) * ld], *squares = &s[(1 + r->dim + d) * ld],
+           delta = f[d * sf] - *mean;
     *mean += delta / n;
     *squares += delta * (f[d * sf] - *mean);
   }
@@ -156,19 +159,22 @@ static int dim_Q(const gr_reduction *r, int dim_weight) { return (void)r, dim_we
 static int (*const result_dims[RES_COUNT])(const gr_reduction *, int) = {GR_RESULTS(RESULTS)};
 #undef RESULTS
 
-/* What there is, values and indices, and whether the state is the values (result_V), entry by entry. */
+/* What there is, values and indices, and whether the state is the values (result_V), entry by
+ * entry. */
 static const struct {
   bool value, index, kept;
-} results[RES_COUNT] = {[RES_V] = {true, false, true}, [RES_X] = {false, true, true}, [RES_VX] = {true, true, true},
-                        [RES_R] = {true, false, true}, [RES_L] = {.value = true},     [RES_Q] = {.value = true},
-                        [RES_M] = {.value = true},     [RES_B] = {.value = true},     [RES_S] = {.value = true}};
+} results[RES_COUNT] = {
+    [RES_V] = {true, false, true}, [RES_X] = {false, true, true}, [RES_VX] = {true, true, true},
+    [RES_R] = {true, false, true}, [RES_L] = {.value = true},     [RES_Q] = {.value = true},
+    [RES_M] = {.value = true},     [RES_B] = {.value = true},     [RES_S] = {.value = true}};
 
 /* Numbers for rows at ... at + n of one component. */
 static void put(const gr_output *out, int64_t at, const double *x, int64_t n) {
   switch (out->type) {
   case GR_F64: memcpy((double *)out->data + at, x, (size_t)n * sizeof *x); break;
   case GR_R_INT:
-    for (int64_t i = 0; i < n; i++) ((int32_t *)out->data)[at + i] = x[i] < 0 ? INT32_MIN : (int32_t)x[i] + 1;
+    for (int64_t i = 0; i < n; i++)
+      ((int32_t *)out->data)[at + i] = x[i] < 0 ? INT32_MIN : (int32_t)x[i] + 1;
     break;
   case GR_I64:
     for (int64_t i = 0; i < n; i++) ((int64_t *)out->data)[at + i] = (int64_t)x[i];
@@ -176,12 +182,14 @@ static void put(const gr_output *out, int64_t at, const double *x, int64_t n) {
   }
 }
 
-/* Values and indices lie in the state as D*K entries each, k running first, as in the output.  Entry by entry, so that rows
- * are copied in order: with few columns this is a good part of the work. */
-void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, int64_t states, const gr_output *out, int64_t m,
-                   int64_t rows, double count) {
+/* Values and indices lie in the state as D*K entries each, k running first, as in the output.
+ * Entry by entry, so that rows are copied in order: with few columns this is a good part of the
+ * work. */
+void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, int64_t states,
+                   const gr_output *out, int64_t m, int64_t rows, double count) {
   int n = r->out_dim * r->k;
-  bool value = results[r->results].value, index = results[r->results].index, kept = results[r->results].kept && !r->kahan;
+  bool value = results[r->results].value, index = results[r->results].index,
+       kept = results[r->results].kept && !r->kahan;
   for (int e = 0; e < n; e++) {
     if (value && kept) put(&out[0], m + rows * e, s + e * ld, states);
     for (int64_t i = 0; value && !kept && i < states; i++) {
@@ -196,8 +204,12 @@ void gr_red_finish(const gr_reduction *r, const double *s, int64_t ld, int64_t s
 
 void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int k, bool kahan) {
   const gr_redinfo *info = &gr_reds[red];
-  *r = (gr_reduction){.red = red, .family = info->family, .direction = info->direction, .results = info->results,
-                      .dim = dim, .k = info->needs_k ? k : 1};
+  *r = (gr_reduction){.red = red,
+                      .family = info->family,
+                      .direction = info->direction,
+                      .results = info->results,
+                      .dim = dim,
+                      .k = info->needs_k ? k : 1};
   r->index = results[info->results].index;
   r->kahan = kahan && (gr_families[r->family].traits & KAHAN);
   r->has_weight = weight_dim > 0;
@@ -215,11 +227,12 @@ void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows)
     for (int64_t m = 1; m < rows; m++) state[e * ld + m] = state[e * ld];
 }
 
-void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf, const double *w,
-                 int64_t sw, int64_t col) {
+void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf,
+                 const double *w, int64_t sw, int64_t col) {
   gr_families[r->family].step(r, state, ld, f, sf, w, sw, col);
 }
 
-void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from, int64_t ld_from) {
+void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from,
+                  int64_t ld_from) {
   gr_state_merge(r, into, ld_into, from, ld_from);
 }

@@ -1,5 +1,6 @@
-/* interp_loops.c: the definition of the operations that are not element-wise, one function each, found by name: ev_NAME
- * for one lane, or lanes_NAME for all of them.  Views have none: they only move a pointer. */
+/* interp_loops.c: the definition of the operations that are not element-wise, one function each,
+ * found by name: ev_NAME for one lane, or lanes_NAME for all of them.  Views have none: they
+ * only move a pointer. */
 #include <math.h>
 
 #include "run/run.h"
@@ -12,10 +13,13 @@ typedef struct eval {
   int lanes;
 } eval;
 
-static double *out(const eval *e, int64_t k, int l) { return &e->out->v[k * e->out->comp + l * e->out->lane]; }
+static double *out(const eval *e, int64_t k, int l) {
+  return &e->out->v[k * e->out->comp + l * e->out->lane];
+}
 static double in(const eval *e, int which, int64_t k, int l) { return gr_at(&e->x[which], k, l); }
 
-/* All lanes, component by component: most formulas have this operation, and spend much time in it. */
+/* All lanes, component by component: most formulas have this operation, and spend much time in
+ * it. */
 static void lanes_Sum(const eval *e) {
   const gr_vals *x = &e->x[0];
   for (int l = 0; l < e->lanes; l++) *out(e, 0, l) = 0;
@@ -57,7 +61,8 @@ static void ev_OneHot(const eval *e, int l) {
   for (int k = 0; k < e->n->dim; k++) *out(e, k, l) = ref_round(in(e, 0, 0, l)) == k;
 }
 
-/* The positions in result, f and g that belong to the i-th combination of indices of n axes (the last runs first). */
+/* The positions in result, f and g that belong to the i-th combination of indices of n axes (the
+ * last runs first). */
 static gr_axis position(const gr_axis *axis, int n, int64_t i) {
   gr_axis at = {0, 0, 0, 0};
   for (int k = n - 1; k >= 0; k--) {
@@ -92,12 +97,14 @@ static void ev_Complex(const eval *e, int l) {
 
 static double soft_min(double a, double b, double c, double gamma) {
   double least = fmin(fmin(a, b), c);
-  return least - gamma * log(exp((least - a) / gamma) + exp((least - b) / gamma) + exp((least - c) / gamma));
+  return least - gamma * log(exp((least - a) / gamma) + exp((least - b) / gamma) +
+                             exp((least - c) / gamma));
 }
 
 static double square(double x) { return x * x; }
 
-/* Cuturi and Blondel (2017), one column of the table at a time; the storage has dim(f) components. */
+/* Cuturi and Blondel (2017), one column of the table at a time; the storage has dim(f)
+ * components. */
 static void ev_SoftDTW_SqDist(const eval *e, int l) {
   int n = e->kid[0]->dim, m = e->kid[1]->dim;
   for (int j = 0; j < m; j++) {
@@ -136,9 +143,9 @@ static void fill_table(const eval *e, int l, int R) {
     }
 }
 
-/* Back through the table, a cell hands its share of the gradient on to its three neighbours (Cuturi and Blondel 2017,
- * algorithm 2).  The storage has the result, one column E of shares (while it is read it turns into the column before), and
- * the table R by columns. */
+/* Back through the table, a cell hands its share of the gradient on to its three neighbours
+ * (Cuturi and Blondel 2017, algorithm 2).  The storage has the result, one column E of shares
+ * (while it is read it turns into the column before), and the table R by columns. */
 static void ev_SoftDTW_Grad(const eval *e, int l) {
   int n = e->kid[0]->dim, m = e->kid[1]->dim, E = n + m + 1, R = E + n;
   double gamma = in(e, 2, 0, l);
@@ -148,10 +155,12 @@ static void ev_SoftDTW_Grad(const eval *e, int l) {
     double corner = 0; /* what cell (i + 1, j) gives to (i, j - 1) */
     for (int i = n - 1; i >= 0; i--) {
       int at = R + j * n + i;
-      double w[3] = {0, j > 0, j == 0}, t = *out(e, E + i, l), d = 2 * t * (in(e, 0, i, l) - in(e, 1, j, l));
+      double w[3] = {0, j > 0, j == 0}, t = *out(e, E + i, l),
+             d = 2 * t * (in(e, 0, i, l) - in(e, 1, j, l));
       *out(e, i, l) += d;
       *out(e, n + j, l) -= d;
-      const double r[3] = {i && j ? *out(e, at - n - 1, l) : 0, j ? *out(e, at - n, l) : 0, i ? *out(e, at - 1, l) : 0};
+      const double r[3] = {i && j ? *out(e, at - n - 1, l) : 0, j ? *out(e, at - n, l) : 0,
+                           i ? *out(e, at - 1, l) : 0};
       if (i && j) *out(e, n + m, l) += t * soft_min_back(r, gamma, w);
       *out(e, E + i, l) = t * w[1] + corner;
       corner = t * w[0];
@@ -177,7 +186,8 @@ void gr_eval_loop_op(const gr_dag *g, gr_ref r, gr_vals *result, const gr_vals *
   eval e = {.n = &g->node[r], .out = result, .x = x, .lanes = lanes};
   if (gr_is_view(e.n)) {
     gr_view view = gr_view_of(e.n);
-    *result = (gr_vals){.v = x->v + view.offset * x->comp, .comp = view.stride * x->comp, .lane = x->lane};
+    *result = (gr_vals){
+        .v = x->v + view.offset * x->comp, .comp = view.stride * x->comp, .lane = x->lane};
     return;
   }
   for (int k = 0; k < e.n->nkid; k++) e.kid[k] = &g->node[e.n->kid[k]];

@@ -1,6 +1,7 @@
 /* program.c: a program's life up to its plan: the pipeline from top to bottom is gr_program_new.
  *
- * A program is one arena.  Compiler stages throw; the throw lands in protected(), the only setjmp. */
+ * A program is one arena.  Compiler stages throw; the throw lands in protected(), the only
+ * setjmp. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 #include "run/run.h"
 
 /* Runs body(p) so that a throw inside fills err. */
-static gr_class protected(gr_program *p, gr_error *err, void (*body)(gr_program *, void *), void *data) {
+static gr_class protected(gr_program *p, gr_error *err, void (*body)(gr_program *, void *),
+                          void *data) {
   jmp_buf top;
   p->ctx = (gr_ctx){.top = &top, .err = err, .arena = &p->arena};
   p->arena.ctx = &p->ctx;
@@ -23,7 +25,9 @@ static gr_class protected(gr_program *p, gr_error *err, void (*body)(gr_program 
 
 /* ---- the specification ---- */
 
-static const char *copy(gr_program *p, const char *s) { return s ? gr_strndup(&p->arena, s, strlen(s)) : NULL; }
+static const char *copy(gr_program *p, const char *s) {
+  return s ? gr_strndup(&p->arena, s, strlen(s)) : NULL;
+}
 
 static void copy_spec(gr_program *p, const gr_spec *spec) {
   gr_spec *s = &p->spec;
@@ -59,7 +63,8 @@ static gr_red choose_reduction(gr_program *p, const gr_written *w) {
     const char *const *known = gr_red_names(&n);
     gr_throw(c, NULL, gr_nearest(c->arena, name, known, n), ERR_Reduction, name);
   }
-  if (w->name && red != gr_red_find(w->name)) gr_throw(c, &w->span, NULL, ERR_ReductionTwice, w->name, name);
+  if (w->name && red != gr_red_find(w->name))
+    gr_throw(c, &w->span, NULL, ERR_ReductionTwice, w->name, name);
   return (gr_red)red;
 }
 
@@ -69,9 +74,11 @@ static int choose_axis(gr_program *p, const gr_written *w) {
   if (axis < -1 || axis > 2) gr_throw(&p->ctx, NULL, NULL, ERR_AxisRange, axis);
   if (!w->name) return axis < 0 ? 0 : axis;
   int asked = 1 - w->tag;
-  if (axis >= 0 && axis != asked) gr_throw(&p->ctx, &w->span, NULL, ERR_AxisTwice, w->tag ? "j" : "i", asked, axis);
-  p->note = gr_format(&p->arena, "`%s_Reduction(..., %d)` is read as: result by %s, reduced over %s (axis = %d)", w->name,
-                      w->tag, w->tag ? "j" : "i", w->tag ? "i" : "j", asked);
+  if (axis >= 0 && axis != asked)
+    gr_throw(&p->ctx, &w->span, NULL, ERR_AxisTwice, w->tag ? "j" : "i", asked, axis);
+  p->note = gr_format(
+      &p->arena, "`%s_Reduction(..., %d)` is read as: result by %s, reduced over %s (axis = %d)",
+      w->name, w->tag, w->tag ? "j" : "i", w->tag ? "i" : "j", asked);
   return asked;
 }
 
@@ -80,7 +87,8 @@ static int choose_k(gr_program *p, const gr_redinfo *red, const gr_written *w) {
   int k = p->spec.has_opt_arg ? p->spec.opt_arg : w->k;
   if (!red->needs_k && given) gr_throw(&p->ctx, NULL, NULL, ERR_NoOptArg, red->name);
   if (red->needs_k && !given) gr_throw(&p->ctx, NULL, NULL, ERR_OptArg, red->name);
-  if (red->needs_k && (k < 1 || k > GR_MAX_K)) gr_throw(&p->ctx, NULL, NULL, ERR_OptArgRange, GR_MAX_K, k);
+  if (red->needs_k && (k < 1 || k > GR_MAX_K))
+    gr_throw(&p->ctx, NULL, NULL, ERR_OptArgRange, GR_MAX_K, k);
   return k;
 }
 
@@ -99,7 +107,8 @@ static void choose_sums(gr_program *p, gr_request *ask, const gr_redinfo *red) {
   ask->f64 = p->dag->f64;
   int acc = choice(c, "dtype_acc", p->spec.dtype_acc, accs);
   if (ask->f64 && acc == 1)
-    gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"", "\"auto\", \"float64\"", "float32");
+    gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"",
+             "\"auto\", \"float64\"", "float32");
   ask->acc64 = !ask->f64 && (acc == 2 || p->spec.use_double_acc);
   ask->scheme = scheme[choice(c, "sum_scheme", p->spec.sum_scheme, schemes)];
   if (ask->scheme == SUM_KAHAN && !(gr_families[red->family].traits & GR_MAY_USE_KAHAN))
@@ -108,7 +117,8 @@ static void choose_sums(gr_program *p, gr_request *ask, const gr_redinfo *red) {
 }
 
 static gr_ref bind_weight(gr_program *p, const gr_redinfo *red, const gr_written *w) {
-  p->ast2 = p->spec.formula2 ? gr_parse(&p->ctx, p->spec.formula2, "formula2") : (gr_ast *)w->formula2;
+  p->ast2 =
+      p->spec.formula2 ? gr_parse(&p->ctx, p->spec.formula2, "formula2") : (gr_ast *)w->formula2;
   if (p->ast2 && red->weight == NEED_N) gr_throw(&p->ctx, NULL, NULL, ERR_NoWeight, red->name);
   if (!p->ast2 && red->weight == NEED_Y) gr_throw(&p->ctx, NULL, NULL, ERR_Weight, red->name);
   return p->ast2 ? gr_bind(p->dag, &p->args, p->ast2) : -1;
@@ -123,7 +133,8 @@ static gr_ref rewrite_formula(gr_program *p, const gr_redinfo *red, gr_ref f, gr
 }
 
 /* Formula and weight as they are reduced; throws where they do not fit the reduction. */
-static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red, const gr_written *w) {
+static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red,
+                          const gr_written *w) {
   ask->root = gr_bind(p->dag, &p->args, w->formula);
   ask->weight = bind_weight(p, red, w);
   gr_check_args(&p->ctx, &p->args);
@@ -135,7 +146,8 @@ static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red,
 
 static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k) {
   gr_ctx *c = &p->ctx;
-  int dim = p->dag->node[ask->root].dim, weight_dim = ask->weight < 0 ? 0 : p->dag->node[ask->weight].dim;
+  int dim = p->dag->node[ask->root].dim,
+      weight_dim = ask->weight < 0 ? 0 : p->dag->node[ask->weight].dim;
   gr_reduction_init(&ask->red, red, dim, weight_dim, k, ask->scheme == SUM_KAHAN);
   if (ask->red.nstate > GR_MAX_NUMBERS)
     gr_throw(c, NULL, NULL, ERR_StateLimit, gr_reds[red].name, GR_MAX_NUMBERS, dim,
@@ -144,8 +156,8 @@ static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k) {
     gr_throw(c, NULL, NULL, ERR_BothIndex, gr_reds[red].name);
 }
 
-/* Most calls take a plan of the lowered graph.  Those of the graph as written serve the interpreter,
- * and kernels where the lowered graph does not hold for the parameters of a call. */
+/* Most calls take a plan of the lowered graph.  Those of the graph as written serve the
+ * interpreter, and kernels where the lowered graph does not hold for the parameters of a call. */
 static void lower(gr_program *p, gr_request ask) {
   p->ask[1] = ask;
   ask.root = gr_lower(p->dag, ask.root, &p->guard);
@@ -156,14 +168,16 @@ static void lower(gr_program *p, gr_request ask) {
 
 /* One of the plans, made at its first need; throws. */
 static gr_plan *plan_of(gr_program *p, int k) {
-  bool written = k & PLAN_WRITTEN, same = p->ask[1].root == p->ask[0].root && p->ask[1].weight == p->ask[0].weight;
+  bool written = k & PLAN_WRITTEN,
+       same = p->ask[1].root == p->ask[0].root && p->ask[1].weight == p->ask[0].weight;
   if (p->plans[k]) return p->plans[k];
   if (written && same) return p->plans[k] = plan_of(p, k - PLAN_WRITTEN);
   if (k & PLAN_FEW) return p->plans[k] = gr_plan_by_columns(&p->ctx, plan_of(p, k - PLAN_FEW));
   return p->plans[k] = gr_plan_new(&p->ctx, &p->ask[written]);
 }
 
-/* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission waits for the first need. */
+/* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission
+ * waits for the first need. */
 static void build(gr_program *p, void *data) {
   gr_ctx *c = &p->ctx;
   copy_spec(p, data);
@@ -235,11 +249,16 @@ static const char *title(const gr_program *p, gr_arena *a) {
   static const char *const cat[] = {"Vi", "Vj", "Pm"};
   gr_str b = {.arena = a};
   const gr_plan *plan = p->plan;
-  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->ask.red.red].name, plan->ask.both ? "i and j" : plan->ask.axis == 1 ? "j" : "i", p->spec.formula);
+  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->ask.red.red].name,
+          plan->ask.both        ? "i and j"
+          : plan->ask.axis == 1 ? "j"
+                                : "i",
+          p->spec.formula);
   if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
   gr_put(&b, p->args.n ? "\nwhere\n " : "");
   for (int k = 0; k < p->args.n; k++)
-    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name, cat[p->args.arg[k].cat], p->args.arg[k].dim);
+    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name, cat[p->args.arg[k].cat],
+            p->args.arg[k].dim);
   return b.s;
 }
 
@@ -272,7 +291,8 @@ static void make_cuda(gr_program *p, void *data) {
   p->cuda_text[written] = gr_emit_cuda(&p->ctx, p->cuda[written], title(p, &p->arena));
 }
 
-gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout, gr_error *err) {
+gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout,
+                         gr_error *err) {
   err->cls = GR_OK;
   if (!p->cuda_text[written] && protected(p, err, make_cuda, &written) != GR_OK) return err->cls;
   *text = p->cuda_text[written];
@@ -328,9 +348,13 @@ static void dump_ast(gr_program *p, gr_str *b) {
   gr_put(b, "\n");
 }
 
-static void dump_dag(gr_program *p, gr_str *b) { gr_print_dag(b, p->dag, p->plan->ask.root, p->plan->ask.weight, &p->args); }
+static void dump_dag(gr_program *p, gr_str *b) {
+  gr_print_dag(b, p->dag, p->plan->ask.root, p->plan->ask.weight, &p->args);
+}
 static void dump_plan(gr_program *p, gr_str *b) { gr_print_plan(b, p->plan); }
-static void dump_c(gr_program *p, gr_str *b) { gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p, &p->arena))); }
+static void dump_c(gr_program *p, gr_str *b) {
+  gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p, &p->arena)));
+}
 static void dump_cuda(gr_program *p, gr_str *b) {
   gr_put(b, gr_emit_cuda(&p->ctx, gr_plan_cuda(&p->ctx, p->plan), title(p, &p->arena)));
 }
@@ -338,7 +362,8 @@ static void dump_cuda(gr_program *p, gr_str *b) {
 static const struct {
   const char *name;
   void (*dump)(gr_program *, gr_str *);
-} stages[] = {{"tokens", dump_tokens}, {"ast", dump_ast}, {"dag", dump_dag}, {"plan", dump_plan}, {"c", dump_c}, {"cuda", dump_cuda}};
+} stages[] = {{"tokens", dump_tokens}, {"ast", dump_ast}, {"dag", dump_dag},
+              {"plan", dump_plan},     {"c", dump_c},     {"cuda", dump_cuda}};
 
 typedef struct dump_data {
   const char *stage;
@@ -356,9 +381,14 @@ static void dump(gr_program *p, void *data) {
   gr_throw(&p->ctx, NULL, NULL, ERR_Stage, d->stage);
 }
 
-/* The text is made in an arena of its own, which is dropped again: a program does not grow by being looked at. */
+/* The text is made in an arena of its own, which is dropped again: a program does not grow by
+ * being looked at. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err) {
-  if (!p || !stage || !text) return gr_fail(err, ERR_Null, !p ? "the program" : !stage ? "the stage" : "the place for the text");
+  if (!p || !stage || !text)
+    return gr_fail(err, ERR_Null,
+                   !p       ? "the program"
+                   : !stage ? "the stage"
+                            : "the place for the text");
   gr_program view = *p;
   view.arena = (gr_arena){0};
   dump_data d = {.stage = stage};
