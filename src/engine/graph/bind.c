@@ -5,6 +5,7 @@
  * integers; errors inside point to the user's call. */
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "graph/binder.h"
@@ -83,7 +84,12 @@ static gr_ref bind_repeated(gr_binder *b, const gr_ast *a, gr_op op) {
 
 /* ---- texts of our own ---- */
 
-void gr_bad_call(gr_binder *b, const gr_ast *a, const char *text) {
+void gr_bad_call(gr_binder *b, const gr_ast *a, const char *fmt, ...) {
+  char text[160];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
   gr_throw(b->c, gr_place_of(b, a), NULL, ERR_Dim, a->name, text);
 }
 

@@ -44,8 +44,8 @@ int gr_check_dim(gr_ctx *c, const gr_span *at, double dim);
 bool gr_integer_value(const gr_binder *b, const gr_ast *a, int *value);
 /* Binds `text` of our own with the arguments of a call in scope. */
 gr_ref gr_bind_in_call(gr_binder *b, const gr_ast *a, const char *text, const gr_actuals *x);
-GR_NORETURN void gr_bad_call(gr_binder *b, const gr_ast *a,
-                             const char *text); /* dimensions do not fit */
+/* Throws: dimensions do not fit. */
+GR_NORETURN void gr_bad_call(gr_binder *b, const gr_ast *a, const char *fmt, ...) GR_PRINTF(3, 4);
 
 /* ---- macros.c, tensors.c: calls whose rewriting depends on dimensions ---- */
 

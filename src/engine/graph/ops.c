@@ -66,17 +66,21 @@ GR_OPS_EW(EW)
 
 static int kid_dim(const gr_dag *g, const gr_node *n, int k) { return g->node[n->kid[k]].dim; }
 
-GR_NORETURN static void bad(const gr_dag *g, const gr_node *n, const char *text) {
-  gr_throw(g->ctx, &n->span, NULL, ERR_Dim,
-           gr_span_text(g->ctx->arena, &n->span, gr_ops[n->op].name), text);
+GR_NORETURN GR_PRINTF(3, 4) static void bad(const gr_dag *g, const gr_node *n, const char *fmt,
+                                            ...) {
+  char text[160];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  const char *call = gr_span_text(g->ctx->arena, &n->span, gr_ops[n->op].name);
+  gr_throw(g->ctx, &n->span, NULL, ERR_Dim, call, text);
 }
 
 static void need_scalar(const gr_dag *g, const gr_node *n, int k) {
   static const char *const nth[] = {"first", "second", "third"};
   if (kid_dim(g, n, k) != 1)
-    bad(g, n,
-        gr_format(g->ctx->arena, "the %s argument must have dimension 1, it has %d", nth[k],
-                  kid_dim(g, n, k)));
+    bad(g, n, "the %s argument must have dimension 1, it has %d", nth[k], kid_dim(g, n, k));
 }
 
 static int dim_one(const gr_dag *g, const gr_node *n) {
@@ -91,7 +95,7 @@ static int dim_one(const gr_dag *g, const gr_node *n) {
 #define dim_ArgMin dim_one
 
 static int length(const gr_dag *g, const gr_node *n, int size) {
-  if (size < 1) bad(g, n, gr_format(g->ctx->arena, "the length must be 1 or more, not %d", size));
+  if (size < 1) bad(g, n, "the length must be 1 or more, not %d", size);
   return size;
 }
 
@@ -103,19 +107,15 @@ static int dim_SumT(const gr_dag *g, const gr_node *n) {
 static int dim_Elem(const gr_dag *g, const gr_node *n) {
   int d = kid_dim(g, n, 0);
   if (n->ints[0] < 0 || n->ints[0] >= d)
-    bad(g, n,
-        gr_format(g->ctx->arena, "position %d is outside 0 ... %d (positions count from 0)",
-                  n->ints[0], d - 1));
+    bad(g, n, "position %d is outside 0 ... %d (positions count from 0)", n->ints[0], d - 1);
   return 1;
 }
 
 static int dim_Extract(const gr_dag *g, const gr_node *n) {
   int d = kid_dim(g, n, 0), start = n->ints[0], size = length(g, n, n->ints[1]);
   if (start < 0 || start > d - size)
-    bad(g, n,
-        gr_format(g->ctx->arena,
-                  "%d components from position %d on do not lie in a vector of dimension %d", size,
-                  start, d));
+    bad(g, n, "%d components from position %d on do not lie in a vector of dimension %d", size,
+        start, d);
   return size;
 }
 
@@ -123,19 +123,15 @@ static int dim_ElemT(const gr_dag *g, const gr_node *n) {
   need_scalar(g, n, 0);
   int size = length(g, n, n->ints[0]), at = n->ints[1];
   if (at < 0 || at >= size)
-    bad(g, n,
-        gr_format(g->ctx->arena, "position %d is outside 0 ... %d (positions count from 0)", at,
-                  size - 1));
+    bad(g, n, "position %d is outside 0 ... %d (positions count from 0)", at, size - 1);
   return size;
 }
 
 static int dim_ExtractT(const gr_dag *g, const gr_node *n) {
   int d = kid_dim(g, n, 0), start = n->ints[0], size = length(g, n, n->ints[1]);
   if (start < 0 || start > size - d)
-    bad(g, n,
-        gr_format(g->ctx->arena,
-                  "a vector of dimension %d at position %d does not fit into length %d", d, start,
-                  size));
+    bad(g, n, "a vector of dimension %d at position %d does not fit into length %d", d, start,
+        size);
   return size;
 }
 
@@ -160,8 +156,7 @@ static int dim_TensorDot(const gr_dag *g, const gr_node *n) {
 /* Half of a complex vector: real and imaginary parts alternate. */
 static int dim_half(const gr_dag *g, const gr_node *n) {
   int d = kid_dim(g, n, 0);
-  if (d % 2)
-    bad(g, n, gr_format(g->ctx->arena, "a complex vector has an even dimension, not %d", d));
+  if (d % 2) bad(g, n, "a complex vector has an even dimension, not %d", d);
   return d / 2;
 }
 
@@ -170,8 +165,7 @@ static int dim_half(const gr_dag *g, const gr_node *n) {
 
 static int dim_Complex(const gr_dag *g, const gr_node *n) {
   int a = kid_dim(g, n, 0), b = kid_dim(g, n, 1);
-  if (a != b)
-    bad(g, n, gr_format(g->ctx->arena, "%d real parts cannot go with %d imaginary parts", a, b));
+  if (a != b) bad(g, n, "%d real parts cannot go with %d imaginary parts", a, b);
   return 2 * a;
 }
 
@@ -185,10 +179,8 @@ static int dim_SoftDTW_Grad(const gr_dag *g, const gr_node *n) {
   int rows = kid_dim(g, n, 0), columns = kid_dim(g, n, 1);
   need_scalar(g, n, 2);
   if ((rows + 2LL) * (columns + 1LL) > GR_MAX_DIM)
-    bad(g, n,
-        gr_format(g->ctx->arena,
-                  "a gradient through %d x %d cells is too large: their number is limited to %d",
-                  rows, columns, GR_MAX_DIM));
+    bad(g, n, "a gradient through %d x %d cells is too large: their number is limited to %d", rows,
+        columns, GR_MAX_DIM);
   return rows + columns + 1;
 }
 

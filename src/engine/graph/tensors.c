@@ -21,8 +21,7 @@ static void strides(shape *s) {
 
 static int read_list(gr_binder *b, const gr_ast *a, const gr_ast *list, int *v) {
   int n = list->kind == AST_LIST ? list->n : 1;
-  if (n > MAX_RANK)
-    gr_bad_call(b, a, gr_format(b->c->arena, "lists may have %d elements at most", MAX_RANK));
+  if (n > MAX_RANK) gr_bad_call(b, a, "lists may have %d elements at most", MAX_RANK);
   for (int k = 0; k < n; k++)
     gr_integer_value(b, list->kind == AST_LIST ? list->arg[k] : list, &v[k]);
   return n;
@@ -38,22 +37,20 @@ static shape read_shape(gr_binder *b, const gr_ast *a, const gr_ast *list, gr_re
     if (total > GR_MAX_DIM) break;
   }
   if (total != gr_dim_of(b, r))
-    gr_bad_call(
-        b, a,
-        gr_format(b->c->arena, "the shape has %lld elements, but the argument has dimension %d",
-                  total, gr_dim_of(b, r)));
+    gr_bad_call(b, a, "the shape has %lld elements, but the argument has dimension %d", total,
+                gr_dim_of(b, r));
   strides(&s);
   return s;
 }
 
-/* Gives the kept axes, in their order, the strides of the result, and makes the node. */
+/* Gives the kept axes, in their order, the strides of the result, and makes the node.  A stride
+ * that overflows belongs to a result that the dimension rule refuses. */
 static gr_ref contraction(gr_binder *b, const gr_ast *a, const gr_ref *fg, gr_axis *axis, int nkeep,
                           int ncont) {
   int ints[2 + 4 * 2 * MAX_RANK] = {nkeep, ncont};
   for (int k = nkeep - 1, step = 1; k >= 0; k--) {
     axis[k].out = step;
-    step = (int)fmin(INT_MAX,
-                     (double)step * axis[k].size); /* too large is found by the dimension rule */
+    step = (int)fmin(INT_MAX, (double)step * axis[k].size);
   }
   memcpy(ints + 2, axis, (size_t)(nkeep + ncont) * sizeof *axis);
   return gr_mk(b->g, gr_place_of(b, a), OP_TensorDot, fg, 2, ints, 2 + 4 * (nkeep + ncont));
@@ -68,10 +65,8 @@ gr_ref gr_rewrite_TensorProd(gr_binder *b, const gr_ast *a, const gr_actuals *x)
 /* The other dimension of a matrix with `total` elements. */
 static int other_side(gr_binder *b, const gr_ast *a, int total, int side) {
   if (total % side)
-    gr_bad_call(
-        b, a,
-        gr_format(b->c->arena, "a matrix with %d elements does not fit a vector of dimension %d",
-                  total, side));
+    gr_bad_call(b, a, "a matrix with %d elements does not fit a vector of dimension %d", total,
+                side);
   return total / side;
 }
 
@@ -90,9 +85,7 @@ gr_ref gr_rewrite_VecMatMult(gr_binder *b, const gr_ast *a, const gr_actuals *x)
 gr_ref gr_rewrite_Kron(gr_binder *b, const gr_ast *a, const gr_actuals *x) {
   shape f = read_shape(b, a, x->list[0], x->expr[0]), g = read_shape(b, a, x->list[1], x->expr[1]);
   gr_axis axis[2 * MAX_RANK];
-  if (f.n != g.n)
-    gr_bad_call(b, a,
-                gr_format(b->c->arena, "the shapes need equal lengths, found %d and %d", f.n, g.n));
+  if (f.n != g.n) gr_bad_call(b, a, "the shapes need equal lengths, found %d and %d", f.n, g.n);
   for (int k = 0; k < f.n; k++) {
     axis[2 * k] = (gr_axis){f.size[k], 0, f.stride[k], 0};
     axis[2 * k + 1] = (gr_axis){g.size[k], 0, 0, g.stride[k]};
@@ -103,10 +96,9 @@ gr_ref gr_rewrite_Kron(gr_binder *b, const gr_ast *a, const gr_actuals *x) {
 static void check_axes(gr_binder *b, const gr_ast *a, const int *axis, int n, const shape *s) {
   for (int k = 0; k < n; k++) {
     if (axis[k] < 0 || axis[k] >= s->n)
-      gr_bad_call(b, a, gr_format(b->c->arena, "axis %d is outside 0 ... %d", axis[k], s->n - 1));
+      gr_bad_call(b, a, "axis %d is outside 0 ... %d", axis[k], s->n - 1);
     for (int i = 0; i < k; i++)
-      if (axis[i] == axis[k])
-        gr_bad_call(b, a, gr_format(b->c->arena, "axis %d is named twice", axis[k]));
+      if (axis[i] == axis[k]) gr_bad_call(b, a, "axis %d is named twice", axis[k]);
   }
 }
 
@@ -123,9 +115,7 @@ static void permute_axes(gr_binder *b, const gr_ast *a, const gr_ast *list, gr_a
   memcpy(from, axis, (size_t)n * sizeof *axis);
   bool ok = m == n;
   for (int k = 0; ok && k < n; k++) ok = contains(to, n, k);
-  if (!ok)
-    gr_bad_call(b, a,
-                gr_format(b->c->arena, "the last list must be a permutation of 0 ... %d", n - 1));
+  if (!ok) gr_bad_call(b, a, "the last list must be a permutation of 0 ... %d", n - 1);
   for (int k = 0; k < n; k++) axis[to[k]] = from[k];
 }
 
@@ -136,8 +126,7 @@ gr_ref gr_rewrite_TensorDot(gr_binder *b, const gr_ast *a, const gr_actuals *x) 
   gr_axis axis[2 * MAX_RANK];
   check_axes(b, a, cf, nf, &f);
   check_axes(b, a, cg, ng, &g);
-  if (nf != ng)
-    gr_bad_call(b, a, gr_format(b->c->arena, "%d axes cannot be contracted with %d", nf, ng));
+  if (nf != ng) gr_bad_call(b, a, "%d axes cannot be contracted with %d", nf, ng);
   for (int k = 0; k < f.n; k++)
     if (!contains(cf, nf, k)) axis[nkeep++] = (gr_axis){f.size[k], 0, f.stride[k], 0};
   for (int k = 0; k < g.n; k++)
@@ -145,10 +134,8 @@ gr_ref gr_rewrite_TensorDot(gr_binder *b, const gr_ast *a, const gr_actuals *x) 
   if (x->nlist == 5) permute_axes(b, a, x->list[4], axis, nkeep);
   for (int k = 0; k < nf; k++) {
     if (f.size[cf[k]] != g.size[cg[k]])
-      gr_bad_call(
-          b, a,
-          gr_format(b->c->arena, "an axis of size %d cannot be contracted with one of size %d",
-                    f.size[cf[k]], g.size[cg[k]]));
+      gr_bad_call(b, a, "an axis of size %d cannot be contracted with one of size %d",
+                  f.size[cf[k]], g.size[cg[k]]);
     axis[nkeep + k] = (gr_axis){f.size[cf[k]], 0, f.stride[cf[k]], g.stride[cg[k]]};
   }
   return contraction(b, a, x->expr, axis, nkeep, nf);

@@ -117,8 +117,8 @@ static void choose_sums(gr_program *p, gr_request *ask, const gr_redinfo *red) {
 }
 
 static gr_ref bind_weight(gr_program *p, const gr_redinfo *red, const gr_written *w) {
-  p->ast2 =
-      p->spec.formula2 ? gr_parse(&p->ctx, p->spec.formula2, "formula2") : (gr_ast *)w->formula2;
+  const char *formula2 = p->spec.formula2;
+  p->ast2 = formula2 ? gr_parse(&p->ctx, formula2, "formula2") : (gr_ast *)w->formula2;
   if (p->ast2 && red->weight == NEED_N) gr_throw(&p->ctx, NULL, NULL, ERR_NoWeight, red->name);
   if (!p->ast2 && red->weight == NEED_Y) gr_throw(&p->ctx, NULL, NULL, ERR_Weight, red->name);
   return p->ast2 ? gr_bind(p->dag, &p->args, p->ast2) : -1;
@@ -146,8 +146,8 @@ static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red,
 
 static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k) {
   gr_ctx *c = &p->ctx;
-  int dim = p->dag->node[ask->root].dim,
-      weight_dim = ask->weight < 0 ? 0 : p->dag->node[ask->weight].dim;
+  int dim = p->dag->node[ask->root].dim;
+  int weight_dim = ask->weight < 0 ? 0 : p->dag->node[ask->weight].dim;
   gr_reduction_init(&ask->red, red, dim, weight_dim, k, ask->scheme == SUM_KAHAN);
   if (ask->red.nstate > GR_MAX_NUMBERS)
     gr_throw(c, NULL, NULL, ERR_StateLimit, gr_reds[red].name, GR_MAX_NUMBERS, dim,
@@ -168,8 +168,8 @@ static void lower(gr_program *p, gr_request ask) {
 
 /* One of the plans, made at its first need; throws. */
 static gr_plan *plan_of(gr_program *p, int k) {
-  bool written = k & PLAN_WRITTEN,
-       same = p->ask[1].root == p->ask[0].root && p->ask[1].weight == p->ask[0].weight;
+  bool written = k & PLAN_WRITTEN;
+  bool same = p->ask[1].root == p->ask[0].root && p->ask[1].weight == p->ask[0].weight;
   if (p->plans[k]) return p->plans[k];
   if (written && same) return p->plans[k] = plan_of(p, k - PLAN_WRITTEN);
   if (k & PLAN_FEW) return p->plans[k] = gr_plan_by_columns(&p->ctx, plan_of(p, k - PLAN_FEW));
@@ -249,10 +249,8 @@ static const char *title(const gr_program *p, gr_arena *a) {
   static const char *const cat[] = {"Vi", "Vj", "Pm"};
   gr_str b = {.arena = a};
   const gr_plan *plan = p->plan;
-  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->ask.red.red].name,
-          plan->ask.both        ? "i and j"
-          : plan->ask.axis == 1 ? "j"
-                                : "i",
+  const char *over = plan->ask.both ? "i and j" : plan->ask.axis == 1 ? "j" : "i";
+  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->ask.red.red].name, over,
           p->spec.formula);
   if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
   gr_put(&b, p->args.n ? "\nwhere\n " : "");
@@ -384,11 +382,11 @@ static void dump(gr_program *p, void *data) {
 /* The text is made in an arena of its own, which is dropped again: a program does not grow by
  * being looked at. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err) {
-  if (!p || !stage || !text)
-    return gr_fail(err, ERR_Null,
-                   !p       ? "the program"
-                   : !stage ? "the stage"
-                            : "the place for the text");
+  const char *missing = !p       ? "the program"
+                        : !stage ? "the stage"
+                        : !text  ? "the place for the text"
+                                 : NULL;
+  if (missing) return gr_fail(err, ERR_Null, missing);
   gr_program view = *p;
   view.arena = (gr_arena){0};
   dump_data d = {.stage = stage};

@@ -61,7 +61,7 @@ change reduce/reduce.c reduce/reduce test_rows "size of Moments" 's/return 1 + 2
 # Kernels compiled together: macros of one hold for the next; two precisions in one text; only the first is kept on disk; one that is missing is
 # compiled before its call; options of one hold for the next; what goes to a GPU is compiled for the processor; "auto" forgets the arguments' size.
 change emit/emit_joint.c emit/emit_joint test_joint macros '/^  forget_macros(out, own.s);$/d'
-change run/prepare.c run/prepare test_joint precision 's/w->program->plan->f64 != f64 || //'
+change run/prepare.c run/prepare test_joint precision 's/w->program->plan->ask.f64 != f64 || //'
 change run/cache.c run/cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'
 change run/prepare.c run/prepare test_joint group 's/if (n < 2) return GR_OK;/if (n < 1) return GR_OK;/'
 change emit/emit_joint.c emit/emit_joint test_joint options '/pop_options/d'

@@ -94,33 +94,46 @@ static void views(void) {
 
 enum { ROOM = 64 };
 
+static const double UNTOUCHED = 0x1.8p99;
+
+static void blank(double *s) {
+  for (int e = 0; e < ROOM; e++) s[e] = UNTOUCHED;
+}
+
+static bool ends_there(const double *s, const gr_reduction *r) {
+  bool ends = true;
+  for (int e = r->nstate; e < ROOM; e++) ends &= s[e] == UNTOUCHED;
+  return ends;
+}
+
 /* A state is begun in all of its entries, and in no more. */
 static void begins(const gr_reduction *r, const char *name) {
   double s[ROOM];
   bool all = true;
-  for (int e = 0; e < ROOM; e++) s[e] = 77;
+  blank(s);
   gr_red_init(r, s, 1, 1);
-  for (int e = 0; e < ROOM; e++) all &= (s[e] != 77) == (e < r->nstate);
-  check(all, "%s begins other than its %d entries", name, r->nstate);
+  for (int e = 0; e < r->nstate; e++) all &= s[e] != UNTOUCHED;
+  check(all && ends_there(s, r), "%s begins other than its %d entries", name, r->nstate);
 }
 
 /* An empty state that is merged, on either side, changes nothing. */
 static void merges(const gr_reduction *r, const char *name) {
   double s[ROOM], empty[ROOM], before[ROOM], f[3], w[2];
+  size_t size = sizeof *s * (size_t)r->nstate;
+  blank(s), blank(empty);
   gr_red_init(r, s, 1, 1);
   for (int j = 0; j < 9; j++) {
     for (int k = 0; k < 3; k++) f[k] = whole();
     for (int k = 0; k < 2; k++) w[k] = whole();
     gr_red_step(r, s, 1, f, 1, w, 1, j);
   }
-  memcpy(before, s, sizeof *s * (size_t)r->nstate);
+  memcpy(before, s, size);
   gr_red_init(r, empty, 1, 1);
   gr_red_merge(r, s, 1, empty, 1);
-  check(memcmp(s, before, sizeof *s * (size_t)r->nstate) == 0, "%s: an empty state changes another",
-        name);
+  check(memcmp(s, before, size) == 0, "%s: an empty state changes another", name);
   gr_red_merge(r, empty, 1, s, 1);
-  check(memcmp(empty, before, sizeof *s * (size_t)r->nstate) == 0,
-        "%s: an empty state does not become another", name);
+  check(memcmp(empty, before, size) == 0, "%s: an empty state does not become another", name);
+  check(ends_there(s, r) && ends_there(empty, r), "%s: more than its %d entries", name, r->nstate);
 }
 
 static void families(void) {
