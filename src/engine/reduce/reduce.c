@@ -42,16 +42,9 @@ int gr_red_find(const char *name) {
   return -1;
 }
 
-enum {
-  KAHAN = GR_MAY_USE_KAHAN,
-  BLOCKS = GR_SUMS_IN_BLOCKS,
-  SCALAR = GR_SCALAR_FORMULA,
-  LISTS = GR_KEEPS_LISTS
-};
-
 /* ---- Total: D sums, and with Kahan's scheme D compensations ---- */
 
-enum { traits_Total = KAHAN | BLOCKS };
+enum { traits_Total = GR_PLAIN_SUMS | GR_SUMS_IN_BLOCKS };
 static int64_t size_Total(const gr_reduction *r) { return r->kahan ? 2 * r->dim : r->dim; }
 
 static void step_Total(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
@@ -73,7 +66,7 @@ static void step_Extremum(const gr_reduction *r, double *s, int64_t ld, const do
 
 /* ---- Top: entry d*K + k is the k-th best of component d; values, then indices ---- */
 
-enum { traits_Top = LISTS };
+enum { traits_Top = GR_KEEPS_LISTS };
 static int64_t size_Top(const gr_reduction *r) { return 2 * (int64_t)r->dim * r->k; }
 
 /* From the end of the list up, because most values change nothing. */
@@ -93,7 +86,7 @@ static void step_Top(const gr_reduction *r, double *s, int64_t ld, const double 
 
 /* ---- ExpSum: m = max f, then s = sum of exp(f - m) w per weight component ---- */
 
-enum { traits_ExpSum = SCALAR | BLOCKS };
+enum { traits_ExpSum = GR_SCALAR_FORMULA | GR_SUMS_IN_BLOCKS };
 static int64_t size_ExpSum(const gr_reduction *r) { return 1 + r->nweight; }
 
 static void step_ExpSum(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
@@ -121,7 +114,7 @@ static void step_Product(const gr_reduction *r, double *s, int64_t ld, const dou
 
 /* ---- Moments: count, means, sums of squared deviations ---- */
 
-enum { traits_Moments = BLOCKS };
+enum { traits_Moments = GR_SUMS_IN_BLOCKS };
 static int64_t size_Moments(const gr_reduction *r) { return 1 + 2 * r->dim; }
 
 static void step_Moments(const gr_reduction *r, double *s, int64_t ld, const double *f, int64_t sf,
@@ -211,7 +204,7 @@ void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int
                       .dim = dim,
                       .k = info->needs_k ? k : 1};
   r->index = results[info->results].index;
-  r->kahan = kahan && (gr_families[r->family].traits & KAHAN);
+  r->kahan = kahan && (gr_families[r->family].traits & GR_PLAIN_SUMS);
   r->has_weight = weight_dim > 0;
   r->lead = info->results == RES_Q;
   r->nweight = (weight_dim > 0 ? weight_dim : 1) + r->lead;

@@ -37,11 +37,11 @@ typedef struct gr_redinfo {
 
 extern const gr_redinfo gr_reds[RED_COUNT];
 
-/* What a family asks for and allows. */
+/* What a family asks for and allows: bits of gr_familyinfo.traits. */
 enum {
   GR_SCALAR_FORMULA = 1, /* the formula has dimension 1 */
   GR_KEEPS_LISTS = 2,    /* K entries with the indices of one axis: both cannot be reduced */
-  GR_MAY_USE_KAHAN = 4,  /* its sums may be compensated */
+  GR_PLAIN_SUMS = 4,     /* entries are sums of components, which Kahan's scheme may compensate */
   GR_SUMS_IN_BLOCKS = 8  /* errors grow with the number of terms: states of blocks are merged */
 };
 

@@ -180,7 +180,7 @@ static void reduce_strip(const interp *in, double *state, int64_t ld, int64_t co
     step_strip(in, state, ld, col, lanes);
     return;
   }
-  if (red->family == FAM_Total) {
+  if (gr_families[red->family].traits & GR_PLAIN_SUMS) {
     add_strip(in, state, ld, lanes);
     return;
   }

@@ -111,7 +111,7 @@ static void choose_sums(gr_program *p, gr_request *ask, const gr_redinfo *red) {
              "\"auto\", \"float64\"", "float32");
   ask->acc64 = !ask->f64 && (acc == 2 || p->spec.use_double_acc);
   ask->scheme = scheme[choice(c, "sum_scheme", p->spec.sum_scheme, schemes)];
-  if (ask->scheme == SUM_KAHAN && !(gr_families[red->family].traits & GR_MAY_USE_KAHAN))
+  if (ask->scheme == SUM_KAHAN && !(gr_families[red->family].traits & GR_PLAIN_SUMS))
     gr_throw(c, NULL, NULL, ERR_Choice, gr_format(c->arena, "sum_scheme of %s", red->name),
              "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
 }

@@ -143,7 +143,7 @@ static void families(void) {
       bool scalar = gr_families[info->family].traits & GR_SCALAR_FORMULA;
       gr_reduction r;
       gr_reduction_init(&r, (gr_red)red, scalar ? 1 : 3, info->weight == NEED_N ? 0 : 2, 4, kahan);
-      check(r.kahan == (kahan && (gr_families[info->family].traits & GR_MAY_USE_KAHAN)),
+      check(r.kahan == (kahan && (gr_families[info->family].traits & GR_PLAIN_SUMS)),
             "%s: Kahan's scheme", info->name);
       check(gr_families[info->family].size(&r) == r.nstate && r.nstate < ROOM,
             "%s: the size of its state", info->name);
