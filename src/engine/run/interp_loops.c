@@ -42,9 +42,10 @@ static void ev_Min(const eval *e, int l) { extreme(e, l, 1, out(e, 0, l), &(doub
 static void ev_ArgMax(const eval *e, int l) { extreme(e, l, -1, &(double){0}, out(e, 0, l)); }
 static void ev_ArgMin(const eval *e, int l) { extreme(e, l, 1, &(double){0}, out(e, 0, l)); }
 
-static void ev_Concat(const eval *e, int l) {
+static void lanes_Concat(const eval *e) {
   int n = e->kid[0]->dim;
-  for (int k = 0; k < e->n->dim; k++) *out(e, k, l) = k < n ? in(e, 0, k, l) : in(e, 1, k - n, l);
+  for (int k = 0; k < e->n->dim; k++)
+    for (int l = 0; l < e->lanes; l++) *out(e, k, l) = k < n ? in(e, 0, k, l) : in(e, 1, k - n, l);
 }
 
 static void place_at(const eval *e, int l, int start) {
@@ -171,7 +172,8 @@ static void ev_SoftDTW_Grad(const eval *e, int l) {
 
 /* ---- dispatch ---- */
 
-#define ev_Sum NULL /* lanes_Sum */
+#define ev_Sum NULL    /* lanes_Sum */
+#define ev_Concat NULL /* lanes_Concat */
 #define ev_SumT NULL
 #define ev_Elem NULL
 #define ev_Extract NULL
@@ -180,7 +182,8 @@ static void ev_SoftDTW_Grad(const eval *e, int l) {
 #define LOOP(name, ...) [OP_##name] = ev_##name,
 static void (*const by_lane[OP_COUNT])(const eval *, int) = {GR_OPS_LOOP(LOOP)};
 #undef LOOP
-static void (*const all_lanes[OP_COUNT])(const eval *) = {[OP_Sum] = lanes_Sum};
+static void (*const all_lanes[OP_COUNT])(const eval *) = {
+    [OP_Sum] = lanes_Sum, [OP_Concat] = lanes_Concat};
 
 void gr_eval_loop_op(const gr_dag *g, gr_ref r, gr_vals *result, const gr_vals *x, int lanes) {
   eval e = {.n = &g->node[r], .out = result, .x = x, .lanes = lanes};
