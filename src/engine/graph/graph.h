@@ -6,7 +6,7 @@
 #include "reduce/reduce.h"
 #include "graph/ops.h"
 
-/* Limits: beyond each, an error. */
+/* Limits; beyond each there is an error. */
 enum {
   GR_MAX_NODES = 1 << 16,
   GR_MAX_DIM = 1 << 20, /* of one expression */
@@ -52,7 +52,7 @@ typedef struct gr_opinfo {
   const char *derivative; /* one rule per argument, separated by "; " */
   const char *meaning;
   double (*reference)(double a, double b, double c, int n); /* element-wise */
-  /* Loops: the dimension, which throws where the arguments do not fit; the offset of a view; ... */
+  /* Loops: the dimension (throws where the arguments do not fit), then the columns of ops.h. */
   int (*dim)(const gr_dag *g, const gr_node *n);
   int (*offset)(int n);
   double (*loop_cost)(double o, double d, double c, double terms);
@@ -109,7 +109,7 @@ double ref_lgamma(double a);
 
 /* ---- dag.c: hash-consed nodes ---- */
 
-/* Category sets: on what a node depends. */
+/* Category sets: what a node depends on. */
 enum { CAT_I = 1, CAT_J = 2, CAT_P = 4 };
 
 struct gr_node {

@@ -37,8 +37,8 @@ gr_ref gr_rewrite_Round(gr_binder *b, const gr_ast *a, const gr_actuals *x) {
   return gr_bind_in_call(b, a, text[n < 0], &y);
 }
 
-/* A B-spline of one degree more, from those of the degree before: w[k] = (x - t[k]) / (t[k+j] - t[k]),
- * and 0 between equal knots, which a denominator of 1 keeps out of the derivatives too. */
+/* A B-spline of one degree more, from those of the degree before: w[k] = (x - t[k]) / (t[k+j] -
+ * t[k]), and 0 between equal knots, which a denominator of 1 keeps out of the derivatives too. */
 static gr_ref raise_degree(gr_binder *b, const gr_ast *a, const gr_actuals *x, gr_ref spline,
                            int j) {
   int knots = gr_dim_of(b, x->expr[0]), n = knots - 1 - j;
