@@ -215,25 +215,20 @@ static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {
   return gr_format(e->c->arena, e->row > 0 ? "%st[apart + %s]" : "%st[%s]", name, gr_at_column(e));
 }
 
-/* Where part 0 or 1 of complex number k lies. */
-static gr_idx doubled(gr_emitter *e, gr_idx k, int part) {
-  return (gr_idx){k.sym ? gr_format(e->c->arena, "2 * %s", k.sym) : NULL, 2 * k.off + part};
+/* The component of its argument that component k of a view shows. */
+static gr_idx seen(gr_emitter *e, gr_view view, gr_idx k) {
+  if (!view.stride) return (gr_idx){NULL, view.offset};
+  const char *sym = k.sym && view.stride > 1 ? gr_format(e->c->arena, "%d * %s", view.stride, k.sym) : k.sym;
+  return (gr_idx){sym, view.stride * k.off + view.offset};
 }
 
 const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_node *n = node(e, r);
   const gr_place *pl = &e->p->place[r];
   if (n->dim == 1) k = (gr_idx){NULL, 0};
-  switch (n->op) {
-  case OP_Const: return constant(e, n->num);
-  case OP_Zero: return "v_set(0)";
-  case OP_SumT: return gr_value(e, n->kid[0], (gr_idx){NULL, 0});
-  case OP_Elem: return gr_value(e, n->kid[0], (gr_idx){NULL, n->ints[0]});
-  case OP_Extract: k.off += n->ints[0]; return gr_value(e, n->kid[0], k);
-  case OP_ComplexReal: return gr_value(e, n->kid[0], doubled(e, k, 0));
-  case OP_ComplexImag: return gr_value(e, n->kid[0], doubled(e, k, 1));
-  default: break;
-  }
+  if (n->op == OP_Const) return constant(e, n->num);
+  if (n->op == OP_Zero) return "v_set(0)";
+  if (gr_is_view(n)) return gr_value(e, n->kid[0], seen(e, gr_view_of(n), k));
   if (pl->level == e->at && pl->inlined) {
     const char *s = expression(e, r, k);
     return is_call(s) ? s : gr_format(e->c->arena, "(%s)", s);

@@ -1,5 +1,5 @@
-/* dag.c: the typed graph.  Nodes are hash-consed in the one constructor, so equal subexpressions are one node and a kid's
- * index is smaller than its parent's: every later pass is one loop. */
+/* dag.c: the typed graph.  Nodes are hash-consed in the one constructor, so equal subexpressions
+ * are one node and a kid's index is smaller than its parent's: every later pass is one loop. */
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +30,8 @@ static unsigned hash(const gr_node *n) {
 }
 
 static bool same(const gr_node *a, const gr_node *b) {
-  return a->op == b->op && a->nkid == b->nkid && a->nint == b->nint && memcmp(&a->num, &b->num, sizeof a->num) == 0 &&
+  return a->op == b->op && a->nkid == b->nkid && a->nint == b->nint &&
+         memcmp(&a->num, &b->num, sizeof a->num) == 0 &&
          memcmp(a->kid, b->kid, (size_t)a->nkid * sizeof *a->kid) == 0 &&
          (!a->nint || memcmp(a->ints, b->ints, (size_t)a->nint * sizeof *a->ints) == 0);
 }
@@ -96,19 +97,22 @@ static int broadcast(gr_dag *g, const gr_node *n) {
   gr_str s = {.arena = g->ctx->arena};
   for (int k = 0; k < n->nkid; k++)
     gr_putf(&s, "%s%d", k == 0 ? "" : k == n->nkid - 1 ? " and " : ", ", g->node[n->kid[k]].dim);
-  gr_throw(g->ctx, &n->span, NULL, ERR_Broadcast, gr_span_text(s.arena, &n->span, gr_ops[n->op].name), s.s);
+  gr_throw(g->ctx, &n->span, NULL, ERR_Broadcast,
+           gr_span_text(s.arena, &n->span, gr_ops[n->op].name), s.s);
 }
 
 static void complete(gr_dag *g, gr_node *n) {
   for (int k = 0; k < n->nkid; k++) n->cats |= g->node[n->kid[k]].cats;
   n->dim = gr_ops[n->op].kind == KIND_LOOP ? gr_ops[n->op].dim(g, n) : broadcast(g, n);
   if (n->dim > GR_MAX_DIM)
-    gr_throw(g->ctx, &n->span, NULL, ERR_DimLimit, gr_ops[n->op].name, (long long)n->dim, GR_MAX_DIM);
+    gr_throw(g->ctx, &n->span, NULL, ERR_DimLimit, gr_ops[n->op].name, (long long)n->dim,
+             GR_MAX_DIM);
 }
 
 /* ---- constructors ---- */
 
-gr_ref gr_mk(gr_dag *g, const gr_span *at, gr_op op, const gr_ref *kid, int nkid, const int *ints, int nint) {
+gr_ref gr_mk(gr_dag *g, const gr_span *at, gr_op op, const gr_ref *kid, int nkid, const int *ints,
+             int nint) {
   gr_node n = {.op = op, .nkid = nkid, .nint = nint, .span = *at};
   memcpy(n.kid, kid, (size_t)nkid * sizeof *kid);
   if (nint) {
@@ -129,7 +133,8 @@ gr_ref gr_mk_const(gr_dag *g, const gr_span *at, double value) {
 static gr_ref leaf(gr_dag *g, const gr_span *at, gr_op op, int value, unsigned cats, int dim) {
   int *ints = gr_alloc(g->ctx->arena, sizeof *ints);
   *ints = value;
-  return intern(g, &(gr_node){.op = op, .dim = dim, .cats = cats, .nint = 1, .ints = ints, .span = *at});
+  return intern(
+      g, &(gr_node){.op = op, .dim = dim, .cats = cats, .nint = 1, .ints = ints, .span = *at});
 }
 
 gr_ref gr_mk_var(gr_dag *g, const gr_span *at, int arg, gr_category cat, int dim) {
@@ -137,7 +142,9 @@ gr_ref gr_mk_var(gr_dag *g, const gr_span *at, int arg, gr_category cat, int dim
   return leaf(g, at, OP_Var, arg, cats[cat], dim);
 }
 
-gr_ref gr_mk_zero(gr_dag *g, const gr_span *at, int dim) { return leaf(g, at, OP_Zero, dim, 0, dim); }
+gr_ref gr_mk_zero(gr_dag *g, const gr_span *at, int dim) {
+  return leaf(g, at, OP_Zero, dim, 0, dim);
+}
 
 bool gr_is_const(const gr_dag *g, gr_ref r, double value) {
   return g->node[r].op == OP_Const && g->node[r].num == value;
@@ -196,8 +203,8 @@ void gr_print_dag(gr_str *b, const gr_dag *g, gr_ref root, gr_ref root2, const g
   for (int k = 0; k < g->n; k++) {
     if (!live[k]) continue;
     unsigned c = g->node[k].cats;
-    gr_putf(b, "%%%-3d [%d] %c%c%c  ", k, g->node[k].dim, c & CAT_I ? 'i' : '-', c & CAT_J ? 'j' : '-',
-            c & CAT_P ? 'p' : '-');
+    gr_putf(b, "%%%-3d [%d] %c%c%c  ", k, g->node[k].dim, c & CAT_I ? 'i' : '-',
+            c & CAT_J ? 'j' : '-', c & CAT_P ? 'p' : '-');
     gr_print_node(b, g, k, args);
     gr_put(b, k == root ? "  <- formula\n" : k == root2 ? "  <- formula2\n" : "\n");
   }

@@ -1,6 +1,9 @@
-/* fold.c: rewrites that keep the value up to rounding, NaN and overflow included; called by the constructor.
- * One function per operation that has rules; each returns the simpler node, or -1.  The rules hold in
- * the working precision, in which constants are folded, too. */
+/* fold.c: rewrites that keep the value up to rounding, NaN and overflow included; called by the
+ * constructor gr_mk.
+ *
+ * One function fold_NAME per operation that has rules; each returns the simpler node, or -1.
+ * The rules hold in the working precision, in which constants are folded, too.  Rules that hold
+ * for whole kinds of operations follow the table. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +13,9 @@ typedef gr_ref rule(gr_dag *g, const gr_node *n);
 
 static const gr_node *kid(const gr_dag *g, const gr_node *n, int k) { return &g->node[n->kid[k]]; }
 
-static gr_ref mk1(gr_dag *g, const gr_node *n, gr_op op, gr_ref a) { return gr_mk(g, &n->span, op, &a, 1, NULL, 0); }
+static gr_ref mk1(gr_dag *g, const gr_node *n, gr_op op, gr_ref a) {
+  return gr_mk(g, &n->span, op, &a, 1, NULL, 0);
+}
 
 static gr_ref mk2(gr_dag *g, const gr_node *n, gr_op op, gr_ref a, gr_ref b) {
   return gr_mk(g, &n->span, op, (gr_ref[]){a, b}, 2, NULL, 0);
@@ -20,7 +25,9 @@ static gr_ref mk_int(gr_dag *g, const gr_node *n, gr_op op, gr_ref a, int i) {
   return gr_mk(g, &n->span, op, &a, 1, &i, 1);
 }
 
-static bool is_zero(const gr_dag *g, gr_ref r) { return g->node[r].op == OP_Zero || gr_is_const(g, r, 0); }
+static bool is_zero(const gr_dag *g, gr_ref r) {
+  return g->node[r].op == OP_Zero || gr_is_const(g, r, 0);
+}
 
 /* Complex vectors are added part by part. */
 static gr_ref add_complex(gr_dag *g, const gr_node *n) {
@@ -32,7 +39,8 @@ static gr_ref add_complex(gr_dag *g, const gr_node *n) {
 }
 
 static bool both_complex(const gr_dag *g, const gr_node *n) {
-  return kid(g, n, 0)->op == OP_Complex && kid(g, n, 1)->op == OP_Complex && kid(g, n, 0)->dim == kid(g, n, 1)->dim;
+  return kid(g, n, 0)->op == OP_Complex && kid(g, n, 1)->op == OP_Complex &&
+         kid(g, n, 0)->dim == kid(g, n, 1)->dim;
 }
 
 /* a + 0 = a (up to the sign of zero); a + (-b) = a - b */
@@ -95,14 +103,17 @@ static gr_ref fold_PowInt(gr_dag *g, const gr_node *n) {
   }
 }
 
-static gr_ref fold_Sum(gr_dag *g, const gr_node *n) { return kid(g, n, 0)->dim == 1 ? n->kid[0] : -1; }
+static gr_ref fold_Sum(gr_dag *g, const gr_node *n) {
+  return kid(g, n, 0)->dim == 1 ? n->kid[0] : -1;
+}
 
 static gr_ref fold_SumT(gr_dag *g, const gr_node *n) {
   (void)g;
   return n->ints[0] == 1 ? n->kid[0] : -1;
 }
 
-/* Component m of a repeated, extracted or concatenated vector is a component of what it was made from. */
+/* Component m of a repeated, extracted or concatenated vector is a component of what it was made
+ * from. */
 static gr_ref fold_Elem(gr_dag *g, const gr_node *n) {
   const gr_node *f = kid(g, n, 0);
   int m = n->ints[0];
@@ -119,9 +130,12 @@ static gr_ref fold_Elem(gr_dag *g, const gr_node *n) {
 }
 
 /* The parts of a complex vector made of parts. */
-static gr_ref fold_part(gr_dag *g, const gr_node *n) {
-  return kid(g, n, 0)->op == OP_Complex ? kid(g, n, 0)->kid[n->op == OP_ComplexImag] : -1;
+static gr_ref part(const gr_dag *g, const gr_node *n, int which) {
+  return kid(g, n, 0)->op == OP_Complex ? kid(g, n, 0)->kid[which] : -1;
 }
+
+static gr_ref fold_ComplexReal(gr_dag *g, const gr_node *n) { return part(g, n, 0); }
+static gr_ref fold_ComplexImag(gr_dag *g, const gr_node *n) { return part(g, n, 1); }
 
 static gr_ref fold_Extract(gr_dag *g, const gr_node *n) {
   const gr_node *f = kid(g, n, 0);
@@ -132,14 +146,16 @@ static gr_ref fold_Extract(gr_dag *g, const gr_node *n) {
   return -1;
 }
 
-static rule *const rules[OP_COUNT] = {
-    [OP_Add] = fold_Add,       [OP_Subtract] = fold_Subtract, [OP_Mult] = fold_Mult,     [OP_Divide] = fold_Divide,
-    [OP_Minus] = fold_Minus,   [OP_Square] = fold_Square,     [OP_PowInt] = fold_PowInt, [OP_Sum] = fold_Sum,
-    [OP_SumT] = fold_SumT,     [OP_ComplexReal] = fold_part,  [OP_ComplexImag] = fold_part, [OP_Elem] = fold_Elem,         [OP_Extract] = fold_Extract};
+#define FOLDED(OP)                                                                                 \
+  OP(Add) OP(Subtract) OP(Mult) OP(Divide) OP(Minus) OP(Square) OP(PowInt) OP(Sum) OP(SumT)        \
+  OP(Elem) OP(Extract) OP(ComplexReal) OP(ComplexImag)
+#define OP(name) [OP_##name] = fold_##name,
+static rule *const rules[OP_COUNT] = {FOLDED(OP)};
+#undef OP
 
-/* An element-wise operation on constants is a constant, whose value in the working precision is what
- * the interpreter computes: it rounds after each step, so that 1e-30*1e-30*1e30 is 0 in float32.
- * More digits are kept where they round to the same number. */
+/* An element-wise operation on constants is a constant, whose value in the working precision is
+ * what the interpreter computes: it rounds after each step, so that 1e-30*1e-30*1e30 is 0 in
+ * float32.  More digits are kept where they round to the same number. */
 static gr_ref fold_constants(gr_dag *g, const gr_node *n) {
   double exact[3] = {0, 0, 0}, rounded[3] = {0, 0, 0};
   int m = n->nint ? n->ints[0] : 0;
@@ -154,15 +170,22 @@ static gr_ref fold_constants(gr_dag *g, const gr_node *n) {
   return gr_mk_const(g, &n->span, gr_rounded(g, digits) == value ? digits : value);
 }
 
+/* The scalar of which r is a repetition, or r itself. */
+static gr_ref repeated(const gr_dag *g, gr_ref r) {
+  const gr_node *n = &g->node[r];
+  return n->dim > 1 && gr_is_view(n) && gr_view_of(n).stride == 0 ? n->kid[0] : r;
+}
+
 /* An element-wise operation on scalars, of which some are repeated, is done once and repeated. */
 static gr_ref fold_repeated(gr_dag *g, const gr_node *n) {
   gr_ref scalar[GR_MAX_KIDS];
   if (gr_ops[n->op].kind != KIND_EW || n->dim == 1) return -1;
   for (int k = 0; k < n->nkid; k++) {
-    if (kid(g, n, k)->op != OP_SumT && kid(g, n, k)->dim > 1) return -1;
-    scalar[k] = kid(g, n, k)->op == OP_SumT ? kid(g, n, k)->kid[0] : n->kid[k];
+    scalar[k] = repeated(g, n->kid[k]);
+    if (g->node[scalar[k]].dim > 1) return -1;
   }
-  return mk_int(g, n, OP_SumT, gr_mk(g, &n->span, n->op, scalar, n->nkid, n->ints, n->nint), n->dim);
+  return mk_int(g, n, OP_SumT, gr_mk(g, &n->span, n->op, scalar, n->nkid, n->ints, n->nint),
+                n->dim);
 }
 
 gr_ref gr_fold(gr_dag *g, const gr_node *n) {

@@ -1,11 +1,12 @@
-/* graph.h: what a formula means: operations, the graph, how it is made from the syntax tree, derivatives. */
+/* graph.h: what a formula means: operations, the graph, how it is made from the syntax tree,
+ * derivatives. */
 #ifndef GENRED_GRAPH_H
 #define GENRED_GRAPH_H
 #include "text/text.h"
 #include "reduce/reduce.h"
 #include "graph/ops.h"
 
-/* Limits: beyond each, an error. */
+/* Limits; beyond each there is an error. */
 enum {
   GR_MAX_NODES = 1 << 16,
   GR_MAX_DIM = 1 << 20, /* of one expression */
@@ -13,7 +14,7 @@ enum {
   GR_MAX_KIDS = 3
 };
 
-/* ---- ops.c: the operation table --------------------------------------------------------------------------------- */
+/* ---- ops.c: the operation table ---- */
 
 typedef enum gr_op {
 #define LEAF(name) OP_##name,
@@ -29,34 +30,66 @@ typedef enum gr_op {
 } gr_op;
 
 typedef enum gr_kind { KIND_LEAF, KIND_EW, KIND_LOOP, KIND_MACRO } gr_kind;
-enum { FLAG_VIEW = 1, FLAG_ONCE = 2, FLAG_LINEAR = 4, FLAG_BILINEAR = 8 };
+enum { FLAG_ONCE = 1, FLAG_SUM = 2 };
+enum { GR_OWN = -1 }; /* the stride of what is no view */
 
 typedef struct gr_dag gr_dag;
 typedef struct gr_node gr_node;
+typedef int gr_ref; /* index of a node; a kid's is smaller than its parent's */
 
+/* A row of ops.h, which says what the fields mean. */
 typedef struct gr_opinfo {
   const char *name;
   gr_kind kind;
   const char *signature;
   const char *dimension; /* of the result, as text */
-  int arity; /* element-wise: number of arguments */
-  int cost, flags;
+  int arity;             /* element-wise: number of arguments */
+  int cost;              /* element-wise: of a component */
+  const char *law;
+  int flags, stride;
   const char *emitted; /* element-wise: C; macro: text */
   double lo, hi;
   const char *derivative; /* one rule per argument, separated by "; " */
   const char *meaning;
   double (*reference)(double a, double b, double c, int n); /* element-wise */
-  int (*dim)(const gr_dag *g, const gr_node *n); /* loop: the dimension; throws where the arguments do not fit */
+  /* Loops: the dimension (throws where the arguments do not fit), then the columns of ops.h. */
+  int (*dim)(const gr_dag *g, const gr_node *n);
+  int (*offset)(int n);
+  double (*loop_cost)(double o, double d, double c, double terms);
+  int (*loop_storage)(int o, int d, int c);
 } gr_opinfo;
 
 extern const gr_opinfo gr_ops[OP_COUNT];
-/* By exact name, or by its lower-case spelling; -1: none.  Internal operations are found in our own texts only. */
+/* By exact name, or by its lower-case spelling; -1: none.  Internal operations are found in our
+ * own texts only. */
 int gr_op_find(const char *name, bool own_text);
 const char *gr_op_signature(gr_op op);
 const char *const *gr_op_names(gr_arena *a); /* OP_COUNT of them, "" for those that are internal */
+
+/* A view renames components of another node: its component k is component stride * k + offset of
+ * `kid`. */
+typedef struct gr_view {
+  gr_ref kid;
+  int stride, offset;
+} gr_view;
+
+gr_view gr_view_of(const gr_node *n);              /* of a view (gr_is_view) */
+char gr_law(const gr_node *n, int k);              /* of its k-th argument: a letter of ops.h */
+bool gr_negates(const gr_node *n);                 /* it is its argument with the other sign */
+double gr_cost(const gr_dag *g, const gr_node *n); /* of computing it, in multiplications */
+int gr_storage(const gr_dag *g, gr_ref r);         /* vectors that hold it while it is computed */
+
 double ref_powi(double a, int n);
 double ref_softplus(double a);
 double ref_digamma(double a);
+
+/* A TensorDot in normal form: integers nkeep, ncont, then per axis (kept ones in the order of
+ * the result, then contracted ones) its size and its strides in the result, in f and in g. */
+typedef struct gr_axis {
+  int size, out, f, g;
+} gr_axis;
+
+static inline const gr_axis *gr_axes(const int *ints) { return (const gr_axis *)(ints + 2); }
 
 /* ---- libm.c: functions of the C library, which has them wrong on Windows ---- */
 
@@ -74,19 +107,9 @@ double ref_lgamma(double a);
 #define ref_lgamma lgamma
 #endif
 
-/* A TensorDot in normal form: integers nkeep, ncont, then per axis (kept ones in the order of the result, then contracted
- * ones) its size and its strides in the result, in f and in g. */
-typedef struct gr_axis {
-  int size, out, f, g;
-} gr_axis;
+/* ---- dag.c: hash-consed nodes ---- */
 
-static inline const gr_axis *gr_axes(const int *ints) { return (const gr_axis *)(ints + 2); }
-
-/* ---- dag.c: hash-consed nodes ------------------------------------------------------------------------------------ */
-
-typedef int gr_ref; /* index of a node; a kid's is smaller than its parent's */
-
-/* Category sets: on what a node depends. */
+/* Category sets: what a node depends on. */
 enum { CAT_I = 1, CAT_J = 2, CAT_P = 4 };
 
 struct gr_node {
@@ -101,6 +124,12 @@ struct gr_node {
   gr_span span;    /* where it was first written; no part of its identity */
 };
 
+static inline bool gr_is_view(const gr_node *n) { return gr_ops[n->op].stride != GR_OWN; }
+static inline bool gr_is_var(const gr_node *n) { return n->op == OP_Var; }
+static inline bool gr_is_number(const gr_node *n) {
+  return gr_ops[n->op].kind == KIND_LEAF && !gr_is_var(n);
+}
+
 struct gr_dag {
   gr_ctx *ctx;
   gr_node *node;
@@ -111,25 +140,30 @@ struct gr_dag {
 
 struct gr_args;
 gr_dag *gr_dag_new(gr_ctx *c, bool f64);
-static inline double gr_rounded(const gr_dag *g, double x) { return g->f64 ? x : (double)(float)x; } /* to the working precision */
-gr_dag *gr_dag_scratch(const gr_dag *g, int more); /* a copy with room for more nodes: what is made there leaves no trace in g */
-void gr_dag_cut(gr_dag *g, int n);                 /* back to the first n nodes, in a scratch copy */
-gr_ref gr_mk(gr_dag *g, const gr_span *at, gr_op op, const gr_ref *kid, int nkid, const int *ints, int nint);
+/* To the working precision. */
+static inline double gr_rounded(const gr_dag *g, double x) { return g->f64 ? x : (double)(float)x; }
+/* A copy with room for more nodes: what is made there leaves no trace in g. */
+gr_dag *gr_dag_scratch(const gr_dag *g, int more);
+void gr_dag_cut(gr_dag *g, int n); /* back to the first n nodes, in a scratch copy */
+gr_ref gr_mk(gr_dag *g, const gr_span *at, gr_op op, const gr_ref *kid, int nkid, const int *ints,
+             int nint);
 gr_ref gr_mk_zero(gr_dag *g, const gr_span *at, int dim);
 gr_ref gr_mk_const(gr_dag *g, const gr_span *at, double value);
 gr_ref gr_mk_var(gr_dag *g, const gr_span *at, int arg, gr_category cat, int dim);
 bool gr_is_const(const gr_dag *g, gr_ref r, double value);
 /* f with the nodes from[k] replaced by to[k]. */
 gr_ref gr_replace(gr_dag *g, gr_ref f, int n, const gr_ref *from, const gr_ref *to);
-bool *gr_live(const gr_dag *g, gr_ref root, gr_ref root2, gr_arena *a); /* one flag per node; root2 may be -1 */
+/* One flag per node; root2 may be -1. */
+bool *gr_live(const gr_dag *g, gr_ref root, gr_ref root2, gr_arena *a);
 void gr_print_node(gr_str *b, const gr_dag *g, gr_ref r, const struct gr_args *args);
-void gr_print_dag(gr_str *b, const gr_dag *g, gr_ref root, gr_ref root2, const struct gr_args *args);
+void gr_print_dag(gr_str *b, const gr_dag *g, gr_ref root, gr_ref root2,
+                  const struct gr_args *args);
 
-/* ---- fold.c: rewrites that keep the value; called by the one constructor gr_mk ------------------------------------ */
+/* ---- fold.c: rewrites that keep the value; called by the one constructor gr_mk ---- */
 
 gr_ref gr_fold(gr_dag *g, const gr_node *n); /* the node that replaces n, or -1 */
 
-/* ---- bind.c: aliases and AST to a DAG ------------------------------------------------------------------------------ */
+/* ---- aliases.c: the arguments of a program ---- */
 
 typedef struct gr_arg {
   const char *name;
@@ -137,7 +171,7 @@ typedef struct gr_arg {
   gr_category cat;
   int dim;
   bool set; /* the position is taken */
-  int group; /* of variables that are read through their differences only (invariance.c), from 0; -1: of none */
+  int group; /* from 0: of variables that are read through differences (invariance.c); -1: none */
   gr_span span;
 } gr_arg;
 
@@ -147,8 +181,13 @@ typedef struct gr_args {
   int groups;
 } gr_args;
 
-/* What the one-letter names mean inside a text of the tables: expressions f g h, e (incoming gradient), o (result);
- * integers n m, d c (dimensions of f and g). */
+void gr_bind_aliases(gr_ctx *c, const char *const *alias, int n, gr_args *args);
+void gr_check_args(gr_ctx *c, const gr_args *args); /* no gap in the positions */
+
+/* ---- bind.c, macros.c, tensors.c: syntax tree to graph ---- */
+
+/* What the one-letter names mean inside a text of the tables: expressions f g h, e (incoming
+ * gradient), o (result); integers n m, d c (dimensions of f and g). */
 typedef struct gr_scope {
   gr_ref expr[3], e, o;
   int n, m, d, c;
@@ -156,10 +195,7 @@ typedef struct gr_scope {
 } gr_scope;
 
 gr_ref gr_bind_text(gr_dag *g, const gr_scope *s, const char *text);
-
-void gr_bind_aliases(gr_ctx *c, const char *const *alias, int n, gr_args *args);
 gr_ref gr_bind(gr_dag *g, gr_args *args, const gr_ast *ast);
-void gr_check_args(gr_ctx *c, const gr_args *args); /* no gap in the positions */
 
 /* A reduction written in the formula: Name_Reduction(f, [K,] tag [, weight]). */
 typedef struct gr_written {
@@ -171,12 +207,12 @@ typedef struct gr_written {
 
 gr_written gr_read_reduction(gr_ctx *c, const gr_ast *ast);
 
-/* ---- invariance.c: variables that are read through their differences only ------------------------------------------------ */
+/* ---- invariance.c: variables that are read through their differences only ---- */
 
 /* Sets gr_arg.group and gr_args.groups. */
 void gr_find_groups(const gr_dag *g, gr_args *args, gr_ref root, gr_ref weight);
 
-/* ---- diff.c: derivatives ------------------------------------------------------------------------------------------------------------- */
+/* ---- diff.c: derivatives ---- */
 
 /* The gradient of f (a node) by the node v, applied to e: dimension of v.  One reverse sweep. */
 gr_ref gr_grad(gr_dag *g, const gr_span *at, gr_ref f, gr_ref v, gr_ref e);

@@ -1,21 +1,24 @@
 /* invariance.c: groups of variables that a formula reads through their differences only.
  *
- * Where every use of some variables is a difference among them (SqDist(x,y), x - y, (x - y)/s, their derivatives),
- * adding one vector to all of them changes nothing.  In single precision the run time then subtracts a common origin
- * in double before it rounds (origin.c), so that data far from 0 (metres of a map, seconds since 1970) keep the
- * digits that their differences are made of.
+ * Where every use of some variables is a difference among them (SqDist(x,y), x - y, (x - y)/s,
+ * their derivatives), adding one vector to all of them changes nothing.  In single precision the
+ * run time then subtracts a common origin in double before it rounds (origin.c), so that data far
+ * from 0 (metres of a map, seconds since 1970) keep the digits that their differences are made of.
  *
- * Candidates are found from the subtractions and comparisons of the graph; whether a group qualifies is then decided
- * by propagation: the variables of the group move by a symbolic vector c, a linear operation moves as its arguments
- * do, and two arguments that move by the same node (the graph is hash-consed) have a fixed difference.  Anything else
- * that moves would change the value.  All of this happens in a copy of the graph, whose nodes are numbered as if it
- * had never been asked.  It is an optimization: where there is too much to look at, there are no more groups. */
+ * Candidates are found from the subtractions and comparisons of the graph; whether a group
+ * qualifies is then decided by propagation: the variables of the group move by a symbolic vector
+ * c, a linear operation moves as its arguments do, and two arguments that move by the same node
+ * (the graph is hash-consed) have a fixed difference.  Anything else that moves would change the
+ * value.  All of this happens in a copy of the graph, whose nodes are numbered as if it had
+ * never been asked.  It is an optimization: where there is too much to look at, there are no
+ * more groups. */
 #include <limits.h>
 #include <string.h>
 
 #include "graph/graph.h"
 
-/* GROWTH  nodes that a propagation makes for each of the graph at most: zeros for two arguments, a repetition, the node itself
+/* GROWTH  nodes that a propagation makes for each of the graph at most: zeros for two arguments, a
+ *         repetition, the node itself
  * WORK    nodes that all propagations may visit */
 enum { FIXED = -1, GROWTH = 4, NODES_MOST = GR_MAX_NODES / (2 * GROWTH), WORK = 2000000 };
 
@@ -24,15 +27,15 @@ typedef struct search {
   const gr_args *args;
   const bool *live;
   gr_ref last;
-  int nodes; /* of the graph itself */
-  int left;  /* nodes that may still be visited */
-  gr_ref *by; /* of a propagation: the node by which each node moves, or FIXED */
+  int nodes;   /* of the graph itself */
+  int left;    /* nodes that may still be visited */
+  gr_ref *by;  /* of a propagation: the node by which each node moves, or FIXED */
   int *leader; /* of each argument: a forest, whose trees are the groups */
 } search;
 
 static gr_node *node(const search *s, gr_ref r) { return &s->g->node[r]; }
 
-/* ---- candidates ---- */
+/* ---- candidates, from the laws of the operations (ops.h) ---- */
 
 static int leader(const search *s, int arg) {
   while (s->leader[arg] != arg) arg = s->leader[arg];
@@ -40,43 +43,44 @@ static int leader(const search *s, int arg) {
 }
 
 static void join(search *s, int a, int b) {
-  if (a >= 0 && b >= 0 && s->args->arg[a].dim == s->args->arg[b].dim) s->leader[leader(s, a)] = leader(s, b);
+  if (a >= 0 && b >= 0 && s->args->arg[a].dim == s->args->arg[b].dim)
+    s->leader[leader(s, a)] = leader(s, b);
 }
 
-static bool compares(gr_op op) {
-  return op == OP_Equal || op == OP_NotEqual || op == OP_LessThan || op == OP_LessOrEqual;
+/* What moves with a node: an argument of the program, or -1; minus: the other way. */
+typedef struct candidate {
+  int arg;
+  bool minus;
+} candidate;
+
+/* The arguments k before and `next` meet in a node: those that form a difference are candidates
+ * for one group. */
+static candidate meet(search *s, const gr_node *n, int k, candidate before, candidate next) {
+  char law = gr_law(n, k);
+  bool sum = law == '+' || law == '-', alike = law == '|' || law == '=';
+  if (alike || (sum && before.minus != next.minus)) join(s, before.arg, next.arg);
+  if (law != '*') return before;
+  bool parameter = node(s, n->kid[0])->cats == CAT_P; /* else the first factor moves */
+  return (candidate){parameter ? next.arg : before.arg, before.minus != next.minus};
 }
 
-/* The argument that node r would move with, or -1; *minus: the other way.  Of two factors the one that is no parameter moves. */
-static int moves_with(search *s, gr_ref r, const int *with, bool *minus) {
+static candidate moves_with(search *s, gr_ref r, const candidate *with) {
   const gr_node *n = node(s, r);
-  int a = n->nkid > 0 ? with[n->kid[0]] : -1, b = n->nkid > 1 ? with[n->kid[1]] : -1;
-  bool minus_a = a >= 0 && minus[n->kid[0]], minus_b = b >= 0 && minus[n->kid[1]] != (n->op == OP_Subtract);
-  minus[r] = (a >= 0 ? minus_a : minus_b) != (n->op == OP_Minus);
-  switch (n->op) {
-  case OP_Var: return n->ints[0];
-  case OP_Add:
-  case OP_Subtract:
-    if (minus_a != minus_b) join(s, a, b); /* fall through */
-  case OP_Concat:
-  case OP_Complex: return a >= 0 ? a : b;
-  case OP_IfElse:
-    join(s, b, with[n->kid[2]]);
-    return b >= 0 ? b : with[n->kid[2]];
-  case OP_Mult:
-  case OP_TensorDot: return a < 0 || (b >= 0 && node(s, n->kid[0])->cats == CAT_P) ? b : a;
-  case OP_Divide:
-  case OP_Minus: return a;
-  default: break;
+  candidate found = {.arg = -1};
+  if (n->op == OP_Var) return (candidate){.arg = n->ints[0]};
+  for (int k = 0; k < n->nkid; k++) {
+    candidate next = with[n->kid[k]];
+    if (next.arg < 0 || gr_law(n, k) == '.') continue;
+    if (gr_law(n, k) == '-') next.minus = !next.minus;
+    found = found.arg < 0 ? next : meet(s, n, k, found, next);
   }
-  if (compares(n->op)) join(s, a, b);
-  return gr_ops[n->op].flags & FLAG_LINEAR ? a : -1;
+  return gr_law(n, 0) == '=' ? (candidate){.arg = -1} : found;
 }
 
 static void find_candidates(search *s) {
-  int *with = gr_alloc(s->g->ctx->arena, ((size_t)s->last + 1) * sizeof *with);
-  bool *minus = gr_alloc(s->g->ctx->arena, (size_t)s->last + 1);
-  for (gr_ref r = 0; r <= s->last; r++) with[r] = s->live[r] ? moves_with(s, r, with, minus) : -1;
+  candidate *with = gr_alloc(s->g->ctx->arena, ((size_t)s->last + 1) * sizeof *with);
+  for (gr_ref r = 0; r <= s->last; r++)
+    with[r] = s->live[r] ? moves_with(s, r, with) : (candidate){.arg = -1};
 }
 
 /* ---- propagation ---- */
@@ -86,7 +90,9 @@ typedef struct motion {
   gr_ref *by;
 } motion;
 
-static gr_ref zero_like(const search *s, gr_ref r) { return gr_mk_zero(s->g, &node(s, r)->span, node(s, r)->dim); }
+static gr_ref zero_like(const search *s, gr_ref r) {
+  return gr_mk_zero(s->g, &node(s, r)->span, node(s, r)->dim);
+}
 
 /* The operation of node r on other arguments. */
 static gr_ref again(const search *s, gr_ref r, const gr_ref *kid) {
@@ -109,8 +115,10 @@ static gr_ref linear_in(const search *s, const motion *m, gr_ref r, int k) {
   gr_ref kid[GR_MAX_KIDS];
   memcpy(kid, node(s, r)->kid, sizeof kid);
   kid[k] = m->by[kid[k]];
-  if (node(s, r)->op == OP_Mult && k == 1) /* s x and y s move alike */
-    kid[1] = kid[0], kid[0] = m->by[node(s, r)->kid[1]];
+  if (k == 1 && gr_ops[node(s, r)->op].kind == KIND_EW) { /* s x and y s move alike */
+    gr_ref moves = kid[1];
+    kid[1] = kid[0], kid[0] = moves;
+  }
   return again(s, r, kid);
 }
 
@@ -119,28 +127,47 @@ static gr_ref breaks(motion *m) {
   return FIXED;
 }
 
+static bool is_minus(const search *s, gr_ref a, gr_ref b) {
+  return gr_negates(node(s, a)) && node(s, a)->kid[0] == b;
+}
+
 static bool opposite(const search *s, gr_ref a, gr_ref b) {
-  return a != FIXED && b != FIXED && ((node(s, a)->op == OP_Minus && node(s, a)->kid[0] == b) || (node(s, b)->op == OP_Minus && node(s, b)->kid[0] == a));
+  return a != FIXED && b != FIXED && (is_minus(s, a, b) || is_minus(s, b, a));
+}
+
+/* A sum of which two arguments move and whose value stays. */
+static bool cancels(const search *s, const motion *m, const gr_node *n) {
+  if (n->nkid < 2 || gr_law(n, 0) == '&') return false;
+  gr_ref a = m->by[n->kid[0]], b = m->by[n->kid[1]];
+  bool alike = a == b && a != FIXED;
+  return gr_law(n, 0) == gr_law(n, 1) ? opposite(s, a, b) : alike;
 }
 
 /* Node r, of whose arguments some move. */
 static gr_ref moved(const search *s, motion *m, gr_ref r) {
   const gr_node *n = node(s, r);
-  gr_ref a = m->by[n->kid[0]], b = n->nkid > 1 ? m->by[n->kid[1]] : FIXED;
-  bool alike = a == b && a != FIXED, bilinear = n->op == OP_Mult || (gr_ops[n->op].flags & FLAG_BILINEAR);
-  if (compares(n->op)) return alike ? FIXED : breaks(m);
-  if ((n->op == OP_Subtract && alike) || (n->op == OP_Add && opposite(s, a, b))) return FIXED;
-  if (n->op == OP_IfElse) return a == FIXED && b == m->by[n->kid[2]] ? b : breaks(m);
-  if (n->op == OP_Divide) return b == FIXED ? linear_in(s, m, r, 0) : breaks(m);
-  if (bilinear) return a != FIXED && b != FIXED ? breaks(m) : linear_in(s, m, r, a == FIXED);
-  bool sum = n->op == OP_Add || n->op == OP_Subtract || n->op == OP_Minus;
-  return sum || (gr_ops[n->op].flags & FLAG_LINEAR) ? linear(s, m, r) : breaks(m);
+  int moving = 0, last = 0, same = 0;
+  for (int k = 0; k < n->nkid; k++) {
+    if (m->by[n->kid[k]] == FIXED) continue;
+    if (gr_law(n, k) == '.') return breaks(m);
+    moving++, last = k;
+  }
+  gr_ref by = m->by[n->kid[last]];
+  for (int k = 0; k < n->nkid; k++) same += gr_law(n, k) == '.' || m->by[n->kid[k]] == by;
+  switch (gr_law(n, last)) {
+  case '=': return same == n->nkid ? FIXED : breaks(m);
+  case '|': return same == n->nkid ? by : breaks(m);
+  case '*': return moving == 1 ? linear_in(s, m, r, last) : breaks(m);
+  default: return cancels(s, m, n) ? FIXED : linear(s, m, r);
+  }
 }
 
 /* A scalar motion of a vector is the same for all components. */
 static gr_ref widen(const search *s, gr_ref r, gr_ref by) {
   int d = node(s, r)->dim;
-  return by != FIXED && node(s, by)->dim < d ? gr_mk(s->g, &node(s, r)->span, OP_SumT, &by, 1, &d, 1) : by;
+  return by != FIXED && node(s, by)->dim < d
+             ? gr_mk(s->g, &node(s, r)->span, OP_SumT, &by, 1, &d, 1)
+             : by;
 }
 
 static bool any_moves(const search *s, const motion *m, gr_ref r) {
@@ -153,7 +180,8 @@ static bool any_moves(const search *s, const motion *m, gr_ref r) {
 static bool invariant(search *s, const bool *member, int dim, gr_ref root, gr_ref weight) {
   motion m = {.by = s->by};
   gr_dag_cut(s->g, s->nodes);
-  gr_ref c = gr_mk_var(s->g, &node(s, root)->span, INT_MIN + dim, GR_PM, dim); /* a variable of no program */
+  int nowhere = INT_MIN + dim; /* a variable of no program */
+  gr_ref c = gr_mk_var(s->g, &node(s, root)->span, nowhere, GR_PM, dim);
   s->left -= s->nodes;
   for (gr_ref r = 0; r <= s->last && !m.breaks; r++) {
     bool variable = node(s, r)->op == OP_Var;
@@ -186,7 +214,8 @@ static void find_groups(search *s, gr_args *args, gr_ref root, gr_ref weight) {
     if (leader(s, k) != k) continue;
     bool found = false;
     for (int parameters = 1; parameters >= 0 && !found; parameters--)
-      found = members(s, k, parameters, read, member) > 1 && invariant(s, member, args->arg[k].dim, root, weight);
+      found = members(s, k, parameters, read, member) > 1 &&
+              invariant(s, member, args->arg[k].dim, root, weight);
     for (int i = 0; i < args->n && found; i++)
       if (member[i]) args->arg[i].group = args->groups;
     args->groups += found;
@@ -196,7 +225,8 @@ static void find_groups(search *s, gr_args *args, gr_ref root, gr_ref weight) {
 void gr_find_groups(const gr_dag *g, gr_args *args, gr_ref root, gr_ref weight) {
   gr_arena *a = g->ctx->arena;
   if (g->n > NODES_MOST || args->n < 2) return;
-  search s = {.args = args, .live = gr_live(g, root, weight, a), .last = weight > root ? weight : root};
+  search s = {
+      .args = args, .live = gr_live(g, root, weight, a), .last = weight > root ? weight : root};
   s.g = gr_dag_scratch(g, GROWTH * g->n + 1);
   s.nodes = g->n;
   s.left = WORK;

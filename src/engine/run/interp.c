@@ -1,9 +1,10 @@
-/* interp.c: the reference evaluator: the slow, obvious definition of the language, the answer when there is no compiler,
- * and what tiny work uses.
+/* interp.c: the interpreter: the slow, obvious definition of the language, the answer where there
+ * is no compiler, and what runs where there is too little work for a kernel.
  *
- * Every node is evaluated for a strip of columns at a time, one operation after the other, in double; in single precision
- * every result is rounded to float (sums inside an operation and the reduction's sums stay double).
- * The graph is the one that was written, not the lowered one that kernels are planned from. */
+ * Every node is evaluated for a strip of columns at a time, one operation after the other, in
+ * double; in single precision every result is rounded to float (sums inside an operation and the
+ * reduction's sums stay double).  The graph is the one that was written, not the lowered one
+ * from which kernels are planned. */
 #include <math.h>
 #include <string.h>
 
@@ -11,17 +12,17 @@
 
 /* ---- element-wise operations: a loop over lanes for each row of the table ---- */
 
-typedef void ew_loop(int lanes, double *out, const double *a, int64_t sa, const double *b, int64_t sb, const double *c,
-                     int64_t sc, int n);
+typedef void ew_loop(int lanes, double *out, const double *a, int64_t sa, const double *b,
+                     int64_t sb, const double *c, int64_t sc, int n);
 
-#define EW(name, arity, cost, emitted, reference, lo, hi, derivative, meaning)                                                     \
-  static void loop_##name(int lanes, double *out, const double *pa, int64_t sa, const double *pb, int64_t sb,          \
-                          const double *pc, int64_t sc, int n) {                                                       \
-    for (int l = 0; l < lanes; l++) {                                                                                  \
-      double a = pa[l * sa], b = pb[l * sb], c = pc[l * sc];                                                           \
-      (void)a, (void)b, (void)c, (void)n;                                                                              \
-      out[l] = reference;                                                                                              \
-    }                                                                                                                  \
+#define EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning)               \
+  static void loop_##name(int lanes, double *out, const double *pa, int64_t sa, const double *pb, \
+                          int64_t sb, const double *pc, int64_t sc, int n) {                      \
+    for (int l = 0; l < lanes; l++) {                                                             \
+      double a = pa[l * sa], b = pb[l * sb], c = pc[l * sc];                                      \
+      (void)a, (void)b, (void)c, (void)n;                                                         \
+      out[l] = reference;                                                                         \
+    }                                                                                             \
   }
 GR_OPS_EW(EW)
 #undef EW
@@ -50,7 +51,8 @@ static void eval_ew(interp *in, gr_ref r, int lanes) {
       v[i] = x->v + (in->p->ask.dag->node[kid].dim > 1 ? k * x->comp : 0);
       s[i] = x->lane;
     }
-    ew_loops[n->op](lanes, out->v + k * out->comp, v[0], s[0], v[1], s[1], v[2], s[2], n->nint ? n->ints[0] : 0);
+    ew_loops[n->op](lanes, out->v + k * out->comp, v[0], s[0], v[1], s[1], v[2], s[2],
+                    n->nint ? n->ints[0] : 0);
   }
 }
 
@@ -61,16 +63,19 @@ static void eval_var(interp *in, gr_ref r, int64_t first, int lanes) {
   const gr_array *x = &in->args[n->ints[0]];
   for (int k = 0; k < n->dim; k++) {
     double origin = x->origin ? x->origin[k] : 0;
-    for (int l = 0; l < lanes; l++) in->vals[r].v[k * in->vals[r].comp + l] = x->data[first + l + k * x->stride] - origin;
+    double *to = in->vals[r].v + k * in->vals[r].comp;
+    const double *from = x->data + first + k * x->stride;
+    for (int l = 0; l < lanes; l++) to[l] = from[l] - origin;
   }
 }
 
 static void eval_leaf(interp *in, gr_ref r, int64_t first, int lanes) {
   const gr_node *n = &in->p->ask.dag->node[r];
-  if (n->op == OP_Var)
+  if (gr_is_var(n))
     eval_var(in, r, first, lanes);
   else
-    for (int k = 0; k < n->dim; k++) in->vals[r].v[k * in->vals[r].comp] = n->num; /* constants and zeros: one lane */
+    for (int k = 0; k < n->dim; k++)
+      in->vals[r].v[k * in->vals[r].comp] = n->num; /* constants and zeros: one lane */
 }
 
 static void round_to_float(const gr_node *n, gr_vals *x, int lanes) {
@@ -88,10 +93,10 @@ static void eval_node(interp *in, gr_ref r, int64_t first, int lanes) {
     for (int k = 0; k < n->nkid; k++) x[k] = in->vals[n->kid[k]];
     gr_eval_loop_op(in->p->ask.dag, r, &in->vals[r], x, lanes);
   }
-  if (!in->p->ask.f64 && !(gr_ops[n->op].flags & FLAG_VIEW)) round_to_float(n, &in->vals[r], lanes);
+  if (!in->p->ask.f64 && !gr_is_view(n)) round_to_float(n, &in->vals[r], lanes);
 }
 
-/* Levels of pairs and columns have a lane per column of the strip, the others one lane. */
+/* Nodes of pairs and of columns have a lane for each column of the strip, the others one lane. */
 static void eval_level(interp *in, gr_level level, int64_t first, int lanes) {
   for (gr_ref r = 0; r < in->p->ask.dag->n; r++)
     if (in->p->place[r].live && in->p->place[r].level == level) eval_node(in, r, first, lanes);
@@ -113,11 +118,11 @@ static int strip_of(const gr_plan *p) {
   return n < 1 ? 1 : n > STRIP ? STRIP : (int)n;
 }
 
-/* Terms of a strip are added to a state of their own, which is then added to the row's: rounding
- * errors of as many additions as there are strips accumulate, not of as many as there are terms. */
+/* Terms of a strip are added to a state of their own, which is then merged with the row's:
+ * rounding errors of as many additions as there are strips accumulate, not of as many as there
+ * are terms. */
 static bool sums_in_blocks(const gr_plan *p) {
-  gr_family family = p->ask.red.family;
-  return p->ask.scheme == SUM_BLOCK && (family == FAM_Total || family == FAM_ExpSum || family == FAM_Moments);
+  return p->ask.scheme == SUM_BLOCK && (gr_families[p->ask.red.family].traits & GR_SUMS_IN_BLOCKS);
 }
 
 size_t gr_interp_bytes(const gr_plan *p) {
@@ -152,12 +157,14 @@ const gr_vals *gr_interp_parameters(const gr_plan *p, const gr_array *args, void
 /* ---- the loop over pairs ---- */
 
 static void step_strip(const interp *in, double *state, int64_t ld, int64_t col, int lanes) {
-  const gr_vals *f = &in->vals[in->p->ask.root], *w = in->p->ask.weight < 0 ? f : &in->vals[in->p->ask.weight];
+  const gr_vals *f = &in->vals[in->p->ask.root],
+                *w = in->p->ask.weight < 0 ? f : &in->vals[in->p->ask.weight];
   for (int l = 0; l < lanes; l++)
-    gr_red_step(&in->p->ask.red, state, ld, f->v + l * f->lane, f->comp, w->v + l * w->lane, w->comp, col + l);
+    gr_red_step(&in->p->ask.red, state, ld, f->v + l * f->lane, f->comp, w->v + l * w->lane,
+                w->comp, col + l);
 }
 
-/* The same for sums, without the detour. */
+/* The same for sums, without a state of the strip: many small calls spend their time here. */
 static void add_strip(const interp *in, double *state, int64_t ld, int lanes) {
   const gr_vals *f = &in->vals[in->p->ask.root];
   for (int d = 0; d < in->p->ask.red.dim; d++) {
@@ -173,7 +180,7 @@ static void reduce_strip(const interp *in, double *state, int64_t ld, int64_t co
     step_strip(in, state, ld, col, lanes);
     return;
   }
-  if (red->family == FAM_Total) {
+  if (gr_families[red->family].traits & GR_PLAIN_SUMS) {
     add_strip(in, state, ld, lanes);
     return;
   }
@@ -182,8 +189,8 @@ static void reduce_strip(const interp *in, double *state, int64_t ld, int64_t co
   gr_red_merge(red, state, ld, in->block, 1);
 }
 
-void gr_interp(const gr_plan *p, const gr_array *args, double *state, int64_t ld, int64_t r0, int64_t r1, int64_t c0,
-               int64_t c1, void *scratch) {
+void gr_interp(const gr_plan *p, const gr_array *args, double *state, int64_t ld, int64_t r0,
+               int64_t r1, int64_t c0, int64_t c1, void *scratch) {
   interp in = {.p = p, .args = args};
   lay_out(&in, scratch);
   eval_level(&in, LEVEL_PARAM, 0, 1);

@@ -1,4 +1,6 @@
-/* interp_loops.c: the definition of the operations that are no element-wise expressions, one function each. */
+/* interp_loops.c: the definition of the operations that are not element-wise, one function each,
+ * found by name: ev_NAME for one lane, or lanes_NAME for all of them.  Views have none: they
+ * only move a pointer. */
 #include <math.h>
 
 #include "run/run.h"
@@ -11,11 +13,14 @@ typedef struct eval {
   int lanes;
 } eval;
 
-static double *out(const eval *e, int64_t k, int l) { return &e->out->v[k * e->out->comp + l * e->out->lane]; }
+static double *out(const eval *e, int64_t k, int l) {
+  return &e->out->v[k * e->out->comp + l * e->out->lane];
+}
 static double in(const eval *e, int which, int64_t k, int l) { return gr_at(&e->x[which], k, l); }
 
-/* All lanes, component by component: most formulas have this operation, and spend much time in it. */
-static void sum_lanes(const eval *e) {
+/* All lanes, component by component: most formulas have this operation, and spend much time in
+ * it. */
+static void lanes_Sum(const eval *e) {
   const gr_vals *x = &e->x[0];
   for (int l = 0; l < e->lanes; l++) *out(e, 0, l) = 0;
   for (int k = 0; k < e->kid[0]->dim; k++)
@@ -37,9 +42,10 @@ static void ev_Min(const eval *e, int l) { extreme(e, l, 1, out(e, 0, l), &(doub
 static void ev_ArgMax(const eval *e, int l) { extreme(e, l, -1, &(double){0}, out(e, 0, l)); }
 static void ev_ArgMin(const eval *e, int l) { extreme(e, l, 1, &(double){0}, out(e, 0, l)); }
 
-static void ev_Concat(const eval *e, int l) {
+static void lanes_Concat(const eval *e) {
   int n = e->kid[0]->dim;
-  for (int k = 0; k < e->n->dim; k++) *out(e, k, l) = k < n ? in(e, 0, k, l) : in(e, 1, k - n, l);
+  for (int k = 0; k < e->n->dim; k++)
+    for (int l = 0; l < e->lanes; l++) *out(e, k, l) = k < n ? in(e, 0, k, l) : in(e, 1, k - n, l);
 }
 
 static void place_at(const eval *e, int l, int start) {
@@ -56,7 +62,8 @@ static void ev_OneHot(const eval *e, int l) {
   for (int k = 0; k < e->n->dim; k++) *out(e, k, l) = ref_round(in(e, 0, 0, l)) == k;
 }
 
-/* The positions in result, f and g that belong to the i-th combination of indices of n axes (the last runs first). */
+/* The positions in result, f and g that belong to the i-th combination of indices of n axes (the
+ * last runs first). */
 static gr_axis position(const gr_axis *axis, int n, int64_t i) {
   gr_axis at = {0, 0, 0, 0};
   for (int k = n - 1; k >= 0; k--) {
@@ -91,12 +98,14 @@ static void ev_Complex(const eval *e, int l) {
 
 static double soft_min(double a, double b, double c, double gamma) {
   double least = fmin(fmin(a, b), c);
-  return least - gamma * log(exp((least - a) / gamma) + exp((least - b) / gamma) + exp((least - c) / gamma));
+  return least - gamma * log(exp((least - a) / gamma) + exp((least - b) / gamma) +
+                             exp((least - c) / gamma));
 }
 
 static double square(double x) { return x * x; }
 
-/* Cuturi and Blondel (2017), one column of the table at a time; the storage has dim(f) components. */
+/* Cuturi and Blondel (2017), one column of the table at a time; the storage has dim(f)
+ * components. */
 static void ev_SoftDTW_SqDist(const eval *e, int l) {
   int n = e->kid[0]->dim, m = e->kid[1]->dim;
   for (int j = 0; j < m; j++) {
@@ -119,29 +128,41 @@ static double soft_min_back(const double r[3], double gamma, double w[3]) {
   return -log(s) - mean;
 }
 
-/* Back through the table, a cell hands its share of the gradient on to its three neighbours (Cuturi and Blondel 2017, algorithm 2).
- * The storage has the result, one column E of shares (while it is read it turns into the column before), and the table R by columns. */
+/* The table of ev_SoftDTW_SqDist, all of it, by columns from component R of the storage on. */
+static void fill_table(const eval *e, int l, int R) {
+  int n = e->kid[0]->dim, m = e->kid[1]->dim;
+  double gamma = in(e, 2, 0, l);
+  for (int j = 0; j < m; j++)
+    for (int i = 0; i < n; i++) {
+      int at = R + j * n + i;
+      double d = square(in(e, 0, i, l) - in(e, 1, j, l)), before = 0;
+      if (i && j)
+        before = soft_min(*out(e, at - n - 1, l), *out(e, at - n, l), *out(e, at - 1, l), gamma);
+      else if (i || j)
+        before = *out(e, i ? at - 1 : at - n, l);
+      *out(e, at, l) = d + before;
+    }
+}
+
+/* Back through the table, a cell hands its share of the gradient on to its three neighbours
+ * (Cuturi and Blondel 2017, algorithm 2).  The storage has the result, one column E of shares
+ * (while it is read it turns into the column before), and the table R by columns. */
 static void ev_SoftDTW_Grad(const eval *e, int l) {
   int n = e->kid[0]->dim, m = e->kid[1]->dim, E = n + m + 1, R = E + n;
   double gamma = in(e, 2, 0, l);
   for (int k = 0; k < R; k++) *out(e, k, l) = k == R - 1;
-  for (int j = 0; j < m; j++)
-    for (int i = 0; i < n; i++) {
-      int at = R + j * n + i;
-      double d = square(in(e, 0, i, l) - in(e, 1, j, l));
-      *out(e, at, l) = d + (i && j ? soft_min(*out(e, at - n - 1, l), *out(e, at - n, l), *out(e, at - 1, l), gamma)
-                            : i    ? *out(e, at - 1, l)
-                            : j    ? *out(e, at - n, l)
-                                   : 0);
-    }
+  fill_table(e, l, R);
   for (int j = m - 1; j >= 0; j--) {
     double corner = 0; /* what cell (i + 1, j) gives to (i, j - 1) */
     for (int i = n - 1; i >= 0; i--) {
       int at = R + j * n + i;
-      double w[3] = {0, j > 0, j == 0}, t = *out(e, E + i, l), d = 2 * t * (in(e, 0, i, l) - in(e, 1, j, l));
+      double w[3] = {0, j > 0, j == 0}, t = *out(e, E + i, l),
+             d = 2 * t * (in(e, 0, i, l) - in(e, 1, j, l));
       *out(e, i, l) += d;
       *out(e, n + j, l) -= d;
-      if (i && j) *out(e, n + m, l) += t * soft_min_back((double[]){*out(e, at - n - 1, l), *out(e, at - n, l), *out(e, at - 1, l)}, gamma, w);
+      const double r[3] = {i && j ? *out(e, at - n - 1, l) : 0, j ? *out(e, at - n, l) : 0,
+                           i ? *out(e, at - 1, l) : 0};
+      if (i && j) *out(e, n + m, l) += t * soft_min_back(r, gamma, w);
       *out(e, E + i, l) = t * w[1] + corner;
       corner = t * w[0];
       if (i) *out(e, E + i - 1, l) += t * w[2];
@@ -149,39 +170,32 @@ static void ev_SoftDTW_Grad(const eval *e, int l) {
   }
 }
 
-/* ---- dispatch; a view only moves the pointer, a Sum takes all lanes at once ---- */
+/* ---- dispatch ---- */
 
-typedef void loop_op(const eval *e, int l);
-#define ev_Sum NULL
+#define ev_Sum NULL    /* lanes_Sum */
+#define ev_Concat NULL /* lanes_Concat */
 #define ev_SumT NULL
 #define ev_Elem NULL
 #define ev_Extract NULL
 #define ev_ComplexReal NULL
 #define ev_ComplexImag NULL
 #define LOOP(name, ...) [OP_##name] = ev_##name,
-static loop_op *const table[OP_COUNT] = {GR_OPS_LOOP(LOOP)};
+static void (*const by_lane[OP_COUNT])(const eval *, int) = {GR_OPS_LOOP(LOOP)};
 #undef LOOP
-
-static gr_vals view(const gr_node *n, gr_vals x) {
-  switch (n->op) {
-  case OP_SumT: x.comp = 0; break;
-  case OP_ComplexImag: x.v += x.comp; /* fall through */
-  case OP_ComplexReal: x.comp *= 2; break;
-  default: x.v += n->ints[0] * x.comp;
-  }
-  return x;
-}
+static void (*const all_lanes[OP_COUNT])(const eval *) = {
+    [OP_Sum] = lanes_Sum, [OP_Concat] = lanes_Concat};
 
 void gr_eval_loop_op(const gr_dag *g, gr_ref r, gr_vals *result, const gr_vals *x, int lanes) {
   eval e = {.n = &g->node[r], .out = result, .x = x, .lanes = lanes};
-  if (gr_ops[e.n->op].flags & FLAG_VIEW) {
-    *result = view(e.n, x[0]);
+  if (gr_is_view(e.n)) {
+    gr_view view = gr_view_of(e.n);
+    *result = (gr_vals){
+        .v = x->v + view.offset * x->comp, .comp = view.stride * x->comp, .lane = x->lane};
     return;
   }
   for (int k = 0; k < e.n->nkid; k++) e.kid[k] = &g->node[e.n->kid[k]];
-  if (e.n->op == OP_Sum) {
-    sum_lanes(&e);
-    return;
-  }
-  for (int l = 0; l < lanes; l++) table[e.n->op](&e, l);
+  if (all_lanes[e.n->op])
+    all_lanes[e.n->op](&e);
+  else
+    for (int l = 0; l < lanes; l++) by_lane[e.n->op](&e, l);
 }

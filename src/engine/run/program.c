@@ -1,6 +1,7 @@
 /* program.c: a program's life up to its plan: the pipeline from top to bottom is gr_program_new.
  *
- * A program is one arena.  Compiler stages throw; the throw lands in protected(), the only setjmp. */
+ * A program is one arena.  Compiler stages throw; the throw lands in protected(), the only
+ * setjmp. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 #include "run/run.h"
 
 /* Runs body(p) so that a throw inside fills err. */
-static gr_class protected(gr_program *p, gr_error *err, void (*body)(gr_program *, void *), void *data) {
+static gr_class protected(gr_program *p, gr_error *err, void (*body)(gr_program *, void *),
+                          void *data) {
   jmp_buf top;
   p->ctx = (gr_ctx){.top = &top, .err = err, .arena = &p->arena};
   p->arena.ctx = &p->ctx;
@@ -23,7 +25,9 @@ static gr_class protected(gr_program *p, gr_error *err, void (*body)(gr_program 
 
 /* ---- the specification ---- */
 
-static const char *copy(gr_program *p, const char *s) { return s ? gr_strndup(&p->arena, s, strlen(s)) : NULL; }
+static const char *copy(gr_program *p, const char *s) {
+  return s ? gr_strndup(&p->arena, s, strlen(s)) : NULL;
+}
 
 static void copy_spec(gr_program *p, const gr_spec *spec) {
   gr_spec *s = &p->spec;
@@ -59,7 +63,8 @@ static gr_red choose_reduction(gr_program *p, const gr_written *w) {
     const char *const *known = gr_red_names(&n);
     gr_throw(c, NULL, gr_nearest(c->arena, name, known, n), ERR_Reduction, name);
   }
-  if (w->name && red != gr_red_find(w->name)) gr_throw(c, &w->span, NULL, ERR_ReductionTwice, w->name, name);
+  if (w->name && red != gr_red_find(w->name))
+    gr_throw(c, &w->span, NULL, ERR_ReductionTwice, w->name, name);
   return (gr_red)red;
 }
 
@@ -69,9 +74,11 @@ static int choose_axis(gr_program *p, const gr_written *w) {
   if (axis < -1 || axis > 2) gr_throw(&p->ctx, NULL, NULL, ERR_AxisRange, axis);
   if (!w->name) return axis < 0 ? 0 : axis;
   int asked = 1 - w->tag;
-  if (axis >= 0 && axis != asked) gr_throw(&p->ctx, &w->span, NULL, ERR_AxisTwice, w->tag ? "j" : "i", asked, axis);
-  p->note = gr_format(&p->arena, "`%s_Reduction(..., %d)` is read as: result by %s, reduced over %s (axis = %d)", w->name,
-                      w->tag, w->tag ? "j" : "i", w->tag ? "i" : "j", asked);
+  if (axis >= 0 && axis != asked)
+    gr_throw(&p->ctx, &w->span, NULL, ERR_AxisTwice, w->tag ? "j" : "i", asked, axis);
+  p->note = gr_format(
+      &p->arena, "`%s_Reduction(..., %d)` is read as: result by %s, reduced over %s (axis = %d)",
+      w->name, w->tag, w->tag ? "j" : "i", w->tag ? "i" : "j", asked);
   return asked;
 }
 
@@ -80,7 +87,8 @@ static int choose_k(gr_program *p, const gr_redinfo *red, const gr_written *w) {
   int k = p->spec.has_opt_arg ? p->spec.opt_arg : w->k;
   if (!red->needs_k && given) gr_throw(&p->ctx, NULL, NULL, ERR_NoOptArg, red->name);
   if (red->needs_k && !given) gr_throw(&p->ctx, NULL, NULL, ERR_OptArg, red->name);
-  if (red->needs_k && (k < 1 || k > GR_MAX_K)) gr_throw(&p->ctx, NULL, NULL, ERR_OptArgRange, GR_MAX_K, k);
+  if (red->needs_k && (k < 1 || k > GR_MAX_K))
+    gr_throw(&p->ctx, NULL, NULL, ERR_OptArgRange, GR_MAX_K, k);
   return k;
 }
 
@@ -91,42 +99,65 @@ static bool choose_precision(gr_program *p) {
   return choice(&p->ctx, "dtype", p->spec.dtype, types) == 1;
 }
 
-static void choose_sums(gr_program *p, gr_request *ask, gr_family family, const char *name) {
+static void choose_sums(gr_program *p, gr_request *ask, const gr_redinfo *red) {
   static const char *const accs[] = {"auto", "float32", "float64", NULL};
   static const char *const schemes[] = {"auto", "block_sum", "direct_sum", "kahan_scheme", NULL};
   static const gr_scheme scheme[] = {SUM_BLOCK, SUM_BLOCK, SUM_DIRECT, SUM_KAHAN};
   gr_ctx *c = &p->ctx;
   ask->f64 = p->dag->f64;
   int acc = choice(c, "dtype_acc", p->spec.dtype_acc, accs);
-  if (ask->f64 && acc == 1) gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"", "\"auto\", \"float64\"", "float32");
+  if (ask->f64 && acc == 1)
+    gr_throw(c, NULL, NULL, ERR_Choice, "dtype_acc with dtype = \"float64\"",
+             "\"auto\", \"float64\"", "float32");
   ask->acc64 = !ask->f64 && (acc == 2 || p->spec.use_double_acc);
   ask->scheme = scheme[choice(c, "sum_scheme", p->spec.sum_scheme, schemes)];
-  if (ask->scheme == SUM_KAHAN && family != FAM_Total)
-    gr_throw(c, NULL, NULL, ERR_Choice, gr_format(c->arena, "sum_scheme of %s", name), "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
+  if (ask->scheme == SUM_KAHAN && !(gr_families[red->family].traits & GR_PLAIN_SUMS))
+    gr_throw(c, NULL, NULL, ERR_Choice, gr_format(c->arena, "sum_scheme of %s", red->name),
+             "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
 }
 
 static gr_ref bind_weight(gr_program *p, const gr_redinfo *red, const gr_written *w) {
-  p->ast2 = p->spec.formula2 ? gr_parse(&p->ctx, p->spec.formula2, "formula2") : (gr_ast *)w->formula2;
+  const char *formula2 = p->spec.formula2;
+  p->ast2 = formula2 ? gr_parse(&p->ctx, formula2, "formula2") : (gr_ast *)w->formula2;
   if (p->ast2 && red->weight == NEED_N) gr_throw(&p->ctx, NULL, NULL, ERR_NoWeight, red->name);
   if (!p->ast2 && red->weight == NEED_Y) gr_throw(&p->ctx, NULL, NULL, ERR_Weight, red->name);
   return p->ast2 ? gr_bind(p->dag, &p->args, p->ast2) : -1;
 }
 
-/* f != 0 */
-static gr_ref truth(gr_program *p, gr_ref f) {
-  const gr_span at = p->dag->node[f].span;
-  return gr_mk(p->dag, &at, OP_NotEqual, (gr_ref[]){f, gr_mk_const(p->dag, &at, 0)}, 2, NULL, 0);
+/* What is reduced in place of f, by the row of the reduction (reds.h). */
+static gr_ref rewrite_formula(gr_program *p, const gr_redinfo *red, gr_ref f, gr_ref w) {
+  gr_scope s = {.expr = {f, w}, .at = p->dag->node[f].span};
+  if (!red->formula || (red->weight != NEED_N && w < 0)) return f;
+  if (w >= 0) s.e = gr_mk_const(p->dag, &s.at, -INFINITY);
+  return gr_bind_text(p->dag, &s, red->formula);
 }
 
-/* f where some weight is not 0, else -Inf: a pair without weight must not set the maximum that the others are measured by. */
-static gr_ref weighted_only(gr_program *p, gr_ref f, gr_ref w) {
-  const gr_span at = p->dag->node[f].span;
-  const gr_scope s = {.expr = {f, w}, .at = at, .e = gr_mk_const(p->dag, &at, -INFINITY)};
-  return gr_bind_text(p->dag, &s, "IfElse(-Sum(Abs(g)),e,f)");
+/* Formula and weight as they are reduced; throws where they do not fit the reduction. */
+static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red,
+                          const gr_written *w) {
+  ask->root = gr_bind(p->dag, &p->args, w->formula);
+  ask->weight = bind_weight(p, red, w);
+  gr_check_args(&p->ctx, &p->args);
+  const gr_node *f = &p->dag->node[ask->root];
+  if ((gr_families[red->family].traits & GR_SCALAR_FORMULA) && f->dim != 1)
+    gr_throw(&p->ctx, &f->span, NULL, ERR_ScalarNeeded, red->name, f->dim);
+  ask->root = rewrite_formula(p, red, ask->root, ask->weight);
 }
 
-/* Most calls take a plan of the lowered graph.  Those of the graph as written serve the interpreter,
- * and kernels where the lowered graph does not hold for the parameters of a call. */
+static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k) {
+  gr_ctx *c = &p->ctx;
+  int dim = p->dag->node[ask->root].dim;
+  int weight_dim = ask->weight < 0 ? 0 : p->dag->node[ask->weight].dim;
+  gr_reduction_init(&ask->red, red, dim, weight_dim, k, ask->scheme == SUM_KAHAN);
+  if (ask->red.nstate > GR_MAX_NUMBERS)
+    gr_throw(c, NULL, NULL, ERR_StateLimit, gr_reds[red].name, GR_MAX_NUMBERS, dim,
+             k ? gr_format(c->arena, ", K = %d", k) : "");
+  if (ask->both && (ask->red.index || (gr_families[ask->red.family].traits & GR_KEEPS_LISTS)))
+    gr_throw(c, NULL, NULL, ERR_BothIndex, gr_reds[red].name);
+}
+
+/* Most calls take a plan of the lowered graph.  Those of the graph as written serve the
+ * interpreter, and kernels where the lowered graph does not hold for the parameters of a call. */
 static void lower(gr_program *p, gr_request ask) {
   p->ask[1] = ask;
   ask.root = gr_lower(p->dag, ask.root, &p->guard);
@@ -137,14 +168,16 @@ static void lower(gr_program *p, gr_request ask) {
 
 /* One of the plans, made at its first need; throws. */
 static gr_plan *plan_of(gr_program *p, int k) {
-  bool written = k & PLAN_WRITTEN, same = p->ask[1].root == p->ask[0].root && p->ask[1].weight == p->ask[0].weight;
+  bool written = k & PLAN_WRITTEN;
+  bool same = p->ask[1].root == p->ask[0].root && p->ask[1].weight == p->ask[0].weight;
   if (p->plans[k]) return p->plans[k];
   if (written && same) return p->plans[k] = plan_of(p, k - PLAN_WRITTEN);
   if (k & PLAN_FEW) return p->plans[k] = gr_plan_by_columns(&p->ctx, plan_of(p, k - PLAN_FEW));
   return p->plans[k] = gr_plan_new(&p->ctx, &p->ask[written]);
 }
 
-/* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission waits for the first need. */
+/* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission
+ * waits for the first need. */
 static void build(gr_program *p, void *data) {
   gr_ctx *c = &p->ctx;
   copy_spec(p, data);
@@ -152,25 +185,14 @@ static void build(gr_program *p, void *data) {
   p->ast = gr_parse(c, p->spec.formula, "formula");
   gr_written w = gr_read_reduction(c, p->ast);
   gr_red red = choose_reduction(p, &w);
-  const gr_redinfo *info = &gr_reds[red];
-  int k = choose_k(p, info, &w);
+  int k = choose_k(p, &gr_reds[red], &w);
   p->dag = gr_dag_new(c, choose_precision(p));
   int axis = choose_axis(p, &w);
   gr_request ask = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
-  ask.root = gr_bind(p->dag, &p->args, w.formula);
-  if (red == RED_Count || red == RED_Any || red == RED_All) ask.root = truth(p, ask.root);
-  ask.weight = bind_weight(p, info, &w);
-  gr_check_args(c, &p->args);
-  int dim = p->dag->node[ask.root].dim;
-  if (info->family == FAM_ExpSum && ask.weight >= 0 && info->results != RES_Q && dim == 1)
-    ask.root = weighted_only(p, ask.root, ask.weight);
-  if (info->family == FAM_ExpSum && dim != 1) gr_throw(c, &p->dag->node[ask.root].span, NULL, ERR_ScalarNeeded, info->name, dim);
-  choose_sums(p, &ask, info->family, info->name);
+  bind_formulas(p, &ask, &gr_reds[red], &w);
+  choose_sums(p, &ask, &gr_reds[red]);
   if (!ask.f64) gr_find_groups(p->dag, &p->args, ask.root, ask.weight);
-  gr_reduction_init(&ask.red, red, dim, ask.weight < 0 ? 0 : p->dag->node[ask.weight].dim, k, ask.scheme == SUM_KAHAN);
-  if (ask.red.nstate > GR_MAX_NUMBERS)
-    gr_throw(c, NULL, NULL, ERR_StateLimit, info->name, GR_MAX_NUMBERS, dim, k ? gr_format(c->arena, ", K = %d", k) : "");
-  if (ask.both && (ask.red.index || info->family == FAM_Top)) gr_throw(c, NULL, NULL, ERR_BothIndex, info->name);
+  size_reduction(p, &ask, red, k);
   lower(p, ask);
   p->plan = plan_of(p, 0);
 }
@@ -212,12 +234,11 @@ gr_result_info gr_program_result(const gr_program *p) {
   gr_result_info info = {.reduction = gr_reds[r->red].name,
                          .axis = p->plan->ask.both ? 2 : p->plan->ask.axis,
                          .dim = r->out_dim,
-                         .k = r->family == FAM_Top ? r->k : 0,
+                         .k = gr_reds[r->red].needs_k ? r->k : 0,
                          .n = r->nout,
                          .dtype = p->plan->ask.f64 ? "float64" : "float32",
                          .note = p->note};
-  info.is_index[0] = r->results == RES_X;
-  info.is_index[1] = r->results == RES_VX;
+  info.is_index[info.n - 1] = r->index; /* indices come last */
   return info;
 }
 
@@ -228,11 +249,14 @@ static const char *title(const gr_program *p, gr_arena *a) {
   static const char *const cat[] = {"Vi", "Vj", "Pm"};
   gr_str b = {.arena = a};
   const gr_plan *plan = p->plan;
-  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->ask.red.red].name, plan->ask.both ? "i and j" : plan->ask.axis == 1 ? "j" : "i", p->spec.formula);
+  const char *over = plan->ask.both ? "i and j" : plan->ask.axis == 1 ? "j" : "i";
+  gr_putf(&b, "genred: %s over %s of\n  %s", gr_reds[plan->ask.red.red].name, over,
+          p->spec.formula);
   if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
   gr_put(&b, p->args.n ? "\nwhere\n " : "");
   for (int k = 0; k < p->args.n; k++)
-    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name, cat[p->args.arg[k].cat], p->args.arg[k].dim);
+    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name, cat[p->args.arg[k].cat],
+            p->args.arg[k].dim);
   return b.s;
 }
 
@@ -265,7 +289,8 @@ static void make_cuda(gr_program *p, void *data) {
   p->cuda_text[written] = gr_emit_cuda(&p->ctx, p->cuda[written], title(p, &p->arena));
 }
 
-gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout, gr_error *err) {
+gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout,
+                         gr_error *err) {
   err->cls = GR_OK;
   if (!p->cuda_text[written] && protected(p, err, make_cuda, &written) != GR_OK) return err->cls;
   *text = p->cuda_text[written];
@@ -321,9 +346,13 @@ static void dump_ast(gr_program *p, gr_str *b) {
   gr_put(b, "\n");
 }
 
-static void dump_dag(gr_program *p, gr_str *b) { gr_print_dag(b, p->dag, p->plan->ask.root, p->plan->ask.weight, &p->args); }
+static void dump_dag(gr_program *p, gr_str *b) {
+  gr_print_dag(b, p->dag, p->plan->ask.root, p->plan->ask.weight, &p->args);
+}
 static void dump_plan(gr_program *p, gr_str *b) { gr_print_plan(b, p->plan); }
-static void dump_c(gr_program *p, gr_str *b) { gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p, &p->arena))); }
+static void dump_c(gr_program *p, gr_str *b) {
+  gr_put(b, gr_emit_c(&p->ctx, p->plan, title(p, &p->arena)));
+}
 static void dump_cuda(gr_program *p, gr_str *b) {
   gr_put(b, gr_emit_cuda(&p->ctx, gr_plan_cuda(&p->ctx, p->plan), title(p, &p->arena)));
 }
@@ -331,7 +360,8 @@ static void dump_cuda(gr_program *p, gr_str *b) {
 static const struct {
   const char *name;
   void (*dump)(gr_program *, gr_str *);
-} stages[] = {{"tokens", dump_tokens}, {"ast", dump_ast}, {"dag", dump_dag}, {"plan", dump_plan}, {"c", dump_c}, {"cuda", dump_cuda}};
+} stages[] = {{"tokens", dump_tokens}, {"ast", dump_ast}, {"dag", dump_dag},
+              {"plan", dump_plan},     {"c", dump_c},     {"cuda", dump_cuda}};
 
 typedef struct dump_data {
   const char *stage;
@@ -349,9 +379,14 @@ static void dump(gr_program *p, void *data) {
   gr_throw(&p->ctx, NULL, NULL, ERR_Stage, d->stage);
 }
 
-/* The text is made in an arena of its own, which is dropped again: a program does not grow by being looked at. */
+/* The text is made in an arena of its own, which is dropped again: a program does not grow by
+ * being looked at. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err) {
-  if (!p || !stage || !text) return gr_fail(err, ERR_Null, !p ? "the program" : !stage ? "the stage" : "the place for the text");
+  const char *missing = !p       ? "the program"
+                        : !stage ? "the stage"
+                        : !text  ? "the place for the text"
+                                 : NULL;
+  if (missing) return gr_fail(err, ERR_Null, missing);
   gr_program view = *p;
   view.arena = (gr_arena){0};
   dump_data d = {.stage = stage};

@@ -16,7 +16,7 @@ cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }
 for file in */*.c; do compile -c "$file" || exit 1; done
 mkdir tests
-for test in test_derivatives test_joint test_origin; do compile -c "$here/$test.c" -o tests/$test.o || exit 1; done
+for test in test_derivatives test_joint test_origin test_rows; do compile -c "$here/$test.c" -o tests/$test.o || exit 1; done
 
 # change FILE SOURCE TEST NAME SED-EXPRESSION: with FILE changed and SOURCE.c compiled again, TEST must fail.
 change() {
@@ -51,10 +51,17 @@ mutant Concat 's/Extract(e,0,d); Extract(e,d,c)/Extract(e,0,d); Extract(e,0,c)/'
 mutant Sinh 's/"e\*Cosh(f)"/"e*Sinh(f)"/'
 mutant Extract 's/"ExtractT(e,n,d)"/"ExtractT(e,0,d)"/'
 
+# Other columns of the rows.
+change graph/ops.h graph/ops test_rows "law of Subtract" 's/EW(Subtract, 2, 1, "+-"/EW(Subtract, 2, 1, "++"/'
+change graph/ops.h graph/ops test_rows "law of Divide" 's/EW(Divide, 2, 6, "\*\."/EW(Divide, 2, 6, "**"/'
+change graph/ops.h graph/ops test_rows "offset of ComplexImag" 's/"+", 2, 1, 0, o,/"+", 2, 0, 0, o,/'
+change reduce/reds.h reduce/reduce test_rows "formula of Any" 's/B, N, 0, "NotEqual(f,0)"/B, N, 0, NULL/'
+change reduce/reduce.c reduce/reduce test_rows "size of Moments" 's/return 1 + 2 \* r->dim/return 2 * r->dim/'
+
 # Kernels compiled together: macros of one hold for the next; two precisions in one text; only the first is kept on disk; one that is missing is
 # compiled before its call; options of one hold for the next; what goes to a GPU is compiled for the processor; "auto" forgets the arguments' size.
 change emit/emit_joint.c emit/emit_joint test_joint macros '/^  forget_macros(out, own.s);$/d'
-change run/prepare.c run/prepare test_joint precision 's/w->program->plan->f64 != f64 || //'
+change run/prepare.c run/prepare test_joint precision 's/w->program->plan->ask.f64 != f64 || //'
 change run/cache.c run/cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'
 change run/prepare.c run/prepare test_joint group 's/if (n < 2) return GR_OK;/if (n < 1) return GR_OK;/'
 change emit/emit_joint.c emit/emit_joint test_joint options '/pop_options/d'
