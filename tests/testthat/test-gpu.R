@@ -377,7 +377,7 @@ test_that("Ctrl-C stops a computation on a GPU", {
     list(what = what, time = time, usable = dim(op(x[1:5, ], x[1:4, ], backend = "GPU")))
   })
   expect_identical(got$what, "interrupt")
-  expect_lt(got$time, 20)
+  expect_lt(got$time, 60)
   expect_identical(got$usable, c(5L, 1L))
   expect_clean(got)
 })

@@ -3,37 +3,9 @@
  * of the driver and of NVRTC that a session makes, failing: a classed error or the processor's result, nothing left behind, and the next session
  * works.
  *   GR_FULL=1   all programs, instead of some */
-#include <sys/stat.h>
-
-#include "../cuda/cu.h"
-#include "halves.h"
 #include "language.h"
-
-static int (*leaks)(char *, size_t), (*alive)(void);
-
-static void use_libraries(const char *program) {
-  const char *slash = strrchr(program, '/');
-  gr_error err = {0};
-  void *library, *symbol;
-  char path[600], kept[600];
-  const char *const names[] = {"libcuda.so", "libnvrtc.so"}, *const variables[] = {"GENRED_CUDA_DRIVER", "GENRED_NVRTC"}, *const asked[] = {"fake_leaks", "fake_nvrtc_alive"};
-  for (int k = 0; k < 2; k++) {
-    snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program, names[k]);
-    setenv(variables[k], path, 1);
-    if (gr_dlopen(path, &library, &err) != GR_OK) return;
-    symbol = gr_dlsym(library, asked[k]);
-    k ? memcpy(&alive, &symbol, sizeof symbol) : memcpy(&leaks, &symbol, sizeof symbol);
-  }
-  snprintf(kept, sizeof kept, "%s/objects", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-  mkdir(kept, 0700);
-  setenv("GENRED_FAKE_CACHE", kept, 1);
-}
-
-static void nothing_is_left(const char *after) {
-  char text[600] = "";
-  gr_cuda.shutdown();
-  check(leaks(text, sizeof text) == 0 && alive() == 0, "after %s there is left: %s", after, text);
-}
+#include "processes.h"
+#include "stand_ins.h"
 
 /* ---- a call ---- */
 
@@ -142,7 +114,8 @@ static void run_session(const failing *f, gr_backend backend) {
 }
 
 /* In a process of its own: libraries are opened and the driver is started once. */
-static void fail_once(const failing *f) {
+static void fail_once(const void *failure) {
+  const failing *f = failure;
   char spec[100];
   gr_options o = options(GR_GPU, 1);
   snprintf(spec, sizeof spec, "%s:%d", f->function, f->call);
@@ -156,58 +129,28 @@ static void fail_once(const failing *f) {
   nothing_is_left(failing_text(f));
 }
 
-static void in_child(void (*work)(const failing *), const failing *f) {
-  int ends[2], counts[2];
-  fflush(stdout);
-  pid_t child = pipe(ends) == 0 ? fork() : -1;
-  if (child < 0) {
-    check(false, "no process for %s", failing_text(f));
-    return;
-  }
-  if (child == 0) {
-    passed = failed = 0;
-    work(f);
-    fflush(stdout);
-    counts[0] = passed, counts[1] = failed;
-    _exit(write(ends[1], counts, sizeof counts) != sizeof counts);
-  }
-  close(ends[1]);
-  add_counts(ends[0], child);
-  close(ends[0]);
-}
-
-static void one_session(const failing *f) {
-  (void)f;
+static void one_session(const void *unused) {
+  (void)unused;
   run_session(NULL, GR_GPU);
   nothing_is_left("a session");
 }
 
-static int lines_with(const char *path, const char *name) {
-  char line[200];
-  int n = 0;
-  FILE *file = fopen(path, "r");
-  while (file && fgets(line, sizeof line, file)) n += strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ' ';
-  if (file) fclose(file);
-  return n;
-}
-
 /* As often as a session calls it; of what is called very often, the first times and then by steps. */
 static void every_call_fails(void) {
-#define SYM(need, result, name, parameters) #name,
-  static const char *const names[] = {CU_DRIVER(SYM) CU_NVRTC(SYM) "kernel"};
-#undef SYM
-  char log[600];
+  const char *log = at("calls"), *const *names = failing_names;
   int made = 0, used = 0;
-  snprintf(log, sizeof log, "%s/calls-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", part);
   setenv("GENRED_FAKE_LOG", log, 1);
-  in_child(one_session, &(failing){"a session", 0, GR_GPU});
+  in_child("a session", one_session, NULL);
   setenv("GENRED_FAKE_LOG", "", 1);
-  for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-    int n = lines_with(log, strcmp(names[k], "kernel") ? names[k] : "cuLaunchKernel");
+  for (size_t k = 0; k < FAILING_NAMES; k++) {
+    int n = calls_of(log, strcmp(names[k], "kernel") ? names[k] : "cuLaunchKernel");
     used += n > 0;
     for (int c = 1; c <= n; c += c < 4 || getenv("GR_FULL") ? 1 : n / 4 + 1)
       for (int automatic = 0; automatic < 2; automatic++, made++)
-        if (made % parts == part) in_child(fail_once, &(failing){names[k], c, automatic ? GR_AUTO : GR_GPU});
+        if (made % parts == part) {
+          const failing f = {names[k], c, automatic ? GR_AUTO : GR_GPU};
+          in_child(failing_text(&f), fail_once, &f);
+        }
   }
   check(used > 35 && made > 150, "%d functions failed in %d sessions", used, made);
 }
@@ -304,29 +247,30 @@ static void all_far_from_zero(void) {
 }
 
 /* In a process of its own, as the number of devices is asked once. */
-static void far_session(const failing *f) {
-  (void)f;
+static void far_session(const void *unused) {
+  (void)unused;
   all_far_from_zero();
 }
 
 static void work(void) {
   char path[600];
-  snprintf(path, sizeof path, "%s/part-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", part);
+  snprintf(path, sizeof path, "%.500s/part-%d", temporary_folder(), part);
   mkdir(path, 0700);
-  setenv("TMPDIR", path, 1); /* each has a cache of its own, as it is cleared */
+  setenv("TMPDIR", path, 1); /* a cache for each part, as the sessions clear it */
   every_call_fails();
-  if (part == 0) in_child(far_session, &(failing){"data far from 0", 0, GR_GPU});
+  if (part == 0) in_child("data far from 0", far_session, NULL);
   language();
 }
 
 int main(int argc, char **argv) {
   (void)argc;
-  use_libraries(argv[0]);
-  if (!alive) {
-    printf("SKIPPED: there is no C++ compiler, and so nothing stands in for CUDA's libraries\n");
+  own_folder();
+  if (!find_stand_ins(argv[0])) {
+    printf("SKIPPED: there is no C++ compiler for the libraries that stand in for CUDA's\n");
     check(true, "skipped");
     return report();
   }
+  use_stand_ins();
   share_out(work);
   return report();
 }

@@ -264,6 +264,7 @@ static void gradients_are_cheap(void) {
 }
 
 int main(void) {
+  own_folder();
   table_is_covered();
   element_wise();
   other_operations();

@@ -95,6 +95,7 @@ static void below_one_half(bool f64, gr_backend backend) {
 
 int main(void) {
   static const gr_backend backends[] = {GR_INTERPRETER, GR_CPU};
+  own_folder();
   for (int f64 = 0; f64 < 2; f64++)
     for (int b = 0; b < 2; b++) {
       at("Concat(Sin(x),Cos(x),Tan(x),SinXDivX(x))", trig, sizeof trig / sizeof *trig, 4, f64, backends[b]);

@@ -308,6 +308,7 @@ int main(int argc, char **argv) {
   static const char *const reductions[] = {"LogSumExp", "Max_SumShiftExpWeight", "SumSoftMaxWeight"};
   (void)argc;
   bool gpu = use_libraries(argv[0]);
+  own_folder();
   for (int f64 = 0; f64 < 2; f64++) {
     for (int kernel = 0; kernel < 2; kernel++) {
       gr_backend backend = kernel ? GR_CPU : GR_INTERPRETER;

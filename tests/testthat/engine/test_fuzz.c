@@ -206,6 +206,7 @@ static void junk(int times) {
 
 int main(int argc, char **argv) {
   double seconds = argc > 1 ? atof(argv[1]) : 0, start = gr_now();
+  own_folder();
   if (argc > 2) seed = (uint64_t)atoll(argv[2]);
   int n = 0;
   do {

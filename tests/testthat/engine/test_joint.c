@@ -3,11 +3,7 @@
  * Compilers are scripts that write a line for each run and hand on to gcc or clang; each has a name, and so keys, of its own.
  * GR_QUICK: kernels are not optimized.  A new process is this program again:
  *   alone CACHE CC K     runs program K with a kernel; prints where the kernel came from and whether the values are the interpreter's */
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "check.h"
+#include "compilers.h"
 
 enum { MOST = 32 };
 
@@ -35,39 +31,10 @@ static const test tests[] = {
     {"MatVecMult(a,y)", NULL, {"a = Pm(100)", "y = Vj(10)", "x = Vi(1)"}, "Sum", 1, .m = 20, .n = 30}};
 enum { TESTS = sizeof tests / sizeof *tests };
 
-static const char *folder(const char *name) {
-  static char path[256][600];
-  static int turn;
-  char *s = path[turn++ % 256];
-  snprintf(s, sizeof path[0], "%s/%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", name);
-  return s;
-}
-
-/* ---- compilers that count their runs ---- */
-
-static const char *compiler(const char *name, const char *body) {
-  const char *path = folder(name);
-  FILE *f = fopen(path, "w");
-  fprintf(f, "#!/bin/sh\necho run >>'%s.runs'\n%s\n", path, body);
-  fclose(f);
-  chmod(path, 0755);
-  return path;
-}
-
-static int runs(const char *cc) {
-  char path[700];
-  int n = 0;
-  snprintf(path, sizeof path, "%s.runs", cc);
-  FILE *f = fopen(path, "r");
-  for (int c; f && (c = getc(f)) != EOF;) n += c == '\n';
-  if (f) fclose(f);
-  return n;
-}
-
 static gr_options with(const char *cc, const char *cache) {
   gr_options opt = options(GR_CPU, 1);
   opt.cc = cc;
-  opt.cache_dir = folder(cache);
+  opt.cache_dir = at("%s", cache);
   opt.cflags = getenv("GR_QUICK") ? "-O0" : NULL;
   return opt;
 }
@@ -157,14 +124,10 @@ static const char *alone(const char *cc, const char *cache, int k, bool f64) {
   char number[16];
   gr_error err = {0};
   int status = -1;
-  size_t n;
-  char *text = NULL;
   snprintf(number, sizeof number, "%d", k);
-  const char *const argv[] = {self, "alone", folder(cache), cc, number, f64 ? "f64" : "f32", NULL};
-  gr_spawn(argv, folder("alone.log"), NULL, &status, &err);
-  if (gr_read_file(folder("alone.log"), &text, &n, &err)) n = 0;
-  snprintf(out, sizeof out, "%d: %.100s", status, text ? text : err.message);
-  free(text);
+  const char *const argv[] = {self, "alone", at("%s", cache), cc, number, f64 ? "f64" : "f32", NULL};
+  gr_spawn(argv, at("alone.log"), NULL, &status, &err);
+  snprintf(out, sizeof out, "%d: %.100s", status, text_of(at("alone.log")));
   gr_error_clear(&err);
   return out;
 }
@@ -179,9 +142,9 @@ static void test_found_alone(const char *cc, const char *cache) {
   char command[2048];
   gr_error err = {0};
   int status;
-  snprintf(command, sizeof command, "for f in '%s'/*.so; do printf x | dd of=\"$f\" bs=1 seek=2000 conv=notrunc; done", folder(cache));
+  snprintf(command, sizeof command, "for f in '%s'/*.so; do printf x | dd of=\"$f\" bs=1 seek=2000 conv=notrunc; done", at("%s", cache));
   const char *const argv[] = {"/bin/sh", "-c", command, NULL};
-  gr_spawn(argv, folder("log"), NULL, &status, &err);
+  gr_spawn(argv, at("log"), NULL, &status, &err);
   check(status == 0 && !strcmp(alone(cc, cache, 3, false), "0: 3 right\n"), "a damaged joint object is not noticed");
   check(!strcmp(alone(cc, cache, 3, false), "0: 2 right\n") && runs(cc) == 2, "a damaged joint object: %d runs", runs(cc));
 }
@@ -370,7 +333,7 @@ static void test_errors(void) {
             strstr(err.log, "it is broken"),
         "a broken compiler: %s", err.message);
   gr_error_clear(&err);
-  opt.cc = folder("no such compiler");
+  opt.cc = at("no such compiler");
   rep = prepare(p, tests, 2, &opt);
   check(rep.origin == GR_NO_KERNEL && !agrees(p[0], &tests[0], &opt, &rep, &err) && strstr(err.message, "was not found"),
         "no compiler: %s", err.message);
@@ -440,6 +403,7 @@ static int child(char **argv) {
 int main(int argc, char **argv) {
   self = argv[0];
   if (argc > 5 && !strcmp(argv[1], "alone")) return child(argv);
+  own_folder();
   const char *gcc = compiler("gcc_f32", "exec gcc \"$@\"");
   test_text();
   test_one_run(gcc, "gcc cache", false);

@@ -8,7 +8,7 @@
 #include <dlfcn.h>
 
 #include "../cuda/cu_api.h"
-#include "halves.h"
+#include "processes.h"
 #include "language.h"
 
 /* ---- the libraries ---- */
@@ -434,15 +434,14 @@ static void share(void) {
 
 int main(int argc, char **argv) {
   (void)argc;
+  own_folder();
   open_libraries(argv[0]);
   if (!cu.found) {
     printf("SKIPPED: the kernels for a GPU are not run, as there is no C++ compiler to make them for the host\n");
     check(true, "skipped");
     return report();
   }
-  char kept[600];
-  snprintf(kept, sizeof kept, "%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-  setenv("GENRED_FAKE_CACHE", kept, 1);
+  setenv("GENRED_FAKE_CACHE", temporary_folder(), 1);
   share_out(share);
   return report();
 }

@@ -8,6 +8,7 @@ static bool in_share(const test *t, double tolerance) { return program_number(t)
 
 int main(void) {
   const char *n = getenv("GR_SHARE");
+  own_folder();
   if (n && atoi(n) > 0) share = atoi(n);
   each_case = in_share;
   whole_language();

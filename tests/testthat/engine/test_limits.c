@@ -104,6 +104,7 @@ static void messages(void) {
 }
 
 int main(void) {
+  own_folder();
   states();
   buffers();
   long_names();

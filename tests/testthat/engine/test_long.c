@@ -145,6 +145,7 @@ static void short_ones_are_as_they_were(void) {
 }
 
 int main(void) {
+  own_folder();
   if (is_emulated()) printf("SKIPPED: the time that planning and emission take (an emulator runs this)\n");
   if (children_seconds() < 0) printf("SKIPPED: the time that compilers take (not known on this system)\n");
   texts_stay_in_proportion();

@@ -410,6 +410,7 @@ static void long_sums(void) {
 
 int main(int argc, char **argv) {
   (void)argc;
+  own_folder();
   use_libraries(argv[0]);
   cases_as_written();
   plans_in_turn();

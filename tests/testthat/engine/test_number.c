@@ -162,6 +162,7 @@ static void locales(void) {
 }
 
 int main(void) {
+  own_folder();
   reading();
   writing();
   locales();

@@ -3,7 +3,7 @@
  *   GR_FULL=1   every program of the language for every generation, instead of some by turns
  *   GR_SHOW=1   registers and spilled bytes of each */
 #include "../cuda/cu.h"
-#include "halves.h"
+#include "processes.h"
 #include "language.h"
 
 static cu_nvrtc nvrtc;
@@ -129,6 +129,7 @@ static void work(void) {
 
 int main(void) {
   gr_error err = {0};
+  own_folder();
   if (cu_open_nvrtc(&nvrtc, 0, &err) != GR_OK || !nvrtc.nvrtcGetSupportedArchs || nvrtc.nvrtcGetNumSupportedArchs(&n_known) != NVRTC_SUCCESS || n_known > 64) {
     printf("SKIPPED: no NVRTC was found that lists its architectures\n");
     check(true, "skipped");

@@ -70,9 +70,9 @@ static void test_many(void) {
                     .sum_scheme = "auto"};
     gr_program *p;
     gr_error err = {0};
-    double start = gr_now();
+    double start = own_seconds();
     check(gr_program_new(&spec, &p, &err) == GR_OK, "%d variables: %s", N, err.message);
-    check(gr_now() - start < 5, "%d variables: %g s", N, gr_now() - start);
+    check(own_seconds() - start < 5, "%d variables: %g s", N, own_seconds() - start);
     gr_program_free(p);
   }
 }
@@ -298,6 +298,7 @@ static void test_empty(void) {
 }
 
 int main(void) {
+  own_folder();
   test_groups();
   test_many();
   test_sums();

@@ -213,6 +213,7 @@ static void all_specials(bool thorough) {
 int main(void) {
   const char *count = getenv("GR_RANDOM"), *from = getenv("GR_SEED"), *special = getenv("GR_SPECIAL");
   uint64_t today = (uint64_t)time(NULL) / 86400 * 100000;
+  own_folder();
   signal(SIGSEGV, on_crash);
   signal(SIGABRT, on_crash);
   signal(SIGFPE, on_crash);

@@ -147,6 +147,7 @@ static void other_axis(int k, bool f64) {
 
 int main(void) {
   static const int ks[] = {0, 1, 2, 10, 37, 100, 300};
+  own_folder();
   for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
     for (int f64 = 0; f64 < 2; f64++) {
       lists(ks[i], 1, true, f64);

@@ -416,6 +416,7 @@ static void memory_is_bounded(void) {
 }
 
 int main(void) {
+  own_folder();
   take_share();
   few_rows_are_what_many_are();
   odd_sizes();
