@@ -7,7 +7,7 @@ error_text <- function(code, class) conditionMessage(expect_error(code, class = 
 
 make <- function(formula, aliases = c("X = Vi(3)", "Y = Vj(3)"), ...) Genred(formula, aliases, ...)
 
-# ---- the formula ------------------------------------------------------------------------------------------------------
+# ---- the formula -------------------------------------------------------------------------------
 
 test_that("an unknown operation is shown with a caret and a suggestion", {
   text <- error_text(make("Epx(-SqDist(X,Y))"), "genred_error_parse")
@@ -138,7 +138,7 @@ test_that("names of C cannot disturb a kernel", {
   }
 })
 
-# ---- the call -----------------------------------------------------------------------------------------------------------
+# ---- the call ----------------------------------------------------------------------------------
 
 op <- Genred("Exp(-G * SqDist(X,Y)) * B", c("G = Pm(1)", "X = Vi(3)", "Y = Vj(3)", "B = Vj(2)"), axis = 1)
 
@@ -223,7 +223,7 @@ test_that("errors in an argument are the user's own", {
   expect_identical(dim(op(1, x, y, b)), c(4L, 2L))
 })
 
-# ---- compiler and cache ------------------------------------------------------------------------------------------------------
+# ---- compiler and cache ------------------------------------------------------------------------
 
 # A formula that no other test compiles.
 fresh_op <- local({
@@ -361,7 +361,7 @@ test_that("two processes can compile the same formula at once", {
   with_options(list(genred.cache_dir = dir), expect_identical(genred_cache_info()$files, 5))
 })
 
-# ---- interrupts ------------------------------------------------------------------------------------------------------------
+# ---- interrupts --------------------------------------------------------------------------------
 
 test_that("Ctrl-C stops a long computation with R's own condition, and progress is shown when asked for", {
   skip_unless_installed()

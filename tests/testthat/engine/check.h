@@ -132,7 +132,8 @@ __attribute__((unused)) static void free_result(result *r) {
   free(r->v[1]);
 }
 
-/* The largest difference relative to the largest absolute value; NaN and infinities must agree exactly. */
+/* The largest difference relative to the largest absolute value; NaN and infinities must agree
+ * exactly. */
 __attribute__((unused)) static double difference(const double *a, const double *b, int64_t n) {
   double scale = 1e-300, most = 0;
   for (int64_t i = 0; i < n; i++)
@@ -179,7 +180,8 @@ __attribute__((unused)) static bool both_with(const test *t, double tolerance, c
   return ok;
 }
 
-/* Single precision with the options that users get, double precision with those that compile fast. */
+/* Single precision with the options that users get, double precision with those that compile
+ * fast. */
 __attribute__((unused)) static bool both(const test *t, double tolerance) {
   return both_with(t, tolerance, t->f64 ? "-O1" : NULL);
 }

@@ -33,10 +33,11 @@ trap 'rm -rf "$tmp"' EXIT
 
 # ---- the lexer ----
 
-# C files: "FILE:LINE: NAME LINES" for each function, or, with prose=1, "FILE:LINE: LENGTH characters"
-# for each line that holds a comment and is longer than `most` characters.
+# C files: "FILE:LINE: NAME LINES" for each function, or, with prose=1, "FILE:LINE: LENGTH
+# characters" for each line that holds a comment and is longer than `most` characters.
 cat >"$tmp/c.awk" <<'END'
-function width(s) { gsub(/[\200-\277]/, "", s); return length(s) } # UTF-8: without continuation bytes
+# The characters of a UTF-8 string: all bytes but continuation bytes.
+function width(s) { gsub(/[\200-\277]/, "", s); return length(s) }
 function restart() { comment = directive = depth = head_line = 0; head = "" }
 
 # The name of the function whose signature is `head`, or "" where it is none.
@@ -79,7 +80,8 @@ FNR == 1 { restart() }
 {
   line = $0
   held = comment # whether this line holds a comment
-  if (depth == 0 && head ~ /\)[ \t]*$/ && line ~ /^[A-Za-z_]/) head = "" # a macro, and then a function
+  # a macro that stands alone, before a function
+  if (depth == 0 && head ~ /\)[ \t]*$/ && line ~ /^[A-Za-z_]/) head = ""
   if (!comment && (directive || line ~ /^[ \t]*#/)) directive = 1
   while (line != "") {
     if (comment) {
@@ -110,8 +112,8 @@ FNR == 1 { restart() }
 }
 END
 
-# Files whose comments begin with "#" (R, sh, make).  A "#" inside a string is taken for a comment only
-# where white space precedes it.
+# Files whose comments begin with "#" (R, sh, make).  A "#" inside a string is taken for a comment
+# only where white space precedes it.
 cat >"$tmp/hash.awk" <<'END'
 function width(s) { gsub(/[\200-\277]/, "", s); return length(s) }
 /^[ \t]*#|[ \t]#+[' ]/ && !/https?:\/\// && width($0) > most { printf "%s:%d: %d characters\n", FILENAME, FNR, width($0) }
@@ -159,7 +161,8 @@ files() { # files PATTERNS FOLDER...
 
 lines() { awk -v n="$1" -v text="$2" 'BEGIN {while (n-- > 0) print text}'; }
 
-# must_be NAME EXPECTED FOUND: that a deliberate mistake is reported as expected, "" where it is none.
+# must_be NAME EXPECTED FOUND: that a deliberate mistake is reported as expected, "" where it is
+# none.
 must_be() { rule "the check of form: $1" "$([ "$2" = "$3" ] || echo "\"$3\" instead of \"$2\"")"; }
 
 caught() {

@@ -1,4 +1,5 @@
-/* files.h: files and folders below the program's own temporary folder (own_folder in platform.h). */
+/* files.h: files and folders below the program's own temporary folder (own_folder in
+ * platform.h). */
 #ifndef GENRED_FILES_H
 #define GENRED_FILES_H
 
@@ -51,7 +52,8 @@ static inline const char *text_of(const char *path) {
   return text;
 }
 
-/* The files in a folder whose names end in `suffix`, hidden ones excluded; -1: there is no folder. */
+/* The files in a folder whose names end in `suffix`, hidden ones excluded; -1: there is no
+ * folder. */
 static inline int count_files(const char *dir, const char *suffix) {
   int n = 0;
   DIR *d = opendir(dir);

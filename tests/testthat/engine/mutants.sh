@@ -1,8 +1,8 @@
 #!/bin/sh
-# mutants.sh: mutation tests.  Deliberate mistakes in a copy of the engine must make a test fail: wrong
-# derivative rules test_derivatives, mistakes in the joint compilation of kernels test_joint, and
-# mistakes in the subtraction of a common origin test_origin.
-# Prints "N passed, N failed" last, as the test programs do.
+# mutants.sh: mutation tests.  Deliberate mistakes in a copy of the engine must make a test fail:
+# wrong derivative rules test_derivatives, mistakes in the joint compilation of kernels test_joint,
+# and mistakes in the subtraction of a common origin test_origin.  Prints "N passed, N failed"
+# last, as the test programs do.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 src=$here/../../../src/engine
 work=$(mktemp -d) || exit 1
@@ -20,7 +20,8 @@ for file in */*.c; do compile -c "$file" || exit 1; done
 mkdir tests
 for test in test_derivatives test_joint test_origin; do compile -c "$here/$test.c" -o tests/$test.o || exit 1; done
 
-# change FILE SOURCE TEST NAME SED-EXPRESSION: changes FILE and compiles SOURCE.c; then TEST must fail.
+# change FILE SOURCE TEST NAME SED-EXPRESSION: changes FILE and compiles SOURCE.c; then TEST must
+# fail.
 change() {
   cp "$1" right
   sed "$5" right >"$1"
@@ -53,10 +54,10 @@ mutant Concat 's/Extract(e,0,d); Extract(e,d,c)/Extract(e,0,d); Extract(e,0,c)/'
 mutant Sinh 's/"e\*Cosh(f)"/"e*Sinh(f)"/'
 mutant Extract 's/"ExtractT(e,n,d)"/"ExtractT(e,0,d)"/'
 
-# Kernels compiled together: macros of one are visible in the next; two precisions in one source; only
-# the first is stored on disk; a single missing kernel is compiled before its call; compiler options of
-# one apply to the next; kernels of calls that go to a GPU are compiled for the processor; "auto"
-# ignores the size of the arguments.
+# Kernels compiled together: macros of one are visible in the next; two precisions in one source;
+# only the first is stored on disk; a single missing kernel is compiled before its call; compiler
+# options of one apply to the next; kernels of calls that go to a GPU are compiled for the
+# processor; "auto" ignores the size of the arguments.
 change emit/emit_joint.c emit/emit_joint test_joint macros '/^  forget_macros(out, own.s);$/d'
 change run/prepare.c run/prepare test_joint precision 's/w->program->plan->f64 != f64 || //'
 change run/cache.c run/cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'

@@ -124,8 +124,8 @@ __attribute__((unused)) static void remove_own_folder(void) {
   if (*own_path && owner == (int)getpid()) remove_tree(own_path);
 }
 
-/* Makes an empty folder below the temporary one, which it replaces for this process and its children.
- * It is removed when this process exits. */
+/* Makes an empty folder below the temporary one, which it replaces for this process and its
+ * children.  It is removed when this process exits. */
 __attribute__((unused)) static void own_folder(void) {
   snprintf(own_path, sizeof own_path, "%s/test-XXXXXX", temporary_folder());
   if (!make_fresh(own_path)) {

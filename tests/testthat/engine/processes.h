@@ -1,7 +1,8 @@
-/* processes.h: tests in child processes, whose counts are added to those of the parent (POSIX only).
+/* processes.h: tests in child processes, whose counts are added to those of the parent (POSIX
+ * only).
  *
- * The driver of a GPU is opened once in a process, and some settings are read once: such tests get a
- * process each (in_child).  Long tests are shared between two processes (share_out). */
+ * The driver of a GPU is opened once in a process, and some settings are read once: such tests get
+ * a process each (in_child).  Long tests are shared between two processes (share_out). */
 #ifndef GENRED_PROCESSES_H
 #define GENRED_PROCESSES_H
 

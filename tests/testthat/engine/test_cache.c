@@ -1,5 +1,5 @@
-/* test_cache.c: kernels in the cache on disk (run/cache.c): what is stored, found, refused, repaired and
- * evicted, by one process and by several.
+/* test_cache.c: kernels in the cache on disk (run/cache.c): what is stored, found, refused,
+ * repaired and evicted, by one process and by several.
  *
  *   test_cache bench [FILE.c]   prints the times of a compilation, of a hit on disk and in memory
  * A new process is this program again: "get" (tiny_kernel.h), with a sixth argument that limits the
@@ -29,7 +29,8 @@ static void test_kernel(void) {
   CHECK(report.note[0] == 0 && count_files(tmp, "") == 0 && count_files(cache, "") == 1);
   CHECK(value(1, &opt, &report, &err) == 1 && report.origin == GR_FROM_MEMORY && report.seconds_compile == 0);
   CHECK(value(2, &opt, &report, &err) == 2 && report.origin == GR_COMPILED && gr_kernels_loaded() == before + 2);
-  /* Under valgrind the processor of this process differs from that of the child, and so does the key. */
+  /* Under valgrind the processor of this process differs from that of the child, and so does the
+   * key. */
   CHECK_SAYS(in_new_process(cache, tmp, 1, "", NULL), getenv("GR_TEST_CFLAGS") ? "3 1 |\n" : "2 1 |\n");
   CHECK_SAYS(in_new_process("", tmp, 1, "", NULL), "3 1 |\n");
   CHECK_SAYS(in_new_process(cache, tmp, 1, "gcc", NULL), "3 1 |\n"); /* another path: another key */
@@ -173,8 +174,8 @@ static bool is_mapped(const char *dir) {
   return found;
 }
 
-/* In a folder that other users can replace, a file is read and checked, and a copy of what was read is
- * loaded. */
+/* In a folder that other users can replace, a file is read and checked, and a copy of what was read
+ * is loaded. */
 static void test_paths(void) {
   gr_report report;
   gr_error err = {0};
@@ -208,9 +209,11 @@ static void test_unwritable(void) {
   CHECK_SAYS(in_new_process(at("d2"), "/dev/null/x", 5, "", NULL), "0 -1 |cannot create a temporary folder in '/dev/null/x'");
   CHECK_SAYS(in_new_process(at("d2"), tmp, 5, "", "100"), "0 -1 |cannot write '");
   CHECK_SAYS(in_new_process(at("d2"), tmp, 5, "", NULL), "3 5 |\n");
-  CHECK_SAYS(in_new_process(at("d2"), "/dev/null/x", 5, "", NULL), "2 5 |\n"); /* loaded from the cache folder instead */
+  /* loaded from the cache */
+  CHECK_SAYS(in_new_process(at("d2"), "/dev/null/x", 5, "", NULL), "2 5 |\n");
   struct stat st = {0};
-  stat(only_file(at("d2")), &st); /* a disk with room for the shared object but not for its trailer */
+  /* a disk with room for the shared object but not for its trailer */
+  stat(only_file(at("d2")), &st);
   snprintf(limit, sizeof limit, "%lld", (long long)st.st_size - 100);
   out = in_new_process(at("d3"), tmp, 5, "", limit);
   CHECK_SAYS(out, "3 5 the kernel was not kept in the cache: cannot write");

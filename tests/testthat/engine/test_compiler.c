@@ -46,7 +46,8 @@ static void test_commands(void) {
   gr_error_clear(&err);
 }
 
-/* The identity covers the compiler, every program and file that the command names, and the flags. */
+/* The identity covers the compiler, every program and file that the command names, and the
+ * flags. */
 static void test_identity(void) {
   char one[512], two[512], command[4096];
   const char *cc = script("my cc", "exit 0");

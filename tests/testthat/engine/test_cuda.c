@@ -1,8 +1,11 @@
-/* test_cuda.c: the whole way from a call to its result on the libraries that stand in for CUDA's (fake/): programs of the language by turns as
- * GPU, GPU_1D and GPU_2D, on one device or two, with little memory, work done late or at once, in three schedules; and every single call
- * of the driver and of NVRTC that a session makes, failing: a classed error or the processor's result, nothing left behind, and the next session
- * works.
- *   GR_FULL=1   all programs, instead of some */
+/* test_cuda.c: src/cuda as a whole, from a call to its result, on the libraries that stand in for
+ * CUDA's (fake/).
+ *
+ * Programs of the language run in rotation as GPU, GPU_1D and GPU_2D, on one device or two, with
+ * little memory, with work done late or at once, in three schedules.  Then every single call of the
+ * driver and of NVRTC that a session makes fails once: there must be an error with its class or the
+ * result of the CPU, no leak, and a next session that works.
+ *   GR_FULL=1   all programs, instead of a share */
 #include "language.h"
 #include "processes.h"
 #include "stand_ins.h"
@@ -25,7 +28,7 @@ static outcome call(const test *t, const gr_options *opt, double tolerance, cons
   gr_output out[2] = {{.data = NULL}};
   result right, r = {0};
   if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return o;
-  if (opt->backend == GR_AUTO) p->plan->cost = 1e12; /* so that it seems worth a GPU */
+  if (opt->backend == GR_AUTO) p->plan->cost = 1e12; /* enough for a GPU */
   make_args(p, t, args);
   check(run(p, args, &slow, &right, &err) == GR_OK, "%s: %s", describe(t), err.message);
   gr_result_info info = gr_program_result(p);
@@ -78,7 +81,8 @@ static void language(void) {
 
 /* ---- every call fails ---- */
 
-/* What a session does: programs with and without parameters, columns that are prepared, splits, both indices; the last three in little memory. */
+/* A session: programs with and without parameters, with prepared columns, with splits, over both
+ * indices. */
 static const test session[] = {
     {.formula = "Exp(-Exp(p)*SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)", "p=Pm(1)"}, .axis = 1, .m = 40, .n = 700},
     {.formula = "SqDist(Exp(x),Exp(y))", .aliases = {"x=Vi(3)", "y=Vj(3)"}, .reduction = "KMin_ArgKMin", .k = 3, .axis = 0, .m = 700, .n = 33, .f64 = true},
@@ -97,7 +101,7 @@ static const char *failing_text(const failing *f) {
   return s;
 }
 
-/* With f, in whatever call it happens; without, all must be well. */
+/* With a failure f, in whatever call it happens; without one, every call must succeed. */
 static void run_session(const failing *f, gr_backend backend) {
   gr_options o = options(backend, 1);
   o.device = &gr_cuda;
@@ -121,7 +125,7 @@ static void fail_once(const void *failure) {
   snprintf(spec, sizeof spec, "%s:%d", f->function, f->call);
   setenv("GENRED_FAKE_FAIL", spec, 1);
   gr_error err = {0};
-  gr_cache_clear(o.cache_dir, &(int64_t){0}, &err); /* or NVRTC is not asked */
+  gr_cache_clear(o.cache_dir, &(int64_t){0}, &err); /* so that NVRTC is called again */
   gr_error_clear(&err);
   run_session(f, f->backend);
   setenv("GENRED_FAKE_FAIL", "", 1);
@@ -135,7 +139,8 @@ static void one_session(const void *unused) {
   nothing_is_left("a session");
 }
 
-/* As often as a session calls it; of what is called very often, the first times and then by steps. */
+/* Each call that a session makes; of functions that are called very often, the first calls and then
+ * a sample. */
 static void every_call_fails(void) {
   const char *log = at("calls"), *const *names = failing_names;
   int made = 0, used = 0;
@@ -155,7 +160,7 @@ static void every_call_fails(void) {
   check(used > 35 && made > 150, "%d functions failed in %d sessions", used, made);
 }
 
-/* ---- data far from 0: the origin is subtracted where they come from the host, and where they lie on the device ---- */
+/* ---- data far from 0, on the host and on the device ---- */
 
 enum { FAR_ROWS = 45, FAR_COLS = 600 };
 
@@ -179,7 +184,8 @@ static void far_from_zero(const char *kind, int axis, int n_devices) {
     if (kind[k] == 'h') continue;
     gr_storage_type type = kind[k] == 'd' ? GR_DOUBLE : GR_FLOAT;
     check(!gr_cuda.make(0, args[k].rows, 2, type, &kept[k], &err) && !gr_cuda.put(kept[k], data[k], args[k].stride, &err), "%s", err.message);
-    for (int64_t i = 0; type == GR_FLOAT && i < 2 * args[k].rows; i++) data[k][i] = (float)data[k][i]; /* what is left of them */
+    /* as rounded on the device */
+    for (int64_t i = 0; type == GR_FLOAT && i < 2 * args[k].rows; i++) data[k][i] = (float)data[k][i];
     args[k].data = NULL, args[k].buffer = kept[k];
   }
   check(make(&t, &program, &err) == GR_OK && run(program, args, &o, &r, &err) == GR_OK, "%s: %s", kind, err.message);

@@ -1,8 +1,9 @@
-/* test_device.c: src/cuda from a call to its result, and the engine's interface to it (run/device.c).
+/* test_device.c: src/cuda from a call to its result, and the engine's interface to it
+ * (run/device.c).
  *
- * No GPU is needed: programs run on the stand-ins for libcuda and NVRTC (fake/), where a C++ compiler
- * has built them.  The driver is opened once in a process, so each test is a child of its own; an
- * argument names the one to run.  test_loader.c has the loading of the libraries. */
+ * No GPU is needed: programs run on the stand-ins for libcuda and NVRTC (fake/), where a C++
+ * compiler has built them.  The driver is opened once in a process, so each test is a child of its
+ * own; an argument names the one to run.  test_loader.c has the loading of the libraries. */
 #define _GNU_SOURCE
 #include "processes.h"
 #include "stand_ins.h"
@@ -355,8 +356,8 @@ static int stop(void *ctx) {
 }
 static void note_progress(double fraction, void *ctx) { *(double *)ctx = fraction; }
 
-/* For a device that seems very slow, work is split into many launches, two of which are in flight, and
- * the caller is asked for an interrupt in between. */
+/* For a device that seems very slow, work is split into many launches, two of which are in flight,
+ * and the caller is asked for an interrupt in between. */
 static void interrupts(void) {
   static const int both[] = {0, 1};
   gr_error err = {0};

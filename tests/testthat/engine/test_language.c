@@ -1,4 +1,6 @@
-/* test_language.c: interpreter against compiled kernels, enumerated from the operation table and the reduction table (language.h).
+/* test_language.c: the interpreter against compiled kernels on programs enumerated from the tables
+ * of operations and of reductions (language.h).
+ *
  * GR_SHARE=n: every n-th program only. */
 #include "language.h"
 

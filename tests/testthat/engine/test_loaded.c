@@ -1,10 +1,9 @@
-/* test_loaded.c: kernels in memory and the compiler behind them (loaded.c, prepare.c, and their part
- * of cc.c, cache.c, os.c).
+/* test_loaded.c: kernels in memory, and how failures of the compiler are handled (run/loaded.c,
+ * run/prepare.c, and their part of cc.c, cache.c and base/os.c).
  *
- * Which kernels stay loaded; what a program does when the settings change; a compiler that fails
- * once, that refuses a flag, that is killed, or that is interrupted.  Compilers are scripts that
- * write a line for each run; each has a name, and so keys, of its own.
- * A new process is this program again:
+ * Which kernels stay loaded; changed settings; a compiler that fails once, that refuses a flag,
+ * that is killed, or that is interrupted.  Compilers are scripts that log each run; each has its
+ * own name, and so its own cache keys.  A new process is this program again:
  *   run CACHE CC     runs a program with a kernel; prints "origin right|message note"
  * Linux only: it looks at /proc. */
 #include <pthread.h>
@@ -16,7 +15,8 @@
 static const char *self;
 static const test gauss = {"Exp(-SqDist(x,y))*b", NULL, {"x = Vi(3)", "y = Vj(3)", "b = Vj(2)"}, "Sum", 1, .m = 20, .n = 30};
 
-/* Scratch files go to a folder of their own, that must be empty after every call. */
+/* Temporary files of the engine go to a folder of their own, which must be empty after every
+ * call. */
 static gr_options with(const char *cc, const char *cache) {
   gr_options opt = options(GR_CPU, 1);
   opt.cc = cc;
@@ -30,7 +30,7 @@ static void scratch_is_empty(int line) {
   check(count_files(at("scratch"), "") == 0, "line %d: %d scratch files are left", line, count_files(at("scratch"), ""));
 }
 
-/* One program of a formula with a number in it. */
+/* A program whose formula contains a number, and so has its own key. */
 static gr_program *program(const test *t, double number) {
   char formula[300];
   gr_program *p = NULL;
@@ -70,7 +70,7 @@ static gr_class run_once(const char *cc, const char *cache, double number, gr_re
 
 /* ---- which kernels stay loaded ---- */
 
-/* A compiler that takes no time: what it writes is a kernel that does nothing. */
+/* A compiler that takes no time: it copies an empty kernel. */
 static const char *quick_compiler(const char *name) {
   char body[2000];
   snprintf(body, sizeof body, "while [ \"$1\" != -o ]; do shift; done; exec cp '%s' \"$2\"", at("nothing.so"));
@@ -99,7 +99,7 @@ static int objects_mapped(void) {
   return n;
 }
 
-/* Text k is nobody's kernel for long. */
+/* Gets the kernel of source k and drops it at once. */
 static gr_class pass_by(const gr_options *opt, int k, gr_report *rep) {
   char text[64];
   gr_kernel kernel;
@@ -144,7 +144,7 @@ static void test_bounded(void) {
   scratch_is_empty(__LINE__);
 }
 
-/* Programs hold their kernels; those of one object count once, and go together. */
+/* Programs hold their kernels; those in one shared object are unloaded together. */
 static void test_joint_object(void) {
   enum { N = 3 };
   gr_options opt = with(compiler("joint", "exec gcc \"$@\""), "joint cache"), quick = with(quick_compiler("quick-too"), "");
@@ -192,10 +192,10 @@ static void test_threads(void) {
   for (int k = 0; k < 16; k++) pass_by(&opt, k, &rep);
   for (int k = 0; k < 3; k++) pthread_create(&thread[k], NULL, work, (void *)(intptr_t)(4 * k));
 #if defined(__SANITIZE_ADDRESS__)
-  forks = 0; /* the sanitizer's own locks do not take it */
+  forks = 0; /* a child may inherit a locked mutex of the sanitizer */
 #endif
-  if (is_emulated()) { /* a child waits forever for a lock of qemu-user that another thread held */
-    printf("SKIPPED: forks among threads (qemu-user's own locks do not take them)\n");
+  if (is_emulated()) { /* a child may inherit a locked mutex of qemu-user, and hangs */
+    printf("SKIPPED: forks among threads (a child may inherit a locked mutex of qemu-user)\n");
     forks = 0;
     gr_sleep(0.5);
   }
@@ -244,7 +244,7 @@ static void test_settings(void) {
 
 /* ---- a compiler that fails ---- */
 
-/* What a new process says that runs a program with this compiler. */
+/* The output of a new process that runs a program with this compiler. */
 static const char *in_new_process(const char *cache, const char *cc) {
   const char *argv[] = {self, "run", cache, cc, NULL};
   gr_error err = {0};
@@ -263,8 +263,8 @@ static int run_child(char **argv) {
   return 0;
 }
 
-/* A failure that is none of the flag's leads to an error, and never to another kernel under this
- * one's key. */
+/* A failure that the flag did not cause is an error, and never stores another kernel under this
+ * key. */
 static void test_fails_once(void) {
   gr_report rep;
   gr_error err = {0};
@@ -311,7 +311,7 @@ static void test_refuses(void) {
   gr_arena_free(&a);
   scratch_is_empty(__LINE__);
 
-  /* the same for kernels that are compiled together: once more, under the other keys */
+  /* the same for kernels that are compiled together */
   cc = compiler("refuses-together", refusing);
   gr_options opt = with(cc, "together cache");
   gr_program *p[2] = {program(&gauss, 1), program(&gauss, 2)};
@@ -336,7 +336,7 @@ static int interrupted(void *ctx) {
   return interrupt_at > 0 && gr_now() > interrupt_at;
 }
 
-/* The processes whose numbers the compiler wrote end. */
+/* Whether the processes end whose ids the compiler wrote. */
 static bool all_end(const char *cc) {
   char path[700];
   long pid;
@@ -351,7 +351,7 @@ static bool all_end(const char *cc) {
   return ended;
 }
 
-/* Interrupted 0.2 s after its start; the time that it takes from there. */
+/* Interrupts a compilation 0.2 s after its start; returns the time from then to its end. */
 static double interrupt(gr_program *const *p, int n, const gr_options *opt, gr_class *cls) {
   gr_call call[2] = {{p[0], gauss.m, gauss.n}, {n > 1 ? p[1] : NULL, gauss.m, gauss.n}};
   gr_report rep;
@@ -386,8 +386,10 @@ static void test_interrupt(void) {
     opt.interrupted = interrupted;
     double took = interrupt(p, cases[k].programs, &opt, &cls);
     check(cls == GR_INTERRUPT, "%s: class %d", cases[k].name, cls);
-    check(took < 10, "%s: it took %.3f s", cases[k].name, took); /* instead of the 30 s of the sleep */
-    check(looks >= 1 && looks <= 12 + 20 * took, "%s: %d looks", cases[k].name, looks); /* one in 0.05 s */
+    /* instead of the 30 s of the sleep */
+    check(took < 10, "%s: it took %.3f s", cases[k].name, took);
+    /* one in 0.05 s */
+    check(looks >= 1 && looks <= 12 + 20 * took, "%s: %d looks", cases[k].name, looks);
     check(all_end(opt.cc), "%s: a process is left", cases[k].name);
     scratch_is_empty(__LINE__);
     check(count_files(at("interrupt cache"), "") == (int)k, "%s: files in the cache", cases[k].name);

@@ -1,8 +1,9 @@
-/* test_loader.c: how src/cuda finds and opens the driver and NVRTC, and what it compiles with NVRTC.
+/* test_loader.c: how src/cuda finds and opens the driver and NVRTC, and what it compiles with
+ * NVRTC.
  *
  * No GPU is needed: libraries are looked for that are not there, and where NVRTC is installed it
- * compiles.  The driver is opened once in a process, so each test is a child of its own; an argument
- * names the one to run. */
+ * compiles.  The driver is opened once in a process, so each test is a child of its own; an
+ * argument names the one to run. */
 #include <unistd.h>
 
 #include "../cuda/cu.h"

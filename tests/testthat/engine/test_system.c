@@ -29,7 +29,8 @@ static void test_spawn(void) {
   CHECK(err.cls == GR_OK);
   const char *argv[] = {"/nowhere/cc", NULL};
   int status = 0;
-  CHECK(gr_spawn(argv, at("log"), NULL, &status, &err) == GR_COMPILER || status == 127); /* 127: valgrind's vfork is a fork */
+  /* 127: under valgrind, where vfork is fork */
+  CHECK(gr_spawn(argv, at("log"), NULL, &status, &err) == GR_COMPILER || status == 127);
   CHECK_SAYS(status == 127 ? "/nowhere/cc" : err.message, "/nowhere/cc");
 }
 
@@ -130,7 +131,8 @@ static void test_files(void) {
   CHECK(gr_temp_dir("/dev/null/x", dir, sizeof dir, &err) == GR_COMPILER);
   CHECK_SAYS(err.message, "/dev/null/x");
   CHECK(gr_write_file(at("none/f"), "abc", 3, &err) == GR_COMPILER);
-  CHECK(gr_write_file("/dev/full", "abc", 3, &err) == GR_COMPILER); /* what is there already is not written to */
+  /* existing files are not overwritten */
+  CHECK(gr_write_file("/dev/full", "abc", 3, &err) == GR_COMPILER);
   CHECK_SAYS(err.message, "/dev/full");
   CHECK(gr_read_file(at("none"), &data, &n, &err) == GR_COMPILER);
   CHECK(gr_read_file(temporary_folder(), &data, &n, &err) == GR_ARGUMENT);

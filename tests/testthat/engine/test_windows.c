@@ -1,5 +1,5 @@
-/* test_windows.c: child processes, files, the compiler and the cache on Windows, where there is no shell
- * (test_system.c, test_compiler.c and test_cache.c are for POSIX systems).
+/* test_windows.c: child processes, files, the compiler and the cache on Windows, where there is no
+ * shell (test_system.c, test_compiler.c and test_cache.c are for POSIX systems).
  *
  * A new process is this program again: "get" (tiny_kernel.h), or
  *   args ...   prints the arguments that follow, one per line, and exits with status 7
@@ -104,7 +104,7 @@ static void damage(void) {
   for (int k = 0; k < 2 && n; k++) {
     data[n / 2] ^= 1;
     const char *file = only_file(cache);
-    remove(file); /* what is there is not written to */
+    remove(file); /* existing files are not overwritten */
     check(gr_write_file(file, data, k ? n / 2 : n, &err) == GR_OK, "%s", err.message);
     check(strcmp(in_new_process(cache, at("tmp"), 5, "", NULL), "3 5 |\n") == 0, "a damaged file: %s", text_of(at("child.log")));
     check(strcmp(in_new_process(cache, at("tmp"), 5, "", NULL), "2 5 |\n") == 0, "it is mended: %s", text_of(at("child.log")));

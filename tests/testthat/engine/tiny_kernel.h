@@ -1,4 +1,5 @@
-/* tiny_kernel.h: kernels of three lines that return their number, got by this process or by a new one.
+/* tiny_kernel.h: kernels of three lines that return their number, got by this process or by a new
+ * one.
  *
  * A new process is this program again, with the arguments "get CACHE TMP N CC"; it prints
  * "ORIGIN VALUE NOTE|MESSAGE", where the origin is a gr_origin: 2 from disk, 3 compiled. */

@@ -1,12 +1,12 @@
-/* fake_cuda.c: a libcuda that runs kernels on the host (block.c), holds its caller to the rules of the
- * driver API and reports what was not given back.
+/* fake_cuda.c: a libcuda that runs kernels on the host (block.c), checks that its caller keeps the
+ * rules of the driver API, and reports leaks.
  *
  * Functions are declared by src/cuda/cu_api.h, so that one that is missing or has another type does
  * not compile or link.  Work given to a stream is done as late as the rules allow, when a caller
- * waits for it or asks for it, so that a caller which reads a result or overwrites pinned memory too
- * early gets a wrong result.  Handles must be in the list of living objects.  Memory starts as NaN,
- * between guard bytes that are checked after every kernel.  A kernel that faults makes its context
- * unusable until the device is reset.  A forked child can use nothing.
+ * waits for it or asks for it, so that a caller which reads a result or overwrites pinned memory
+ * too early gets a wrong result.  Handles must be in the list of living objects.  Memory starts as
+ * NaN, between guard bytes that are checked after every kernel.  A kernel that faults makes its
+ * context unusable until the device is reset.  A forked child can use nothing.
  *
  * Settings beside GENRED_FAKE_LOG and GENRED_FAKE_FAIL (fake.h), with their defaults:
  *   GENRED_FAKE_DEVICES     number of devices (1)
@@ -85,7 +85,7 @@ static cu_result plausible(int f) {
 static cu_result refused(int f) {
   need n = need_of(f);
   if (n == NOTHING && (f != FN_cuInit || !fake_driver.process || fake_driver.process == getpid())) return CUDA_SUCCESS;
-  if (fake_driver.process != getpid()) return CUDA_ERROR_NOT_INITIALIZED; /* a forked child has no driver */
+  if (fake_driver.process != getpid()) return CUDA_ERROR_NOT_INITIALIZED; /* a fork */
   if (n != CONTEXT) return CUDA_SUCCESS;
   if (!current) return CUDA_ERROR_INVALID_CONTEXT;
   if (!current->alive) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
@@ -97,7 +97,7 @@ static bool spoils(cu_result r) {
   return r == CUDA_ERROR_ILLEGAL_ADDRESS || (r >= CUDA_ERROR_LAUNCH_TIMEOUT && r <= CUDA_ERROR_LAUNCH_FAILED);
 }
 
-/* Functions that release something do so even where they return an error: it is one of earlier work. */
+/* Functions that release something do so even where they return an error, one of earlier work. */
 static bool gives_back(int f) {
   return f == FN_cuMemFree_v2 || f == FN_cuMemFreeHost || f == FN_cuModuleUnload || f == FN_cuStreamDestroy_v2 || f == FN_cuEventDestroy_v2 ||
          f == FN_cuDevicePrimaryCtxRelease_v2 || f == FN_cuDevicePrimaryCtxReset_v2;

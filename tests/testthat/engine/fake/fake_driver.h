@@ -1,6 +1,6 @@
 /* fake_driver.h: what the parts of the libcuda that stands in for the driver's share.
  *
- *   fake_cuda.c     devices, contexts, error names; entry and exit of every function; what is left
+ *   fake_cuda.c     devices, contexts, error names, leaks; entry and exit of every function
  *   fake_stream.c   streams, events, and the work given to streams
  *   fake_memory.c   device buffers, pinned memory, copies
  *   fake_module.c   modules, functions, launches
@@ -126,7 +126,7 @@ HIDDEN void gone(object *o);
 HIDDEN bool lives(kind k, const void *handle);
 HIDDEN cu_result enter(int f);
 HIDDEN cu_result leave(int f, cu_result r);
-HIDDEN int injected_fault_of_kernel(void); /* the code with which the next kernel is to fail, or 0 */
+HIDDEN int injected_fault_of_kernel(void); /* the code of the next kernel, or 0 */
 HIDDEN int capability(void);               /* 90 for 9.0 */
 HIDDEN size_t total_memory(void);          /* bytes of each device */
 

@@ -1,8 +1,8 @@
-/* fake_memory.c: device buffers, pinned memory and copies of the stand-in for libcuda (fake_cuda.c).
+/* fake_memory.c: device buffers, pinned memory and copies in the stand-in for libcuda.
  *
- * Buffers start as NaN (FAKE_POISON) and lie between guard bytes, which must be unchanged after every
- * kernel and when the buffer is freed.  Host memory that is not pinned is read when a copy is asked
- * for, and written before the call returns. */
+ * Buffers start as NaN (FAKE_POISON) and lie between guard bytes, which must be unchanged after
+ * every kernel and when the buffer is freed.  Host memory that is not pinned is read when a copy is
+ * asked for, and written before the call returns. */
 #define _GNU_SOURCE
 #include "fake_driver.h"
 
@@ -48,7 +48,8 @@ void end_memory(memory *b) {
   gone(&b->o);
 }
 
-/* The buffer of that kind which holds the bytes, or NULL; with bytes = 0 the one that begins there. */
+/* The buffer of this kind that holds the bytes, or NULL; for bytes = 0 the one that begins
+ * there. */
 static memory *holder(kind k, const void *at, size_t bytes) {
   const char *p = at;
   for (object *o = fake_driver.objects; o; o = o->next) {

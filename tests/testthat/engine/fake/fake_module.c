@@ -1,8 +1,8 @@
-/* fake_module.c: modules, functions and launches of the stand-in for libcuda (fake_cuda.c).
+/* fake_module.c: modules, functions and launches in the stand-in for libcuda.
  *
- * An image is a shared object that the stand-in for NVRTC (fake_nvrtc.c) compiled, or "PTX": the same
- * in hexadecimal digits.  Shared memory per block, threads per block and occupancy have the limits of
- * an H100. */
+ * An image is a shared object that the stand-in for NVRTC (fake_nvrtc.c) compiled, or "PTX": the
+ * same in hexadecimal digits.  Shared memory per block, threads per block and occupancy have the
+ * limits of an H100. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <elf.h>
@@ -30,7 +30,7 @@ static size_t elf_size(const void *image) {
 
 static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
-/* The bytes of the object that a fake PTX stands for; malloc'ed. */
+/* The bytes of the object that a PTX encodes; malloc'ed. */
 static char *from_ptx(const char *s, size_t *bytes) {
   static const char head[] = "// fake PTX\n";
   if (strncmp(s, head, strlen(head)) != 0) return NULL;
@@ -152,7 +152,8 @@ cu_result cuFuncSetAttribute(cu_function function, cu_function_attribute attribu
   return leave(FN_cuFuncSetAttribute, r);
 }
 
-/* By threads (1024 of 64 registers each) and by shared memory (228 KiB, 1 KiB of each block reserved). */
+/* By threads (1024 of 64 registers each) and by shared memory (228 KiB, 1 KiB reserved per
+ * block). */
 static cu_result do_occupancy(int *blocks, cu_function f, int threads, size_t shared) {
   if (!function_lives(f)) return CUDA_ERROR_INVALID_HANDLE;
   if (threads <= 0 || threads > 1024) return CUDA_ERROR_INVALID_VALUE;
@@ -168,7 +169,7 @@ cu_result cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, cu_function f
 
 /* ---- launches ---- */
 
-/* The arguments' values, which are taken when the kernel is launched: addresses, then what they point to. */
+/* A copy of the values of the arguments at the launch: addresses, then what they point to. */
 static char *take_arguments(const unsigned *sizes, void **arguments) {
   size_t n = 0, bytes = 0;
   while (sizes[n]) bytes += (sizes[n++] + 15u) & ~15u;

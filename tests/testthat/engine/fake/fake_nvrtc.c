@@ -1,5 +1,5 @@
-/* fake_nvrtc.c: a libnvrtc whose "cubin" is a shared object of the host: the kernel's source, rewritten
- * (fake_rewrite.c) and compiled by the host's C++ compiler behind cuda_shim.h.
+/* fake_nvrtc.c: a libnvrtc whose "cubin" is a shared object of the host: the kernel's source,
+ * rewritten (fake_rewrite.c) and compiled by the host's C++ compiler behind cuda_shim.h.
  *
  * Functions are declared by src/cuda/cu_api.h, so that one that is missing or has another type does
  * not compile or link.  cuda_shim.h and shim_host.h lie beside this library.  "PTX" is the same
@@ -7,7 +7,8 @@
  *   GENRED_FAKE_CXX           the compiler (c++)
  *   GENRED_FAKE_ARCHS         the architectures that it supports ("75 80 86 89 90 100")
  *   GENRED_FAKE_NVRTC         its version ("12.8")
- *   GENRED_FAKE_CHECK         1: kernels report every memory access (block.c), and are slow; gcc only
+ *   GENRED_FAKE_CHECK         1: kernels report every memory access (block.c), and are slow; gcc
+ *                             only
  *   GENRED_FAKE_DROP_BARRIER  n: removes the n-th __syncthreads() of the source, counted from 1
  *   GENRED_FAKE_CACHE         a folder in which objects are kept by the hash of their source */
 #define _GNU_SOURCE
@@ -102,7 +103,8 @@ static int spawn(char *const *argv, const char *log) {
   return status;
 }
 
-/* Compiles dir/kernel.cc to dir/kernel.so, the compiler's words in dir/log. Linked with nothing but the mathematics library. */
+/* Compiles dir/kernel.cc to dir/kernel.so, with the compiler's output in dir/log.  Linked with the
+ * mathematics library only. */
 static bool run_compiler(const char *dir, const char *arch, bool check) {
   char folder[4096], source[4200], include[4200], object[4200], log[4200], define[64];
   const char *cxx = getenv("GENRED_FAKE_CXX");
@@ -185,7 +187,7 @@ static bool harmless(const char *option) {
   return false;
 }
 
-/* The architecture's number, and whether it is a virtual one. */
+/* The number of the architecture, and whether it is virtual (compute_XX). */
 static bool read_options(nv_program p, int n, const char *const *options, char *arch, size_t size, char *wrong, size_t room) {
   snprintf(arch, size, "75");
   for (int k = 0; k < n; k++) {
@@ -299,7 +301,7 @@ nv_result nvrtcGetCUBIN(nv_program program, char *cubin) {
   return leave(FN_nvrtcGetCUBIN, r ? r : do_cubin(program, NULL, cubin));
 }
 
-/* The object's bytes as digits behind a line that says what they are. */
+/* The bytes of the object in hexadecimal digits after a line that identifies them. */
 static nv_result do_ptx(nv_program p, size_t *bytes, char *ptx) {
   static const char head[] = "// fake PTX\n", digits[] = "0123456789abcdef";
   if (!alive(p) || !p->object) return NVRTC_ERROR_INVALID_PROGRAM;
@@ -355,7 +357,7 @@ static nv_result do_destroy(nv_program *program) {
   return NVRTC_SUCCESS;
 }
 
-/* An injected failure comes with the work done. */
+/* The program is destroyed even where a failure is injected. */
 nv_result nvrtcDestroyProgram(nv_program *program) {
   nv_result r = enter(FN_nvrtcDestroyProgram), done = do_destroy(program);
   return leave(FN_nvrtcDestroyProgram, r ? r : done);

@@ -1,8 +1,8 @@
 /* fake_rewrite.c: rewrites kernels of CUDA C++ for the host's compiler.
  *
- * No parser: comments and string literals are copied, a kernel is recognized by __global__ or a macro
- * that expands to it, dynamic shared memory by its declaration.  cuda_shim.h defines the rest of the
- * language. */
+ * No parser: comments and string literals are copied, a kernel is recognized by __global__ or a
+ * macro that expands to it, dynamic shared memory by its declaration.  cuda_shim.h defines the rest
+ * of the language. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <stdarg.h>

@@ -19,8 +19,8 @@ HIDDEN void addf(text *t, const char *fmt, ...) __attribute__((format(printf, 2,
 
 static inline bool starts(const char *s, const char *word) { return strncmp(s, word, strlen(word)) == 0; }
 
-/* Appends the source s to out such that it compiles behind cuda_shim.h, with a table of its kernels.
- * The barrier number `drop`, counted from 1, is left out. */
+/* Appends the source s to out, so changed that it compiles behind cuda_shim.h, and a table of its
+ * kernels.  The barrier number `drop`, counted from 1, is removed. */
 HIDDEN void rewrite(const char *s, long drop, text *out);
 
 #endif

@@ -1,8 +1,8 @@
-/* fake_stream.c: streams and events of the stand-in for libcuda (fake_cuda.c).
+/* fake_stream.c: streams and events in the stand-in for libcuda.
  *
  * A stream is a queue of copies, launches, records and waits, done in order, as late as the rules
- * allow.  Stream 0 waits for all others and is done at once.  A query does one piece of work, so that
- * a caller which polls sees the end. */
+ * allow.  Stream 0 waits for all others and is done at once.  A query does one piece of work, so
+ * that a caller which polls sees the end. */
 #define _GNU_SOURCE
 #include <time.h>
 
@@ -52,7 +52,7 @@ static void advance_until(cu_event e, uint64_t count) {
   while (e->done < count && e->stream && e->stream->first) advance(e->stream);
 }
 
-/* The oldest piece of work of a stream. After a fault nothing is done any more. */
+/* Does the oldest piece of work of a stream; after a fault it is dropped. */
 static void advance(cu_stream s) {
   work *w = s->first;
   if (!w) return;
@@ -93,7 +93,7 @@ void discard(cu_stream s) {
   s->last = &s->first;
 }
 
-/* Gives a stream work. Stream 0 waits for all others and is done at once. */
+/* Queues work.  Stream 0 waits for all others, and its work is done at once. */
 cu_result give(cu_stream s, work what) {
   struct cu_stream_ own = {.o = {.kind = STREAM, .owner = current}};
   own.last = &own.first;
@@ -154,7 +154,7 @@ cu_result cuStreamSynchronize(cu_stream stream) {
   return leave(FN_cuStreamSynchronize, r ? r : do_synchronize(stream));
 }
 
-/* Whoever asks often enough sees the end. */
+/* Each query does one piece of work. */
 static cu_result do_query(cu_stream s) {
   if (stream_ok(s)) return CUDA_ERROR_INVALID_HANDLE;
   bool busy = s && s->first;
@@ -242,7 +242,7 @@ cu_result cuEventElapsedTime(float *milliseconds, cu_event start, cu_event end) 
 }
 
 static cu_result end_event(cu_event e) {
-  drain_all(e->o.owner); /* work that knows it */
+  drain_all(e->o.owner); /* work that refers to it */
   gone(&e->o);
   return CUDA_SUCCESS;
 }
