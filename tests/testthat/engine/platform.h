@@ -125,7 +125,7 @@ __attribute__((unused)) static void remove_own_folder(void) {
 }
 
 /* Makes an empty folder below the temporary one, which it replaces for this process and its
- * children.  It is removed when this process exits. */
+ * children.  It is removed when this process exits, except for loaded DLLs on Windows. */
 __attribute__((unused)) static void own_folder(void) {
   snprintf(own_path, sizeof own_path, "%s/test-XXXXXX", temporary_folder());
   if (!make_fresh(own_path)) {
