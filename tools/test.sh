@@ -59,8 +59,7 @@ count_lines() {
   fi
 }
 
-# ---- engine
-# -------------------------------------------------------------------------------------------------------
+# ---- engine ----
 
 harness_run() { # harness_run NAME MAKE-ARGUMENTS
   log=$out/$1.log
@@ -86,8 +85,7 @@ step_engine() {
   verdict "compiles as C23 too, without a warning" $? "$out/c23.log"
 }
 
-# ---- platforms
-# ----------------------------------------------------------------------------------------------------
+# ---- platforms ----
 
 platform() { # platform NAME TITLE TOOL...
   log=$out/$1.log
@@ -112,8 +110,7 @@ step_platforms() {
   platform windows "a part of the harness for Windows, under wine" x86_64-w64-mingw32-gcc wine64
 }
 
-# ---- layers
-# -------------------------------------------------------------------------------------------------------
+# ---- layers ----
 
 step_layers() {
   title "layers: includes, symbols, and the form of the sources"
@@ -122,8 +119,7 @@ step_layers() {
   count_lines "$out/layers.log"
 }
 
-# ---- check
-# --------------------------------------------------------------------------------------------------------
+# ---- check ----
 
 # Notes that the environment causes: "START OF THE LINE AFTER `* checking `|reason".  None so far.
 allowed_notes() {
