@@ -1,17 +1,20 @@
 #!/bin/sh
 # All tests: set-up, then
 #
-#   engine     the C harness, plain and under AddressSanitizer and UndefinedBehaviorSanitizer; the engine as C23
-#   platforms  a part of the harness for arm64 under qemu-user and for Windows under wine (all of it: make check-arm64,
-#              make check-windows in tests/testthat/engine)
-#   layers     no R symbol in the engine, and the other rules of check_layers.sh
-#   check      R CMD build, and R CMD check --as-cran of what was built; testthat runs there, once, on the installed
-#              package: no error, no warning, no note but those named below
+#   engine     the C harness, plain and under AddressSanitizer and UndefinedBehaviorSanitizer; the
+#              engine as C23
+#   platforms  a part of the harness for arm64 under qemu-user and for Windows under wine (all of
+#              it: make check-arm64, make check-windows in tests/testthat/engine)
+#   layers     which part of src/ may know which (check_layers.sh), and the form of the sources
+#              (check_form.sh)
+#   check      R CMD build, and R CMD check --as-cran on the result; testthat runs there, once, on
+#              the installed package: no error, no warning, no note but those named below
 #
-#   sh tools/test.sh [engine | platforms | layers | check ...]      all when none is named; from any folder
+#   sh tools/test.sh [engine | platforms | layers | check ...]      by default all; from any folder
 #
-# Ends with "N passed, N failed, N skipped": the sum of what the harness, the rules and testthat count, and one for each
-# of the other steps.  Fails if anything failed or nothing ran.  Writes under build/ and tests/testthat/engine/build/.
+# Ends with "N passed, N failed, N skipped": the sum of the counts of the harness, of the rules and
+# of testthat, and one for each of the other steps.  Fails if anything failed or nothing ran.
+# Writes to build/ and tests/testthat/engine/build/.
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 harness=$root/tests/testthat/engine
@@ -31,7 +34,7 @@ count() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped +
 title() { printf '\n== %s\n' "$1"; }
 show() { sed 's/^/  /' "$1"; }
 
-# verdict TEXT STATUS LOG: a step that is one test of its own.
+# verdict TEXT STATUS LOG: counts a step as one test.
 verdict() {
   if [ "$2" -eq 0 ]; then
     echo "  ok: $1"
@@ -43,20 +46,20 @@ verdict() {
   fi
 }
 
-# count_line LOG: adds the last "N passed, N failed" of a log; without one, a failure.
-count_line() {
-  line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -n 1)
+# count_lines LOG: adds the lines "N passed, N failed" of a log; without one, a failure.
+count_lines() {
+  line=$(awk '/^[0-9]+ passed, [0-9]+ failed/ {p += $1; f += $3; n++} END {if (n) print p " passed, " f " failed"}' "$1")
   if [ -n "$line" ]; then
     # shellcheck disable=SC2046
     count $(echo "$line" | awk '{print $1, $3 + 0}')
   else
-    echo "  FAILED: it ended early:"
+    echo "  FAILED: it ended early; the end of its output:"
     tail -n 40 "$1" | sed 's/^/  | /'
     count 0 1
   fi
 }
 
-# ---- engine -------------------------------------------------------------------------------------------------------
+# ---- engine ----
 
 harness_run() { # harness_run NAME MAKE-ARGUMENTS
   log=$out/$1.log
@@ -66,7 +69,7 @@ harness_run() { # harness_run NAME MAKE-ARGUMENTS
     verdict "the engine and its tests compile without a warning" $? "$log"
     make -s -C "$harness" "$@" check </dev/null >"$log" 2>&1
     grep -E '^  ' "$log"
-    count_line "$log"
+    count_lines "$log"
   else
     verdict "the engine and its tests compile" 1 "$log"
   fi
@@ -82,7 +85,7 @@ step_engine() {
   verdict "compiles as C23 too, without a warning" $? "$out/c23.log"
 }
 
-# ---- platforms ----------------------------------------------------------------------------------------------------
+# ---- platforms ----
 
 platform() { # platform NAME TITLE TOOL...
   log=$out/$1.log
@@ -99,7 +102,7 @@ platform() { # platform NAME TITLE TOOL...
   verdict "compiles without a warning" $? "$log"
   make -s -C "$harness" SHARE=16 "check-$name" </dev/null >"$log" 2>&1
   grep -E '^  ' "$log"
-  count_line "$log"
+  count_lines "$log"
 }
 
 step_platforms() {
@@ -107,25 +110,25 @@ step_platforms() {
   platform windows "a part of the harness for Windows, under wine" x86_64-w64-mingw32-gcc wine64
 }
 
-# ---- layers -------------------------------------------------------------------------------------------------------
+# ---- layers ----
 
 step_layers() {
-  title "layers: what may know what"
+  title "layers: includes, symbols, and the form of the sources"
   make -s -C "$harness" layers </dev/null >"$out/layers.log" 2>&1
   show "$out/layers.log"
-  count_line "$out/layers.log"
+  count_lines "$out/layers.log"
 }
 
-# ---- check --------------------------------------------------------------------------------------------------------
+# ---- check ----
 
-# Notes that are the environment's and not ours: "START OF THE LINE AFTER `* checking `|reason".  None so far.
+# Notes that the environment causes: "START OF THE LINE AFTER `* checking `|reason".  None so far.
 allowed_notes() {
   cat <<'END'
 END
 }
 
-# The checks of a 00check.log that did not end in OK, without those allowed.  Of the tests one line: testthat's own
-# account follows.
+# The checks in a 00check.log that did not end in OK, without those allowed.  One line for the
+# tests, as the summary of testthat follows.
 complaints() {
   allowed_notes >"$out/allowed"
   awk -v allowed="$out/allowed" '
@@ -144,17 +147,19 @@ complaints() {
 }
 
 run_check() {
-  # The clock of the machine is checked over the network, and CRAN is asked about names: neither is a test of ours.
+  # No checks over the network: the clock of the machine, and names on CRAN.
   export _R_CHECK_SYSTEM_CLOCK_=0 _R_CHECK_CRAN_INCOMING_=false _R_CHECK_CRAN_INCOMING_REMOTE_=false
   export _R_CHECK_TESTS_NLINES_=0 R_RD4PDF="times,hyper" NOT_CRAN=true
   manual=--no-manual
   command -v pdflatex >/dev/null 2>&1 && manual=
-  # The package does not carry the stand-in for a GPU's driver, which its tests use where it is.
+  # The built package does not contain the stand-in for the driver of a GPU, which its tests can
+  # use.
   make -s -C "$harness" fakes >"$out/fakes.log" 2>&1 && [ -f "$harness/build/fake/libcuda.so" ] && export GENRED_TEST_FAKES="$harness/build/fake"
   cd "$out" && R CMD check --as-cran $manual "$tarball"
 }
 
-# The counts of testthat's summary line "[ FAIL 0 | WARN 0 | SKIP 3 | PASS 1234 ]" as "PASS FAIL SKIP WARN".
+# The counts of testthat's summary line "[ FAIL 0 | WARN 0 | SKIP 3 | PASS 1234 ]" as "PASS FAIL
+# SKIP WARN".
 testthat_counts() {
   sed -n -E 's/^\[ FAIL ([0-9]+) \| WARN ([0-9]+) \| SKIP ([0-9]+) \| PASS ([0-9]+) \].*/\4 \1 \3 \2/p' "$1" | tail -n 1
 }

@@ -1,5 +1,7 @@
-# GPU calls in R processes of their own: a driver is opened once per process, and what stands in for one (engine/fake) is named by environment
-# variables.  GENRED_TEST_FAKES names a folder that has it; else it is built here, once, where the sources and the compilers are.
+# GPU calls in separate R processes: a driver is opened once per process, and the library that
+# stands in for it (engine/fake) is named by environment variables.  GENRED_TEST_FAKES names the
+# folder that contains it; otherwise it is built here, once, where the sources and the compilers
+# are present.
 
 gpu_test <- new.env()
 
@@ -39,8 +41,8 @@ fake_environment <- function() {
 
 no_driver <- c(GENRED_CUDA_DRIVER = "/nowhere/libcuda.so.1", GENRED_NVRTC = "/nowhere/libnvrtc.so")
 
-# The value of `code` in a fresh R that has these variables, with what the session said as the attribute "said".  The helpers are there, and
-# failed(code): class and message of an error.
+# The value of `code` in a fresh R with these environment variables; its output is the attribute
+# "said". The code can use the helpers, and failed(code): class and message of an error.
 in_fresh_r <- function(code, variables) {
   file <- tempfile(fileext = ".rds")
   report <- tempfile()
@@ -53,5 +55,5 @@ in_fresh_r <- function(code, variables) {
   structure(readRDS(file), said = paste(said, collapse = "\n"), left = if (file.exists(report)) readLines(report) else character())
 }
 
-# Nothing is left on the GPU when R ends.
+# No GPU memory or module is left when R ends.
 expect_clean <- function(got) expect_identical(attr(got, "left"), character())

@@ -1,8 +1,10 @@
-# What an independent implementation (PyKeOps 2.3, in double precision) computed: see cases.json.  The tolerance is that of the
-# file: 1e-6 of the largest absolute value, because some of its values carry single-precision constants.
+# Results of an independent implementation (PyKeOps 2.3, in double precision): see cases.json.  The
+# tolerance is that of the file: 1e-6 of the largest absolute value, because some of its values
+# depend on single-precision constants.
 
-# PyKeOps names the loops of this operation and of its gradient as its rows and columns and so reads other rows (also beyond the
-# end); here both are compared with the definition instead.
+# In PyKeOps the loop variables of this operation and of its gradient shadow those of rows and
+# columns, so that it reads other rows, also past the end; both are compared with the definition
+# instead.
 wrong_there <- c("v_SoftDTW", "v_gradSoftDTW")
 
 matrix_of <- function(rows) do.call(rbind, lapply(rows, unlist))

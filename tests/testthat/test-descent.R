@@ -1,4 +1,5 @@
-# Descents that use genred_grad() end where an independent optimiser ends that has neither genred nor a gradient.
+# Descents that use genred_grad() end at the minimum that an independent optimizer finds without
+# genred and without a gradient.
 
 test_that("the bandwidth of a leave-one-out likelihood", {
   x <- datasets::faithful$eruptions
@@ -78,7 +79,7 @@ test_that("a point cloud moved onto another by the energy distance", {
   gradient <- function(v) {
     x <- cloud(v)
     e <- rep(1, n)
-    c(2 * by_x(x, target, e) - by_x(x, x, e) - by_y(x, x, e)) / n^2 # x stands twice in the second term
+    c(2 * by_x(x, target, e) - by_x(x, x, e) - by_y(x, x, e)) / n^2 # x is in the second term twice
   }
   control <- list(reltol = 1e-12, maxit = 1000)
   found <- optim(c(start), value, gradient, method = "BFGS", control = control)

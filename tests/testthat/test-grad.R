@@ -151,7 +151,8 @@ test_that("laws of gradients: blocks add up, i and j are alike", {
   parts <- lapply(blocks, function(k) by_x(x, y[k, ], b[k], e))
   expect_close(Reduce(`+`, parts), by_x(x, y, b, e), 1e-13)
 
-  # the kernel is symmetric: sum_ij e_i k(x_i, y_j) b_j by x, and the same sum with the roles of the two sides exchanged
+  # the kernel is symmetric: the gradient of sum_ij e_i k(x_i, y_j) b_j by x, and of the same sum
+  # with both sides exchanged
   by_y <- genred_grad(op, "y")
   expect_close(by_x(x, y, b, e), by_y(y, x, e, b), 1e-13)
   # and at x = y with equal weights both gradients are equal

@@ -44,7 +44,8 @@ test_that("formula, as.character and update", {
   f <- formula(op)
   expect_s3_class(f, "formula")
   expect_identical(f[[2]], quote(Exp(-G * SqDist(X, Y)) * B))
-  expect_identical(formula(Genred("X == Y | 2", c("X = Vi(1)", "Y = Vj(1)")))[[2]], "X == Y | 2") # R reads it otherwise
+  # a string where R has other operator precedences
+  expect_identical(formula(Genred("X == Y | 2", c("X = Vi(1)", "Y = Vj(1)")))[[2]], "X == Y | 2")
   again <- Genred(f, c("G = Pm(1)", "X = Vi(3)", "Y = Vj(3)", "B = Vj(2)"), axis = 1)
   expect_identical(format(Genred(formula(again), c("G = Pm(1)", "X = Vi(3)", "Y = Vj(3)", "B = Vj(2)"), axis = 1)), format(again))
   by_j <- update(op, axis = 0, aliases = c("G = Pm(1)", "X = Vi(3)", "Y = Vj(3)", "B = Vi(2)"))

@@ -1,4 +1,5 @@
-/* check.h: what the C tests share: counting, programs from strings, random arguments, and running a program both ways. */
+/* check.h: what the C tests share: counts of checks, programs made from strings, random arguments,
+ * and the comparison of a kernel with the interpreter. */
 #ifndef GENRED_CHECK_H
 #define GENRED_CHECK_H
 
@@ -8,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/run.h"
 #include "platform.h"
+#include "run/run.h"
 
-/* On Windows, stdio.h decides whose printf it is. */
+/* On Windows, stdio.h decides which printf is used, and so which formats are right. */
 #ifdef __MINGW_PRINTF_FORMAT
 #define PRINTF_KIND __MINGW_PRINTF_FORMAT
 #else
@@ -35,6 +36,14 @@ __attribute__((unused, format(PRINTF_KIND, 2, 3))) static bool check(bool ok, co
 __attribute__((unused)) static int report(void) {
   printf("%d passed, %d failed\n", passed, failed);
   return failed > 0 || passed == 0;
+}
+
+/* A condition that is its own message; that a text contains a part. */
+#define CHECK(ok) check((ok) != 0, "line %d: %s", __LINE__, #ok)
+#define CHECK_SAYS(text, part) check_says(text, part, __LINE__)
+
+__attribute__((unused)) static bool check_says(const char *text, const char *part, int line) {
+  return check(strstr(text, part) != NULL, "line %d: no \"%s\" in: %s", line, part, text);
 }
 
 /* ---- deterministic random numbers ---- */
@@ -71,7 +80,7 @@ __attribute__((unused)) static gr_class make(const test *t, gr_program **p, gr_e
   return gr_program_new(&spec, p, err);
 }
 
-/* Random arguments that are floats, so that both precisions see the same numbers. */
+/* Random arguments that float represents exactly, so that both precisions get the same numbers. */
 __attribute__((unused)) static void make_args(const gr_program *p, const test *t, gr_array *args) {
   double lo = t->lo, hi = t->hi;
   if (lo == 0 && hi == 0) lo = -2, hi = 2;
@@ -123,7 +132,8 @@ __attribute__((unused)) static void free_result(result *r) {
   free(r->v[1]);
 }
 
-/* The largest difference relative to the largest absolute value; NaN and infinities must agree exactly. */
+/* The largest difference relative to the largest absolute value; NaN and infinities must agree
+ * exactly. */
 __attribute__((unused)) static double difference(const double *a, const double *b, int64_t n) {
   double scale = 1e-300, most = 0;
   for (int64_t i = 0; i < n; i++)
@@ -146,7 +156,7 @@ __attribute__((unused)) static const char *describe(const test *t) {
   return s;
 }
 
-/* Interpreter and kernel on the same arguments: the differences of both results, or a failed check. */
+/* Runs interpreter and kernel on the same arguments and compares both results. */
 __attribute__((unused)) static bool both_with(const test *t, double tolerance, const char *cflags) {
   gr_program *p;
   gr_error err = {0};
@@ -170,7 +180,10 @@ __attribute__((unused)) static bool both_with(const test *t, double tolerance, c
   return ok;
 }
 
-/* One precision as users get it, the other as fast to compile as can be. */
-__attribute__((unused)) static bool both(const test *t, double tolerance) { return both_with(t, tolerance, t->f64 ? "-O1" : NULL); }
+/* Single precision with the options that users get, double precision with those that compile
+ * fast. */
+__attribute__((unused)) static bool both(const test *t, double tolerance) {
+  return both_with(t, tolerance, t->f64 ? "-O1" : NULL);
+}
 
 #endif

@@ -1,12 +1,15 @@
 #!/bin/sh
-# check_layers.sh SRC ENGINE.a CUDA.a: the layers of src/, checked on the objects and on the texts.
+# check_layers.sh SRC ENGINE.a CUDA.a: the layers of src/, checked on the objects and on the
+# sources.
 #
-#   engine   no R, no CUDA, no printing, no exit, no mutable globals but those named below; its rooms are
-#            layers: a room includes its own headers and the one header of each lower room
+#   engine   no R, no CUDA, no printing, no exit, no mutable globals but those named below; its
+#            rooms are layers: a room includes its own headers and the one header of each lower
+#            room
 #   cuda     the engine and CUDA, never R
 #   glue     (src/*.c, src/*.h) of the engine and of src/cuda, the public headers only
 #
-# The strongest test is the link: a program of the whole engine and the C library alone.  Each rule counts as one test.
+# The strongest test is the link of a program with the whole engine and the C library only.  Each
+# rule counts as one test.
 src=$1
 archive=$2
 cuda=$3
@@ -33,8 +36,8 @@ gcc "$tmp/main.c" -Wl,--whole-archive "$archive" -Wl,--no-whole-archive -fopenmp
   >"$tmp/link" 2>&1 || { grep -q . "$tmp/link" || echo "the linker failed" >"$tmp/link"; }
 rule "the engine links with the C library alone" "$(cat "$tmp/link")"
 
-# FILE.o SYMBOL for what the objects take from outside, and for their writable data (constants that hold addresses lie
-# in .data.rel.ro: not writable once loaded).
+# FILE.o SYMBOL for the undefined symbols of the objects, and for their writable data.  Constants
+# that contain addresses are in .data.rel.ro, which is read-only once loaded.
 nm -A -u "$archive" | awk '{split($0, a, ":"); print a[2], $NF}' >"$tmp/undefined"
 writable() {
   objdump -t "$1" | awk '
@@ -54,8 +57,8 @@ rule "the engine runs no shell" "$(undefined 'system|popen|wordexp')"
 # Writable data of static storage, FILE.o SYMBOL, and why it may be there.
 cat >"$tmp/allowed" <<'END'
 loaded.o table   the table of loaded kernels
-cache.o count    makes the names of temporary files differ
-os.o kept        the text of gr_cpu_features, written once
+cache.o count    makes the names of temporary files unique
+os.o kept        the string of gr_cpu_features, written once
 END
 awk '{print $1, $2}' "$tmp/allowed" >"$tmp/allowed-data"
 rule "no mutable globals in the engine beyond those named in check_layers.sh" "$(grep -vxF -f "$tmp/allowed-data" "$tmp/data")"
@@ -65,12 +68,12 @@ rule "no mutable globals in the engine beyond those named in check_layers.sh" "$
 nm -A -u "$cuda" | awk '{split($0, a, ":"); print a[2], $NF}' >"$tmp/undefined"
 rule "src/cuda takes no symbol of R or CUDA: libraries are opened at run time" "$(undefined 'R_.*|Rf_.*|[A-Z]*SXP|cu[A-Z].*|cuda.*|nvrtc.*|nvml.*')"
 rule "src/cuda does not print, exit or run a shell" "$(undefined 'printf|vprintf|puts|putchar|putc|perror|stdout|stderr|exit|abort|system|popen')"
-# The libraries, the devices and their contexts, which are the process's, not a program's.
+# The libraries, the devices and their contexts belong to the process, not to a program.
 rule "no mutable globals in src/cuda beyond the state of cu_device.c" "$(writable "$cuda" | grep -vxF 'cu_device.o state')"
 
-# ---- what the texts include ----
+# ---- what the sources include ----
 
-# FILE: HEADER for every #include of the files given, generated texts aside.
+# FILE: HEADER for every #include of the files given.
 includes() {
   for file in "$@"; do
     [ -f "$file" ] || continue
@@ -87,8 +90,9 @@ posix='(cpuid|crt_externs|direct|dirent|dlfcn|fcntl|malloc|omp|pthread|sched|sig
 # The rooms of the engine, lowest first.
 rooms='base text reduce graph plan emit run'
 
-# FILE: HEADER for each include in DIR/ROOM that the order of the rooms does not allow: neither the room's own, nor
-# engine.h, nor LOWER/LOWER.h of a lower room, nor C's, the system's or the texts that are made from headers.
+# FILE: HEADER for each include in DIR/ROOM that the order of the rooms does not allow: neither the
+# room's own, nor engine.h, nor LOWER/LOWER.h of a lower room, nor C's, the system's or the
+# generated headers.
 upwards() { # upwards DIR
   lower='engine'
   for room in $rooms; do
@@ -104,7 +108,7 @@ for room in $rooms; do
   rule "$room/$room.h has at most 300 lines" "$(awk -v most=300 'END {if (NR > most) print FILENAME, NR}' "$src/engine/$room/$room.h")"
 done
 
-# That wrong includes are caught: upwards, sideways into another room's private header, and R.
+# Wrong includes are caught: upwards, sideways into another room's private header, and R.
 wrong() { # wrong ROOM HEADER
   rm -rf "$tmp/copy" && mkdir "$tmp/copy" && cp -R "$src/engine"/* "$tmp/copy"
   echo "#include \"$2\"" >"$tmp/copy/$1/wrong.c"

@@ -1,5 +1,5 @@
-/* language.h: programs that together use every operation, every reduction and every scheme of summation: each is handed to each_case, with the
- * difference from the interpreter that its precision allows. */
+/* language.h: programs that together use every operation, reduction and summation scheme.  Each is
+ * passed to each_case, with the difference from the interpreter that its precision allows. */
 #ifndef GENRED_LANGUAGE_H
 #define GENRED_LANGUAGE_H
 
@@ -7,7 +7,7 @@
 
 static bool (*each_case)(const test *t, double tolerance);
 
-/* The number of the case's program: cases that differ in sizes only follow one another, and share one. */
+/* The number of the program of a case: successive cases that differ in sizes only share one. */
 __attribute__((unused)) static int program_number(const test *t) {
   static char before[600], now[600];
   static int number = -1;
@@ -18,7 +18,7 @@ __attribute__((unused)) static int program_number(const test *t) {
   return number;
 }
 
-/* ---- element-wise operations: every row of the table, several category patterns, broadcasting ---- */
+/* ---- every element-wise operation: categories of the arguments, broadcasting ---- */
 
 typedef struct ew {
   gr_op op;
@@ -42,7 +42,7 @@ static const char *call_text(const ew *op, const char *a, const char *b, const c
   return s;
 }
 
-/* Several operations with the same domain stand side by side in one formula: a compile serves them all. */
+/* Several operations with the same domain are terms of one formula: one compilation covers them. */
 enum { TOGETHER = 6 };
 
 typedef struct pattern {
@@ -92,7 +92,7 @@ static void element_wise(bool f64) {
 /* ---- the other operations and the rewrites ---- */
 
 static const test loops[] = {
-    /* names of C, C++, compilers and preludes; names that an underscore for a dot makes alike */
+    /* names of C, C++, compilers and preludes; names that differ in a dot and an underscore */
     {.formula = "int*v_exp+GR_L*gr_kernel+class*template", .aliases = {"int=Vi(3)", "v_exp=Vj(3)", "GR_L=Pm(1)", "gr_kernel=Vj(1)", "class=Vi(1)", "template=Vj(3)"}},
     {.formula = "linux*main+float*arg+new*R", .aliases = {"linux=Vi(9)", "main=Vj(9)", "float=Pm(1)", "arg=Vj(1)", "new=Vi(1)", "R=Vj(9)"}},
     {.formula = "x.new*x_new_0+x_new*x_new_0_1+.a*_a", .aliases = {"x.new=Vi(3)", "x_new_0=Vi(3)", "x_new=Vj(3)", "x_new_0_1=Vi(1)", ".a=Vj(3)", "_a=Vj(1)"}},
@@ -196,7 +196,7 @@ static void loop_operations(bool f64) {
   }
 }
 
-/* Every loop operation and macro of the table stands in a formula above or in element_wise(). */
+/* Every loop operation and macro of the table occurs in a formula above or in element_wise(). */
 static void table_is_covered(void) {
   static const char *const elsewhere[] = {"Scalprod", "SqNorm2", "SqNormIso", "SqNormDiag", "SymSqNorm", "Pow", "Round"};
   for (int op = 0; op < OP_COUNT; op++) {
@@ -227,7 +227,8 @@ static void reductions(bool f64) {
     const gr_redinfo *info = &gr_reds[r];
     bool expsum = info->family == FAM_ExpSum;
     /* The values are on a grid, so that there are ties, and equal in both backends. */
-    bool product = info->family == FAM_Product; /* near 1, or it leaves the range of single precision */
+    /* near 1, so that products stay in the range of single precision */
+    bool product = info->family == FAM_Product;
     const char *narrow = product ? "1+0.01*(x-y)" : expsum ? "-SqDist(x,y)" : "Round(x*4,0)-Round(y*4,0)", *wide = product ? "1+0.01*a*c" : expsum ? "(a|c)" : "Round(a*4,0)*Round(c,0)";
     const char *inf = "IfElse(x[0:1]-y[0:1],1/Zero(1),-1/Zero(1))", *nan = "Sqrt(Round(x[0]-y[0],0))+Log(x[1])";
     if (info->weight != NEED_Y) {
@@ -237,7 +238,7 @@ static void reductions(bool f64) {
       if (info->family != FAM_Total && info->family != FAM_Product && info->family != FAM_Moments) reduction(info->name, nan, NULL, info->needs_k ? 2 : 0, f64);
     }
     if (info->weight != NEED_N) {
-      /* Weights are positive: the logarithm of a sum that cancels says nothing. */
+      /* Weights are positive: the logarithm of a sum with cancellation has no correct digits. */
       reduction(info->name, narrow, "Square(b)", 0, f64);
       reduction(info->name, narrow, "Exp(x)", 0, f64);
       reduction(info->name, wide, "Square(c*a)", 0, f64);
@@ -248,7 +249,8 @@ static void reductions(bool f64) {
   }
 }
 
-/* Few rows and many columns: lanes run over columns, in every family, with contractions and wide sums, and a ragged end. */
+/* Few rows and many columns: vector lanes are columns, in every family of reductions, with
+ * contractions, wide sums, and a last vector that is not full. */
 static void few_rows(bool f64) {
   static const test few[] = {
       {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)"}},

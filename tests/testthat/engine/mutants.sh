@@ -1,7 +1,8 @@
 #!/bin/sh
-# mutants.sh: deliberate mistakes in a copy of the engine must be caught: wrong derivative rules by test_derivatives, what is wrong with
-# kernels that are compiled together by test_joint, with origins that are subtracted by test_origin.
-# Prints "N passed, N failed" last, as the test programs do.
+# mutants.sh: mutation tests.  Deliberate mistakes in a copy of the engine must make a test fail:
+# wrong derivative rules test_derivatives, mistakes in the joint compilation of kernels test_joint,
+# and mistakes in the subtraction of a common origin test_origin.  Prints "N passed, N failed"
+# last, as the test programs do.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 src=$here/../../../src/engine
 work=$(mktemp -d) || exit 1
@@ -9,8 +10,9 @@ trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
 
-cp -R "$src"/* "$here/check.h" "$here/platform.h" "$work"
-sed -f "$src/emit/prelude.sed" "$src/emit/prelude.h" "$src/emit/prelude_gamma.h" >"$work/emit/prelude_text.h" # trig_large.h is for Windows
+cp -R "$src"/* "$here"/*.h "$work"
+# Without trig_large.h, which only Windows needs.
+sed -f "$src/emit/prelude.sed" "$src/emit/prelude.h" "$src/emit/prelude_gamma.h" >"$work/emit/prelude_text.h"
 sed -f "$src/emit/prelude.sed" "$src/reduce/state.h" "$src/emit/prelude_cuda.h" >"$work/emit/cuda_text.h"
 cd "$work" || exit 1
 compile() { ${CC:-gcc} -std=gnu11 -O1 -fopenmp -w -I. "$@"; }
@@ -18,12 +20,13 @@ for file in */*.c; do compile -c "$file" || exit 1; done
 mkdir tests
 for test in test_derivatives test_joint test_origin test_rows; do compile -c "$here/$test.c" -o tests/$test.o || exit 1; done
 
-# change FILE SOURCE TEST NAME SED-EXPRESSION: with FILE changed and SOURCE.c compiled again, TEST must fail.
+# change FILE SOURCE TEST NAME SED-EXPRESSION: changes FILE and compiles SOURCE.c; then TEST must
+# fail.
 change() {
   cp "$1" right
   sed "$5" right >"$1"
   if cmp -s "$1" right; then
-    echo "FAILED: what makes $4 wrong is not there to be changed"
+    echo "FAILED: the code to be changed for a wrong $4 was not found"
     failed=$((failed + 1))
     return
   fi
@@ -39,7 +42,7 @@ change() {
   compile -c "$2.c" || exit 1
 }
 
-# Only ops.c holds the rules.
+# The rules of derivatives are compiled into ops.c only.
 mutant() { change graph/ops.h graph/ops test_derivatives "derivative of $1" "$2"; }
 
 mutant Subtract 's/"e; -e", "f - g"/"e; e", "f - g"/'
@@ -58,8 +61,10 @@ change graph/ops.h graph/ops test_rows "offset of ComplexImag" 's/"+", 2, 1, 0, 
 change reduce/reds.h reduce/reduce test_rows "formula of Any" 's/B, N, 0, "NotEqual(f,0)"/B, N, 0, NULL/'
 change reduce/reduce.c reduce/reduce test_rows "size of Moments" 's/return 1 + 2 \* r->dim/return 2 * r->dim/'
 
-# Kernels compiled together: macros of one hold for the next; two precisions in one text; only the first is kept on disk; one that is missing is
-# compiled before its call; options of one hold for the next; what goes to a GPU is compiled for the processor; "auto" forgets the arguments' size.
+# Kernels compiled together: macros of one are visible in the next; two precisions in one source;
+# only the first is stored on disk; a single missing kernel is compiled before its call; compiler
+# options of one apply to the next; kernels of calls that go to a GPU are compiled for the
+# processor; "auto" ignores the size of the arguments.
 change emit/emit_joint.c emit/emit_joint test_joint macros '/^  forget_macros(out, own.s);$/d'
 change run/prepare.c run/prepare test_joint precision 's/w->program->plan->ask.f64 != f64 || //'
 change run/cache.c run/cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'
@@ -68,7 +73,8 @@ change emit/emit_joint.c emit/emit_joint test_joint options '/pop_options/d'
 change run/prepare.c run/prepare test_joint device 's/!gr_device_expected(call, opt)/true/'
 change run/device.c run/device test_joint numbers 's/numbers += size\[arg.category\] \* arg.dim/numbers += arg.dim/'
 
-# Origins: of data that spread around 0; of groups of which a member is read by itself; unequal shifts.
+# Origins: subtracted from data that spread around 0; for groups of which a variable is also read by
+# itself; for unequal shifts.
 change run/origin.c run/origin test_origin distance 's/return is_far(r);/return true;/'
 change graph/invariance.c graph/invariance test_origin propagation 's/return !m.breaks \&\& m.by/return m.by/'
 change graph/invariance.c graph/invariance test_origin difference 's/bool alike = a == b \&\& a != FIXED/bool alike = b != FIXED \&\& a != FIXED/'

@@ -1,7 +1,9 @@
-/* on_device.c: the whole language on the machine's GPU against the interpreter, through the engine as a call goes.  Not one of `make check`, as most machines
- * have no GPU; bench/gpu.sh builds and runs it (`make build/plain/on_device`).  Every program runs at its own sizes and at larger, odd ones, with the columns
- * split, not split and as the run time chooses, by turns.
- *   on_device [N [K]]   every N-th program only, from the K-th on: shares of the work for several processes */
+/* on_device.c: the whole language on the GPU of this machine, compared with the interpreter.
+ *
+ * Not part of `make check`, as most machines have no GPU: bench/gpu.sh builds and runs it (`make
+ * build/plain/on_device`).  Every program runs at its own sizes and at larger, odd ones, with
+ * columns split, not split, and as the engine chooses, in rotation.
+ *   on_device [N [K]]   every N-th program, starting with the K-th: shares for several processes */
 #include "../cuda/cu_public.h"
 #include "language.h"
 

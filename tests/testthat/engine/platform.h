@@ -1,14 +1,19 @@
-/* platform.h: what the tests want of the operating system. */
+/* platform.h: what the tests need of the operating system: guarded memory, processor time, a
+ * temporary folder of the program's own. */
 #ifndef GENRED_PLATFORM_H
 #define GENRED_PLATFORM_H
 
+#include <dirent.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-/* Memory for `bytes` that ends where a page begins that nobody may read. */
+/* Memory whose end is the begin of a page that may not be accessed. */
 typedef struct guarded {
-  char *pages, *end; /* whole pages, and where what may be used ends */
-  size_t bytes;      /* of them, the last one included */
+  char *pages, *end; /* the first page, and the end of what may be accessed */
+  size_t bytes;      /* of all pages, the guard included */
 } guarded;
 
 #if defined(_WIN32)
@@ -31,13 +36,15 @@ __attribute__((unused)) static guarded guarded_new(size_t bytes) {
 
 __attribute__((unused)) static void guarded_free(guarded *g) { VirtualFree(g->pages, 0, MEM_RELEASE); }
 
-/* TMPDIR is wine's own: run_windows.sh gives it to us by another name. */
+/* wine sets TMPDIR itself: targets/run_windows.sh passes the folder by another name. */
 #define TMPDIR "GENRED_TMPDIR"
 
-/* The most memory that this process has had, in KB; -1: not known. */
+/* The peak of the resident memory of this process, in KB; -1: not known. */
 __attribute__((unused)) static long peak_kb(void) { return -1; }
 
-__attribute__((unused)) static double seconds_of(FILETIME t) { return 1e-7 * ((double)t.dwHighDateTime * 4294967296.0 + (double)t.dwLowDateTime); }
+__attribute__((unused)) static double seconds_of(FILETIME t) {
+  return 1e-7 * ((double)t.dwHighDateTime * 4294967296.0 + (double)t.dwLowDateTime);
+}
 
 /* Processor time of this process, in seconds. */
 __attribute__((unused)) static double own_seconds(void) {
@@ -46,15 +53,17 @@ __attribute__((unused)) static double own_seconds(void) {
   return seconds_of(kernel) + seconds_of(user);
 }
 
-/* Processor time of the programs that this process started and that have ended, in seconds; negative: not known. */
+/* Processor time of the child processes that have ended, in seconds; negative: not known. */
 __attribute__((unused)) static double children_seconds(void) { return -1; }
 
 __attribute__((unused)) static void set_variable(const char *name, const char *value) { _putenv_s(name, value); }
 
+/* Makes a folder with a new name in the place of the X at the end of path. */
+__attribute__((unused)) static bool make_fresh(char *path) { return _mktemp(path) && mkdir(path) == 0; }
+
 #else
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 __attribute__((unused)) static guarded guarded_new(size_t bytes) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -84,15 +93,51 @@ __attribute__((unused)) static double used_seconds(int whose) {
 __attribute__((unused)) static double own_seconds(void) { return used_seconds(RUSAGE_SELF); }
 __attribute__((unused)) static double children_seconds(void) { return used_seconds(RUSAGE_CHILDREN); }
 __attribute__((unused)) static void set_variable(const char *name, const char *value) { setenv(name, value, 1); }
+__attribute__((unused)) static bool make_fresh(char *path) { return mkdtemp(path) != NULL; }
 
 #endif
 
+/* ---- a folder of the program's own ---- */
+
 __attribute__((unused)) static const char *temporary_folder(void) {
   const char *tmp = getenv(TMPDIR);
-  return tmp ? tmp : "/tmp";
+  return tmp && *tmp ? tmp : "/tmp";
 }
 
-/* An emulator runs this program (targets/): how long something takes says nothing then. */
+/* Removes a file, or a folder with all that it contains; links are not followed. */
+__attribute__((unused)) static void remove_tree(const char *path) {
+  char inner[4096];
+  if (remove(path) == 0 || rmdir(path) == 0) return;
+  DIR *d = opendir(path);
+  for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
+    if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+    if (snprintf(inner, sizeof inner, "%s/%s", path, e->d_name) < (int)sizeof inner) remove_tree(inner);
+  }
+  if (d) closedir(d);
+  rmdir(path);
+}
+
+static char own_path[600]; /* "": this process has made no folder */
+static int owner;     /* the process that made it; a forked child does not remove it */
+
+__attribute__((unused)) static void remove_own_folder(void) {
+  if (*own_path && owner == (int)getpid()) remove_tree(own_path);
+}
+
+/* Makes an empty folder below the temporary one, which it replaces for this process and its
+ * children.  It is removed when this process exits, except for loaded DLLs on Windows. */
+__attribute__((unused)) static void own_folder(void) {
+  snprintf(own_path, sizeof own_path, "%s/test-XXXXXX", temporary_folder());
+  if (!make_fresh(own_path)) {
+    printf("cannot make a folder in %s\n", temporary_folder());
+    exit(2);
+  }
+  owner = (int)getpid();
+  set_variable(TMPDIR, own_path);
+  atexit(remove_own_folder);
+}
+
+/* Whether an emulator runs this program (targets/), which makes measured times meaningless. */
 __attribute__((unused)) static bool is_emulated(void) { return getenv("GR_EMULATED") != NULL; }
 
 #endif

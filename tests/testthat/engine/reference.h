@@ -4,8 +4,8 @@
  * the engine.  A number is a value in long double with a bound on what evaluating the same thing
  * in the working precision may differ by, and with its derivatives: coefficient S of v is that
  * of the product of the perturbations in the set S, each of which squares to zero.  A derivative
- * of order L is thereby exact, by plain arithmetic.  A bound that is infinite says that the
- * working precision decides nothing. */
+ * of order L is thereby exact, by plain arithmetic.  An infinite bound says that the
+ * working precision does not determine the value. */
 #ifndef GENRED_REFERENCE_H
 #define GENRED_REFERENCE_H
 
@@ -205,7 +205,8 @@ static num num_apply(function f, num x, real ulps) {
   if (e > 0) f(a - e, order, &lo), f(a + e, order, &hi);
   for (int k = 0; k <= W.levels; k++) {
     err[k] = e > 0 ? spread(j.v[k], lo.v[k], hi.v[k]) : 0;
-    if (e > 0.3L && isfinite(a)) err[k] = err[k] > 0 || k || e > 2 ? INFINITY : 0; /* the three points may miss what is between */
+    /* an extremum between the points is missed */
+    if (e > 0.3L && isfinite(a)) err[k] = err[k] > 0 || k || e > 2 ? INFINITY : 0;
     if (k) err[k] += W.ulp * (ulps * j.m[k] + (j.v[k + 1] == 0 || a == 0 ? 0 : 2 * fabsl(a * j.v[k + 1])));
   }
   real own = j.m[0];
@@ -261,7 +262,8 @@ static num num_sum(const num *x, int d, int step) {
     }
     bool exact = e == 0 && on_grid(x->v + s, d, (int64_t)step * (int64_t)(sizeof(num) / sizeof(real)), mag);
     settle(&r, s, v, e, exact ? 0 : mag, d > 1 ? 0.5L * d : 0);
-    if (isinf(mag) && isnan(v)) r.e[s] = INFINITY; /* a fused product does not overflow to the infinity that the other meets */
+    /* a fused multiply-add does not overflow where a product does */
+    if (isinf(mag) && isnan(v)) r.e[s] = INFINITY;
   }
   return r;
 }

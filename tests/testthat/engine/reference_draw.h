@@ -1,5 +1,5 @@
-/* reference_draw.h: random formulas.  Subtrees are tried on a few pairs as they are made, and
- * made anew where they say nothing. */
+/* reference_draw.h: random formulas.  Each subtree is evaluated on a few pairs when it is made, and
+ * replaced where its values are meaningless (overflow, NaN, infinite bounds). */
 #ifndef GENRED_REFERENCE_DRAW_H
 #define GENRED_REFERENCE_DRAW_H
 

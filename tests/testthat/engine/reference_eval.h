@@ -158,7 +158,8 @@ static num extremum(const num *x, int d, bool largest, bool position) {
     if (!isnan(x[k].v[0]) && (best < 0 || (largest ? x[k].v[0] > x[best].v[0] : x[k].v[0] < x[best].v[0]))) best = k;
   if (best < 0) {
     r = num_exact(position ? 0 : NAN);
-    for (int s = 0; s < W.coefs; s++) r.e[s] = INFINITY; /* of nothing but NaN: the language does not say */
+    /* of nothing but NaN: the language does not say */
+    for (int s = 0; s < W.coefs; s++) r.e[s] = INFINITY;
     return r;
   }
   r = position ? num_exact(best) : x[best];
@@ -251,7 +252,8 @@ static num part(num x, num from, num to) { /* (x - from) / (to - from), and 0 wh
 static void bspline(const num *t, int knots, num x, int order, num *out) {
   num b[DIM_MAX];
   for (int k = 0; k < knots - 1; k++)
-    b[k] = both_of(num_compare(t[k], x, 2), num_compare(x, t[k + 1], 1), false); /* t[k] <= x < t[k + 1] */
+    /* t[k] <= x < t[k + 1] */
+    b[k] = both_of(num_compare(t[k], x, 2), num_compare(x, t[k + 1], 1), false);
   for (int p = 1; p <= order; p++)
     for (int k = 0; k < knots - 1 - p; k++)
       b[k] = num_add(num_mul(part(x, t[k], t[k + p]), b[k]), num_mul(part(x, t[k + p + 1], t[k + 1]), b[k + 1]), 1);

@@ -4,7 +4,7 @@
 
 #include "reference_functions.h"
 
-/* What an argument has to be for the result to say something. */
+/* The domain that an argument must have for a meaningful result. */
 typedef enum domain { ANY, SMALL, POSITIVE, UNIT } domain;
 
 /* Functions of one number: name, derivatives, accuracy in units of the last place, domain. */

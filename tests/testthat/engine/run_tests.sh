@@ -1,6 +1,7 @@
 #!/bin/sh
-# run_tests.sh BUILD PROGRAM...: runs the test programs one after the other and sums what they say.
-# A program that ends without its "N passed, N failed" line (a crash, a sanitizer's report) counts as one failure.
+# run_tests.sh BUILD PROGRAM...: runs the test programs one after the other and adds up their
+# counts.  A program that ends without the line "N passed, N failed" (a crash, a report of a
+# sanitizer) counts as one failure.
 build=$1; shift
 passed=0; failed=0
 for program in "$@"; do

@@ -1,39 +1,14 @@
-/* test_cuda.c: the whole way from a call to its result on the libraries that stand in for CUDA's (fake/): programs of the language by turns as
- * GPU, GPU_1D and GPU_2D, on one device or two, with little memory, work done late or at once, in three schedules; and every single call
- * of the driver and of NVRTC that a session makes, failing: a classed error or the processor's result, nothing left behind, and the next session
- * works.
- *   GR_FULL=1   all programs, instead of some */
-#include <sys/stat.h>
-
-#include "../cuda/cu.h"
-#include "halves.h"
+/* test_cuda.c: src/cuda as a whole, from a call to its result, on the libraries that stand in for
+ * CUDA's (fake/).
+ *
+ * Programs of the language run in rotation as GPU, GPU_1D and GPU_2D, on one device or two, with
+ * little memory, with work done late or at once, in three schedules.  Then every single call of the
+ * driver and of NVRTC that a session makes fails once: there must be an error with its class or the
+ * result of the CPU, no leak, and a next session that works.
+ *   GR_FULL=1   all programs, instead of a share */
 #include "language.h"
-
-static int (*leaks)(char *, size_t), (*alive)(void);
-
-static void use_libraries(const char *program) {
-  const char *slash = strrchr(program, '/');
-  gr_error err = {0};
-  void *library, *symbol;
-  char path[600], kept[600];
-  const char *const names[] = {"libcuda.so", "libnvrtc.so"}, *const variables[] = {"GENRED_CUDA_DRIVER", "GENRED_NVRTC"}, *const asked[] = {"fake_leaks", "fake_nvrtc_alive"};
-  for (int k = 0; k < 2; k++) {
-    snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program, names[k]);
-    setenv(variables[k], path, 1);
-    if (gr_dlopen(path, &library, &err) != GR_OK) return;
-    symbol = gr_dlsym(library, asked[k]);
-    k ? memcpy(&alive, &symbol, sizeof symbol) : memcpy(&leaks, &symbol, sizeof symbol);
-  }
-  snprintf(kept, sizeof kept, "%s/objects", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-  mkdir(kept, 0700);
-  setenv("GENRED_FAKE_CACHE", kept, 1);
-}
-
-static void nothing_is_left(const char *after) {
-  char text[600] = "";
-  gr_cuda.shutdown();
-  check(leaks(text, sizeof text) == 0 && alive() == 0, "after %s there is left: %s", after, text);
-}
+#include "processes.h"
+#include "stand_ins.h"
 
 /* ---- a call ---- */
 
@@ -53,7 +28,7 @@ static outcome call(const test *t, const gr_options *opt, double tolerance, cons
   gr_output out[2] = {{.data = NULL}};
   result right, r = {0};
   if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return o;
-  if (opt->backend == GR_AUTO) p->plan->cost = 1e12; /* so that it seems worth a GPU */
+  if (opt->backend == GR_AUTO) p->plan->cost = 1e12; /* enough for a GPU */
   make_args(p, t, args);
   check(run(p, args, &slow, &right, &err) == GR_OK, "%s: %s", describe(t), err.message);
   gr_result_info info = gr_program_result(p);
@@ -106,7 +81,8 @@ static void language(void) {
 
 /* ---- every call fails ---- */
 
-/* What a session does: programs with and without parameters, columns that are prepared, splits, both indices; the last three in little memory. */
+/* A session: programs with and without parameters, with prepared columns, with splits, over both
+ * indices. */
 static const test session[] = {
     {.formula = "Exp(-Exp(p)*SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)", "p=Pm(1)"}, .axis = 1, .m = 40, .n = 700},
     {.formula = "SqDist(Exp(x),Exp(y))", .aliases = {"x=Vi(3)", "y=Vj(3)"}, .reduction = "KMin_ArgKMin", .k = 3, .axis = 0, .m = 700, .n = 33, .f64 = true},
@@ -125,7 +101,7 @@ static const char *failing_text(const failing *f) {
   return s;
 }
 
-/* With f, in whatever call it happens; without, all must be well. */
+/* With a failure f, in whatever call it happens; without one, every call must succeed. */
 static void run_session(const failing *f, gr_backend backend) {
   gr_options o = options(backend, 1);
   o.device = &gr_cuda;
@@ -142,13 +118,14 @@ static void run_session(const failing *f, gr_backend backend) {
 }
 
 /* In a process of its own: libraries are opened and the driver is started once. */
-static void fail_once(const failing *f) {
+static void fail_once(const void *failure) {
+  const failing *f = failure;
   char spec[100];
   gr_options o = options(GR_GPU, 1);
   snprintf(spec, sizeof spec, "%s:%d", f->function, f->call);
   setenv("GENRED_FAKE_FAIL", spec, 1);
   gr_error err = {0};
-  gr_cache_clear(o.cache_dir, &(int64_t){0}, &err); /* or NVRTC is not asked */
+  gr_cache_clear(o.cache_dir, &(int64_t){0}, &err); /* so that NVRTC is called again */
   gr_error_clear(&err);
   run_session(f, f->backend);
   setenv("GENRED_FAKE_FAIL", "", 1);
@@ -156,63 +133,34 @@ static void fail_once(const failing *f) {
   nothing_is_left(failing_text(f));
 }
 
-static void in_child(void (*work)(const failing *), const failing *f) {
-  int ends[2], counts[2];
-  fflush(stdout);
-  pid_t child = pipe(ends) == 0 ? fork() : -1;
-  if (child < 0) {
-    check(false, "no process for %s", failing_text(f));
-    return;
-  }
-  if (child == 0) {
-    passed = failed = 0;
-    work(f);
-    fflush(stdout);
-    counts[0] = passed, counts[1] = failed;
-    _exit(write(ends[1], counts, sizeof counts) != sizeof counts);
-  }
-  close(ends[1]);
-  add_counts(ends[0], child);
-  close(ends[0]);
-}
-
-static void one_session(const failing *f) {
-  (void)f;
+static void one_session(const void *unused) {
+  (void)unused;
   run_session(NULL, GR_GPU);
   nothing_is_left("a session");
 }
 
-static int lines_with(const char *path, const char *name) {
-  char line[200];
-  int n = 0;
-  FILE *file = fopen(path, "r");
-  while (file && fgets(line, sizeof line, file)) n += strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ' ';
-  if (file) fclose(file);
-  return n;
-}
-
-/* As often as a session calls it; of what is called very often, the first times and then by steps. */
+/* Each call that a session makes; of functions that are called very often, the first calls and then
+ * a sample. */
 static void every_call_fails(void) {
-#define SYM(need, result, name, parameters) #name,
-  static const char *const names[] = {CU_DRIVER(SYM) CU_NVRTC(SYM) "kernel"};
-#undef SYM
-  char log[600];
+  const char *log = at("calls"), *const *names = failing_names;
   int made = 0, used = 0;
-  snprintf(log, sizeof log, "%s/calls-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", part);
   setenv("GENRED_FAKE_LOG", log, 1);
-  in_child(one_session, &(failing){"a session", 0, GR_GPU});
+  in_child("a session", one_session, NULL);
   setenv("GENRED_FAKE_LOG", "", 1);
-  for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-    int n = lines_with(log, strcmp(names[k], "kernel") ? names[k] : "cuLaunchKernel");
+  for (size_t k = 0; k < FAILING_NAMES; k++) {
+    int n = calls_of(log, strcmp(names[k], "kernel") ? names[k] : "cuLaunchKernel");
     used += n > 0;
     for (int c = 1; c <= n; c += c < 4 || getenv("GR_FULL") ? 1 : n / 4 + 1)
       for (int automatic = 0; automatic < 2; automatic++, made++)
-        if (made % parts == part) in_child(fail_once, &(failing){names[k], c, automatic ? GR_AUTO : GR_GPU});
+        if (made % parts == part) {
+          const failing f = {names[k], c, automatic ? GR_AUTO : GR_GPU};
+          in_child(failing_text(&f), fail_once, &f);
+        }
   }
   check(used > 35 && made > 150, "%d functions failed in %d sessions", used, made);
 }
 
-/* ---- data far from 0: the origin is subtracted where they come from the host, and where they lie on the device ---- */
+/* ---- data far from 0, on the host and on the device ---- */
 
 enum { FAR_ROWS = 45, FAR_COLS = 600 };
 
@@ -236,7 +184,8 @@ static void far_from_zero(const char *kind, int axis, int n_devices) {
     if (kind[k] == 'h') continue;
     gr_storage_type type = kind[k] == 'd' ? GR_DOUBLE : GR_FLOAT;
     check(!gr_cuda.make(0, args[k].rows, 2, type, &kept[k], &err) && !gr_cuda.put(kept[k], data[k], args[k].stride, &err), "%s", err.message);
-    for (int64_t i = 0; type == GR_FLOAT && i < 2 * args[k].rows; i++) data[k][i] = (float)data[k][i]; /* what is left of them */
+    /* as rounded on the device */
+    for (int64_t i = 0; type == GR_FLOAT && i < 2 * args[k].rows; i++) data[k][i] = (float)data[k][i];
     args[k].data = NULL, args[k].buffer = kept[k];
   }
   check(make(&t, &program, &err) == GR_OK && run(program, args, &o, &r, &err) == GR_OK, "%s: %s", kind, err.message);
@@ -304,29 +253,30 @@ static void all_far_from_zero(void) {
 }
 
 /* In a process of its own, as the number of devices is asked once. */
-static void far_session(const failing *f) {
-  (void)f;
+static void far_session(const void *unused) {
+  (void)unused;
   all_far_from_zero();
 }
 
 static void work(void) {
   char path[600];
-  snprintf(path, sizeof path, "%s/part-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", part);
+  snprintf(path, sizeof path, "%.500s/part-%d", temporary_folder(), part);
   mkdir(path, 0700);
-  setenv("TMPDIR", path, 1); /* each has a cache of its own, as it is cleared */
+  setenv("TMPDIR", path, 1); /* a cache for each part, as the sessions clear it */
   every_call_fails();
-  if (part == 0) in_child(far_session, &(failing){"data far from 0", 0, GR_GPU});
+  if (part == 0) in_child("data far from 0", far_session, NULL);
   language();
 }
 
 int main(int argc, char **argv) {
   (void)argc;
-  use_libraries(argv[0]);
-  if (!alive) {
-    printf("SKIPPED: there is no C++ compiler, and so nothing stands in for CUDA's libraries\n");
+  own_folder();
+  if (!find_stand_ins(argv[0])) {
+    printf("SKIPPED: there is no C++ compiler for the libraries that stand in for CUDA's\n");
     check(true, "skipped");
     return report();
   }
+  use_stand_ins();
   share_out(work);
   return report();
 }

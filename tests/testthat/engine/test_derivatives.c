@@ -3,8 +3,8 @@
  * For each operation, each argument and each broadcasting pattern:
  *   adjoint identity   (e | Diff(F,v,u)) = (Grad(F,v,e) | u)                         to 1e-10
  *   forward rule       Diff(F,v,u) = (F(v + h u) - F(v - h u)) / 2h                  to 1e-6
- *   second order       the same two for Grad(F,v,e) in the place of F
- * Then laws, and gradients in kernels as users write them against their values by compiled code. */
+ *   second order       the same two for Grad(F,v,e) instead of F
+ * Then laws, and gradients as users write them, computed by kernels and by the interpreter. */
 #include <ctype.h>
 
 #include "check.h"
@@ -39,13 +39,15 @@ static double value(const char *formula, const shape *s, double lo, double hi) {
   return most;
 }
 
-/* The text with X Y Z replaced: variable `which` moves by `step` times the direction sin(k + variable), others stay. */
+/* The text with X Y Z replaced: variable `which` moves by `step` times the direction sin(k +
+ * variable), others stay. */
 static char *with_step(const char *text, char which, const char *step) {
   static char s[8][60000];
   static int turn;
   char *to = s[turn = (turn + 1) % 8];
   for (const char *from = text; *text; text++) {
-    bool inside = isalpha((unsigned char)text[1]) || (text > from && isalpha((unsigned char)text[-1])); /* of a name */
+    /* of a name */
+    bool inside = isalpha((unsigned char)text[1]) || (text > from && isalpha((unsigned char)text[-1]));
     if (inside || (*text != 'X' && *text != 'Y' && *text != 'Z'))
       *to++ = *text;
     else if (*text == which)
@@ -62,7 +64,8 @@ static void one_argument(const char *F, char v, const shape *s, double lo, doubl
   static char text[400000];
   const char *plain = with_step(F, 0, "");
   char w = (char)(v + 32);
-  /* The direction is Cos(3v+1), frozen: Grad and Diff take it as an expression, it is not differentiated. */
+  /* The direction is Cos(3v+1), frozen: Grad and Diff take it as an expression, it is not
+   * differentiated. */
   snprintf(text, sizeof text, "(e|Diff(%s,%c,Cos(%c*3+1)))-(Grad(%s,%c,e)|Cos(%c*3+1))", plain, w, w, plain, w, w);
   double gap = value(text, s, lo, hi);
   snprintf(text, sizeof text, "Abs(e|Diff(%s,%c,Cos(%c*3+1)))+1", plain, w, w);
@@ -102,11 +105,13 @@ static void every_argument(const char *F, shape s, double lo, double hi, double 
     if (!mentions(F, *v)) continue;
     one_argument(F, *v, &s, lo, hi, slack, F);
     if (!second) continue;
-    /* Second order: the gradient by v, with a fixed incoming gradient, differentiated by every variable. */
+    /* Second order: the gradient by v, with a fixed incoming gradient, differentiated by every
+     * variable. */
     snprintf(grad, sizeof grad, "Grad(%s,%c,Sin(%s))", with_step(F, 0, ""), *v + 32, with_step(F, 0, ""));
     for (const char *w = "XYZ"; *w; w++) {
       if (!mentions(F, *w)) continue;
-      /* Outside of Grad the moved variable has to be substituted before differentiating: only the identity is checked. */
+      /* Outside of Grad the moved variable has to be substituted before differentiating: only the
+       * identity is checked. */
       char text[60000];
       shape t = s;
       t.df = *v == 'X' ? s.dx : *v == 'Y' ? s.dy : s.dz;
@@ -243,7 +248,8 @@ static void kernels(void) {
     }
 }
 
-/* The gradient costs at most four times its value (in the plan's count of operations). */
+/* The gradient costs at most four times as many operations as the value, as the plan counts
+ * them. */
 static void gradients_are_cheap(void) {
   static const char *const F[] = {"Exp(-SqDist(x,y))*b", "Exp(-Norm2(x-y))*b", "Inv(1+SqDist(x,y))*b", "(1+Norm2(x-y))*Exp(-Norm2(x-y))*b",
                                   "(1+Norm2(x-y)+Square(Norm2(x-y))/3)*Exp(-Norm2(x-y))*b", "-Norm2(x-y)*b", "-SqDist(x,y)/b", "x|y"};
@@ -264,11 +270,12 @@ static void gradients_are_cheap(void) {
 }
 
 int main(void) {
+  own_folder();
   table_is_covered();
   element_wise();
   other_operations();
   laws();
-  if (!getenv("GR_QUICK")) kernels(); /* mutants.sh asks for the rules alone */
+  if (!getenv("GR_QUICK")) kernels(); /* for mutants.sh: the rules only */
   gradients_are_cheap();
   return report();
 }

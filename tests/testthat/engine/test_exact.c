@@ -1,14 +1,17 @@
-/* test_exact.c: interpreter and kernel against values of 20 digits, at arguments where some C libraries are wrong: sine, cosine and
- * tangent of large numbers, the logarithm of the gamma function near its zeros and of subnormal numbers, rounding just below one half.
- * (Elsewhere the interpreter, which takes the C library's functions, is what kernels are compared with.) */
+/* test_exact.c: interpreter and kernel against values of 20 digits, at arguments where some C
+ * libraries are wrong: sine, cosine and tangent of large numbers, the logarithm of the gamma
+ * function near its zeros and of subnormal numbers, rounding just below one half.
+ *
+ * Other tests compare kernels with the interpreter, which uses the functions of the C library. */
 #include "check.h"
 
 typedef struct row {
   double x, value[4];
-  bool is_float; /* the argument is a number of single precision, and serves for both */
+  bool is_float; /* the argument is exact in single precision, and used in both */
 } row;
 
-/* sin, cos, tan, sin(x)/x; among them a float that is next to a multiple of pi/2, and the double that is nearest to one */
+/* sin, cos, tan, sin(x)/x; among the arguments the float and the double that are nearest to a
+ * multiple of pi/2 */
 static const row trig[] = {
     {0x1.2a05f2p33, {-0.48750602508751069153, 0.87311962267685600118, -0.55834963781124184656, -4.8750602508751069153e-11}, 1},
     {0x1.63784p17, {0.98319355924695760993, -0.18256622101390841926, -5.3854078470083197905, 5.4021475723800627467e-6}, 0},
@@ -17,7 +20,7 @@ static const row trig[] = {
     {0x1.0f0cf064dd592p73, {-0.85220084976718880177, 0.5232147853951389455, -1.6287782256068988785, -8.5220084976718880177e-23}, 0},
     {0x1.7e43c8800759cp996, {-0.81788191211590859705, -0.57538611195754904669, 1.4214488238747244124, -8.178819121159085541e-301}, 0},
     {0x1.fffffffffffffp1023, {0.0049619547891840617905, -0.99998768942655993746, -0.0049620158744448949005, 2.7601789721270171495e-311}, 0},
-#ifdef _WIN32 /* our own reduction there; glibc 2.36 is 7 units in the last place off */
+#ifdef _WIN32 /* glibc 2.36 is 7 units in the last place off */
     {0x1.6ac5b262ca1ffp849, {1.0, -4.6871659242546276111e-19, -2133485385753703843.7, 1.8799209345007949055e-256}, 0},
 #endif
     {0x1.2e5f0f521a58dp255, {-0.97482578012421593575, -0.22296793133814962826, 4.3720447791472335944, -1.4255336399665380517e-77}, 0},
@@ -95,6 +98,7 @@ static void below_one_half(bool f64, gr_backend backend) {
 
 int main(void) {
   static const gr_backend backends[] = {GR_INTERPRETER, GR_CPU};
+  own_folder();
   for (int f64 = 0; f64 < 2; f64++)
     for (int b = 0; b < 2; b++) {
       at("Concat(Sin(x),Cos(x),Tan(x),SinXDivX(x))", trig, sizeof trig / sizeof *trig, 4, f64, backends[b]);

@@ -1,13 +1,14 @@
 /* test_extremes.c: numbers at the ends of the range, through whole programs.
  *
- *   functions   digamma and trigamma at their poles and zeros against values computed with 2400 bits
- *               (mpmath), by interpreter and kernel
- *   operations  every element-wise operation at NaN, Inf, zeros of both signs, subnormal, tiny, huge and
- *               special numbers: the kernel gives what the interpreter gives; where the result is
- *               subnormal, or comes from an exponential that is, the kernel may give 0
- *   weights     log-sum-exps with the whole cross product of extreme values and weights of two pairs, in
- *               both orders, against their definition in ?genred_reductions evaluated in long double; by
- *               interpreter, kernels (lanes of rows and of columns) and GPU (on the host) */
+ *   functions   digamma and trigamma at their poles and zeros against values computed with 2400
+ *               bits (mpmath), by interpreter and kernel
+ *   operations  every element-wise operation at NaN, Inf, zeros of both signs, subnormal, tiny,
+ *               huge and special numbers: the kernel gives what the interpreter gives; where the
+ *               result is subnormal, or comes from an exponential that is, the kernel may give 0
+ *   weights     log-sum-exps with the whole cross product of extreme values and weights of two
+ *               pairs, in both orders, against their definition in ?genred_reductions evaluated in
+ *               long double; by interpreter, kernels (lanes of rows and of columns) and GPU (on the
+ *               host) */
 #include <float.h>
 
 #include "../cuda/cu_public.h"
@@ -36,7 +37,8 @@ static bool call(const test *t, gr_backend backend, const double *const data[], 
 
 static const char *backend_name(gr_backend b) { return b == GR_INTERPRETER ? "interpreter" : b == GR_CPU ? "kernel" : "GPU"; }
 
-/* Equal in kind, and as numbers to the tolerance relative to `want` or `size`. */
+/* Equal: both NaN, the same infinity, or numbers within the tolerance relative to `want` or
+ * `size`. */
 static bool close_to(double got, double want, double tolerance, double size) {
   if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
   if (isinf(want) || isinf(got)) return want == got;
@@ -106,7 +108,8 @@ static void functions(const char *formula, bool trigamma, bool f64, gr_backend b
   free_result(&r);
 }
 
-/* Trigamma is Inf at its poles, digamma NaN; the derivative of trigamma is finite at positive integers. */
+/* Trigamma is Inf at its poles, digamma NaN; the derivative of trigamma is finite at positive
+ * integers. */
 static void poles(bool f64, gr_backend backend) {
   static const double x[] = {0, -0.0, -1, -2, -17, -123456, INFINITY, 1, 2, 3};
   result r;
@@ -146,12 +149,15 @@ static bool is_one_of(const char *name, const char *list) {
   return strstr(list, word) != NULL;
 }
 
-/* May `got`, of a kernel, stand for `want`?  Powf is exp(g log f): rounding of g log f is a relative error. */
+/* Whether `got` is an acceptable result of a kernel for `want`.  Powf is exp(g log f), so that the
+ * rounding error of g log f is a relative error of the result. */
 static bool agrees(const char *name, double got, double want, bool f64) {
   const double least = f64 ? DBL_MIN : FLT_MIN, most = f64 ? DBL_MAX : FLT_MAX;
   if (is_one_of(name, " Powf ") && want > 0 && fabs(log(fmin(got, most)) - log(fmin(want, most))) <= fabs(log(fmin(want, most))) * (f64 ? 1e-15 : 1e-6)) return true;
-  if (got == 0 && fabs(want) < least && is_one_of(name, " Exp Exp2 Powf Sigmoid Softplus Erfc ")) return true; /* see gr_exp2 */
-  if (is_one_of(name, " Lgamma Digamma ") && fabs(got - want) < (f64 ? 1e-13 : 1e-4)) return true;  /* near zeros on the negative axis */
+  /* see gr_exp2 */
+  if (got == 0 && fabs(want) < least && is_one_of(name, " Exp Exp2 Powf Sigmoid Softplus Erfc ")) return true;
+  /* near zeros on the negative axis */
+  if (is_one_of(name, " Lgamma Digamma ") && fabs(got - want) < (f64 ? 1e-13 : 1e-4)) return true;
   if (fabs(want) < least && fabs(got - want) <= (f64 ? 0x1p-1072 : 0x1p-147)) return true;
   return close_to(got, want, f64 ? 1e-13 : 4e-6, 0);
 }
@@ -193,7 +199,7 @@ static pair case_number(int k) {
 
 typedef struct answer {
   long double m, s, lead; /* largest f, sum of exp(f - m) w and of exp(f - m) */
-  double error;           /* of s: what an exponential may be wrong by, times the weights */
+  double error;           /* error bound of s: that of an exponential, times the weights */
 } answer;
 
 /* exp(f - m) is 1 for the largest f, 0 for f = -Inf and positive for every other. */
@@ -221,7 +227,8 @@ static bool same_sum(double got, const answer *a, bool f64) {
 }
 
 static bool same_log(double got, const answer *a, bool f64) {
-  if (isfinite(a->s) && fabsl(a->s) < 1e6 * a->error && a->s != 0) return a->s < 0 || !isnan(got); /* only an exponential below the range is left of it */
+  /* only an exponential that underflows is left */
+  if (isfinite(a->s) && fabsl(a->s) < 1e6 * a->error && a->s != 0) return a->s < 0 || !isnan(got);
   return close_to(got, (double)(a->m + logl(a->s)), f64 ? 1e-12 : 1e-5, 1);
 }
 
@@ -241,7 +248,8 @@ static void judge(const char *reduction, const pair *p, const double *got, int64
         log_sum || softmax ? got[0] : got[ld], a.m, a.s, a.lead);
 }
 
-/* Lanes are rows, a case is a row: its pairs are two columns, the others have f = -Inf and weight 0. */
+/* Lanes are rows, a case is a row: its pairs are two columns, the others have f = -Inf and weight
+ * 0. */
 static void weights_by_rows(const char *reduction, bool f64, gr_backend backend, int step) {
   static double x[4 * CASES], y[COLUMNS], masked = -INFINITY;
   test t = {.formula = "IfElse(t-1.5,p,IfElse(t-0.5,x[2],x[0]))", .formula2 = "IfElse(t-1.5,0,IfElse(t-0.5,x[3],x[1]))", .aliases = {"x=Vi(4)", "t=Vj(1)", "p=Pm(1)"},
@@ -308,6 +316,7 @@ int main(int argc, char **argv) {
   static const char *const reductions[] = {"LogSumExp", "Max_SumShiftExpWeight", "SumSoftMaxWeight"};
   (void)argc;
   bool gpu = use_libraries(argv[0]);
+  own_folder();
   for (int f64 = 0; f64 < 2; f64++) {
     for (int kernel = 0; kernel < 2; kernel++) {
       gr_backend backend = kernel ? GR_CPU : GR_INTERPRETER;

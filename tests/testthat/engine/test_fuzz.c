@@ -1,11 +1,13 @@
-/* test_fuzz.c: random texts never crash the front end, and random formulas that make sense give the same value in the
- * interpreter and in a compiled kernel; junk in the structures that callers hand over is answered by a class and a message.  test_fuzz SECONDS
- * SEED runs longer; the default is short. */
+/* test_fuzz.c: random strings never crash the front end; random valid formulas give the same value
+ * by the interpreter and by a kernel; junk in the structures that callers pass is refused with an
+ * error class and a message.
+ *
+ * test_fuzz SECONDS SEED runs longer; the default is short. */
 #include <time.h>
 
 #include "check.h"
 
-/* Seconds of the processor from a formula to the texts of its kernels. */
+/* Processor time, in seconds, from a formula to the source of its kernels. */
 #ifdef __SANITIZE_ADDRESS__
 enum { DEADLINE = 10 };
 #else
@@ -96,7 +98,7 @@ static void plan_in_time(const test *t) {
   gr_program_free(p);
 }
 
-/* What macros repeat is shared: 2^n paths, some n nodes. */
+/* Repeated arguments of macros are shared: 2^n paths, about n nodes. */
 static void shared(gr_str *b, int depth) {
   static const char *const before[] = {"Mod(", "ClampInt(", "Round(", "Square(", "IfElse(s,"}, *const after[] = {",p,s)", ",0,1)", ",2)", ")*p", ",p)*s"};
   int f = below(5);
@@ -165,7 +167,7 @@ static void odd_spec(void) {
   gr_error_clear(&err);
 }
 
-/* What is called right is computed; sizes that would be right with more memory than there is are left out. */
+/* Valid calls are computed; valid sizes that need more memory than there is are left out. */
 static void odd_call(gr_program *p) {
   static double numbers[64], value[8];
   static int64_t index[8];
@@ -206,6 +208,7 @@ static void junk(int times) {
 
 int main(int argc, char **argv) {
   double seconds = argc > 1 ? atof(argv[1]) : 0, start = gr_now();
+  own_folder();
   if (argc > 2) seed = (uint64_t)atoll(argv[2]);
   int n = 0;
   do {

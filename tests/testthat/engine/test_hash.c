@@ -1,4 +1,5 @@
-/* test_hash.c: SHA-256 (hash.c): the standard's examples, and texts in pieces; the checksum sees each bit and the length. */
+/* test_hash.c: SHA-256 (base/hash.c) on the examples of the standard and on strings in pieces; the
+ * checksum depends on each bit and on the length. */
 #include "check.h"
 
 static const char *sha(const char *s, size_t n, size_t step) {

@@ -1,18 +1,17 @@
-/* test_joint.c: several kernels in one run of the compiler (emit_joint.c, prepare.c, and their part of cache.c).
+/* test_joint.c: several kernels in one run of the compiler (emit/emit_joint.c, run/prepare.c, and
+ * their part of run/cache.c).
  *
- * Compilers are scripts that write a line for each run and hand on to gcc or clang; each has a name, and so keys, of its own.
- * GR_QUICK: kernels are not optimized.  A new process is this program again:
- *   alone CACHE CC K     runs program K with a kernel; prints where the kernel came from and whether the values are the interpreter's */
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "check.h"
+ * Compilers are scripts that log each run and call gcc or clang; each has its own name, and so its
+ * own cache keys.  GR_QUICK: kernels are not optimized.  A new process is this program again:
+ *   alone CACHE CC K F   runs program K in precision F (f32, f64); prints the origin of the kernel
+ *                        and "right" if its values are the interpreter's */
+#include "compilers.h"
 
 enum { MOST = 32 };
 
-/* One of each kind of text: every family, register tiles, wide sums, blocks of components, workspaces, long lists (the bitonic
- * network), columns as lanes (few rows), groups of the prelude that others lack, and the same names in several. */
+/* One kernel of each kind: every family of reductions, register tiles, wide sums, blocks of
+ * components, workspaces, long lists (a bitonic sorting network), columns as vector lanes (few
+ * rows), parts of the prelude that others lack, and equal names in several. */
 static const test tests[] = {
     {"Exp(-SqDist(x,y))*b", NULL, {"x = Vi(3)", "y = Vj(3)", "b = Vj(2)"}, "Sum", 1, .m = 20, .n = 30},
     {"Exp(-SqDist(x,y))*b", NULL, {"x = Vi(3)", "y = Vj(3)", "b = Vj(2)"}, "Sum", 0, .m = 20, .n = 30},
@@ -35,39 +34,10 @@ static const test tests[] = {
     {"MatVecMult(a,y)", NULL, {"a = Pm(100)", "y = Vj(10)", "x = Vi(1)"}, "Sum", 1, .m = 20, .n = 30}};
 enum { TESTS = sizeof tests / sizeof *tests };
 
-static const char *folder(const char *name) {
-  static char path[256][600];
-  static int turn;
-  char *s = path[turn++ % 256];
-  snprintf(s, sizeof path[0], "%s/%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", name);
-  return s;
-}
-
-/* ---- compilers that count their runs ---- */
-
-static const char *compiler(const char *name, const char *body) {
-  const char *path = folder(name);
-  FILE *f = fopen(path, "w");
-  fprintf(f, "#!/bin/sh\necho run >>'%s.runs'\n%s\n", path, body);
-  fclose(f);
-  chmod(path, 0755);
-  return path;
-}
-
-static int runs(const char *cc) {
-  char path[700];
-  int n = 0;
-  snprintf(path, sizeof path, "%s.runs", cc);
-  FILE *f = fopen(path, "r");
-  for (int c; f && (c = getc(f)) != EOF;) n += c == '\n';
-  if (f) fclose(f);
-  return n;
-}
-
 static gr_options with(const char *cc, const char *cache) {
   gr_options opt = options(GR_CPU, 1);
   opt.cc = cc;
-  opt.cache_dir = folder(cache);
+  opt.cache_dir = at("%s", cache);
   opt.cflags = getenv("GR_QUICK") ? "-O0" : NULL;
   return opt;
 }
@@ -97,7 +67,7 @@ static gr_report prepare(gr_program **p, const test *t, int n, const gr_options 
   return rep;
 }
 
-/* The kernel's values against the interpreter's. */
+/* Whether the kernel's values are the interpreter's. */
 static bool agrees(gr_program *p, const test *t, const gr_options *opt, gr_report *rep, gr_error *err) {
   gr_array args[ARGS_MAX + 4];
   gr_options slow = options(GR_INTERPRETER, 1);
@@ -157,19 +127,16 @@ static const char *alone(const char *cc, const char *cache, int k, bool f64) {
   char number[16];
   gr_error err = {0};
   int status = -1;
-  size_t n;
-  char *text = NULL;
   snprintf(number, sizeof number, "%d", k);
-  const char *const argv[] = {self, "alone", folder(cache), cc, number, f64 ? "f64" : "f32", NULL};
-  gr_spawn(argv, folder("alone.log"), NULL, &status, &err);
-  if (gr_read_file(folder("alone.log"), &text, &n, &err)) n = 0;
-  snprintf(out, sizeof out, "%d: %.100s", status, text ? text : err.message);
-  free(text);
+  const char *const argv[] = {self, "alone", at("%s", cache), cc, number, f64 ? "f64" : "f32", NULL};
+  gr_spawn(argv, at("alone.log"), NULL, &status, &err);
+  snprintf(out, sizeof out, "%d: %.100s", status, text_of(at("alone.log")));
   gr_error_clear(&err);
   return out;
 }
 
-/* Another process, which needs one of them, finds it by its own key; a damaged file is noticed and made again, alone. */
+/* Another process that needs one of the kernels finds it by its own key; a damaged file is noticed,
+ * and its kernel compiled again, alone. */
 static void test_found_alone(const char *cc, const char *cache) {
   for (int k = 0; k < TESTS; k++) {
     const char *out = alone(cc, cache, k, false);
@@ -179,9 +146,9 @@ static void test_found_alone(const char *cc, const char *cache) {
   char command[2048];
   gr_error err = {0};
   int status;
-  snprintf(command, sizeof command, "for f in '%s'/*.so; do printf x | dd of=\"$f\" bs=1 seek=2000 conv=notrunc; done", folder(cache));
+  snprintf(command, sizeof command, "for f in '%s'/*.so; do printf x | dd of=\"$f\" bs=1 seek=2000 conv=notrunc; done", at("%s", cache));
   const char *const argv[] = {"/bin/sh", "-c", command, NULL};
-  gr_spawn(argv, folder("log"), NULL, &status, &err);
+  gr_spawn(argv, at("log"), NULL, &status, &err);
   check(status == 0 && !strcmp(alone(cc, cache, 3, false), "0: 3 right\n"), "a damaged joint object is not noticed");
   check(!strcmp(alone(cc, cache, 3, false), "0: 2 right\n") && runs(cc) == 2, "a damaged joint object: %d runs", runs(cc));
 }
@@ -194,7 +161,7 @@ static void test_clear(const char *cc, const char *cache) {
   int before = runs(cc);
   make_all(p, tests, 2, false);
   check(gr_cache_clear(opt.cache_dir, &files, &err) == GR_OK && files == TESTS, "%d files cleared", (int)files);
-  all_agree(p, tests, 2, &opt, GR_FROM_MEMORY); /* what is loaded stays */
+  all_agree(p, tests, 2, &opt, GR_FROM_MEMORY); /* loaded kernels stay */
   check(runs(cc) == before, "%d runs", runs(cc));
   free_all(p, 2);
 }
@@ -221,7 +188,8 @@ static void test_choice(void) {
   prepare(p, tests, 1, &opt);
   check(runs(cc) == 0, "%d runs for nothing, or for one alone", runs(cc));
 
-  all_agree(p, tests, 1, &opt, GR_COMPILED); /* alone; then two others, of which one is there twice, and few rows of the first */
+  /* alone; then two others, of which one is there twice, and few rows of the first */
+  all_agree(p, tests, 1, &opt, GR_COMPILED);
   gr_call one[] = {{q[0], 20, 30}, {p[4], 37, 50}};
   gr_programs_prepare(one, 2, &opt, &rep);
   check(runs(cc) == 1 && q[0]->kernel[0] == p[0]->kernel[0] && !p[4]->kernel[0],
@@ -237,7 +205,7 @@ static void test_choice(void) {
   gr_error_clear(&err);
 }
 
-/* A text has one precision. */
+/* Kernels compiled together have the same precision. */
 static void test_precisions(void) {
   const char *cc = compiler("precisions", "exec gcc -O1 \"$@\"");
   gr_options opt = with(cc, "precisions cache");
@@ -267,7 +235,7 @@ static gr_class broken_device(int *n, gr_error *err) {
 
 static const gr_device one = {.count = one_device}, broken = {.count = broken_device};
 
-/* What is expected before a call is what is chosen in it. */
+/* The device that is expected before a call is the one that the call chooses. */
 static void test_expected(gr_program *p, const test *t, const gr_device *device) {
   static const gr_backend backends[] = {GR_AUTO, GR_CPU, GR_INTERPRETER};
   gr_output out[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
@@ -341,7 +309,7 @@ static void test_fallback(void) {
   free_all(p, 3);
 }
 
-/* Half of the object's functions are not there: none is taken. */
+/* An object that lacks half of its functions is not used at all. */
 static void test_half(void) {
   const char *cc = compiler("half", "for last; do :; done; grep -q push_options \"$last\" || exec gcc -O1 \"$@\"\n"
                                     "awk '/push_options/ {n++} n < 2 || /pop_options/' \"$last\" >\"$last.half.c\"\n"
@@ -370,7 +338,7 @@ static void test_errors(void) {
             strstr(err.log, "it is broken"),
         "a broken compiler: %s", err.message);
   gr_error_clear(&err);
-  opt.cc = folder("no such compiler");
+  opt.cc = at("no such compiler");
   rep = prepare(p, tests, 2, &opt);
   check(rep.origin == GR_NO_KERNEL && !agrees(p[0], &tests[0], &opt, &rep, &err) && strstr(err.message, "was not found"),
         "no compiler: %s", err.message);
@@ -394,7 +362,7 @@ static int count(const char *text, const char *part) {
 
 static const char *own(const char *text) { return strstr(text, "typedef long long int64;"); }
 
-/* Each kernel's own text stands in the joint one as it is alone, and the prelude but once. */
+/* The joint source contains each kernel's own source unchanged, and the prelude once. */
 static void test_text(void) {
   gr_program *p[TESTS];
   gr_wanted w[TESTS], *each[TESTS];
@@ -440,6 +408,7 @@ static int child(char **argv) {
 int main(int argc, char **argv) {
   self = argv[0];
   if (argc > 5 && !strcmp(argv[1], "alone")) return child(argv);
+  own_folder();
   const char *gcc = compiler("gcc_f32", "exec gcc \"$@\"");
   test_text();
   test_one_run(gcc, "gcc cache", false);

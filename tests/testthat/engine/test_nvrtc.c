@@ -1,9 +1,10 @@
-/* test_nvrtc.c: what the real NVRTC makes of the kernels, where one is found (it needs no GPU): they compile for all generations of devices,
- * and those that much time is spent in keep everything in registers.
- *   GR_FULL=1   every program of the language for every generation, instead of some by turns
- *   GR_SHOW=1   registers and spilled bytes of each */
+/* test_nvrtc.c: kernels compiled by the real NVRTC, where it is installed (no GPU is needed): they
+ * compile for all generations of devices, and the kernels that matter most for speed spill no
+ * registers.
+ *   GR_FULL=1   every program of the language for every generation, instead of a rotating share
+ *   GR_SHOW=1   prints registers and spilled bytes of each */
 #include "../cuda/cu.h"
-#include "halves.h"
+#include "processes.h"
 #include "language.h"
 
 static cu_nvrtc nvrtc;
@@ -11,7 +12,7 @@ static int known[64], n_known; /* architectures */
 static const int generations[] = {75, 80, 90, 100};
 enum { GENERATIONS = sizeof generations / sizeof *generations };
 #ifdef __SANITIZE_ADDRESS__
-enum { EVERY = 150 }; /* there is little of ours to be sanitized */
+enum { EVERY = 150 }; /* little of the time is spent in sanitized code */
 #else
 enum { EVERY = 17 };
 #endif
@@ -45,7 +46,7 @@ static compiled compile(const char *text, int architecture) {
   return c;
 }
 
-/* Registers of a kernel, and bytes that did not fit into them; false where the log does not say. */
+/* Registers of a kernel and spilled bytes; false where the log does not contain them. */
 static bool usage(const char *log, const char *kernel, int *registers, int *frame, int *spilled) {
   char name[80];
   int loads;
@@ -76,7 +77,7 @@ static void check_usage(const test *t, const char *log, int architecture) {
   check(spilled == 0 && frame == 0, "%s, sm_%d: %d bytes of local memory, %d of them spilled", describe(t), architecture, frame, spilled);
 }
 
-/* A warning but that of a variable which nobody reads. */
+/* Whether there is a warning other than that of an unused variable. */
 static bool warns(const char *log) {
   while ((log = strstr(log, "warning #")))
     if (strncmp(log, "warning #550-D", 14) != 0) return true;
@@ -108,7 +109,7 @@ static void standard_kernels_spill_nothing(void) {
 
 /* ---- the language ---- */
 
-/* Sizes do not matter here: the same program again is left out. */
+/* Sizes do not matter here: a program is compiled once. */
 static bool compiles(const test *t, double tolerance) {
   static int last = -1;
   int mine = program_number(t), every = getenv("GR_FULL") ? 1 : EVERY;
@@ -129,6 +130,7 @@ static void work(void) {
 
 int main(void) {
   gr_error err = {0};
+  own_folder();
   if (cu_open_nvrtc(&nvrtc, 0, &err) != GR_OK || !nvrtc.nvrtcGetSupportedArchs || nvrtc.nvrtcGetNumSupportedArchs(&n_known) != NVRTC_SUCCESS || n_known > 64) {
     printf("SKIPPED: no NVRTC was found that lists its architectures\n");
     check(true, "skipped");

@@ -1,5 +1,6 @@
-/* test_origin.c: data far from 0 in single precision: formulas that read some variables through their differences only are computed from
- * what is left of them less a common origin (invariance.c, origin.c).  Interpreter, kernels and the GPU's stand-in against long double. */
+/* test_origin.c: data far from 0 in single precision.  Where a formula reads some variables only
+ * through their differences, a common origin is subtracted first (graph/invariance.c,
+ * run/origin.c).  Interpreter, kernels and the stand-in for a GPU against long double. */
 #include <math.h>
 
 #include "check.h"
@@ -7,7 +8,7 @@
 /* ---- which variables form a group ---- */
 
 typedef struct grouping {
-  const char *formula, *aliases[5], *groups; /* of each argument: a letter, or - */
+  const char *formula, *aliases[5], *groups; /* a letter for each argument, - for none */
 } grouping;
 
 static const grouping groupings[] = {
@@ -35,7 +36,7 @@ static const grouping groupings[] = {
     {"Square(-1*y+x)+Square((-1*x)-(-1*y))", {"x=Vi(3)", "y=Vj(3)"}, "aa"},
     {"Square(1-y+x)", {"x=Vi(3)", "y=Vj(3)"}, "aa"},
     {"Square(x+b-(y+b))", {"x=Vi(3)", "y=Vj(3)", "b=Vj(3)"}, "aa-"},
-    /* no group: the place itself counts */
+    /* no group: the position itself matters */
     {"Square(-x-y)", {"x=Vi(3)", "y=Vj(3)"}, "--"},
     {"(x|y)", {"x=Vi(3)", "y=Vj(3)"}, "--"},
     {"SqNorm2(x)+SqNorm2(y)-2*(x|y)", {"x=Vi(3)", "y=Vj(3)"}, "--"},
@@ -48,8 +49,8 @@ static const grouping groupings[] = {
     {"SqDist(b*x,c*y)", {"x=Vi(3)", "y=Vj(3)", "b=Vi(1)", "c=Vj(1)"}, "----"},
     {"Round(x-y,1)+Floor(x)", {"x=Vi(1)", "y=Vj(1)"}, "--"}};
 
-/* Very many variables, each in a difference of its own: the search for groups gives up before it costs anything, and the formula stays
- * what it is. */
+/* Very many variables, each in its own difference: the search for groups gives up in time, and the
+ * formula is unchanged. */
 static void test_many(void) {
   enum { CHAINS = 200, N = 4 * CHAINS };
   static char formula[1 << 16], text[N][24];
@@ -70,9 +71,9 @@ static void test_many(void) {
                     .sum_scheme = "auto"};
     gr_program *p;
     gr_error err = {0};
-    double start = gr_now();
+    double start = own_seconds();
     check(gr_program_new(&spec, &p, &err) == GR_OK, "%d variables: %s", N, err.message);
-    check(gr_now() - start < 5, "%d variables: %g s", N, gr_now() - start);
+    check(own_seconds() - start < 5, "%d variables: %g s", N, own_seconds() - start);
     gr_program_free(p);
   }
 }
@@ -99,7 +100,8 @@ static void test_groups(void) {
 
 /* ---- results ---- */
 
-/* Data around `at`, `spread` wide, all of it in double: on a grid of 2^-20 of the spread, so that differences are exact in double. */
+/* Data around `at`, of width `spread`, on a grid of 2^-20 of the width: differences are exact in
+ * double. */
 static void fill(double *x, int64_t rows, int cols, double at, double spread) {
   for (int64_t i = 0; i < rows * cols; i++) x[i] = at * (double)(1 + i / rows) + spread * round(uniform(-0.5, 0.5) * 1048576) / 1048576;
 }
@@ -240,7 +242,8 @@ static void test_neighbours(int64_t m, int64_t n) {
 
 /* ---- data that must not be moved ---- */
 
-/* Detail near 0 and a few points far away, an origin that is not finite, infinite values: nothing gets worse. */
+/* Detail near 0 and a few points far away, an origin that is not finite, infinite values: accuracy
+ * is not worse than without an origin. */
 static void test_near_zero(void) {
   enum { N = 40 };
   static double x[N], y[N];
@@ -264,7 +267,8 @@ static void test_near_zero(void) {
   gr_program_free(p);
 }
 
-/* A cluster near 0 among very many rows far away keeps its neighbours: rows that no sample would show are seen. */
+/* A cluster near 0 among very many rows far away keeps its nearest neighbours: rows that a sample
+ * would miss are inspected. */
 static void test_hidden_cluster(void) {
   enum { N = 50000, FROM = 100, TO = 300 };
   test t = {.formula = "Abs(x-y)", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .axis = 1, .reduction = "Min"};
@@ -288,7 +292,7 @@ static void test_hidden_cluster(void) {
   free(y);
 }
 
-/* Nothing to look at. */
+/* No rows, or no columns. */
 static void test_empty(void) {
   static const int64_t shapes[][2] = {{0, 0}, {0, 5}, {5, 0}, {1, 1}};
   for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
@@ -298,6 +302,7 @@ static void test_empty(void) {
 }
 
 int main(void) {
+  own_folder();
   test_groups();
   test_many();
   test_sums();

@@ -1,13 +1,13 @@
-/* test_prelude.c: prelude.h against libm in a higher precision.
+/* test_prelude.c: the functions of prelude.h against those of libm in higher precision.
  *
- * Owns      nothing of the package; a program that links libm only.  Compile it twice, with and without -DGR_F64=1,
- *           with every -m and -O option that kernels are compiled with.
- * Usage     test_prelude [stride]: the float functions see every stride-th bit pattern (default 4093; 1 sees all 2^32),
- *           the double functions a quarter as many random ones.
- * Output    a line per function with the largest error in units in the last place and where it is; at the end
- *           "N passed, N failed"; the exit status is 1 if any failed.
- * Method    every argument sits among others in a vector, special values included: a lane that disturbed another one
- *           would show.  The sign of a zero counts. */
+ * A program of its own, linked with libm only.  Compile it with and without -DGR_F64=1, with the -m
+ * and -O options that kernels are compiled with.
+ *   test_prelude [stride]   float functions see every stride-th bit pattern (default 4093; 1: all
+ *                           2^32), double functions a quarter as many random ones
+ * Prints a line per function with the largest error in units in the last place and its argument; at
+ * the end "N passed, N failed"; the exit status is 1 if any failed.  Every argument is one lane of
+ * a vector among others, special values included, so that a lane that disturbs another one is
+ * noticed.  The sign of zeros is compared. */
 
 #ifdef _WIN32
 #include "graph/trig_large.h"
@@ -36,12 +36,13 @@ typedef uint32_t U;
 #define T_MIN FLT_MIN
 #endif
 
-/* Where the C library is not right itself, references are in quadruple precision: sinl leaves large arguments to the processor's fsin, whose
- * pi has 66 bits, and lgammal has no digits right near 1 and 2. */
+/* Where the C library itself is wrong, references are in quadruple precision: sinl uses the
+ * instruction fsin for large arguments, whose pi has 66 bits, and lgammal has no correct digits
+ * near 1 and 2. */
 #ifdef _WIN32
 #include <quadmath.h>
 
-/* lgammaq leaves another direction of rounding behind. */
+/* lgammaq changes the rounding mode. */
 static R right(__float128 f(__float128), R x) {
   const unsigned mode = __builtin_ia32_stmxcsr();
   const R y = (R)f(x);
@@ -85,8 +86,8 @@ static int same(T a, T b) { return (isnan(a) && isnan(b)) || (a == b && !signbit
 
 static int exponent(R x) { return x == 0 ? -30000 : REF(ilogb)(x); }
 
-/* The distance of got from ref in units in the last place of T at ref, or at size if that is larger; huge where got is
- * wrong in kind. */
+/* The distance of got from ref in units in the last place of T at ref, or at size if that is
+ * larger; huge where only one of them is NaN or infinite. */
 static double ulps(T got, R ref, R size) {
   const R top = REF(ldexp)(1, GR_BIAS + 1); /* stands for a result that overflows */
   T want = (T)ref;
@@ -101,7 +102,7 @@ static double ulps(T got, R ref, R size) {
 #define HALF GR_K(0.5f, 0.5)
 #define BELOW_HALF GR_K(0.49999997f, 0.49999999999999994)
 #define TINY GR_K(0x1p-149f, 0x1p-1074)
-#define P22 GR_K(0x1p22f, 0x1p51) /* from here on halves are the only fractions, from P23 on there are none */
+#define P22 GR_K(0x1p22f, 0x1p51) /* beyond P22 only halves are fractions */
 #define P23 GR_K(0x1p23f, 0x1p52)
 
 static const T special[] = {
@@ -130,7 +131,7 @@ static T special_at(int k) { /* the others, and NaN with a payload (R's NA) */
   return k > 3 ? special[k - 4] : k == 3 ? GR_INF : k == 2 ? -GR_INF : k == 1 ? from_bits(nan_bits) : GR_NAN;
 }
 
-/* ---- functions of one argument ----------------------------------------------------------------------------------- */
+/* ---- functions of one argument ---- */
 
 /* clang-format off */
 #define EACH_V(name, f)                                                     \
@@ -157,7 +158,8 @@ static R ref_sigmoid(R x) { return 1 / (1 + REF(exp)(-x)); }
 static R ref_softplus(R x) { return isnan(x) ? x : REF(fmax)(x, 0) + REF(log1p)(REF(exp)(-REF(fabs)(x))); }
 
 static R ref_digamma(R x) {
-  static const long double zero = 0x1.762d86356be3fp+0L, zero_lo = 9.549995429965697715184199e-17L; /* a double, and what it lacks */
+  /* a double, and the rest */
+  static const long double zero = 0x1.762d86356be3fp+0L, zero_lo = 9.549995429965697715184199e-17L;
   static const long double taylor[] = {
       0.967672245447621170427L, -0.442763168983592106093L, 0.258499760955651010624L, -0.163942705442406527504L,
       0.107824050691262365757L, -0.0721995612564547109261L, 0.0488042881641431072251L, -0.0331611264748473592923L,
@@ -202,7 +204,8 @@ typedef struct unary {
 #define FLUSHED(f, ref, most, lo, hi) {#f, do_##f, ref, most, lo, hi, 1, NULL}
 #define SIZED(f, ref, most, lo, hi) {#f, do_##f, ref, most, lo, hi, 0, size_##f}
 static const unary unaries[] = {
-    FLUSHED(exp, REF(exp), GR_SCALES ? 1 : 2, GR_K(-88, -709), GR_K(89, 710)), /* where it scales, n is the nearest integer, else the floor */
+    /* where it scales, n is the nearest integer, else the floor */
+    FLUSHED(exp, REF(exp), GR_SCALES ? 1 : 2, GR_K(-88, -709), GR_K(89, 710)),
     FLUSHED(exp2, REF(exp2), 2, GR_K(-127, -1023), GR_K(129, 1025)),
     ENTRY(log, REF(log), 2, GR_K(0.25f, 0.25), 4),
     ENTRY(xlogx, ref_xlogx, 3, 0, 4),
@@ -254,7 +257,8 @@ static void report(const char *name, const worst *w, double most) {
   verdict(ok);
 }
 
-/* The next BLOCK arguments: bit patterns, uniform ones, special ones, and numbers near multiples of pi/2. */
+/* The next BLOCK arguments: bit patterns, uniform ones, special ones, and numbers near multiples of
+ * pi/2. */
 static int fill(T *x, const unary *u, unsigned long long *at) {
   for (int i = 0; i < BLOCK; i++) {
     unsigned kind = rnd() % 16;
@@ -290,7 +294,7 @@ static void test_unary(const unary *u) {
   report(u->name, &w, u->most);
 }
 
-/* ---- functions of more arguments --------------------------------------------------------------------------------- */
+/* ---- functions of more arguments ---- */
 
 typedef struct many {
   const char *name;
@@ -341,7 +345,7 @@ static void test_many(const many *m) {
   report(m->name, &w, m->most);
 }
 
-/* ---- memory, constants, conversions ------------------------------------------------------------------------------ */
+/* ---- memory, constants, conversions ---- */
 
 static int all_same(V a, T x) {
   for (int l = 0; l < GR_L; l++)

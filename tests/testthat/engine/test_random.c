@@ -1,11 +1,11 @@
-/* test_random.c: random formulas, and special values in every operation, against a reference of
- * the tests' own.
+/* test_random.c: random formulas, and special values in every operation, against a reference that
+ * shares no code with the engine.
  *
- *   GR_RANDOM=10000 build/plain/test_random   a campaign of so many formulas
- *   GR_SEED=123 build/plain/test_random       one of them again; with GR_RANDOM a campaign from there
- *   GR_SPECIAL=1 build/plain/test_random      special values alone, with the compiler flags that users get
+ *   GR_RANDOM=10000   a campaign of so many formulas
+ *   GR_SEED=123       one of them again; with GR_RANDOM a campaign that starts there
+ *   GR_SPECIAL=1      special values only, with the compiler flags that users get
  *
- * Without them: the same formulas each time, and some that change from day to day. */
+ * By default: the same formulas each time, and some that change daily. */
 #include <signal.h>
 #include <time.h>
 
@@ -213,6 +213,7 @@ static void all_specials(bool thorough) {
 int main(void) {
   const char *count = getenv("GR_RANDOM"), *from = getenv("GR_SEED"), *special = getenv("GR_SPECIAL");
   uint64_t today = (uint64_t)time(NULL) / 86400 * 100000;
+  own_folder();
   signal(SIGSEGV, on_crash);
   signal(SIGABRT, on_crash);
   signal(SIGFPE, on_crash);

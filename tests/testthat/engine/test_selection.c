@@ -1,9 +1,12 @@
-/* test_selection.c: the K best and their indices, against a sort: ties, NaN, infinities, few columns, every order of the columns.
- * All values are small integers or infinite, so that every precision and both backends must give the same bits. */
+/* test_selection.c: the K best values and their indices against a sort: ties, NaN, infinities, few
+ * columns, every order of the columns.
+ *
+ * All values are small integers or infinite, so that every precision and both backends must give
+ * the same bits. */
 #include "check.h"
 
-/* The value of column j of n. The formula is x * round(y), and round(y) is a value of the column by itself; rows with different
- * signs see different orders, and 0 * Inf is NaN. */
+/* The value of column j of n.  The formula is x * round(y), where round(y) is computed once per
+ * column; rows with different signs have different orders, and 0 * Inf is NaN. */
 static double ties(int64_t j, int64_t n) { return (void)j, (void)n, floor(uniform(-4, 4)); }
 static double any_order(int64_t j, int64_t n) { return (void)j, (void)n, floor(uniform(-4000, 4000)); }
 static double ascending(int64_t j, int64_t n) { return (void)n, (double)j; }
@@ -58,7 +61,7 @@ static void compare(const test *t, gr_program *p, const gr_array *args, int64_t 
   for (int b = 0; b < 2; b++) {
     gr_error err = {0};
     gr_options o = options(backends[b], 2);
-    if (t->f64) o.cflags = "-O1"; /* one precision as users get it, the other as fast to compile as can be */
+    if (t->f64) o.cflags = "-O1"; /* double precision with options that compile fast */
     result r;
     int64_t wrong = 0;
     if (!check(run(p, args, &o, &r, &err) == GR_OK, "%s", err.message)) break;
@@ -101,7 +104,8 @@ static void lists(int k, int dim, bool smallest, bool f64) {
   gr_program_free(p);
 }
 
-/* The state goes on from chunk to chunk and from part to part: enough columns for several of each. */
+/* The state goes on from chunk to chunk and from part to part: enough columns for several of
+ * each. */
 static void many_columns(int k, bool f64) {
   static const int64_t rows[] = {2, 20};
   direction = 1;
@@ -147,6 +151,7 @@ static void other_axis(int k, bool f64) {
 
 int main(void) {
   static const int ks[] = {0, 1, 2, 10, 37, 100, 300};
+  own_folder();
   for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
     for (int f64 = 0; f64 < 2; f64++) {
       lists(ks[i], 1, true, f64);

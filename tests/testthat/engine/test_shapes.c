@@ -1,14 +1,16 @@
-/* test_shapes.c: every shape of work gives what the interpreter gives, and the same bits with any number of threads: few and many
- * rows, either axis, rows that fill no vector, columns that fill no tile; sums keep their accuracy, memory its bounds.
+/* test_shapes.c: for every shape of work kernels compute the same as the interpreter, with the same
+ * bits for any number of threads: few and many rows, either axis, rows that fill no vector, columns
+ * that fill no tile.  Sums keep their accuracy, and memory its bounds.
  *
- * GR_SHARE=n: of the long lists, every n-th case only; under an emulator every 7th, if n is not given. */
+ * GR_SHARE=n: of the long lists, every n-th case only; under an emulator every 7th by default. */
 #include "check.h"
 
 static int share = 1, cases;
 
 static void take_share(void) {
   const char *n = getenv("GR_SHARE");
-  share = n && atoi(n) > 0 ? atoi(n) : is_emulated() ? 7 : 1; /* divides the length of no cycle in the lists */
+  /* coprime to the periods of the lists */
+  share = n && atoi(n) > 0 ? atoi(n) : is_emulated() ? 7 : 1;
   if (share > 1) printf("SKIPPED: of the long lists of shapes, %d of %d cases (GR_SHARE=1 runs all)\n", share - 1, share);
 }
 
@@ -18,7 +20,8 @@ static void some_with(const test *t, double tolerance, const char *cflags) {
   if (in_share()) both_with(t, tolerance, cflags);
 }
 
-/* One precision as users get it, the other as fast to compile as can be. */
+/* Single precision with the options that users get, double precision with those that compile
+ * fast. */
 static void some(const test *t, double tolerance) { some_with(t, tolerance, t->f64 ? "-O1" : NULL); }
 
 /* ---- bit for bit the same with any number of threads ---- */
@@ -47,7 +50,7 @@ static bool same(const gr_program *p, const result *a, const result *b) {
   return true;
 }
 
-/* Dear pairs, so that a few of them are worth threads. */
+/* Pairs so expensive that a few of them are worth threads. */
 #define DEAR "Lgamma(1+SqDist(x,y))*p"
 
 static test dear(int red, bool f64, int axis, int64_t rows, int64_t cols) {
@@ -84,7 +87,8 @@ static void threads_change_nothing(const test *t) {
   gr_program_free(p);
 }
 
-/* The first of each family in both precisions, all shapes and over both indices; for the others one takes turns. */
+/* The first reduction of each family in both precisions, all shapes and over both indices; the
+ * others in one combination each, in rotation. */
 static void every_reduction_shares_its_work(void) {
   static const int64_t sizes[][2] = {{3, 500003}, {1, 1500000}, {20003, 81}, {18, 90000}, {2, 700001}};
   int turn = 0;
@@ -104,11 +108,12 @@ static void every_reduction_shares_its_work(void) {
 /* ---- few rows: lanes run over columns ---- */
 
 static const char *const few_formulas[][2] = {
-    {"Exp(-SqDist(x,y))*b", NULL},                /* small variables: from the arguments */
-    {"Exp(-SqDist(Exp(y),x))*Sum(y)*b", NULL},    /* values of columns: staged */
-    {"(w|Exp(x[0]*w))*Exp(y[0])", NULL},          /* a contraction over more coordinates than are written out */
+    {"Exp(-SqDist(x,y))*b", NULL},                /* small variables: read from the arguments */
+    {"Exp(-SqDist(Exp(y),x))*Sum(y)*b", NULL},    /* values of columns: in a buffer */
+    /* a contraction over more coordinates than are unrolled */
+    {"(w|Exp(x[0]*w))*Exp(y[0])", NULL},
     {"Exp(-SqDist(x,y))*w", NULL},                /* a wide sum */
-    {"Exp(-SqDist(x,y))*y", NULL},                /* one that small variables take part in */
+    {"Exp(-SqDist(x,y))*y", NULL},                /* one that includes small variables */
     {"b", NULL},                                  /* no rows at all */
     {"x*b", NULL},
     {"SqDist(x,y)*p", "y"}};
@@ -129,8 +134,9 @@ static void few_rows_are_what_many_are(void) {
     }
 }
 
-/* Columns that fill no vector: of equal ones the first is chosen, whatever lanes they are in, and no copy of the last counts. */
-/* The first row of x everywhere, in memory that ends where a page begins that nobody may read. */
+/* Columns that fill no vector: of equal ones the first is chosen, whatever lanes they are in, and
+ * the padding of the last vector does not count. */
+/* The first row of x everywhere, in memory that ends at an inaccessible page. */
 static guarded repeat_first(gr_array *x) {
   size_t bytes = (size_t)(x->rows * x->cols) * sizeof(double);
   guarded g = guarded_new(bytes);
@@ -178,7 +184,7 @@ static void ties_go_to_the_first(void) {
   }
 }
 
-/* All families, with 1 to 16 rows and all that can be left over, in vectors of every size. */
+/* All families, with 1 to 16 rows and every remainder, in vectors of every size. */
 static void columns_that_fill_no_vector(void) {
   static const char *const reds[] = {"Sum", "Max", "Min_ArgMin", "KMin", "Var", "Prod", "LogSumExp", "SumSoftMaxWeight", "Count"};
   static const char *const schemes[] = {"block_sum", "direct_sum", "kahan_scheme"};
@@ -194,7 +200,8 @@ static void columns_that_fill_no_vector(void) {
     }
 }
 
-/* Sizes around vectors, tiles and blocks; around where lanes change from rows to columns. */
+/* Sizes around those of vectors, tiles and blocks, and around that where vector lanes change from
+ * rows to columns. */
 static void odd_sizes(void) {
   static const int64_t rows[] = {1, 4, 5, 7, 8, 9, 12, 13, 16, 17, 33, 255, 257, 511, 513, 1025};
   static const char *const reds[] = {"Sum", "ArgMin"};
@@ -207,8 +214,9 @@ static void odd_sizes(void) {
     }
 }
 
-/* Register tiles of 2 x 6: columns that fill no group, no span of 8, no vector and no tile (of 240, 192 or 96); packed from the argument, from
- * the stage, from what is computed for columns, from one component; two tiles in one plan; a last vector of rows alone. */
+/* Register tiles of 2 x 6: columns that fill no group, no span of 8, no vector and no tile (of 240,
+ * 192 or 96); packed from the argument, from a buffer, from values computed per column, from one
+ * component; two tiles in one plan; a last vector of rows only. */
 static const struct {
   const char *formula, *formula2, *reduction;
   int k;
@@ -232,7 +240,7 @@ static void groups_of_columns(void) {
         }
 }
 
-/* Over both indices, many blocks share a state: of whichever index stands for rows. */
+/* A reduction over both indices: many blocks share a state, whichever index is that of the rows. */
 static void many_blocks_share_states(void) {
   static const char *const reds[] = {"Sum", "Max", "LogSumExp", "Var"};
   for (int k = 0; k < 4; k++)
@@ -243,7 +251,7 @@ static void many_blocks_share_states(void) {
     }
 }
 
-/* Both ways of computing share the groups: so against what can be counted. */
+/* Interpreter and kernel share the groups of columns; so the expected value is counted. */
 static void every_pair_counts_once(void) {
   static const int64_t sizes[][2] = {{300001, 2}, {2, 300001}, {1, 100000}, {513, 700}, {1000, 1000}};
   for (int s = 0; s < 5; s++)
@@ -263,7 +271,7 @@ static void every_pair_counts_once(void) {
     }
 }
 
-/* A program may be asked for few rows and for many in turn. */
+/* Calls of one program with few rows and with many, alternating. */
 static void shapes_take_turns(void) {
   test t = {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .axis = 1, .m = 40, .n = 5000};
   gr_error err = {0};
@@ -298,7 +306,8 @@ static gr_report report_of(gr_program *p, const gr_array *args, const gr_options
   return rep;
 }
 
-/* Tiny work is interpreted until the program has the kernel for its shape; what a kernel does in a millisecond has one thread. */
+/* Tiny work is interpreted until the program has the kernel for its shape; work of a millisecond is
+ * done by one thread. */
 static void auto_takes_the_kernel_that_is_there(void) {
   test t = {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(3)", "y=Vj(3)", "b=Vj(1)"}, .axis = 1, .m = 2000, .n = 5000};
   gr_error err = {0};
@@ -328,7 +337,8 @@ static void auto_takes_the_kernel_that_is_there(void) {
 /* ---- accuracy ---- */
 
 /* The error of a sum of n terms in single precision: bounded by that of a tile, whatever n is. */
-/* Sums of exponentials too are double within a block where accumulators are asked to be: equal weights have themselves as mean. */
+/* Sums of exponentials too are double within a block where double accumulators are requested: the
+ * weighted mean of equal values is that value. */
 static void exponentials_in_double(void) {
   test t = {.formula = "Square(y)", .formula2 = "w", .aliases = {"w=Vi(3)", "y=Vj(1)"}, .reduction = "SumSoftMaxWeight", .axis = 1, .acc = "float64"};
   static const int64_t columns[] = {250, 5000};
@@ -383,7 +393,8 @@ static void sums_stay_accurate(void) {
 
 /* ---- memory ---- */
 
-/* What a run needs beyond its arguments.  (The peak of a process only rises: earlier cases hide what later ones share with them.) */
+/* Memory that a call needs beyond its arguments.  The peak of a process only rises, so that earlier
+ * cases hide what later ones share with them. */
 static void memory_is_bounded(void) {
   static const struct {
     const char *formula, *x, *y, *b, *reduction;
@@ -416,6 +427,7 @@ static void memory_is_bounded(void) {
 }
 
 int main(void) {
+  own_folder();
   take_share();
   few_rows_are_what_many_are();
   odd_sizes();

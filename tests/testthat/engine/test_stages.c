@@ -1,7 +1,10 @@
-/* test_stages.c: golden files.  golden/NAME.f holds a formula and its settings, one "key value" per line; beside it lie
- * what the stages should print: NAME.ast .dag .plan .c .cu, or NAME.err for a formula that is refused.  Whichever exist are
- * compared; `make bless` writes them anew (the ones that exist; a new .f gets .dag or .err), and the difference is
- * reviewed like code.  The .c and .cu goldens hold no prelude: they begin where the kernel's own text does. */
+/* test_stages.c: golden files. golden/NAME.f contains a formula and its settings, one "key value"
+ * per line; beside it are the expected outputs of the stages: NAME.ast .dag .plan .c .cu, or
+ * NAME.err for a formula that is refused.  Those that exist are compared.
+ *
+ * `make bless` rewrites them (those that exist; a new .f gets .dag or .err); the difference is
+ * reviewed like code.  The .c and .cu files contain no prelude: they begin with the kernel's own
+ * source. */
 #include <dirent.h>
 
 #include "check.h"
@@ -107,7 +110,8 @@ static void one(const char *folder, const char *name, bool bless) {
   gr_program_free(p);
 }
 
-/* A kernel starts with those groups of the prelude, and those functions that fill buffers, which it calls. */
+/* A kernel contains the parts of the prelude and the functions that fill buffers which it calls,
+ * and no others. */
 static void only_what_is_called(void) {
   static const struct {
     const char *formula;

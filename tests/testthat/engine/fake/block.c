@@ -1,12 +1,17 @@
-/* block.c: the machine that runs the blocks of a kernel on the host: every thread of a block is a fiber with a stack of its own, and what
- * needs other threads (barriers, shuffles) switches between fibers.
+/* block.c: runs the blocks of a kernel on the host, one after the other.  Every thread of a block
+ * is a fiber with its own stack; barriers and shuffles switch between fibers.
  *
- * Owns the stacks, which are kept for the next launch, and the shared memory of the running block, which starts as NaN and has guard bytes on both
- * sides.  Fibers run until they wait; who goes next is the schedule: in order, in reverse, or at random from a fixed seed.  Reported as faults: threads
- * that wait at different barriers or that nobody will ever release, writes past shared memory, bad addresses, and,
- * of kernels compiled with SHIM_CHECK, every access to shared memory that no barrier puts in order with another thread's, every
- * read of shared memory that nobody wrote, and every access outside of memory that the caller knows.  One launch at a time: the caller has a lock.
- * Threads are switched as in Engelschall's "Portable multithreading" (2000): a context is made once, then jumps are enough. */
+ * Owns the stacks, which are kept for the next launch, and the shared memory of the running block,
+ * which starts as NaN and lies between guard bytes.  A fiber runs until it waits; the schedule
+ * chooses the next one: in order, in reverse, or at random from a fixed seed.
+ *
+ * Faults are: threads that wait at different barriers, a deadlock, writes past shared memory, and
+ * bad addresses.  Kernels compiled with SHIM_CHECK report every memory access; further faults are
+ * then data races on shared memory (two accesses, one a write, that no barrier orders), reads of
+ * uninitialized shared memory, and accesses outside of the buffers of the caller.
+ *
+ * One launch at a time: the caller holds a lock.  Fibers are switched as in Engelschall, "Portable
+ * multithreading" (2000): a context is made once, and setjmp and longjmp do the rest. */
 #define _GNU_SOURCE
 #include "block.h"
 
@@ -21,12 +26,12 @@
 
 enum { THREADS_MAX = 1024, WARP = 32, STACK = 512 << 10, PAGE = 64 << 10, GUARD = 256, SHARED_MAX = 256 << 10 };
 
-/* gcc's own jumps save three words and are not those that a sanitizer of the calling program watches. */
+/* gcc's built-in jumps save three words, and sanitizers do not intercept them. */
 #if defined(__GNUC__) && !defined(__clang__)
 typedef void *jump[5];
 #define JUMP_SAVE(b) __builtin_setjmp(b)
 #define JUMP(b) __builtin_longjmp(b, 1)
-#define ALONE __attribute__((noipa)) /* callers may not know which registers it leaves alone */
+#define ALONE __attribute__((noipa)) /* no interprocedural register allocation */
 #else
 typedef jmp_buf jump;
 #define JUMP_SAVE(b) _setjmp(b)
@@ -46,7 +51,7 @@ typedef struct fiber {
   int yes;        /* of its barrier */
   shim_warp_op op;
   unsigned mask;
-  shim_bits bits; /* what it brings to its warp, then what it takes from it */
+  shim_bits bits; /* what it gives to its warp, then what it receives */
   int arg, width;
 } fiber;
 
@@ -63,7 +68,8 @@ static struct machine {
   fault fault;
   unsigned random;
   int order[THREADS_MAX];
-  uint32_t epoch, launch_epoch, block_epoch; /* barriers so far, at the begin of the launch, of the block */
+  /* barriers so far; at the start of the launch; of the block */
+  uint32_t epoch, launch_epoch, block_epoch;
   uint32_t warp_epoch[THREADS_MAX / WARP];
   size_t shared_size;
   shadow shadow[SHARED_MAX / SHADOW_PIECE + 1];
@@ -72,7 +78,7 @@ static struct machine {
 
 /* ---- switching ---- */
 
-/* gcc wants a place and the jump that leaves it in functions of their own. */
+/* gcc requires setjmp and longjmp on a buffer to be in different functions. */
 static ALONE void leave_fiber(void) { JUMP(m.scheduler); }
 
 static ALONE void to_scheduler(void) {
@@ -81,7 +87,7 @@ static ALONE void to_scheduler(void) {
 
 static ALONE void fail(fault_kind kind, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 
-/* Ends the launch: no fiber of it goes on. */
+/* Ends the launch: none of its fibers runs again. */
 static void fail(fault_kind kind, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
@@ -93,7 +99,8 @@ static void fail(fault_kind kind, const char *fmt, ...) {
   abort();
 }
 
-/* A fiber's life: one kernel after the other; it is left, and left for good after a fault, in to_scheduler. */
+/* The loop of a fiber: one kernel after the other.  It is left in to_scheduler, after a fault for
+ * good. */
 static void live(void) {
   for (;;) {
     m.enter(m.arguments);
@@ -119,7 +126,7 @@ static ALONE void enter_fiber(int t) {
   start(f);
 }
 
-/* Calls f, which ends by returning or where something leaves to the scheduler. */
+/* Calls f; control comes back when f returns or jumps to the scheduler. */
 static ALONE void until_left(void (*f)(int), int t) {
   if (JUMP_SAVE(m.scheduler) == 0) f(t);
 }
@@ -147,7 +154,7 @@ static int barrier(int yes, int line) {
   return m.fiber[m.running].yes;
 }
 
-/* The lane that a shuffle reads: itself where the wanted one is outside of its part of the warp. */
+/* The lane that a shuffle reads: its own where the wanted one is outside of its segment. */
 static int source(const fiber *f, int lane) {
   int first = lane & ~(f->width - 1), last = first + f->width - 1, from = lane;
   switch (f->op) {
@@ -159,7 +166,8 @@ static int source(const fiber *f, int lane) {
   }
 }
 
-/* All lanes of the mask are here: each gets what it asked for. A lane outside of the mask gives nothing that can be used. */
+/* All lanes of the mask have arrived: each gets what it asked for.  A lane outside of the mask has
+ * no defined value. */
 static void exchange(int first, unsigned mask) {
   shim_bits brought[WARP], ballot = 0;
   for (int l = 0; l < WARP; l++) {
@@ -211,7 +219,7 @@ static unsigned active(void) {
 
 static void trap(const char *what) { fail(FAULT_LAUNCH, "%s", what); }
 
-/* No fiber can go on by itself: at one barrier all together they can. */
+/* No fiber can go on alone; where all wait at the same barrier, it releases them. */
 static ALONE void release_barrier(int unused) {
   static const char *const states[] = {"ready", "at a barrier", "in a warp operation", "done"};
   int yes = 0;
@@ -232,11 +240,12 @@ static ALONE void release_barrier(int unused) {
 
 typedef struct touched {
   const char *what;
-  bool shared; /* memory of the block, which nobody wrote before it */
+  bool shared; /* memory of the block, uninitialized at its start */
   size_t at;   /* of the piece, in bytes */
 } touched;
 
-/* Is what another thread did at `when`, in epoch `warp_when` of its warp, in order with the running thread? */
+/* Whether an access of another thread, at `when` and in epoch `warp_when` of its warp, happened
+ * before what the running thread does now. */
 static bool in_order(const touched *t, uint32_t when, uint32_t warp_when, int other) {
   int warp = m.running / WARP;
   if (when < (t->shared ? m.block_epoch : m.launch_epoch)) return true;
@@ -360,7 +369,7 @@ static bool make_stacks(int n) {
   return true;
 }
 
-/* After a fault fibers stand in the midst of a kernel: they start anew. */
+/* After a fault fibers are in the middle of a kernel: they are made again. */
 static void forget_fibers(void) {
   for (int t = 0; t < THREADS_MAX; t++) m.fiber[t].made = false;
 }

@@ -1,4 +1,4 @@
-/* block.h: a machine that runs the blocks of a kernel, one after the other, each thread a fiber (block.c). */
+/* block.h: runs the blocks of a kernel on the host, each thread a fiber (block.c). */
 #ifndef FAKE_BLOCK_H
 #define FAKE_BLOCK_H
 
@@ -15,11 +15,12 @@ typedef struct fault {
   char text[400];
 } fault;
 
-/* Who wrote and read a piece of memory last, and when: barriers that had been passed by then, of all blocks and of the warp. */
+/* The last accesses to a piece of memory: threads, and when, in barriers passed so far by all
+ * blocks and by the warp. */
 typedef struct shadow {
   uint32_t wrote, wrote_warp, read, read_warp;
   uint16_t writer, reader;
-  bool many, many_warps; /* readers since */
+  bool many, many_warps; /* readers since the last write */
 } shadow;
 
 enum { SHADOW_PIECE = 4 }; /* bytes */
@@ -31,7 +32,7 @@ typedef struct region {
   shadow *shadow;
 } region;
 
-/* The buffer at an address or close to it, or NULL: a stack, constants. */
+/* The buffer at an address or close to it; NULL for stacks and constants. */
 typedef const region *find_region(const void *at);
 
 typedef struct launch {
@@ -43,9 +44,11 @@ typedef struct launch {
 } launch;
 
 shim_host *block_host(void); /* what shim_bind takes */
-/* Runs all blocks; false with a fault when one did what a device does not allow. GENRED_FAKE_SCHEDULE: order, reverse, random. */
+/* Runs all blocks; false with the reason where one does what a device does not allow.
+ * GENRED_FAKE_SCHEDULE: order, reverse, random. */
 bool block_run(const launch *what, fault *why);
 
-enum { FAKE_POISON = 0xff }; /* bytes of memory that nobody wrote: NaN in every floating type, -1 in every integer one */
+/* The bytes of uninitialized memory: NaN in every floating-point type, -1 in every integer type. */
+enum { FAKE_POISON = 0xff };
 
 #endif

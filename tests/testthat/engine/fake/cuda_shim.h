@@ -1,8 +1,9 @@
-/* cuda_shim.h: the CUDA that kernels are written in, for the host's C++ compiler.
+/* cuda_shim.h: the part of CUDA C++ that kernels use, for the host's C++ compiler.
  *
- * fake_nvrtc.c puts it in front of a kernel's text.  It includes no header of the system, as NVRTC offers none: what a kernel
- * uses without declaring it must be here, because CUDA has it built in.  Warps have 32 lanes; block.c does what needs other threads.
- * Dynamic shared memory is found by fake_nvrtc.c, which rewrites its declaration; static __shared__ variables are not known. */
+ * fake_nvrtc.c compiles it in front of a kernel's source.  It includes no system header, as NVRTC
+ * offers none: only what is built into CUDA may be declared here.  Warps have 32 lanes; barriers
+ * and shuffles are block.c's.  Declarations of dynamic shared memory are rewritten by
+ * fake_rewrite.c; static __shared__ variables are not supported. */
 #ifndef CUDA_SHIM_H
 #define CUDA_SHIM_H
 
@@ -45,7 +46,7 @@ template <class T> static inline T shim_shuffle(shim_warp_op op, unsigned mask, 
   return v;
 }
 
-/* The line is the caller's: it tells which call waits. */
+/* __LINE__ of the caller identifies the barrier. */
 #define SHIM_LINE int line = __builtin_LINE()
 template <class T> static inline T __shfl_sync(unsigned mask, T v, int lane, int width = 32, SHIM_LINE) { return shim_shuffle(SHIM_IDX, mask, v, lane, width, line); }
 template <class T> static inline T __shfl_up_sync(unsigned mask, T v, int by, int width = 32, SHIM_LINE) { return shim_shuffle(SHIM_UP, mask, v, by, width, line); }
@@ -107,7 +108,7 @@ static inline float cospif(float x) { return (float)cospi((double)x); }
 static inline void sincosf(float x, float *s, float *c) { *s = sinf(x), *c = cosf(x); }
 static inline void sincos(double x, double *s, double *c) { *s = sin(x), *c = cos(x); }
 
-/* Approximations of the device, here exact; and operations that no compiler may fuse. */
+/* Approximate functions of the device, here exact, and operations that must not be contracted. */
 static inline float __expf(float x) { return expf(x); }
 static inline float __exp10f(float x) { return exp10f(x); }
 static inline float __logf(float x) { return logf(x); }

@@ -1,10 +1,13 @@
-/* fake.h: what the two libraries that stand in for CUDA's share: settings from the environment, injected failures, a log of calls.
+/* fake.h: settings from the environment, injected failures and a log of calls, for both libraries
+ * that stand in for CUDA's.
  *
- * Settings are read at each use, so that a test changes them within its process.
- *   GENRED_FAKE_FAIL     "cuMemAlloc_v2:3" fails the third call from now on, "...:*" every one, "...:2+" the second and all after it;
- *                        a third field is the code that it returns; several are separated by commas. Counts start when the text changes.
- *                        Functions that give something back do so all the same.  "kernel:2" makes the second kernel that runs touch a bad address.
- *   GENRED_FAKE_LOG      a file to which every call is appended, with what it returned */
+ * Settings are read at each use, so that a test can change them within its process.
+ *   GENRED_FAKE_FAIL   which calls fail: "cuMemAlloc_v2:3" the third from now on, "NAME:*" every
+ *                      one, "NAME:2+" the second and all later ones; a third field is the code
+ *                      returned; several items are separated by commas.  Counts restart when the
+ *                      value changes. Functions that release something do so nevertheless.
+ *                      "kernel:2": the second kernel that runs faults with a bad address.
+ *   GENRED_FAKE_LOG    a file to which each call is appended, with the code that it returned */
 #ifndef FAKE_H
 #define FAKE_H
 
@@ -16,9 +19,10 @@
 #include "cu_api.h"
 
 /* Beside CUDA's functions, for tests. */
-int fake_nvrtc_alive(void);               /* programs that nobody destroyed */
-int fake_leaks(char *text, size_t size);  /* what is alive of a process that should hold nothing: how many, and a line for each kind */
-const char *fake_last_fault(void);        /* why the last kernel fault was one, or "" */
+int fake_nvrtc_alive(void);              /* the number of programs that were not destroyed */
+/* the number of living objects, with a line for each kind */
+int fake_leaks(char *text, size_t size);
+const char *fake_last_fault(void);       /* the reason of the last fault of a kernel, or "" */
 
 static inline long fake_number(const char *variable, long otherwise) {
   const char *s = getenv(variable);
@@ -32,7 +36,7 @@ typedef struct fake_counts {
   int calls[FAKE_FUNCTIONS];
 } fake_counts;
 
-/* "NAME:WHICH[:CODE]": whether it names this call. */
+/* Whether an item "NAME:WHICH[:CODE]" names this call. */
 static inline bool fake_matches(const char *item, const char *name, int call, int *code) {
   size_t n = strlen(name);
   char *end;

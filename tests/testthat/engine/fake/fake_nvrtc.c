@@ -1,26 +1,28 @@
-/* fake_nvrtc.c: a libnvrtc whose "cubin" is a shared object of the host: the kernel's text behind cuda_shim.h, compiled by the host's C++ compiler.
+/* fake_nvrtc.c: a libnvrtc whose "cubin" is a shared object of the host: the kernel's source,
+ * rewritten (fake_rewrite.c) and compiled by the host's C++ compiler behind cuda_shim.h.
  *
- * Functions are declared by src/cuda/cu_api.h, so that a missing or a wrong one does not compile or link.  cuda_shim.h and shim_host.h lie beside
- * this library.  A "PTX" is the same object in hexadecimal digits, as a text.
+ * Functions are declared by src/cuda/cu_api.h, so that one that is missing or has another type does
+ * not compile or link.  cuda_shim.h and shim_host.h lie beside this library.  "PTX" is the same
+ * object in hexadecimal digits.  Settings, with their defaults:
  *   GENRED_FAKE_CXX           the compiler (c++)
- *   GENRED_FAKE_ARCHS         the architectures it says it knows ("75 80 86 89 90 100")
+ *   GENRED_FAKE_ARCHS         the architectures that it supports ("75 80 86 89 90 100")
  *   GENRED_FAKE_NVRTC         its version ("12.8")
- *   GENRED_FAKE_CHECK         1: kernels report every access to memory (block.c), and are slow; gcc only
- *   GENRED_FAKE_DROP_BARRIER  n: the n-th __syncthreads() of the text, from 1, is removed
- *   GENRED_FAKE_CACHE         a folder in which objects are kept by the hash of what they are made from */
+ *   GENRED_FAKE_CHECK         1: kernels report every memory access (block.c), and are slow; gcc
+ *                             only
+ *   GENRED_FAKE_DROP_BARRIER  n: removes the n-th __syncthreads() of the source, counted from 1
+ *   GENRED_FAKE_CACHE         a folder in which objects are kept by the hash of their source */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake.h"
+#include "fake_rewrite.h"
 
 #define SYM(need, result, name, parameters) result name parameters;
 CU_NVRTC(SYM)
@@ -31,19 +33,19 @@ enum { CU_NVRTC(SYM) FN_COUNT };
 #define SYM(need, result, name, parameters) #name,
 static const char *const names[] = {CU_NVRTC(SYM)};
 #undef SYM
-/* Every function of the table is here: a missing one is an error of the link (-z defs). */
+/* Every function of the table is defined: a missing one is an error of the linker (-z defs). */
 #define SYM(need, result, name, parameters) (void (*)(void))name,
 extern void (*const fake_nvrtc_functions[])(void);
 void (*const fake_nvrtc_functions[])(void) = {CU_NVRTC(SYM)};
 #undef SYM
 
-enum { MAGIC = 0x4e565254, KERNELS_MAX = 64 };
+enum { MAGIC = 0x4e565254 };
 
 struct nv_program_ {
   int magic;
   char *text;
   char *log;
-  char *object; /* the library's bytes */
+  char *object; /* the bytes of the shared object */
   size_t size;
   bool virtual_arch; /* compute_XX: no cubin */
   char *ptx;
@@ -54,34 +56,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fake_counts counts;
 static nv_program programs;
 
-/* ---- text that grows ---- */
-
-typedef struct text {
-  char *s;
-  size_t n, room;
-} text;
-
-static void add(text *t, const char *s, size_t n) {
-  if (t->n + n + 1 > t->room) {
-    t->room = 2 * (t->n + n) + 256;
-    t->s = realloc(t->s, t->room);
-    if (!t->s) abort();
-  }
-  memcpy(t->s + t->n, s, n);
-  t->n += n;
-  t->s[t->n] = 0;
-}
-
-static void addf(text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void addf(text *t, const char *fmt, ...) {
-  char line[2048];
-  va_list ap;
-  va_start(ap, fmt);
-  int n = vsnprintf(line, sizeof line, fmt, ap);
-  va_end(ap);
-  add(t, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
-}
+/* ---- files ---- */
 
 static bool read_all(const char *path, text *out) {
   char part[4096];
@@ -96,106 +71,6 @@ static bool write_all(const char *path, const char *s, size_t n) {
   FILE *f = fopen(path, "wb");
   bool ok = f && fwrite(s, 1, n, f) == n;
   return f ? fclose(f) == 0 && ok : false;
-}
-
-/* ---- the kernel's text, rewritten ---- */
-
-static const char *skip_space(const char *s) {
-  while (isspace((unsigned char)*s)) s++;
-  return s;
-}
-
-static const char *skip_name(const char *s) {
-  while (isalnum((unsigned char)*s) || *s == '_') s++;
-  return s;
-}
-
-static bool starts(const char *s, const char *word) { return strncmp(s, word, strlen(word)) == 0; }
-
-/* "extern __shared__ [__align__(n)] TYPE NAME[];" becomes a macro NAME, on the same line of the text. Returns what follows, or NULL. */
-static const char *shared_declaration(const char *s, text *out) {
-  if (!starts(s, "extern")) return NULL;
-  const char *type = skip_space(s + 6);
-  if (!starts(type, "__shared__")) return NULL;
-  type = skip_space(type + 10);
-  if (starts(type, "__align__")) type = skip_space(strchr(type, ')') + 1);
-  const char *end = strchr(type, '['), *stop = strchr(type, ';'), *name;
-  if (!end || !stop || end > stop) return NULL;
-  for (name = end; name > type && skip_name(name - 1) != name - 1; name--) {}
-  addf(out, "\n#undef %.*s\n#define %.*s ((%.*s *)shim->shared)\n", (int)(end - name), name, (int)(end - name), name, (int)(name - type), type);
-  return stop + 1;
-}
-
-/* A comment or a string, as it is. Returns what follows, or NULL. */
-static const char *aside(const char *s) {
-  const char *end;
-  if (starts(s, "//")) return s + strcspn(s, "\n");
-  if (starts(s, "/*")) return (end = strstr(s, "*/")) ? end + 2 : s + strlen(s);
-  if (*s != '"') return NULL;
-  for (end = s + 1; *end && *end != '"'; end++)
-    if (*end == '\\' && end[1]) end++;
-  return *end ? end + 1 : end;
-}
-
-/* What begins a kernel: __global__, or a macro that stands for it. */
-typedef struct starters {
-  char name[4][64];
-  int n;
-} starters;
-
-static void note_macro(const char *s, starters *known) {
-  if (!starts(s, "#define ")) return;
-  const char *name = skip_space(s + 8), *global = strstr(s, "__global__");
-  if (!global || global > s + strcspn(s, "\n") || known->n == 4) return;
-  snprintf(known->name[known->n++], sizeof *known->name, "%.*s", (int)(skip_name(name) - name), name);
-}
-
-/* The kernel declared at s, "__global__ void [__launch_bounds__(n)] NAME(": noted as a row of the table. */
-static void note_kernel(const char *s, const starters *known, text *table) {
-  char threads[64] = "0";
-  size_t word = (size_t)(skip_name(s) - s);
-  int k = 0;
-  while (k < known->n && (strlen(known->name[k]) != word || strncmp(s, known->name[k], word) != 0)) k++;
-  if (k == known->n) return;
-  for (s = skip_space(s + word); starts(s, "void") || starts(s, "__launch_bounds__"); s = skip_space(s)) {
-    bool bounds = *s == '_';
-    s = skip_space(skip_name(s));
-    if (!bounds) continue;
-    snprintf(threads, sizeof threads, "%.*s", (int)strcspn(s + 1, ",)"), s + 1);
-    s = strchr(s, ')') + 1;
-  }
-  if (skip_name(s) != s && *skip_space(skip_name(s)) == '(') addf(table, "SHIM_KERNEL(%.*s, %s)\n", (int)(skip_name(s) - s), s, threads);
-}
-
-static void rewrite(const char *s, long drop, text *out) {
-  text table = {0};
-  starters known = {{"__global__"}, 1};
-  long barriers = 0;
-  bool in_word = false;
-  addf(out, "#include \"cuda_shim.h\"\n#line 1 \"kernel.cu\"\n");
-  while (*s) {
-    const char *next = aside(s);
-    if (!next && !in_word) {
-      note_macro(s, &known);
-      note_kernel(s, &known, &table);
-      next = shared_declaration(s, out);
-      if (next) {
-        s = next;
-        continue;
-      }
-      if (starts(s, "__syncthreads()") && ++barriers == drop) {
-        addf(out, "shim_no_barrier()");
-        s += strlen("__syncthreads()");
-        continue;
-      }
-    }
-    if (!next) next = s + 1;
-    in_word = isalnum((unsigned char)*s) || *s == '_';
-    add(out, s, (size_t)(next - s));
-    s = next;
-  }
-  addf(out, "\nextern \"C\" const shim_kernel shim_kernels[] = {\n%s{nullptr, nullptr, nullptr, 0}};\n", table.s ? table.s : "");
-  free(table.s);
 }
 
 /* ---- the compiler ---- */
@@ -228,7 +103,8 @@ static int spawn(char *const *argv, const char *log) {
   return status;
 }
 
-/* Compiles dir/kernel.cc to dir/kernel.so, the compiler's words in dir/log. Linked with nothing but the mathematics library. */
+/* Compiles dir/kernel.cc to dir/kernel.so, with the compiler's output in dir/log.  Linked with the
+ * mathematics library only. */
 static bool run_compiler(const char *dir, const char *arch, bool check) {
   char folder[4096], source[4200], include[4200], object[4200], log[4200], define[64];
   const char *cxx = getenv("GENRED_FAKE_CXX");
@@ -248,7 +124,7 @@ static bool run_compiler(const char *dir, const char *arch, bool check) {
   return spawn(link, log) == 0;
 }
 
-/* In a folder of its own, which is gone afterwards. */
+/* Compiles in a temporary folder. */
 static bool compile_in_folder(nv_program p, const char *source, const char *arch, bool check) {
   static const char *const left[] = {"kernel.cc", "kernel.o", "kernel.so", "log"};
   const char *tmp = getenv("TMPDIR");
@@ -273,7 +149,7 @@ static bool compile_in_folder(nv_program p, const char *source, const char *arch
   return ok;
 }
 
-/* From the folder of kept objects, else compiled and kept there. */
+/* Takes the object from GENRED_FAKE_CACHE, or compiles and keeps it there. */
 static bool compile(nv_program p, const char *source, const char *arch) {
   const char *cache = getenv("GENRED_FAKE_CACHE"), *cxx = getenv("GENRED_FAKE_CXX");
   bool check = fake_number("GENRED_FAKE_CHECK", 0);
@@ -311,7 +187,7 @@ static bool harmless(const char *option) {
   return false;
 }
 
-/* The architecture's number, and whether it is a virtual one. */
+/* The number of the architecture, and whether it is virtual (compute_XX). */
 static bool read_options(nv_program p, int n, const char *const *options, char *arch, size_t size, char *wrong, size_t room) {
   snprintf(arch, size, "75");
   for (int k = 0; k < n; k++) {
@@ -425,7 +301,7 @@ nv_result nvrtcGetCUBIN(nv_program program, char *cubin) {
   return leave(FN_nvrtcGetCUBIN, r ? r : do_cubin(program, NULL, cubin));
 }
 
-/* The object's bytes as digits behind a line that says what they are. */
+/* The bytes of the object in hexadecimal digits after a line that identifies them. */
 static nv_result do_ptx(nv_program p, size_t *bytes, char *ptx) {
   static const char head[] = "// fake PTX\n", digits[] = "0123456789abcdef";
   if (!alive(p) || !p->object) return NVRTC_ERROR_INVALID_PROGRAM;
@@ -481,7 +357,7 @@ static nv_result do_destroy(nv_program *program) {
   return NVRTC_SUCCESS;
 }
 
-/* An injected failure comes with the work done. */
+/* The program is destroyed even where a failure is injected. */
 nv_result nvrtcDestroyProgram(nv_program *program) {
   nv_result r = enter(FN_nvrtcDestroyProgram), done = do_destroy(program);
   return leave(FN_nvrtcDestroyProgram, r ? r : done);

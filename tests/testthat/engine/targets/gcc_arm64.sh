@@ -1,6 +1,6 @@
 #!/bin/sh
-# Stands as cc, gcc and clang, first on the PATH of the tests for arm64: a cross compiler, which does not know the processor that
-# qemu-user imitates.
+# Installed as cc, gcc and clang first on the PATH of the tests for arm64: calls the cross compiler,
+# which cannot detect the processor that qemu-user emulates.
 for arg do
   shift
   case $arg in -mcpu=native | -march=native) arg=-march=armv8-a ;; esac

@@ -1,8 +1,9 @@
-/* gcc_windows.c: a gcc.exe for wine: hands its arguments to the host's cross compiler.
+/* gcc_windows.c: a gcc.exe for wine that passes its arguments to the cross compiler of the host.
  *
- * With it the engine's code for Windows finds, starts and waits for a compiler as it does there, and loads the DLL that
- * it wrote.  wine starts programs of the host, but nobody can wait for one or hears it: so a shell writes what it says and the exit
- * status to files, to which this program looks.  Paths in the arguments become the host's. */
+ * With it the engine's code for Windows finds, starts and waits for a compiler as it would there,
+ * and loads the DLL that the compiler wrote.  wine can start programs of the host, but neither
+ * waits for them nor captures their output: a shell writes output and exit status to files, which
+ * this program polls.  Paths in the arguments are translated to those of the host. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static char *host_path(const char *path) {
   return ask(wide);
 }
 
-/* Quoted as programs for Windows take it apart: backslashes count before a quote only. */
+/* Quoted by the rules of Windows: backslashes are special only before a quote. */
 static void put_quoted(char *line, const char *arg) {
   size_t n = strlen(line), slashes = 0;
   if (strlen(arg) * 2 + n + 4 > LINE) exit(3);
@@ -44,7 +45,7 @@ static void put_argument(char *line, const char *arg) {
   put_quoted(line, host ? host : arg);
 }
 
-/* What the compiler said. */
+/* The output of the compiler. */
 static void hand_on(const char *path) {
   FILE *f = fopen(path, "r");
   for (int c; f && (c = getc(f)) != EOF;) putchar(c);
@@ -70,7 +71,8 @@ int main(int argc, char **argv) {
   STARTUPINFOA start = {.cb = sizeof start};
   PROCESS_INFORMATION child;
   GetTempPathA(sizeof dir, dir);
-  LARGE_INTEGER now; /* wine uses the numbers of processes again, and the shell of one that was killed still writes its status */
+  /* wine reuses process ids, and the shell of a killed process still writes its status */
+  LARGE_INTEGER now;
   QueryPerformanceCounter(&now);
   snprintf(done, sizeof done, "%s\\gcc-%lu-%llx", dir, (unsigned long)GetCurrentProcessId(), (unsigned long long)now.QuadPart);
   remove(done);

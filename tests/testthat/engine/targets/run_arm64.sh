@@ -1,5 +1,6 @@
 #!/bin/sh
-# Stands beside a test program for arm64 and runs it, under its own name, so that it can start itself.
+# Installed beside a test program for arm64: runs it under the name of this script, so that it can
+# start itself.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 case $PATH in "$here/bin:"*) ;; *) PATH=$here/bin:$PATH ;; esac
 export PATH GR_EMULATED=1

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Stands beside a test program for Windows and runs it under wine, with gcc.exe on the PATH.  The folder for temporary files gets the
-# name that Windows has for it.  Wine's own folders lie outside of the checkout: they hold a link to /, which R CMD build would follow.
+# Installed beside a test program for Windows: runs it under wine, with gcc.exe on the PATH and with
+# the Windows name of the temporary folder.  wine's own folders lie outside of the checkout: they
+# contain a link to /, which R CMD build would follow.
 build=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 wine=$(command -v wine64 || echo /usr/lib/wine/wine64)
 export WINEPREFIX="${GENRED_WINEPREFIX:-/tmp/genred-wine-$(id -u)}" WINEDEBUG=-all WINEPATH="Z:$build/bin" GENRED_TMPDIR="Z:${TMPDIR:-/tmp}"
