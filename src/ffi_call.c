@@ -265,9 +265,7 @@ static SEXP run_op(call *c, ffi_op *op) {
   int64_t rows;
   if (c->n != op->nargs) return ffi_failf(GR_ARGUMENT, "this operator was changed: it has %d arguments where its formula has %d", c->n, op->nargs);
   if (op->busy) return ffi_failf(GR_ARGUMENT, "this operator is running already");
-  const char *bad = read_options(c, &opt);
-  if (bad) return ffi_failf(GR_ARGUMENT, "the setting %s has a value that it cannot have; see ?genred_options", bad);
-  if (!read_args(c, op)) return R_NilValue;
+  if (read_options(c, &opt) || !read_args(c, op)) return R_NilValue;
   if (gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK) return ffi_fail(&err);
   if (rows > INT_MAX)
     return ffi_failf(GR_ARGUMENT, "the result would have %lld rows; a matrix in R has at most %d", (long long)rows,

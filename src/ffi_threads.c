@@ -152,6 +152,13 @@ static int positive(const char *text) {
 
 static int env_count(const char *name) { return positive(getenv(name)); }
 
+/* GENRED_THREADS: a number of threads, or 0 for the default. */
+static bool env_is_bad(void) {
+  const char *text = getenv("GENRED_THREADS");
+  if (!text || !*text) return false;
+  return text[strspn(text, "0123456789")] != 0 || (positive(text) == 0 && text[strspn(text, "0")] != 0);
+}
+
 static int option_count(SEXP symbol) {
   SEXP x = Rf_GetOption1(symbol);
   if ((TYPEOF(x) != INTSXP && TYPEOF(x) != REALSXP) || XLENGTH(x) != 1) return 0;
@@ -203,9 +210,11 @@ static int default_count(const int *limit) {
   return n > 0 ? n : 1;
 }
 
-static bool option_is_bad(void) {
+/* Whether the option, or the environment variable if there is no option, is not a number of threads. */
+static bool setting_is_bad(void) {
   SEXP x = Rf_GetOption1(sym_threads);
-  if (x == R_NilValue || option_count(sym_threads)) return false;
+  if (x == R_NilValue) return env_is_bad();
+  if (option_count(sym_threads)) return false;
   return !Rf_isNumeric(x) || XLENGTH(x) != 1 || Rf_asReal(x) != 0; /* 0: the default */
 }
 
@@ -222,7 +231,7 @@ static int count_threads(const int *limit, int *option, int *env) {
 
 int ffi_threads_now(void) {
   int limit[L_COUNT], option, env;
-  if (option_is_bad()) return 0;
+  if (setting_is_bad()) return 0;
   if (forked) return 1;
   read_limits(limit);
   return count_threads(limit, &option, &env);
