@@ -488,7 +488,7 @@ static void failures(void) {
   setenv("GENRED_FAKE_FAIL", "kernel:1", 1);
   s.opt.backend = GR_GPU;
   check(bad(&s, &err) == GR_CUDA, "a kernel that faults");
-  says(&err, "matrices that lay on it are lost");
+  says(&err, "matrices that were on it are lost");
   setenv("GENRED_FAKE_FAIL", "", 1);
   check(bad(&s, &err) == GR_CUDA, "a matrix that is lost");
   says(&err, "its entries are lost");
