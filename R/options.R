@@ -102,8 +102,9 @@ check_session_settings <- function(call) {
 
 check_device_setting <- function(call) {
   value <- setting("device", -1)
-  if (is.character(value) && length(value) == 1L && grepl("^(-1|[0-9,]+)$", value)) {
-    value <- suppressWarnings(as.numeric(strsplit(value, ",", fixed = TRUE)[[1L]]))
+  from_variable <- is.null(getOption("genred.device")) && is.character(value)
+  if (from_variable && grepl("^(-1|[0-9]+(,[0-9]+)*)$", value)) {
+    value <- as.numeric(strsplit(value, ",", fixed = TRUE)[[1L]])
   }
   if (!is_device_id(value)) {
     refuse_setting("device", "-1, or one or several different GPU numbers, which count from 0", call)

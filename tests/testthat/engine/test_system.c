@@ -590,7 +590,7 @@ static gr_class compile_with(const char *name, const char *body, gr_error *err) 
 static void test_compilers(void) {
   gr_error err = {0};
   CHECK(compile_with("cc_false", "exit 1", &err) == GR_COMPILER);
-  CHECK_SAYS(err.message, "cc_false` failed with status 1 and said nothing");
+  CHECK_SAYS(err.message, "cc_false` failed with status 1 without any output");
   CHECK(compile_with("cc_loud",
                      "i=0; while [ $i -lt 3000 ]; do echo 'a line of the compiler that says much'; i=$((i+1)); "
                      "done; exit 4",
