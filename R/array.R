@@ -1,36 +1,36 @@
-# Matrices that stay on a GPU.  A genred_array is a list of plain data and an external pointer to GPU memory
-# (src/ffi_device.c), which is NULL in every process but the one that created it.
+# Matrices that stay on a GPU.  A genred_array is a list of plain data and an external pointer to
+# GPU memory (src/ffi_device.c), which is NULL in every process but the one that created it.
 
 #' Matrices that stay on a GPU
 #'
-#' `genred_array()` copies a matrix to a GPU, where it stays between calls. An operator made by [Genred()]
-#' accepts it in place of a matrix, so that data that would be transferred at every call are transferred
-#' once. An operator can take such arrays and ordinary matrices in the same call; for a backend other
-#' than a GPU the entries are copied back. With `keep = TRUE` an operator leaves its results on the
-#' GPU as such arrays.
+#' `genred_array()` copies a matrix to a GPU, where it stays between calls. An operator made by
+#' [Genred()] accepts it in place of a matrix, so that data that would be transferred at every call
+#' are transferred once. An operator can take such arrays and ordinary matrices in the same call;
+#' for a backend other than a GPU the entries are copied back. With `keep = TRUE` an operator leaves
+#' its results on the GPU as such arrays.
 #'
 #' The GPU memory is freed when R's garbage collector finds that the array is no longer used
 #' (`rm(x); gc()` frees it at once); if a GPU runs out of memory, genred runs the garbage collector
 #' itself. An array cannot be modified, so that copies of it share the memory.
 #'
-#' `as.matrix()`, `as.array()`, `as.vector()` and `as.numeric()` copy the entries back into R, as doubles
-#' (indices as integers). `dim()`, `length()` and `dimnames()` work as for a matrix; arithmetic and `[`
-#' are errors. A result of three dimensions (K neighbours of D components) keeps its shape, but
-#' operators do not accept it as an argument.
+#' `as.matrix()`, `as.array()`, `as.vector()` and `as.numeric()` copy the entries back into R, as
+#' doubles (indices as integers). `dim()`, `length()` and `dimnames()` work as for a matrix;
+#' arithmetic and `[` are errors. A result of three dimensions (K neighbours of D components) keeps
+#' its shape, but operators do not accept it as an argument.
 #'
-#' An array that was saved and read again (`saveRDS()`), or sent to another process, has lost its entries:
-#' it can be printed, but using it is an error. The same holds after a kernel failed on its GPU, because
-#' the GPU is then reset.
+#' An array that was saved and read again (`saveRDS()`), or sent to another process, has lost its
+#' entries: it can be printed, but using it is an error. The same holds after a kernel failed on its
+#' GPU, because the GPU is then reset.
 #'
-#' @param x A matrix, data frame or vector of numbers (or a `genred_array`, to change its type or GPU). A
-#'   vector of length n is stored as an n x 1 matrix, which can be used as a `Pm(n)`, a `Vi(1)` or a
-#'   `Vj(1)`.
+#' @param x A matrix, data frame or vector of numbers (or a `genred_array`, to change its type or
+#'   GPU). A vector of length n is stored as an n x 1 matrix, which can be used as a `Pm(n)`, a
+#'   `Vi(1)` or a `Vj(1)`.
 #' @param dtype The type in which the entries are stored: `"float64"`, `"float32"`, `"float16"` or
-#'   `"bfloat16"`. The last two halve the memory of `"float32"`; computations use the precision of the
-#'   operator, see [Genred()]. The default is the option `genred.dtype`, then the environment variable
-#'   `GENRED_DTYPE`, then `"float32"`. Entries are rounded, and become infinite if they are too large
-#'   for the type. Data far from zero compared with their spread lose digits in all types but
-#'   `"float64"`, since an operator can subtract an origin (see [Genred()]) only after they were
+#'   `"bfloat16"`. The last two halve the memory of `"float32"`; computations use the precision of
+#'   the operator, see [Genred()]. The default is the option `genred.dtype`, then the environment
+#'   variable `GENRED_DTYPE`, then `"float32"`. Entries are rounded, and become infinite if they are
+#'   too large for the type. Data far from zero compared with their spread lose digits in all types
+#'   but `"float64"`, since an operator can subtract an origin (see [Genred()]) only after they were
 #'   rounded; a message of class `genred_message` warns of it.
 #' @param device_id The number of the GPU, from 0. The default is the first number in the option
 #'   `genred.device`, else in the environment variable `GENRED_DEVICE`, else 0.
@@ -93,8 +93,8 @@ array_source <- function(x, call) {
   list(values = as.double(x), dim = as.integer(size), dimnames = unname(names))
 }
 
-# Warns if the entries of a column are far from zero compared with their spread: the type then lacks the
-# digits in which they differ.
+# Warns if the entries of a column are far from zero compared with their spread: the type then lacks
+# the digits in which they differ.
 tell_far <- function(x, dtype, call) {
   rows <- unique(round(seq(1, max(1, x$dim[1L]), length.out = 16L)))
   for (k in seq_len(if (x$dim[1L] > 1L) x$dim[2L] else 0L)) {

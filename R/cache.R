@@ -6,8 +6,8 @@ default_cache_dir <- function() {
   if (can_be_made(dir)) dir else session_cache_dir()
 }
 
-# The same as tools::R_user_dir("genred", "cache"), without loading the namespace of tools, which takes
-# longer than a reduction.  A test compares the two.
+# The same as tools::R_user_dir("genred", "cache"), without loading the namespace of tools, which
+# takes longer than a reduction.  A test compares the two.
 user_cache_dir <- function() {
   home <- normalizePath("~")
   system <- if (.Platform$OS.type == "windows") file.path(Sys.getenv("LOCALAPPDATA"), "R", "cache")
@@ -30,24 +30,26 @@ cache_dir <- function() .Call(.ffi_settings_list)$cache_dir %or% ""
 #' The cache of compiled kernels
 #'
 #' Compiled kernels are kept in a folder, where later sessions and concurrent processes find them.
-#' `genred_cache_info()` describes the contents of the folder, `genred_cache_clear()` deletes them. Files
-#' that genred did not create are left alone, and kernels that this session has loaded remain usable.
+#' `genred_cache_info()` describes the contents of the folder, `genred_cache_clear()` deletes them.
+#' Files that genred did not create are left alone, and kernels that this session has loaded remain
+#' usable.
 #'
-#' The folder holds at most 512 kernels and 256 MB; the least recently used are deleted first. In memory, a
-#' session keeps the kernels of the last 512 operators that it used, and up to 256 more; others are
-#' unloaded, and loaded again from the folder when they are needed.
+#' The folder holds at most 512 kernels and 256 MB; the least recently used are deleted first. In
+#' memory, a session keeps the kernels of the last 512 operators that it used, and up to 256 more;
+#' others are unloaded, and loaded again from the folder when they are needed.
 #'
-#' The folder is the option `genred.cache_dir`, then the environment variable `GENRED_CACHE_DIR`, then
-#' `tools::R_user_dir("genred", "cache")`. Under `R CMD check`, and if the home folder is not writable, it
-#' is a folder in [tempdir()]. For security, a folder or file that other users can write to is not used.
-#' If the folder cannot be used, kernels are compiled for the session only, and a message says so once.
+#' The folder is the option `genred.cache_dir`, then the environment variable `GENRED_CACHE_DIR`,
+#' then `tools::R_user_dir("genred", "cache")`. Under `R CMD check`, and if the home folder is not
+#' writable, it is a folder in [tempdir()]. For security, a folder or file that other users can
+#' write to is not used. If the folder cannot be used, kernels are compiled for the session only,
+#' and a message says so once.
 #'
-#' @return `genred_cache_info()`: an object of class `"genred_cache_info"`, a list with `dir` (the folder,
-#'   or `""` for none), `files` (number of kernels on disk), `bytes` (their size) and `loaded` (number of
-#'   kernels loaded in this session).
+#' @return `genred_cache_info()`: an object of class `"genred_cache_info"`, a list with `dir` (the
+#'   folder, or `""` for none), `files` (number of kernels on disk), `bytes` (their size) and
+#'   `loaded` (number of kernels loaded in this session).
 #'
-#'   `genred_cache_clear()`: the number of deleted kernels, invisibly. Raises `genred_error_argument` if the
-#'   folder cannot be read.
+#'   `genred_cache_clear()`: the number of deleted kernels, invisibly. Raises
+#'   `genred_error_argument` if the folder cannot be read.
 #' @seealso [genred_options]
 #' @export
 #' @examples

@@ -1,7 +1,8 @@
-# A call of an operator, after the fast path in C: results pass through, everything else is handled here.
+# A call of an operator, after the fast path in C: results pass through, everything else is handled
+# here.
 
-# Every call ends here.  Plain results have no class; NULL means that the fast path did not accept the
-# arguments, which are then checked one by one.
+# Every call ends here.  Plain results have no class; NULL means that the fast path did not accept
+# the arguments, which are then checked one by one.
 .finish <- function(result) {
   if (is.object(result) || is.null(result)) recover_call(result, parent.frame(), sys.call(-1L)) else result
 }
@@ -114,8 +115,8 @@ say_once <- function(note) {
   message_genred(note)
 }
 
-# Called from C (src/ffi_poll.c) while an operator runs.  A number opens or moves the progress bar, NULL
-# closes it.  Returns FALSE if no bar shall be shown.
+# Called from C (src/ffi_poll.c) while an operator runs.  A number opens or moves the progress bar,
+# NULL closes it.  Returns FALSE if no bar shall be shown.
 .progress <- function(fraction) {
   if (is.null(fraction)) {
     if (!is.null(session$bar)) session$bar(NULL)

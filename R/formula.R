@@ -1,6 +1,6 @@
-# Translation of one-sided R formulas to strings of the formula language.  The string is written from R's
-# parse tree, with the parentheses that the precedences of the formula language require, so that it means
-# what R parsed.
+# Translation of one-sided R formulas to strings of the formula language.  The string is written
+# from R's parse tree, with the parentheses that the precedences of the formula language require, so
+# that it means what R parsed.
 
 formula_text <- function(x, what, call) {
   if (length(x) != 2L) {
@@ -15,7 +15,8 @@ formula_text <- function(x, what, call) {
   })
 }
 
-# Precedence in the formula language, loosest first.  All operators associate to the left, except powers.
+# Precedence in the formula language, loosest first.  All operators associate to the left, except
+# powers.
 language_precedence <- c("==" = 1, "!=" = 1, "<" = 1, "<=" = 1, ">" = 1, ">=" = 1, "|" = 2, "+" = 3, "-" = 3,
                          "*" = 4, "/" = 4, "unary" = 5, "^" = 6, "atom" = 7)
 
@@ -54,8 +55,8 @@ operator_text <- function(name, args, refuse) {
   piece(paste0(left, "^", enclosed(expression_text(args[[2L]], refuse), own)), name)
 }
 
-# A sum of a thousand terms is a thousand nested calls, each the left operand of the next.  A loop, because
-# recursion would exhaust R's stack.
+# A sum of a thousand terms is a thousand nested calls, each the left operand of the next.  A loop,
+# because recursion would exhaust R's stack.
 chain_text <- function(e, refuse) {
   links <- list()
   while (is.call(e) && length(e) == 3L && is.name(e[[1L]]) && as.character(e[[1L]]) %in% chained_operators) {
@@ -85,8 +86,8 @@ listed <- function(args, refuse) {
   paste(vapply(args, function(a) expression_text(a, refuse)$text, ""), collapse = ", ")
 }
 
-# The shortest string that is parsed to the same number.  The decimal point is always a period, independent
-# of options(OutDec = ) and the locale.
+# The shortest string that is parsed to the same number.  The decimal point is always a period,
+# independent of options(OutDec = ) and the locale.
 number_text <- function(x) {
   for (digits in 15:17) {
     text <- gsub("[^0-9e+-]+", ".", formatC(x, digits = digits, width = 1L, format = "g", decimal.mark = "."))

@@ -2,11 +2,11 @@
 
 #' Kernel reductions
 #'
-#' `Genred()` returns a function that evaluates a formula \eqn{F(x_i, y_j, p)} for all pairs (i, j) and
-#' reduces the values over one of the two indices: a sum \eqn{a_i = \sum_j F(x_i, y_j, p)}, a minimum,
-#' the index of a minimum, a log-sum-exp and so on. The M x N matrix of the values is never stored, so
-#' that memory grows with M + N. The work is done by C code that is generated for the formula, compiled
-#' when it is first needed and kept on disk for later sessions.
+#' `Genred()` returns a function that evaluates a formula \eqn{F(x_i, y_j, p)} for all pairs (i, j)
+#' and reduces the values over one of the two indices: a sum \eqn{a_i = \sum_j F(x_i, y_j, p)}, a
+#' minimum, the index of a minimum, a log-sum-exp and so on. The M x N matrix of the values is never
+#' stored, so that memory grows with M + N. The work is done by C code that is generated for the
+#' formula, compiled when it is first needed and kept on disk for later sessions.
 #'
 #' @section Variables:
 #' `aliases` declares the variables of the formula, in the order of the arguments of the result:
@@ -16,30 +16,31 @@
 #'   `"p = Pm(d)"` \tab a parameter \tab a vector of length d
 #' }
 #' A position, counted from 0, may be given explicitly: `"x = Vi(0,3)"`. A variable that the formula
-#' does not use is still an argument of the result, and still determines M or N. Without any `Vi`, M is
-#' 1; without any `Vj`, N is 1.
+#' does not use is still an argument of the result, and still determines M or N. Without any `Vi`, M
+#' is 1; without any `Vj`, N is 1.
 #'
 #' @section Formula:
-#' The language is that of KeOps: the operators `+ - * / ** ^`, `|` (scalar product) and comparisons,
-#' numbers, and operations such as `Exp`, `Sqrt`, `SqDist`, `Norm2`, `Concat`, `x[k]` and `x[a:b]`
-#' (positions inside formulas count from 0). Names in lower case (`exp`, `sqdist`) mean the same.
+#' The language is that of KeOps: the operators `+ - * / ** ^`, `|` (scalar product) and
+#' comparisons, numbers, and operations such as `Exp`, `Sqrt`, `SqDist`, `Norm2`, `Concat`, `x[k]`
+#' and `x[a:b]` (positions inside formulas count from 0). Names in lower case (`exp`, `sqdist`) mean
+#' the same.
 #'
-#' A string may also contain the reduction, as in `Sum_Reduction(F, 1)`. Its integer is the category of
-#' the *result* (0: one row per i, 1: one row per j); a message of class `genred_message` reports how
-#' the string was interpreted.
+#' A string may also contain the reduction, as in `Sum_Reduction(F, 1)`. Its integer is the category
+#' of the *result* (0: one row per i, 1: one row per j); a message of class `genred_message` reports
+#' how the string was interpreted.
 #'
 #' @param formula A string (several are joined by newlines), or a one-sided R formula such as
 #'   `~ exp(-g * sqdist(x, y)) * b`.
-#' @param aliases A character vector or list of strings such as `"x = Vi(3)"`, or equivalently a named
-#'   one such as `c(x = "Vi(3)")`.
+#' @param aliases A character vector or list of strings such as `"x = Vi(3)"`, or equivalently a
+#'   named one such as `c(x = "Vi(3)")`.
 #' @param reduction_op One of `"Sum"`, `"Min"`, `"Max"`, `"ArgMin"`, `"ArgMax"`, `"Min_ArgMin"`,
-#'   `"Max_ArgMax"`, `"KMin"`, `"ArgKMin"`, `"KMin_ArgKMin"`, `"KMax"`, `"ArgKMax"`, `"KMax_ArgKMax"`,
-#'   `"LogSumExp"`, `"LogSumExpWeight"`, `"SumSoftMaxWeight"` (or `"SoftMax"`), `"Max_SumShiftExp"`,
-#'   `"Max_SumShiftExpWeight"`, `"Mean"`, `"Var"` (the sample variance), `"Prod"`, `"Count"` (how often
-#'   the formula is not 0), `"Any"` and `"All"` (whether it is ever, or always, different from 0).
-#'   [genred_reductions] defines each of them.
-#' @param axis The index that is reduced: 0 or `"i"` (the result has one row per j), 1 or `"j"` (one row
-#'   per i), 2 or `"ij"` (both; one row).
+#'   `"Max_ArgMax"`, `"KMin"`, `"ArgKMin"`, `"KMin_ArgKMin"`, `"KMax"`, `"ArgKMax"`,
+#'   `"KMax_ArgKMax"`, `"LogSumExp"`, `"LogSumExpWeight"`, `"SumSoftMaxWeight"` (or `"SoftMax"`),
+#'   `"Max_SumShiftExp"`, `"Max_SumShiftExpWeight"`, `"Mean"`, `"Var"` (the sample variance),
+#'   `"Prod"`, `"Count"` (how often the formula is not 0), `"Any"` and `"All"` (whether it is ever,
+#'   or always, different from 0). [genred_reductions] defines each of them.
+#' @param axis The index that is reduced: 0 or `"i"` (the result has one row per j), 1 or `"j"` (one
+#'   row per i), 2 or `"ij"` (both; one row).
 #' @param dtype Precision of the computation, `"float32"` or `"float64"`. The default is the option
 #'   `genred.dtype`, then the environment variable `GENRED_DTYPE`, then `"float32"`. The result is a
 #'   matrix of doubles in either case.
@@ -49,96 +50,98 @@
 #'   `"Max_SumShiftExpWeight"`; optional for `"LogSumExp"` and `"Max_SumShiftExp"`.
 #' @param dtype_acc Precision of the accumulators: `"auto"`, `"float32"` or `"float64"`.
 #' @param use_double_acc `TRUE` is the same as `dtype_acc = "float64"`.
-#' @param sum_scheme How sums are accumulated: `"auto"`, `"direct_sum"`, `"block_sum"` (partial sums of
-#'   blocks, so that the rounding error does not grow with N) or `"kahan_scheme"` (compensated
+#' @param sum_scheme How sums are accumulated: `"auto"`, `"direct_sum"`, `"block_sum"` (partial sums
+#'   of blocks, so that the rounding error does not grow with N) or `"kahan_scheme"` (compensated
 #'   summation).
-#' @param use_fast_math `TRUE` allows less accurate functions and divisions in kernels for GPUs (NVRTC's
-#'   `--use_fast_math`); it has no effect on the CPU. The default is the option
+#' @param use_fast_math `TRUE` allows less accurate functions and divisions in kernels for GPUs
+#'   (NVRTC's `--use_fast_math`); it has no effect on the CPU. The default is the option
 #'   `genred.use_fast_math`, then the environment variable `GENRED_USE_FAST_MATH`, then `FALSE`.
 #'
 #' @return A function of class `"Genred"`. It has one argument per alias, and these:
 #' \describe{
-#'   \item{`backend`}{Where to compute. `"CPU"`: a compiled kernel. `"interpreter"`: a slow evaluator
-#'     that needs no compiler. `"GPU"`: an NVIDIA GPU, or an error; `"GPU_1D"` and `"GPU_2D"`
-#'     additionally fix whether the reduced index is split over the multiprocessors of the GPU (it is
-#'     in `"GPU_2D"`), which `"GPU"` decides from the shapes.
+#'   \item{`backend`}{Where to compute. `"CPU"`: a compiled kernel. `"interpreter"`: a slow
+#'     evaluator that needs no compiler. `"GPU"`: an NVIDIA GPU, or an error; `"GPU_1D"` and
+#'     `"GPU_2D"` additionally fix whether the reduced index is split over the multiprocessors of
+#'     the GPU (it is in `"GPU_2D"`), which `"GPU"` decides from the shapes.
 #'
 #'     `"auto"`, the default, means the option `genred.backend`, then the environment variable
 #'     `GENRED_BACKEND`. If neither is set, a GPU is used if there is one and either the data lie
 #'     there or the work is worth the transfer; otherwise a compiled kernel, except that the
-#'     interpreter does small work for which no kernel has been compiled yet, and all work if there is
-#'     no compiler. The results of interpreter and kernel may differ by rounding. If a GPU is present
-#'     but cannot be used, the CPU computes, and a message says so once per session.}
-#'   \item{`device_id`}{The number of a GPU, from 0, or several numbers, in which case each GPU computes
-#'     a part of the rows of the result. The default, -1, means the option `genred.device`, then the
-#'     environment variable `GENRED_DEVICE`, then the GPU that holds the arguments, then the first. It
-#'     is the only value allowed for the CPU.}
+#'     interpreter does small work for which no kernel has been compiled yet, and all work if there
+#'     is no compiler. The results of interpreter and kernel may differ by rounding. If a GPU is
+#'     present but cannot be used, the CPU computes, and a message says so once per session.}
+#'   \item{`device_id`}{The number of a GPU, from 0, or several numbers, in which case each GPU
+#'     computes a part of the rows of the result. The default, -1, means the option `genred.device`,
+#'     then the environment variable `GENRED_DEVICE`, then the GPU that holds the arguments, then
+#'     the first. It is the only value allowed for the CPU.}
 #'   \item{`ranges`}{Must be `NULL`: block-sparse reductions are not available in this version.}
-#'   \item{`keep`}{`TRUE` leaves the result (or both results) on the GPU as a [genred_array()] in the
-#'     precision of the operator, with indices as integers. With several GPUs it lies on the first.}
+#'   \item{`keep`}{`TRUE` leaves the result (or both results) on the GPU as a [genred_array()] in
+#'     the precision of the operator, with indices as integers. With several GPUs it lies on the
+#'     first.}
 #' }
 #' Arguments are matrices of doubles, integers or logicals, data frames with such columns, or
-#' [genred_array()]s; a `Pm`, or a variable of dimension 1, may be a plain vector. `NA` in integers and
-#' logicals becomes `NA_real_`. Anything else is an error; nothing is converted silently.
+#' [genred_array()]s; a `Pm`, or a variable of dimension 1, may be a plain vector. `NA` in integers
+#' and logicals becomes `NA_real_`. Anything else is an error; nothing is converted silently.
 #'
-#' The function returns a matrix with one row per i (`axis = 1`) or per j (`axis = 0`) and one column
-#' per component of the formula. For `"KMin"` and the other K-fold reductions there is one column per
-#' neighbour, or an array rows x K x D if the formula has D > 1 components. Reductions to a value and
-#' an index return `list(value =, index =)`. Row names are those of the first argument of that index
-#' which has any. Indices are integers that count from 1; the lowest index wins ties, and an index
-#' that does not exist is `NA`.
+#' The function returns a matrix with one row per i (`axis = 1`) or per j (`axis = 0`) and one
+#' column per component of the formula. For `"KMin"` and the other K-fold reductions there is one
+#' column per neighbour, or an array rows x K x D if the formula has D > 1 components. Reductions to
+#' a value and an index return `list(value =, index =)`. Row names are those of the first argument
+#' of that index which has any. Indices are integers that count from 1; the lowest index wins ties,
+#' and an index that does not exist is `NA`.
 #'
-#' `NaN` and `Inf` follow IEEE 754 arithmetic in sums; minima and maxima ignore `NaN`. An empty reduction
-#' is 0 for sums, 1 for products, `NaN` for means, `Inf` for minima, `-Inf` for maxima and
+#' `NaN` and `Inf` follow IEEE 754 arithmetic in sums; minima and maxima ignore `NaN`. An empty
+#' reduction is 0 for sums, 1 for products, `NaN` for means, `Inf` for minima, `-Inf` for maxima and
 #' log-sum-exps, and `NA` for indices. [genred_reductions] gives the details for each reduction.
 #'
-#' The function contains plain data only, so that it can be saved with [saveRDS()] and sent to cluster
-#' workers or forked processes; its kernel is found or compiled there. Ctrl-C stops a computation
-#' with R's `interrupt` condition.
+#' The function contains plain data only, so that it can be saved with [saveRDS()] and sent to
+#' cluster workers or forked processes; its kernel is found or compiled there. Ctrl-C stops a
+#' computation with R's `interrupt` condition.
 #'
 #' @section Single precision:
 #' With `dtype = "float32"` arguments are rounded to about 7 digits. Data far from zero, such as map
 #' coordinates in metres or seconds since 1970, would lose the digits in which they differ. If the
-#' formula uses some variables only through their differences (`SqDist(X,Y)`, `X - Y`, `(X - Y) / S`,
-#' weighted distances, and derivatives of these), genred therefore subtracts a common origin from all
-#' of them, in double precision, before it rounds. It decides this column by column, and does so if
-#' *all* values are at least eight times as large as the distance between the smallest and the
-#' largest; otherwise an origin would destroy detail near zero. If only *most* values are far from
-#' zero (a few rows of zeros or -9999 among coordinates), a message of class `genred_message` says so
-#' once.
+#' formula uses some variables only through their differences (`SqDist(X,Y)`, `X - Y`,
+#' `(X - Y) / S`, weighted distances, and derivatives of these), genred therefore subtracts a common
+#' origin from all of them, in double precision, before it rounds. It decides this column by column,
+#' and does so if *all* values are at least eight times as large as the distance between the
+#' smallest and the largest; otherwise an origin would destroy detail near zero. If only *most*
+#' values are far from zero (a few rows of zeros or -9999 among coordinates), a message of class
+#' `genred_message` says so once.
 #'
 #' Formulas that depend on the position itself get no such help: the scalar product `X|Y`, a squared
 #' distance written as `X|X + Y|Y - 2*(X|Y)`, or the mean of the variable as in a mean shift
 #' (`formula2 = "Y"`; `"Y - X"` is invariant). Centre the data, or use `"float64"`.
 #'
 #' Numbers below about 1e-45 are 0 in single precision. At equal points
-#' `1 / Sqrt(SqDist(X,Y) + 1e-50)` is therefore infinite, and `Exp(-SqDist(X,Y) / (2 * S^2))` is `NaN`
-#' for S below 1e-23. A number in the formula that is too large for the precision, such as `1e39`, is
-#' an error.
+#' `1 / Sqrt(SqDist(X,Y) + 1e-50)` is therefore infinite, and `Exp(-SqDist(X,Y) / (2 * S^2))` is
+#' `NaN` for S below 1e-23. A number in the formula that is too large for the precision, such as
+#' `1e39`, is an error.
 #'
 #' @section Errors:
-#' `genred_error_parse` and `genred_error_dimension`, for the formula and the aliases, show the position
-#' of the error. `genred_error_argument` concerns the other arguments, and those of a call. Calls can
-#' also raise `genred_error_compiler`, `genred_error_cuda` and `genred_error_memory`. See
+#' `genred_error_parse` and `genred_error_dimension`, for the formula and the aliases, show the
+#' position of the error. `genred_error_argument` concerns the other arguments, and those of a call.
+#' Calls can also raise `genred_error_compiler`, `genred_error_cuda` and `genred_error_memory`. See
 #' [genred_error].
 #'
 #' @section GPUs:
 #' All operations and reductions run on NVIDIA GPUs, in `"float32"` and `"float64"`. Installing and
 #' loading genred requires nothing of CUDA: the NVIDIA driver and NVRTC, CUDA's run-time compiler
-#' (version 11.2 or newer), are opened when a GPU is first used. [genred_info()] shows what was found.
+#' (version 11.2 or newer), are opened when a GPU is first used. [genred_info()] shows what was
+#' found.
 #'
 #' The driver is looked up under its usual names (`libcuda.so.1`, `nvcuda.dll`). NVRTC is looked up
-#' likewise, then under `CUDA_PATH`, `CUDA_HOME`, `CONDA_PREFIX` and `/usr/local/cuda*`, and among the
-#' packages of the Python on the `PATH` (`nvidia-cuda-nvrtc`). The environment variables
+#' likewise, then under `CUDA_PATH`, `CUDA_HOME`, `CONDA_PREFIX` and `/usr/local/cuda*`, and among
+#' the packages of the Python on the `PATH` (`nvidia-cuda-nvrtc`). The environment variables
 #' `GENRED_CUDA_DRIVER` and `GENRED_NVRTC` name a specific library instead.
 #'
-#' Data that do not fit into the memory of the GPU are processed in blocks. A forked process cannot use
-#' a GPU that its parent has used.
+#' Data that do not fit into the memory of the GPU are processed in blocks. A forked process cannot
+#' use a GPU that its parent has used.
 #'
 #' @seealso [genred_reductions] for what each reduction computes, [genred_operations()] for the
 #'   operations of formulas, [genred_grad()] for gradients, [genred_array()] for data that stay on a
-#'   GPU, [genred_source()] for the generated code, [genred_options] for compiler, cache and threads,
-#'   [print.Genred()] for the methods.
+#'   GPU, [genred_source()] for the generated code, [genred_options] for compiler, cache and
+#'   threads, [print.Genred()] for the methods.
 #' @export
 #' @examples
 #' # Gaussian kernel matrix times two signals: a_i = sum_j exp(-g |x_i - y_j|^2) b_j

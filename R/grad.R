@@ -1,9 +1,10 @@
 # genred_grad(): the gradient of an operator, as an operator.
 #
-# The gradient of a sum is a sum of another formula.  The gradient of a log-sum-exp or a softmax also
-# needs values of the operator itself: it is a plan of steps, each of which is an operator whose result
-# is a further argument of the later ones, and a final sum.  The gradient of such a plan follows from
-# the chain rule (reverse mode).  Minima pass the gradient to the pair that was selected.
+# The gradient of a sum is a sum of another formula.  The gradient of a log-sum-exp or a softmax
+# also needs values of the operator itself: it is a plan of steps, each of which is an operator
+# whose result is a further argument of the later ones, and a final sum.  The gradient of such a
+# plan follows from the chain rule (reverse mode).  Minima pass the gradient to the pair that was
+# selected.
 
 #' Gradients of operators
 #'
@@ -14,32 +15,32 @@
 #' everywhere, this is the gradient of `sum(op(...))`.
 #'
 #' @section Result:
-#' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as many
-#' columns as the variable has; and a 1 x d matrix for a `Pm(d)`, summed over all pairs. The incoming
-#' gradient of an operator with `axis = "ij"` is a vector with one number per component.
+#' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as
+#' many columns as the variable has; and a 1 x d matrix for a `Pm(d)`, summed over all pairs. The
+#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component.
 #'
 #' Arguments, including the incoming gradient, may be [genred_array()]s. If `backend` is a GPU,
-#' intermediate results stay there; with `keep = TRUE` the result does, too. The gradients of minima,
-#' and gradients that are sums of several terms, are assembled in R; with `keep = TRUE` they are then
-#' copied to the GPU.
+#' intermediate results stay there; with `keep = TRUE` the result does, too. The gradients of
+#' minima, and gradients that are sums of several terms, are assembled in R; with `keep = TRUE` they
+#' are then copied to the GPU.
 #'
 #' @section Reductions:
 #' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"` and
 #' `"SumSoftMaxWeight"` have derivatives of any order, because `genred_grad()` accepts the operators
-#' that it returns. `"Min"`, `"Max"`, `"KMin"` and `"KMax"` can be differentiated once; their gradient
-#' goes to the selected pairs. The other reductions have no gradient.
+#' that it returns. `"Min"`, `"Max"`, `"KMin"` and `"KMax"` can be differentiated once; their
+#' gradient goes to the selected pairs. The other reductions have no gradient.
 #'
-#' @param op An operator made by [Genred()] or by `genred_grad()`. Its reduction must have been given as
-#'   `reduction_op`, not in the formula string.
+#' @param op An operator made by [Genred()] or by `genred_grad()`. Its reduction must have been
+#'   given as `reduction_op`, not in the formula string.
 #' @param variable The name of one of the arguments of `op`.
-#' @param incoming The name of the last argument of the result, the incoming gradient. `NULL` stands for
-#'   `e_` followed by the name of the variable.
-#' @return An operator. For a sum it is an object as [Genred()] returns; otherwise it is a function of
-#'   class `"GenredGradient"` with the same kind of arguments.
+#' @param incoming The name of the last argument of the result, the incoming gradient. `NULL` stands
+#'   for `e_` followed by the name of the variable.
+#' @return An operator. For a sum it is an object as [Genred()] returns; otherwise it is a function
+#'   of class `"GenredGradient"` with the same kind of arguments.
 #' @section Errors:
 #' `genred_error_argument` if `op` has no such argument, or its reduction has no gradient.
-#' @seealso [Genred()]; [genred_operations()] for `Grad`, `Diff`, `Laplacian` and other derivatives inside
-#'   formulas.
+#' @seealso [Genred()]; [genred_operations()] for `Grad`, `Diff`, `Laplacian` and other derivatives
+#'   inside formulas.
 #' @export
 #' @examples
 #' op <- Genred("Exp(-SqDist(x,y)) * b", c("x = Vi(2)", "y = Vj(2)", "b = Vj(1)"), axis = 1,
@@ -124,14 +125,15 @@ gradient_of_sum <- function(op, info, variable, incoming, call) {
 # The number of pairs that are reduced to each result, as an operator with the same arguments.
 counting <- function(op, info, call) {
   given <- given_arguments(operator_spec(op))
-  # declared() includes variables that occur in the formula only, since they determine M or N as well
+  # declared() includes variables that occur in the formula only, since they determine M or N as
+  # well
   given[c("formula", "aliases", "reduction_op")] <- list("1", declared(info), "Sum")
   given["opt_arg"] <- given["formula2"] <- list(NULL)
   new_operator(given, call)
 }
 
-# Rules of the form Grad(F, v, e * factor).  In the factor, {F} is the formula, {n} the number of pairs
-# and {a} the result of the reduction `of` (by default, of the operator itself).
+# Rules of the form Grad(F, v, e * factor).  In the factor, {F} is the formula, {n} the number of
+# pairs and {a} the result of the reduction `of` (by default, of the operator itself).
 gradient_with <- function(factor, of = NULL) {
   function(op, info, variable, incoming, call) {
     spec <- operator_spec(op)
@@ -192,9 +194,9 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
 
 # ---- plans: steps, then a sum of operators -------------------------------------------------------
 
-# names: the arguments.  stages: a list of list(name, op); the result of op becomes the argument `name` of
-# the later stages and of the terms.  terms: operators whose results are added.  row: the category that
-# indexes the rows of the result.
+# names: the arguments. stages: a list of list(name, op); the result of op becomes the argument
+# `name` of the later stages and of the terms. terms: operators whose results are added. row: the
+# category that indexes the rows of the result.
 plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
   plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
   plan$kernels <- kernels_of(operators_of(plan), names)
@@ -215,7 +217,7 @@ gradient_function <- function(names, plan, run) {
   structure(as.function(c(args, list(body)), envir = env), class = c("GenredGradient", "function"))
 }
 
-# ---- their kernels, compiled together because starting the compiler costs more than most kernels --
+# ---- their kernels, compiled in one run of the compiler, which is faster -----------------
 
 # The operators of a plan, including those of nested plans.
 operators_of <- function(plan) {
@@ -241,8 +243,8 @@ on_gpu <- function(values, settings) {
   stays && may_be_gpu(check_backend(settings$backend, NULL))
 }
 
-# m and n: one number, or one for each operator.  Invalid values and settings are left for the calls to
-# report.
+# m and n: one number, or one for each operator.  Invalid values and settings are left for the calls
+# to report.
 prepare_kernels <- function(kernels, m, n, values, settings) {
   if (on_gpu(values, settings)) return()
   count <- length(kernels$specs)
@@ -323,8 +325,8 @@ apply_operator <- function(op, values, settings) {
   })
 }
 
-# Whether results of steps can stay on the GPU.  Under "auto" they cannot, because a later step may run
-# elsewhere.
+# Whether results of steps can stay on the GPU.  Under "auto" they cannot, because a later step may
+# run elsewhere.
 steps_stay <- function(settings) isTRUE(settings$keep) || is_gpu(check_backend(settings$backend, NULL))
 
 sum_of_terms <- function(plan, values, settings) {
@@ -351,8 +353,8 @@ working_dtype <- function(op) {
   working_dtype(if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
 }
 
-# Reverse mode: the gradients of the terms, and for each step, from the last to the first, the gradient
-# with respect to its result, which is the incoming gradient of that step.
+# Reverse mode: the gradients of the terms, and for each step, from the last to the first, the
+# gradient with respect to its result, which is the incoming gradient of that step.
 gradient_of_plan <- function(op, variable, incoming, call) {
   plan <- operator_plan(op)
   if (is.null(plan$terms)) stop_genred("argument", "second derivatives of minima and maxima are not available", call = call)
@@ -388,8 +390,8 @@ added <- function(ops, names) {
 
 # ---- minima: the selected pairs ------------------------------------------------------------------
 
-# The formula with variables that are given by position, Vj(1,3) or Var(1,3,1), replaced by the names of the
-# arguments, since gradient_of_selection() changes their categories.
+# The formula with variables that are given by position, Vj(1,3) or Var(1,3,1), replaced by the
+# names of the arguments, since gradient_of_selection() changes their categories.
 by_name <- function(formula, names) {
   integer <- "\\s*([0-9]+)\\s*"
   short <- paste0("(?:Vi|Vj|Pm)\\s*\\(", integer, ",", integer, "\\)")
@@ -466,7 +468,8 @@ selected_gradient <- function(plan, values, settings) {
   kept(add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]]), plan$inner, given, wanted)
 }
 
-# The elements `ok` of an array rows x K x dim, each in a row of its own, in the column of its component.
+# The elements `ok` of an array rows x K x dim, each in a row of its own, in the column of its
+# component.
 one_hot_rows <- function(e, dim, ok) {
   component <- rep(seq_len(dim), each = length(e) / dim)
   out <- matrix(0, length(ok), dim)

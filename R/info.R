@@ -1,21 +1,22 @@
 #' What genred uses on this machine
 #'
-#' Prints the version, the C compiler that would be run, the widest vector instructions of the processor,
-#' the number of threads and what limits it, the GPUs and CUDA libraries (or why they cannot be used), the
-#' cache of compiled kernels, and the default precision and backend.
+#' Prints the version, the C compiler that would be run, the widest vector instructions of the
+#' processor, the number of threads and what limits it, the GPUs and CUDA libraries (or why they
+#' cannot be used), the cache of compiled kernels, and the default precision and backend.
 #'
 #' @return A list of class `"genred_info"`, invisibly, with the elements
 #' \describe{
 #'   \item{`version`}{of genred.}
-#'   \item{`compiler`, `compiler_error`}{path and version of the C compiler, or `NA` and the reason.}
+#'   \item{`compiler`, `compiler_error`}{path and version of the C compiler, or `NA` and the
+#'     reason.}
 #'   \item{`cflags`}{additional compiler flags.}
 #'   \item{`simd`}{the widest vector instructions, such as `"AVX2"`.}
-#'   \item{`threads`, `threads_reason`, `threads_limits`}{the number of threads, what determines it, and
-#'     the limits as a named integer vector (`NA` for no limit).}
+#'   \item{`threads`, `threads_reason`, `threads_limits`}{the number of threads, what determines it,
+#'     and the limits as a named integer vector (`NA` for no limit).}
 #'   \item{`openmp`}{whether genred was built with OpenMP.}
-#'   \item{`cuda`}{a list of `driver` and `nvrtc` (version and path, or why the library cannot be used) and
-#'     `devices`, a data frame with one row per usable GPU: `device_id`, `name`, `memory` (bytes),
-#'     `capability` (compute capability) and `multiprocessors`.}
+#'   \item{`cuda`}{a list of `driver` and `nvrtc` (version and path, or why the library cannot be
+#'     used) and `devices`, a data frame with one row per usable GPU: `device_id`, `name`, `memory`
+#'     (bytes), `capability` (compute capability) and `multiprocessors`.}
 #'   \item{`cache`}{see [genred_cache_info()].}
 #'   \item{`dtype`, `backend`}{the defaults.}
 #' }

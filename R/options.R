@@ -1,12 +1,13 @@
-# Settings: an argument takes precedence over the option genred.NAME, which takes precedence over the
-# environment variable GENRED_NAME.  Settings that every call needs are read in C (src/ffi_settings.c).
+# Settings: an argument takes precedence over the option genred.NAME, which takes precedence over
+# the environment variable GENRED_NAME.  Settings that every call needs are read in C
+# (src/ffi_settings.c).
 
 #' Options of genred
 #'
-#' Each setting has an option and an environment variable. An argument of a function takes precedence over
-#' the option, the option over the environment variable, and the environment variable over the default. An
-#' invalid value of an option or environment variable is an error of class `genred_error_argument` when
-#' the setting is used.
+#' Each setting has an option and an environment variable. An argument of a function takes
+#' precedence over the option, the option over the environment variable, and the environment
+#' variable over the default. An invalid value of an option or environment variable is an error of
+#' class `genred_error_argument` when the setting is used.
 #'
 #' \tabular{llll}{
 #'   option \tab environment variable \tab default \tab meaning \cr
@@ -31,13 +32,14 @@
 #'
 #' `TRUE` and `FALSE` in environment variables may be written as in R, or as `1` and `0`.
 #'
-#' Progress is shown by the package progressr if one of its handlers is active, else by the package cli if
-#' it is installed, else by [utils::txtProgressBar()].
+#' Progress is shown by the package progressr if one of its handlers is active, else by the package
+#' cli if it is installed, else by [utils::txtProgressBar()].
 #'
-#' The compiler is started directly, without a shell, with its arguments as a vector. It is told to use all
-#' instructions of the machine's processor (`-march=native`); a compiler that does not accept this flag is
-#' run without it, and a message says so once. Kernels depend on the compiler and its flags: after a
-#' change of either, an operator uses a different kernel. Ctrl-C also stops a running compiler.
+#' The compiler is started directly, without a shell, with its arguments as a vector. It is told to
+#' use all instructions of the machine's processor (`-march=native`); a compiler that does not
+#' accept this flag is run without it, and a message says so once. Kernels depend on the compiler
+#' and its flags: after a change of either, an operator uses a different kernel. Ctrl-C also stops a
+#' running compiler.
 #'
 #' @name genred_options
 #' @seealso [genred_info()] shows the current settings.
@@ -89,7 +91,8 @@ dtype_setting <- function(choices, call) {
   value[[1L]]
 }
 
-# Raises an error for the first invalid setting among those that C reads, which only knows that one is.
+# Raises an error for the first invalid setting among those that C reads, which only knows that one
+# is.
 check_session_settings <- function(call) {
   for (name in c("cc", "cflags", "cache_dir")) {
     value <- setting(name, "")

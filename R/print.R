@@ -3,16 +3,17 @@
 #' Methods for operators
 #'
 #' `print()` shows an operator as one line of mathematics, with the shapes of its arguments and its
-#' result, its precision and how it was last run. `summary()` adds the graph of operations and the plan of
-#' the computation. `format()` returns the line of mathematics, `as.character()` the formula as a string,
-#' and `formula()` a one-sided R formula (with a string after the `~` if R would parse the text
-#' differently). `update()` returns a new operator with some arguments of [Genred()] changed.
+#' result, its precision and how it was last run. `summary()` adds the graph of operations and the
+#' plan of the computation. `format()` returns the line of mathematics, `as.character()` the formula
+#' as a string, and `formula()` a one-sided R formula (with a string after the `~` if R would parse
+#' the text differently). `update()` returns a new operator with some arguments of [Genred()]
+#' changed.
 #'
 #' @param x,object An operator made by [Genred()].
 #' @param ... For `update()`: arguments of [Genred()], by name. Otherwise unused.
-#' @return `format()` and `as.character()`: a string. `formula()`: a formula. `update()`: an operator;
-#'   errors are those of [Genred()]. `summary()`: a list of class `"summary.Genred"`. `print()`: its
-#'   argument, invisibly.
+#' @return `format()` and `as.character()`: a string. `formula()`: a formula. `update()`: an
+#'   operator; errors are those of [Genred()]. `summary()`: a list of class `"summary.Genred"`.
+#'   `print()`: its argument, invisibly.
 #' @name print.Genred
 #' @examples
 #' op <- Genred("Exp(-SqDist(X,Y)) * B", c("X = Vi(3)", "Y = Vj(3)", "B = Vj(1)"), axis = 1)

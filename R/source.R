@@ -1,16 +1,17 @@
 #' The generated code of an operator
 #'
-#' Returns the C or CUDA source that the engine generates for an operator, or the output of an earlier stage
-#' of the translation.
+#' Returns the C or CUDA source that the engine generates for an operator, or the output of an
+#' earlier stage of the translation.
 #'
 #' @param op An operator made by [Genred()].
-#' @param backend Selects the default of `stage`: `"c"` for `"CPU"`, `"cuda"` for `"GPU"`, `"GPU_1D"` and
-#'   `"GPU_2D"`, whose source is the same. No GPU is needed.
-#' @param stage `"c"`: C source. `"cuda"`: CUDA C++ source. `"tokens"`, `"ast"`: the formula after lexing and
-#'   after parsing (abstract syntax tree). `"dag"`: the graph of operations with their dimensions, in which
-#'   common subexpressions are shared. `"plan"`: what is computed once, per row, per column and per pair.
-#' @return A string of class `"genred_source"`, whose print method shows the text; [writeLines()] writes it
-#'   to a file.
+#' @param backend Selects the default of `stage`: `"c"` for `"CPU"`, `"cuda"` for `"GPU"`,
+#'   `"GPU_1D"` and `"GPU_2D"`, whose source is the same. No GPU is needed.
+#' @param stage `"c"`: C source. `"cuda"`: CUDA C++ source. `"tokens"`, `"ast"`: the formula after
+#'   lexing and after parsing (abstract syntax tree). `"dag"`: the graph of operations with their
+#'   dimensions, in which common subexpressions are shared. `"plan"`: what is computed once, per
+#'   row, per column and per pair.
+#' @return A string of class `"genred_source"`, whose print method shows the text; [writeLines()]
+#'   writes it to a file.
 #' @section Errors: `genred_error_argument` if an argument is invalid.
 #' @seealso [Genred()]
 #' @export

@@ -2,20 +2,22 @@
 
 #' Threads
 #'
-#' Gets or sets the maximum number of threads that one reduction uses; small reductions run on a single
-#' thread. The result of a reduction does not depend on the number of threads.
+#' Gets or sets the maximum number of threads that one reduction uses; small reductions run on a
+#' single thread. The result of a reduction does not depend on the number of threads.
 #'
-#' The default is the minimum of the number of processors that OpenMP reports, the CPU affinity of the
-#' process, the CPU quota of its cgroup (the limit of a container), the environment variables
-#' `OMP_NUM_THREADS`, `OMP_THREAD_LIMIT` and `MC_CORES`, the option `mc.cores`, and 2 under `R CMD check`.
-#' The option `genred.threads`, which `genred_threads(n)` sets, and the environment variable
-#' `GENRED_THREADS` replace the default, but `OMP_THREAD_LIMIT` and the limit of `R CMD check` still apply.
-#' The OpenMP settings of other packages are not changed. A process forked by [parallel::mclapply()] uses
-#' one thread.
+#' The default is the minimum of the number of processors that OpenMP reports, the CPU affinity of
+#' the process, the CPU quota of its cgroup (the limit of a container), the environment variables
+#' `OMP_NUM_THREADS`, `OMP_THREAD_LIMIT` and `MC_CORES`, the option `mc.cores`, and 2 under
+#' `R CMD check`. The option `genred.threads`, which `genred_threads(n)` sets, and the environment
+#' variable `GENRED_THREADS` replace the default, but `OMP_THREAD_LIMIT` and the limit of
+#' `R CMD check` still apply. The OpenMP settings of other packages are not changed. A process
+#' forked by [parallel::mclapply()] uses one thread.
 #'
-#' @param n The maximum number of threads; 0 or `NULL` restores the default. Without `n` nothing is changed.
+#' @param n The maximum number of threads; 0 or `NULL` restores the default. Without `n` nothing is
+#'   changed.
 #' @return The current number of threads or, if `n` is given, the previous one, invisibly.
-#' @section Errors: `genred_error_argument` if `n`, or the option or environment variable, is not a number of
+#' @section Errors:
+#' `genred_error_argument` if `n`, or the option or environment variable, is not a number of
 #'   threads.
 #' @seealso [genred_info()] shows which limit applies.
 #' @export

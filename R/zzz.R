@@ -3,7 +3,8 @@
 #' @keywords internal
 "_PACKAGE"
 
-# The native library is never unloaded, because programs, fork handlers and kernels hold pointers into it.
+# The native library is never unloaded, because programs, fork handlers and kernels hold pointers
+# into it.
 
 # missing(), under a name that no alias can have; see operator_body() in genred.R.
 .absent <- missing

@@ -1,8 +1,8 @@
 /* capi.c: the table of functions for packages that link to genred (inst/include/genred.h).
  *
- * Translates between the structures of genred.h, which are stable, and those of the engine, which may
- * change.  The only R code that runs here reads the settings of the session and checks for an interrupt;
- * both are protected, so that R cannot jump over the frames of the client. */
+ * Translates between the structures of genred.h, which are stable, and those of the engine, which
+ * may change.  The only R code that runs here reads the settings of the session and checks for an
+ * interrupt; both are protected, so that R cannot jump over the frames of the client. */
 #include "ffi.h"
 
 #include <R_ext/Rdynload.h>
@@ -72,8 +72,8 @@ static genred_result api_result(const genred_program *program) {
   return out;
 }
 
-/* The client's arrays as the engine's, malloc'ed; NULL with err filled.  The stride of a single column is
- * ignored. */
+/* The client's arrays as the engine's, malloc'ed; NULL with err filled.  The stride of a single
+ * column is ignored. */
 static gr_array *arrays(const genred_program *program, const genred_array *args, int n, gr_error *err) {
   if (!program || (!args && n > 0) || n < 0) {
     refuse(err, !program ? "the program must not be NULL"

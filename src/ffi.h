@@ -1,9 +1,9 @@
 /* ffi.h: the R boundary.
  *
- * The files ffi_*.c, capi.c and init.c are the only ones that see a SEXP, and they see the engine only
- * through engine.h.  An entry point (ffi_NAME, registered in init.c) never signals an R error while it
- * owns native resources: it returns a failure value (ffi_failure.c), and R code raises the condition.  R
- * vectors are allocated before native work starts. */
+ * The files ffi_*.c, capi.c and init.c are the only ones that see a SEXP, and they see the engine
+ * only through engine.h.  An entry point (ffi_NAME, registered in init.c) never signals an R error
+ * while it owns native resources: it returns a failure value (ffi_failure.c), and R code raises the
+ * condition.  R vectors are allocated before native work starts. */
 #ifndef GENRED_FFI_H
 #define GENRED_FFI_H
 
@@ -22,7 +22,7 @@
 
 #include "engine/engine.h"
 
-/* ---- ffi_failure.c: errors as values ----------------------------------------------------------- */
+/* ---- ffi_failure.c: errors as values --------------------------------------------------------- */
 
 SEXP ffi_fail(gr_error *err); /* takes over err->log */
 SEXP ffi_failf(gr_class cls, const char *fmt, ...);
@@ -30,7 +30,7 @@ SEXP ffi_take_text(char *text); /* a malloc'ed string as an R string; frees it, 
 SEXP ffi_text(const char *text); /* UTF-8 */
 SEXP ffi_namespace(void);
 
-/* ---- ffi_settings.c: argument, option, environment variable ------------------------------------ */
+/* ---- ffi_settings.c: argument, option, environment variable ---------------------------------- */
 
 enum { FFI_DEVICES = 16 };
 
@@ -48,17 +48,18 @@ typedef struct ffi_settings {
 /* The strings live until the .Call returns. */
 ffi_settings ffi_settings_now(void);
 void ffi_settings_symbols(void); /* at load time */
-/* Reads a backend; "auto" defers to option and environment variable.  False if there is no such backend. */
+/* Reads a backend; "auto" defers to option and environment variable.  False if there is no such
+ * backend. */
 bool ffi_backend(SEXP x, gr_backend *backend);
 /* Reads numbers of GPUs, or -1 for none; false if the value is neither. */
 bool ffi_read_ids(SEXP x, ffi_ids *ids);
 
-/* ---- ffi_threads.c ----------------------------------------------------------------------------- */
+/* ---- ffi_threads.c --------------------------------------------------------------------------- */
 
 void ffi_threads_init(void); /* at load time */
 int ffi_threads_now(void);   /* 0 if the option or environment variable is invalid */
 
-/* ---- ffi_program.c: programs by their specification -------------------------------------------- */
+/* ---- ffi_program.c: programs by their specification ------------------------------------------ */
 
 /* The elements of the plain R list that specifies an operator; R/genred.R creates it. */
 enum {
@@ -75,12 +76,12 @@ typedef struct ffi_op {
   gr_report last;  /* of the last run; backend GR_AUTO before the first */
 } ffi_op;
 
-/* The program of this specification, created if necessary, behind an external pointer; or a failure value,
- * with *op NULL. */
+/* The program of this specification, created if necessary, behind an external pointer; or a failure
+ * value, with *op NULL. */
 SEXP ffi_op_get(SEXP spec, ffi_op **op);
 bool ffi_spec_ok(SEXP spec); /* whether it has the types and the key that R/genred.R gives it */
 
-/* ---- ffi_poll.c: interrupts and progress while the engine runs --------------------------------- */
+/* ---- ffi_poll.c: interrupts and progress while the engine runs ------------------------------- */
 
 typedef struct ffi_poll {
   SEXP token;      /* of R_UnwindProtect; protected by the caller */
@@ -97,7 +98,7 @@ int ffi_poll_interrupted(void *poll);
 void ffi_poll_progress(double fraction, void *poll);
 void ffi_poll_end(ffi_poll *p); /* closes the bar; does not return if R code is jumping */
 
-/* ---- ffi_device.c: GPUs and matrices on them --------------------------------------------------- */
+/* ---- ffi_device.c: GPUs and matrices on them ------------------------------------------------- */
 
 /* The elements of a genred_array; R/array.R reads them. */
 enum { ARRAY_POINTER, ARRAY_DIM, ARRAY_DIMNAMES, ARRAY_DTYPE, ARRAY_DEVICE, ARRAY_SIZE };
@@ -105,16 +106,16 @@ enum { ARRAY_POINTER, ARRAY_DIM, ARRAY_DIMNAMES, ARRAY_DTYPE, ARRAY_DEVICE, ARRA
 void ffi_device_init(void); /* at load time */
 const gr_device *ffi_gpus(void);
 const gr_buffer *ffi_array_buffer(SEXP x); /* NULL if x is not a genred_array, or its entries are lost */
-/* Creates a genred_array of two or three dimensions without GPU memory; the second function allocates
- * that, and returns NULL with err filled if it cannot. */
+/* Creates a genred_array of two or three dimensions without GPU memory; the second function
+ * allocates that, and returns NULL with err filled if it cannot. */
 SEXP ffi_array_shell(SEXP dim, SEXP dimnames, gr_storage_type type, int device);
 gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err);
 
-/* ---- capi.c: the table for packages that link to genred ---------------------------------------- */
+/* ---- capi.c: the table for packages that link to genred -------------------------------------- */
 
 void capi_register(void); /* at load time */
 
-/* ---- entry points ------------------------------------------------------------------------------ */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 SEXP ffi_call(SEXP args); /* by .External: spec, backend, device_id, ranges, keep, arguments ... */
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);

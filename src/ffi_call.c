@@ -1,10 +1,10 @@
 /* ffi_call.c: a call of an operator.
  *
- * The fast path accepts plain matrices and vectors of numbers, genred_arrays and valid settings.  For
- * anything else it returns NULL before it starts any work; R/call.R then checks the arguments and
- * settings one by one, converts or rejects them, and calls ffi_call_list.  A result is a matrix, an
- * array, a genred_array, or a list of two of these; an object of class genred_failure or genred_noted
- * is a failure or a result with a message. */
+ * The fast path accepts plain matrices and vectors of numbers, genred_arrays and valid settings.
+ * For anything else it returns NULL before it starts any work; R/call.R then checks the arguments
+ * and settings one by one, converts or rejects them, and calls ffi_call_list.  A result is a
+ * matrix, an array, a genred_array, or a list of two of these; an object of class genred_failure or
+ * genred_noted is a failure or a result with a message. */
 #include "ffi.h"
 
 #include <limits.h>
@@ -40,7 +40,7 @@ static bool read_settings(call *c, SEXP backend, SEXP device, SEXP ranges, SEXP 
   return !here || (c->devices.n == 0 && !c->keep);
 }
 
-/* ---- arguments --------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 static bool is_plain(SEXP x) {
   return !Rf_isObject(x) && (TYPEOF(x) == REALSXP || TYPEOF(x) == INTSXP || TYPEOF(x) == LGLSXP);
@@ -105,7 +105,7 @@ static bool read_args(call *c, const ffi_op *op) {
   return true;
 }
 
-/* ---- results ----------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static SEXP names_of_rows(SEXP x) {
   SEXP names = TYPEOF(x) == VECSXP ? VECTOR_ELT(x, ARRAY_DIMNAMES) : Rf_getAttrib(x, R_DimNamesSymbol);
@@ -158,8 +158,8 @@ static SEXP no_memory(SEXP condition, void *data) {
   return R_NilValue;
 }
 
-/* NULL (with err filled) if R cannot allocate the result.  For small results the handler, which takes
- * some 10 us, is not worth it. */
+/* NULL (with err filled) if R cannot allocate the result.  For small results the handler, which
+ * takes some 10 us, is not worth it. */
 static SEXP try_allocate(request *q, gr_error *err) {
   double n = (double)q->shape.dim[0] * q->shape.dim[1] * (q->shape.nd == 3 ? q->shape.dim[2] : 1);
   if (n < LARGE) return allocate(q);
@@ -206,7 +206,8 @@ static SEXP new_kept_result(const gr_result_info *r, int which, int64_t rows, SE
   return out;
 }
 
-/* The GPU on which results stay: the first that is named, else that of the first argument on a GPU. */
+/* The GPU on which results stay: the first that is named, else that of the first argument on a
+ * GPU. */
 static int home_of(const call *c, const gr_options *opt) {
   for (int k = 0; k < c->n && opt->n_devices == 0; k++)
     if (c->array[k].buffer) return c->array[k].buffer->device;
@@ -248,7 +249,7 @@ static SEXP noted(SEXP result, const gr_report *report) {
   return out;
 }
 
-/* ---- the run ----------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* Returns the name of an invalid setting, or NULL. */
 static const char *read_options(call *c, gr_options *o) {
@@ -335,10 +336,10 @@ static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n) {
   return result;
 }
 
-/* ---- before the calls -------------------------------------------------------------------------- */
+/* ---- before the calls ------------------------------------------------------------------------ */
 
-/* Compiles together the kernels for calls of these operators with m and n rows.  Returns a message or
- * NULL; errors are left for the calls to report. */
+/* Compiles together the kernels for calls of these operators with m and n rows.  Returns a message
+ * or NULL; errors are left for the calls to report. */
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges) {
   gr_options opt;
   gr_report report;
@@ -367,7 +368,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   return report.note[0] ? ffi_text(report.note) : R_NilValue;
 }
 
-/* ---- entry points ------------------------------------------------------------------------------ */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 SEXP ffi_call(SEXP args) {
   SEXP few[FEW], *arg = few, head[5];

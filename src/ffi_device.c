@@ -1,10 +1,10 @@
 /* ffi_device.c: GPUs, and matrices that stay on them.
  *
- * A genred_array is a plain list that describes a matrix (R/array.R), with an external pointer to its
- * buffer, which a finalizer frees.  The pointer is NULL after readRDS() and in another process; the list
- * still describes what the matrix was.  R's garbage collector does not know about GPU memory: when an
- * allocation fails, the collector is run and the allocation tried once more.  This is the only file of
- * the glue that names the GPU backend. */
+ * A genred_array is a plain list that describes a matrix (R/array.R), with an external pointer to
+ * its buffer, which a finalizer frees.  The pointer is NULL after readRDS() and in another process;
+ * the list still describes what the matrix was.  R's garbage collector does not know about GPU
+ * memory: when an allocation fails, the collector is run and the allocation tried once more.  This
+ * is the only file of the glue that names the GPU backend. */
 #include "ffi.h"
 
 #include <stdio.h>
@@ -31,7 +31,7 @@ void ffi_device_init(void) {
   UNPROTECT(1);
 }
 
-/* ---- the R object ------------------------------------------------------------------------------ */
+/* ---- the R object ---------------------------------------------------------------------------- */
 
 static const char *const type_names[] = {"float64", "float32", "float16", "bfloat16", "integer"};
 
@@ -89,7 +89,7 @@ gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err) {
   return b;
 }
 
-/* ---- entry points ------------------------------------------------------------------------------ */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 static gr_storage_type named_type(SEXP dtype) {
   const char *name = CHAR(STRING_ELT(dtype, 0));

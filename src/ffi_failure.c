@@ -1,8 +1,8 @@
 /* ffi_failure.c: errors as R values.
  *
- * A failure is list(class, message, log) of class "genred_failure", which R/failure.R turns into a classed
- * condition.  While a native string is copied to R, `held` owns it, so that it is not leaked if R runs out
- * of memory. */
+ * A failure is list(class, message, log) of class "genred_failure", which R/failure.R turns into a
+ * classed condition.  While a native string is copied to R, `held` owns it, so that it is not
+ * leaked if R runs out of memory. */
 #include "ffi.h"
 
 #include <stdarg.h>

@@ -1,16 +1,17 @@
 /* ffi_program.c: native programs, looked up by the specification of their operator.
  *
- * An operator contains plain R data.  Its program lies in a table here, behind an external pointer with a
- * finalizer, and is created at the first call after construction, after readRDS() or in another process.
- * The table is keyed by the key string of the specification; R stores equal strings in one CHARSXP, so
- * that keys are compared by address.  It is a set-associative cache with WAYS entries per set; evicted
- * programs are created again when they are needed.  An evicted program releases its kernels at once,
- * because its finalizer may run much later: a session has the kernels of at most SETS * WAYS programs
- * loaded, and GR_IDLE_OBJECTS further objects that the engine keeps.
+ * An operator contains plain R data.  Its program lies in a table here, behind an external pointer
+ * with a finalizer, and is created at the first call after construction, after readRDS() or in
+ * another process.  The table is keyed by the key string of the specification; R stores equal
+ * strings in one CHARSXP, so that keys are compared by address.  It is a set-associative cache with
+ * WAYS entries per set; evicted programs are created again when they are needed.  An evicted
+ * program releases its kernels at once, because its finalizer may run much later: a session has the
+ * kernels of at most SETS * WAYS programs loaded, and GR_IDLE_OBJECTS further objects that the
+ * engine keeps.
  *
- * A specification may come from a file or have been changed by the user, so that it is validated before
- * use.  Only the object that was validated last is trusted: because the table refers to it, R copies it
- * before any modification. */
+ * A specification may come from a file or have been changed by the user, so that it is validated
+ * before use.  Only the object that was validated last is trusted: because the table refers to it,
+ * R copies it before any modification. */
 #include "ffi.h"
 
 #include <limits.h>
@@ -70,7 +71,7 @@ static void table_add(SEXP key, SEXP spec, SEXP pointer) {
   SET_VECTOR_ELT(table.specs, w, spec);
 }
 
-/* ---- validating a specification ---------------------------------------------------------------- */
+/* ---- validating a specification -------------------------------------------------------------- */
 
 static bool is_scalar(SEXP x, SEXPTYPE type) { return !Rf_isObject(x) && TYPEOF(x) == type && XLENGTH(x) == 1; }
 
@@ -146,8 +147,8 @@ static void put_fields(key_text *key, SEXP spec) {
   }
 }
 
-/* Different specifications have different keys, whatever characters they contain, because lengths are
- * part of the key.  Allocated by R_alloc. */
+/* Different specifications have different keys, whatever characters they contain, because lengths
+ * are part of the key.  Allocated by R_alloc. */
 static const char *key_of(SEXP spec) {
   key_text key = {NULL, 0};
   put_fields(&key, spec);
@@ -157,7 +158,8 @@ static const char *key_of(SEXP spec) {
   return key.to;
 }
 
-/* Whether the key belongs to the specification; otherwise another operator's program would be found. */
+/* Whether the key belongs to the specification; otherwise another operator's program would be
+ * found. */
 static bool key_fits(SEXP spec) {
   const void *top = vmaxget();
   bool fits = strcmp(Rf_translateCharUTF8(STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0)), key_of(spec)) == 0;
@@ -178,7 +180,7 @@ SEXP ffi_key(SEXP spec) {
 
 SEXP ffi_spec(SEXP spec) { return ffi_spec_ok(spec) ? Rf_ScalarLogical(TRUE) : not_ours(); }
 
-/* ---- creating a program ------------------------------------------------------------------------ */
+/* ---- creating a program ---------------------------------------------------------------------- */
 
 static void op_free(SEXP pointer) {
   ffi_op *op = R_ExternalPtrAddr(pointer);
@@ -286,7 +288,7 @@ SEXP ffi_dump(SEXP spec, SEXP stage) {
   return pointer;
 }
 
-/* ---- describing a program ---------------------------------------------------------------------- */
+/* ---- describing a program -------------------------------------------------------------------- */
 
 static SEXP text_value(const char *s) { return s ? ffi_text(s) : R_NilValue; }
 

@@ -1,10 +1,11 @@
 /* ffi_settings.c: the settings of a call, from options and environment variables.
  *
- * An argument takes precedence over the option genred.NAME, the option over the environment variable
- * GENRED_NAME, and that over the default.  They are read in C because every call of an operator reads
- * them.  An invalid value only sets ffi_settings.bad; R code (check_session_settings() in R/options.R)
- * then says what is wrong with it.  Defaults that R has to determine (its compiler, the cache folder, the
- * session's temporary folder) are set once per session by .defaults(). */
+ * An argument takes precedence over the option genred.NAME, the option over the environment
+ * variable GENRED_NAME, and that over the default.  They are read in C because every call of an
+ * operator reads them.  An invalid value only sets ffi_settings.bad; R code
+ * (check_session_settings() in R/options.R) then says what is wrong with it.  Defaults that R has
+ * to determine (its compiler, the cache folder, the session's temporary folder) are set once per
+ * session by .defaults(). */
 #include "ffi.h"
 
 #include <stdlib.h>

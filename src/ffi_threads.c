@@ -1,9 +1,10 @@
 /* ffi_threads.c: how many threads a run may use.
  *
- * As in data.table, the number is passed to each parallel region, and omp_set_num_threads is never called.
- * The default is the minimum of what the machine, the CPU affinity of the process, its cgroup quota and
- * the usual environment variables allow.  A forked child uses one thread, because libgomp deadlocks there
- * if the parent has run a parallel region; the fork handler only sets a flag. */
+ * As in data.table, the number is passed to each parallel region, and omp_set_num_threads is never
+ * called.  The default is the minimum of what the machine, the CPU affinity of the process, its
+ * cgroup quota and the usual environment variables allow.  A forked child uses one thread, because
+ * libgomp deadlocks there if the parent has run a parallel region; the fork handler only sets a
+ * flag. */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -45,7 +46,7 @@ void ffi_threads_init(void) {
   watch_forks();
 }
 
-/* ---- the limits; 0 for no limit ---------------------------------------------------------------- */
+/* ---- the limits; 0 for no limit -------------------------------------------------------------- */
 
 static int limit_affinity(void) {
 #ifdef __linux__
@@ -173,7 +174,7 @@ static int limit_check(void) {
   return 2;
 }
 
-/* ---- the number of threads --------------------------------------------------------------------- */
+/* ---- the number of threads ------------------------------------------------------------------- */
 
 enum { L_PROCS, L_AFFINITY, L_CGROUP, L_OMP, L_OMP_LIMIT, L_MC_OPTION, L_MC_ENV, L_CHECK, L_COUNT };
 
@@ -211,7 +212,8 @@ static int default_count(const int *limit) {
   return n > 0 ? n : 1;
 }
 
-/* Whether the option, or the environment variable if there is no option, is not a number of threads. */
+/* Whether the option, or the environment variable if there is no option, is not a number of
+ * threads. */
 static bool setting_is_bad(void) {
   SEXP x = Rf_GetOption1(sym_threads);
   if (x == R_NilValue) return env_is_bad();

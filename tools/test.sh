@@ -1,17 +1,19 @@
 #!/bin/sh
-# All tests: set-up, then
+# All tests.  Installs what is missing (tools/setup.sh), then runs these steps:
 #
-#   engine     the C harness, plain and under AddressSanitizer and UndefinedBehaviorSanitizer; the engine as C23
-#   platforms  a part of the harness for arm64 under qemu-user and for Windows under wine (all of it: make check-arm64,
-#              make check-windows in tests/testthat/engine)
+#   engine     the C harness, plain and with AddressSanitizer and UndefinedBehaviorSanitizer; and the
+#              engine as C23
+#   platforms  a part of the harness for arm64 under qemu-user and for Windows under wine (for all of
+#              it: make check-arm64, make check-windows in tests/testthat/engine)
 #   layers     no R symbol in the engine, and the other rules of check_layers.sh
-#   check      R CMD build, and R CMD check --as-cran of what was built; testthat runs there, once, on the installed
-#              package: no error, no warning, no note but those named below
+#   check      R CMD build, and R CMD check --as-cran of the result, which includes testthat on the
+#              installed package: no error, no warning, and no note but those listed below
 #
-#   sh tools/test.sh [engine | platforms | layers | check ...]      all when none is named; from any folder
+#   sh tools/test.sh [engine | platforms | layers | check ...]      all by default; from any folder
 #
-# Ends with "N passed, N failed, N skipped": the sum of what the harness, the rules and testthat count, and one for each
-# of the other steps.  Fails if anything failed or nothing ran.  Writes under build/ and tests/testthat/engine/build/.
+# Ends with "N passed, N failed, N skipped": the sum of the counts of the harness, the rules and
+# testthat, and one for each other step.  Fails if anything failed or nothing ran.  Writes under
+# build/ and tests/testthat/engine/build/.
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 harness=$root/tests/testthat/engine
@@ -31,7 +33,7 @@ count() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped +
 title() { printf '\n== %s\n' "$1"; }
 show() { sed 's/^/  /' "$1"; }
 
-# verdict TEXT STATUS LOG: a step that is one test of its own.
+# verdict TEXT STATUS LOG: a step that counts as one test.
 verdict() {
   if [ "$2" -eq 0 ]; then
     echo "  ok: $1"
@@ -43,20 +45,20 @@ verdict() {
   fi
 }
 
-# count_line LOG: adds the last "N passed, N failed" of a log; without one, a failure.
+# count_line LOG: adds the last "N passed, N failed" of a log; a failure if there is none.
 count_line() {
   line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -n 1)
   if [ -n "$line" ]; then
     # shellcheck disable=SC2046
     count $(echo "$line" | awk '{print $1, $3 + 0}')
   else
-    echo "  FAILED: it ended early:"
+    echo "  FAILED: the program ended prematurely:"
     tail -n 40 "$1" | sed 's/^/  | /'
     count 0 1
   fi
 }
 
-# ---- engine -------------------------------------------------------------------------------------------------------
+# ---- engine --------------------------------------------------------------------------------------
 
 harness_run() { # harness_run NAME MAKE-ARGUMENTS
   log=$out/$1.log
@@ -82,7 +84,7 @@ step_engine() {
   verdict "compiles as C23 too, without a warning" $? "$out/c23.log"
 }
 
-# ---- platforms ----------------------------------------------------------------------------------------------------
+# ---- platforms -----------------------------------------------------------------------------------
 
 platform() { # platform NAME TITLE TOOL...
   log=$out/$1.log
@@ -91,7 +93,7 @@ platform() { # platform NAME TITLE TOOL...
   shift 2
   for tool in "$@"; do
     PATH=$PATH:/usr/lib/wine command -v "$tool" >/dev/null 2>&1 && continue
-    echo "  SKIPPED: there is no $tool"
+    echo "  SKIPPED: $tool is not installed"
     count 0 0 1
     return
   done
@@ -107,7 +109,7 @@ step_platforms() {
   platform windows "a part of the harness for Windows, under wine" x86_64-w64-mingw32-gcc wine64
 }
 
-# ---- layers -------------------------------------------------------------------------------------------------------
+# ---- layers --------------------------------------------------------------------------------------
 
 step_layers() {
   title "layers: what may know what"
@@ -116,16 +118,17 @@ step_layers() {
   count_line "$out/layers.log"
 }
 
-# ---- check --------------------------------------------------------------------------------------------------------
+# ---- check ---------------------------------------------------------------------------------------
 
-# Notes that are the environment's and not ours: "START OF THE LINE AFTER `* checking `|reason".  None so far.
+# Notes caused by the environment, not the package, as "START OF THE LINE AFTER
+# `* checking `|reason".  There are none so far.
 allowed_notes() {
   cat <<'END'
 END
 }
 
-# The checks of a 00check.log that did not end in OK, without those allowed.  Of the tests one line: testthat's own
-# account follows.
+# The checks in a 00check.log that did not end in OK, without the allowed notes.  Of the tests only
+# one line, because the report of testthat follows.
 complaints() {
   allowed_notes >"$out/allowed"
   awk -v allowed="$out/allowed" '
@@ -144,17 +147,20 @@ complaints() {
 }
 
 run_check() {
-  # The clock of the machine is checked over the network, and CRAN is asked about names: neither is a test of ours.
+  # Do not compare the clock with a time server, nor query CRAN: neither tests the package.
   export _R_CHECK_SYSTEM_CLOCK_=0 _R_CHECK_CRAN_INCOMING_=false _R_CHECK_CRAN_INCOMING_REMOTE_=false
   export _R_CHECK_TESTS_NLINES_=0 R_RD4PDF="times,hyper" NOT_CRAN=true
   manual=--no-manual
   command -v pdflatex >/dev/null 2>&1 && manual=
-  # The package does not carry the stand-in for a GPU's driver, which its tests use where it is.
-  make -s -C "$harness" fakes >"$out/fakes.log" 2>&1 && [ -f "$harness/build/fake/libcuda.so" ] && export GENRED_TEST_FAKES="$harness/build/fake"
+  # The substitute for the GPU driver is not part of the package; its tests use it if it is
+  # available.
+  make -s -C "$harness" fakes >"$out/fakes.log" 2>&1 && [ -f "$harness/build/fake/libcuda.so" ] &&
+    export GENRED_TEST_FAKES="$harness/build/fake"
   cd "$out" && R CMD check --as-cran $manual "$tarball"
 }
 
-# The counts of testthat's summary line "[ FAIL 0 | WARN 0 | SKIP 3 | PASS 1234 ]" as "PASS FAIL SKIP WARN".
+# The counts of testthat's summary line "[ FAIL 0 | WARN 0 | SKIP 3 | PASS 1234 ]" as "PASS FAIL
+# SKIP WARN".
 testthat_counts() {
   sed -n -E 's/^\[ FAIL ([0-9]+) \| WARN ([0-9]+) \| SKIP ([0-9]+) \| PASS ([0-9]+) \].*/\4 \1 \3 \2/p' "$1" | tail -n 1
 }

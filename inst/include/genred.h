@@ -21,18 +21,18 @@
  *     if (g->program_run(p, args, 3, &out, GENRED_AUTO, 0, message) != GENRED_OK) ...
  *     g->program_free(p);
  *
- * All functions must be called on R's main thread.  They never jump (no R error or C++ exception crosses
- * them): each returns a status and, unless `message` is NULL, writes a message, which is empty for
- * GENRED_OK.  NULL pointers, negative counts, invalid strides and values outside of an enumeration give
- * GENRED_ARGUMENT.  program_nargs, program_arg and program_result return zeros if there is no such program
- * or argument, and program_free(NULL) does nothing.
+ * All functions must be called on R's main thread.  They never jump (no R error or C++ exception
+ * crosses them): each returns a status and, unless `message` is NULL, writes a message, which is
+ * empty for GENRED_OK.  NULL pointers, negative counts, invalid strides and values outside of an
+ * enumeration give GENRED_ARGUMENT. program_nargs, program_arg and program_result return zeros if
+ * there is no such program or argument, and program_free(NULL) does nothing.
  *
- * It cannot be checked that a pointer refers to as many numbers as rows, columns and stride say, that a
- * string is terminated, and that a program has not been freed.
+ * It cannot be checked that a pointer refers to as many numbers as rows, columns and stride say,
+ * that a string is terminated, and that a program has not been freed.
  *
- * Settings (compiler, cache folder, threads, GPU) are those of the R session.  If the user interrupts a
- * running reduction, it returns GENRED_INTERRUPT; the caller then frees its resources and calls
- * R_CheckUserInterrupt() or returns.  Compatible with C99 and C++11. */
+ * Settings (compiler, cache folder, threads, GPU) are those of the R session.  If the user
+ * interrupts a running reduction, it returns GENRED_INTERRUPT; the caller then frees its resources
+ * and calls R_CheckUserInterrupt() or returns.  Compatible with C99 and C++11. */
 #ifndef GENRED_H
 #define GENRED_H
 
@@ -85,17 +85,18 @@ typedef struct genred_spec {
   const char *sum_scheme; /* NULL: "auto" */
 } genred_spec;
 
-/* Column-major: component k of row r is data[r + k * stride].  R, Armadillo and Eigen matrices, and blocks of
- * them, are passed without a copy.  A Pm(d) has 1 row, d columns and stride 1.  With several columns, the
- * stride is at least the number of rows.  0 rows are valid (an empty sum is 0); `data` may then be NULL. */
+/* Column-major: component k of row r is data[r + k * stride].  R, Armadillo and Eigen matrices, and
+ * blocks of them, are passed without a copy.  A Pm(d) has 1 row, d columns and stride 1.  With
+ * several columns, the stride is at least the number of rows. 0 rows are valid (an empty sum is 0);
+ * `data` may then be NULL. */
 typedef struct genred_array {
   const double *data;
   int64_t rows, cols, stride;
 } genred_array;
 
-/* Where a result is stored: component d of neighbour k of row r is data[r + rows * (k + K * d)]; K is 1 for
- * reductions without neighbours.  Indices are int64_t, or doubles on request; they count from 0, and -1
- * stands for none. */
+/* Where a result is stored: component d of neighbour k of row r is data[r + rows * (k + K * d)]; K
+ * is 1 for reductions without neighbours.  Indices are int64_t, or doubles on request; they count
+ * from 0, and -1 stands for none. */
 typedef struct genred_output {
   void *data;
   genred_type type; /* GENRED_DOUBLE for values; GENRED_INT64 or GENRED_DOUBLE for indices */
@@ -134,16 +135,16 @@ typedef struct genred_api {
 } genred_api;
 
 /* Returns the table, or NULL if the installed genred has a different ABI.  If genred is not loaded,
- * R_GetCCallable raises an R error, which jumps over the caller's frames.  With importFrom(genred, Genred)
- * in NAMESPACE it is always loaded; otherwise use genred_try_api(). */
+ * R_GetCCallable raises an R error, which jumps over the caller's frames.  With importFrom(genred,
+ * Genred) in NAMESPACE it is always loaded; otherwise use genred_try_api(). */
 static inline const genred_api *genred_get_api(void) {
   typedef const genred_api *(*getter)(void);
   const genred_api *api = ((getter)R_GetCCallable("genred", "genred_api_v1"))();
   return api->abi == GENRED_ABI ? api : NULL;
 }
 
-/* The same, but returns NULL if genred is not loaded.  Available if <Rinternals.h> is included before this
- * file. */
+/* The same, but returns NULL if genred is not loaded.  Available if <Rinternals.h> is included
+ * before this file. */
 #ifdef R_INTERNALS_H_
 static inline SEXP genred_found(void *api) {
   *(const genred_api **)api = genred_get_api();

@@ -1,13 +1,14 @@
 /* engine.h: the public interface of the genred engine.
  *
- * Text and numbers in, text and numbers out: plain C11 without R, CUDA, printing or exit.  A program is
- * created from strings (gr_program_new), describes itself (gr_program_arg, gr_program_result,
- * gr_program_dump) and runs on column-major arrays of doubles (gr_program_run).
+ * Text and numbers in, text and numbers out: plain C11 without R, CUDA, printing or exit.  A
+ * program is created from strings (gr_program_new), describes itself (gr_program_arg,
+ * gr_program_result, gr_program_dump) and runs on column-major arrays of doubles (gr_program_run).
  *
- * Every function that can fail fills a caller-owned gr_error and returns GR_OK or the class of the error;
- * no longjmp crosses this interface.  A program may be used by one thread at a time.  A NULL pointer where
- * this header does not allow it, a negative count, an invalid stride or a value outside of its enumeration
- * gives GR_ARGUMENT; functions without a gr_error return zeros then.  The gr_error itself must not be NULL.
+ * Every function that can fail fills a caller-owned gr_error and returns GR_OK or the class of the
+ * error; no longjmp crosses this interface.  A program may be used by one thread at a time.  A NULL
+ * pointer where this header does not allow it, a negative count, an invalid stride or a value
+ * outside of its enumeration gives GR_ARGUMENT; functions without a gr_error return zeros then.
+ * The gr_error itself must not be NULL.
  *
  * GPUs are reached through a table of functions that the caller provides (gr_options.device). */
 #ifndef GENRED_ENGINE_H
@@ -46,7 +47,7 @@ typedef struct gr_error {
 void gr_error_clear(gr_error *err);
 const char *gr_class_name(gr_class cls); /* "parse", "dimension", ... */
 
-/* ---- creating a program ------------------------------------------------------------------------ */
+/* ---- creating a program ---------------------------------------------------------------------- */
 
 typedef struct gr_spec {
   const char *formula;
@@ -67,8 +68,8 @@ typedef struct gr_program gr_program; /* owns every string the accessors return 
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err);
 void gr_program_free(gr_program *p);
-/* Releases the kernels of the program, which may then be unloaded; the next call looks them up again.
- * Must not be called while the program runs. */
+/* Releases the kernels of the program, which may then be unloaded; the next call looks them up
+ * again.  Must not be called while the program runs. */
 void gr_program_let_go(gr_program *p);
 
 typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2 } gr_category;
@@ -98,13 +99,13 @@ gr_result_info gr_program_result(const gr_program *p);
 /* Stages: "tokens", "ast", "dag", "plan", "c", "cuda".  *text is malloc'ed, NUL-terminated. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err);
 
-/* ---- running it -------------------------------------------------------------------------------- */
+/* ---- running it ------------------------------------------------------------------------------ */
 
 /* Types of numbers on a device; arguments have one of the first four. */
 typedef enum gr_storage_type { GR_DOUBLE = 0, GR_FLOAT, GR_HALF, GR_BFLOAT16, GR_INT } gr_storage_type;
 
-/* A matrix on a device, created and freed through gr_device.  Component k of row r is entry r + k * rows.
- * GR_INT represents indices as GR_R_INT does. */
+/* A matrix on a device, created and freed through gr_device, column by column: component k of row r
+ * is entry r + k * rows.  GR_INT represents indices as GR_R_INT does. */
 typedef struct gr_buffer {
   int64_t rows, cols;
   gr_storage_type type;
@@ -116,9 +117,9 @@ typedef struct gr_buffer {
 /* The minimum, maximum and first of the finite ones among n numbers; NaN if none is finite. */
 void gr_range_of(const double *x, int64_t n, double range[3]);
 
-/* Component k of row r is data[r + k * stride].  A Pm(d) has rows = 1 and stride = 1.  If buffer is not NULL,
- * it holds the entries and data is ignored; every backend accepts it (the CPU uses a copy).  Only the
- * engine sets origin; callers leave it NULL. */
+/* Component k of row r is data[r + k * stride].  A Pm(d) has rows = 1 and stride = 1.  If buffer is
+ * not NULL, it holds the entries and data is ignored; every backend accepts it (the CPU uses a
+ * copy).  Only the engine sets origin; callers leave it NULL. */
 typedef struct gr_array {
   const double *data;
   int64_t rows;
@@ -143,9 +144,9 @@ typedef enum gr_otype {
   GR_I64    /* int64_t, 0-based, -1 for none */
 } gr_otype;
 
-/* Component d of neighbour k of row m is data[m + rows * (k + K * d)]; K = 1 for reductions without K.  If
- * buffer is not NULL, the result stays there in the same order, as a matrix of rows x K D numbers: values
- * as GR_FLOAT or GR_DOUBLE by the precision of the program, indices as GR_INT. */
+/* Component d of neighbour k of row m is data[m + rows * (k + K * d)]; K = 1 for reductions without
+ * K.  If buffer is not NULL, the result stays there in the same order, as a matrix of rows x K D
+ * numbers: values as GR_FLOAT or GR_DOUBLE by the precision of the program, indices as GR_INT. */
 typedef struct gr_output {
   void *data;
   gr_otype type;
@@ -177,8 +178,8 @@ typedef struct gr_report {
   gr_origin origin;    /* where the kernel came from */
   int threads;         /* number of threads that were used */
   double seconds_compile, seconds_run;
-  /* Why "auto" did not use the compiler or the GPU, why the cache was not written, why kernels are slower,
-   * or that arguments lose digits; else "". */
+  /* Why "auto" did not use the compiler or the GPU, why the cache was not written, why kernels are
+   * slower, or that arguments lose digits; else "". */
   char note[512];
   int note_on_data;      /* whether the note is about the arguments */
   int device, n_devices; /* the first GPU that was used, and their number (0: none) */
@@ -200,14 +201,15 @@ typedef struct gr_call {
   int64_t m, n;
 } gr_call;
 
-/* Finds the CPU kernels that these calls will use in memory and on disk, and compiles the missing ones
- * together, in one run of the compiler for each precision.  Failures are left for the calls to repeat and
- * report; only GR_INTERRUPT and GR_ARGUMENT are returned.  Nothing is done for calls that will run on a
- * GPU; for "auto" all arguments and results are assumed to lie on the host.  Sets in the report the origin
- * (GR_COMPILED if the compiler was run), seconds_compile, and note (why the cache was not written). */
+/* Finds the CPU kernels that these calls will use in memory and on disk, and compiles the missing
+ * ones together, in one run of the compiler for each precision.  Failures are left for the calls to
+ * repeat and report; only GR_INTERRUPT and GR_ARGUMENT are returned.  Nothing is done for calls
+ * that will run on a GPU; for "auto" all arguments and results are assumed to lie on the host.
+ * Sets in the report the origin (GR_COMPILED if the compiler was run), seconds_compile, and note
+ * (why the cache was not written). */
 gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
 
-/* ---- GPUs -------------------------------------------------------------------------------------- */
+/* ---- GPUs ------------------------------------------------------------------------------------ */
 
 typedef struct gr_device_info {
   char name[64];
@@ -221,11 +223,12 @@ typedef struct gr_device_libraries {
   char driver[512], compiler[1024];
 } gr_device_libraries;
 
-/* A GPU backend.  The engine uses run, compile, count, get and put; callers use all but run and compile.
- * Functions that fail set the class in err to GR_CUDA (or GR_INTERRUPT, GR_MEMORY, GR_ARGUMENT). */
+/* A GPU backend.  The engine uses run, compile, count, get and put; callers use all but run and
+ * compile.  Functions that fail set the class in err to GR_CUDA (or GR_INTERRUPT, GR_MEMORY,
+ * GR_ARGUMENT). */
 struct gr_device {
-  /* The number of usable devices.  On error, n is 0 if there is no driver or no device, and -1 if there is
-   * one that cannot be used. */
+  /* The number of usable devices.  On error, n is 0 if there is no driver or no device, and -1 if
+   * there is one that cannot be used. */
   gr_class (*count)(int *n, gr_error *err);
   gr_class (*info)(int id, gr_device_info *info, gr_error *err);
   void (*libraries)(gr_device_libraries *libraries);
@@ -242,16 +245,18 @@ struct gr_device {
   void (*shutdown)(void);       /* releases everything; remaining buffers are lost */
 };
 
-/* ---- the engine itself ------------------------------------------------------------------------- */
+/* ---- the engine itself ----------------------------------------------------------------------- */
 
 /* Path and version line of the compiler that would be used. */
 gr_class gr_compiler_info(const char *cc, char *text, size_t size, gr_error *err);
 const char *gr_simd_name(void); /* the widest vector instructions of this CPU, such as "AVX2" */
 
-/* Number and bytes of the kernels in a cache folder; clear deletes them.  Other files are left alone. */
+/* Number and bytes of the kernels in a cache folder; clear deletes them.  Other files are left
+ * alone. */
 gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error *err);
 gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err);
-/* Number of kernels in memory: those of existing programs, and of up to 256 further shared objects. */
+/* Number of kernels in memory: those of existing programs, and of up to 256 further shared
+ * objects. */
 int gr_kernels_loaded(void);
 
 /* The operation table as strings. */

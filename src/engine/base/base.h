@@ -1,9 +1,9 @@
 /* base.h: memory, strings, errors, numbers as text, hashes, and the operating system.
  *
- * Everything that a program owns lies in its arena, which is freed as a whole.  Compiler stages (from
- * text to emit) throw with gr_throw to the one protected call in run/program.c and own nothing but
- * arena memory.  Code that deals with the operating system, and the run room, returns a gr_class,
- * fills a caller-owned gr_error, and releases its resources at one label. */
+ * Everything that a program owns lies in its arena, which is freed as a whole.  Compiler stages
+ * (from text to emit) throw with gr_throw to the one protected call in run/program.c and own
+ * nothing but arena memory.  Code that deals with the operating system, and the run room, returns a
+ * gr_class, fills a caller-owned gr_error, and releases its resources at one label. */
 #ifndef GENRED_BASE_H
 #define GENRED_BASE_H
 #include <setjmp.h>
@@ -23,7 +23,7 @@
 #define GR_NORETURN
 #endif
 
-/* ---- arena.c ----------------------------------------------------------------------------------- */
+/* ---- arena.c --------------------------------------------------------------------------------- */
 
 typedef struct gr_block gr_block;
 typedef struct gr_arena {
@@ -37,7 +37,7 @@ char *gr_strndup(gr_arena *a, const char *s, size_t n);
 char *gr_format(gr_arena *a, const char *fmt, ...) GR_PRINTF(2, 3);
 void gr_arena_free(gr_arena *a);
 
-/* ---- string.c ---------------------------------------------------------------------------------- */
+/* ---- string.c -------------------------------------------------------------------------------- */
 
 /* A growing string.  Its arena owns the memory, so that a throw leaks nothing. */
 typedef struct gr_str {
@@ -52,7 +52,7 @@ void gr_putf(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3);
 void gr_line(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3); /* one indented line; an empty one for "" */
 void gr_line_begin(gr_str *b, const char *fmt, va_list ap);    /* the same without the newline */
 
-/* ---- error.c ----------------------------------------------------------------------------------- */
+/* ---- error.c --------------------------------------------------------------------------------- */
 
 /* A part of one of the source texts (formula, formula2, an alias). */
 typedef struct gr_span {
@@ -83,21 +83,21 @@ const char *gr_span_text(gr_arena *a, const gr_span *at, const char *otherwise);
 /* "Did you mean `...`?" with the most similar of the n known names, or NULL. */
 const char *gr_nearest(gr_arena *a, const char *name, const char *const *known, int n);
 
-/* Classes of ASCII characters.  The functions of ctype.h depend on the locale: some locales have more
- * letters, and in Turkish tolower('I') is not 'i'. */
+/* Classes of ASCII characters.  The functions of ctype.h depend on the locale: some locales have
+ * more letters, and in Turkish tolower('I') is not 'i'. */
 static inline bool gr_is_digit(char c) { return c >= '0' && c <= '9'; }
 static inline bool gr_is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 static inline bool gr_is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 static inline char gr_lower_case(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
-/* ---- number.c: numbers as text, in any locale as in the C locale ------------------------------- */
+/* ---- number.c: numbers as text, in any locale as in the C locale ----------------------------- */
 
 enum { GR_NUMBER = 48 }; /* size of a buffer for a number, including the terminating NUL */
 double gr_read_number(const char *s, size_t n); /* as strtod: digits, decimal point, exponent */
 const char *gr_number_text(double x, int digits, char *text); /* as printf with "%.*g" */
 const char *gr_hex_text(double x, char *text);                /* a C hexadecimal constant: exact */
 
-/* ---- hash.c ------------------------------------------------------------------------------------ */
+/* ---- hash.c ---------------------------------------------------------------------------------- */
 
 typedef struct gr_sha256 {
   uint32_t h[8];
@@ -110,7 +110,7 @@ void gr_sha256_add(gr_sha256 *s, const void *data, size_t n);
 void gr_sha256_hex(gr_sha256 *s, char hex[65]); /* ends the computation */
 uint64_t gr_checksum(const void *data, size_t n); /* detects damaged files; not cryptographic */
 
-/* ---- os.c, os_posix.c, os_windows.c, os_cpu.c: the operating system ---------------------------- */
+/* ---- os.c, os_posix.c, os_windows.c, os_cpu.c: the operating system -------------------------- */
 
 double gr_now(void); /* seconds, monotonic */
 void gr_sleep(double seconds);
@@ -123,7 +123,7 @@ void gr_dlclose(void *handle);
 /* Runs argv[0] with arguments argv, without a shell, and writes its standard output and error to
  * log_path.  *status is its exit code, or -1 if that cannot be known because this process ignores
  * SIGCHLD.  The program and all processes it started are ended after a minute (gr_spawn_for: after
- * `seconds`; GR_COMPILER) or when watch->interrupted asks for it (GR_INTERRUPT).  watch may be NULL.
+ * `seconds`; GR_COMPILER) or when watch->interrupted asks for it (GR_INTERRUPT). watch may be NULL.
  * The program's TMPDIR is the folder of the log. */
 gr_class gr_spawn(const char *const *argv, const char *log_path, const gr_options *watch, int *status, gr_error *err);
 gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, const gr_options *watch,

@@ -1,8 +1,9 @@
 /* error.c: filling a gr_error, thrown or returned, and suggestions for misspelt names.
  *
  * Errors of compiler stages carry a span of a source text; the message then shows its line with a
- * caret below.  The suggestion is the known name at the smallest edit distance (Damerau-Levenshtein,
- * optimal string alignment).  Messages are valid UTF-8 even where a long one was truncated. */
+ * caret below.  The suggestion is the known name at the smallest edit distance
+ * (Damerau-Levenshtein, optimal string alignment).  Messages are valid UTF-8 even where a long one
+ * was truncated. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,8 @@ void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...) 
   longjmp(*c->top, 1);
 }
 
-/* The text of the span (the name or sign of an operation), or `otherwise` if it is longer than that. */
+/* The text of the span (the name or sign of an operation), or `otherwise` if it is longer than
+ * that. */
 const char *gr_span_text(gr_arena *a, const gr_span *at, const char *otherwise) {
   return at->text && at->len > 0 && at->len < 40 ? gr_format(a, "%.*s", at->len, at->text + at->start) : otherwise;
 }

@@ -1,7 +1,7 @@
 /* errs.h: the error messages of the engine, one row each: ERR(name, class, printf format).
  *
- * Errors in a formula are followed by the line of the formula, a line with a caret and, if a known name is
- * similar, a suggestion (see gr_throw). */
+ * Errors in a formula are followed by the line of the formula, a line with a caret and, if a known
+ * name is similar, a suggestion (see gr_throw). */
 #define GR_ERRORS(ERR) \
   ERR(Char, GR_PARSE, "unexpected character %s") \
   ERR(Number, GR_PARSE, "`%s` is not a number") \

@@ -28,8 +28,8 @@ static void message_schedule(uint32_t w[64], const unsigned char *p) {
   }
 }
 
-/* One round.  Only two of the eight state words change, so the callers rotate the arguments instead of
- * moving the words. */
+/* One round.  Only two of the eight state words change, so the callers rotate the arguments instead
+ * of moving the words. */
 static inline void one_round(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g,
                              uint32_t *h, uint32_t word) {
   uint32_t t = *h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + (g ^ (e & (f ^ g))) + word;

@@ -1,8 +1,8 @@
 /* number.c: decimal numbers to doubles and back, independent of the locale.
  *
  * strtod and printf use the decimal point of the locale; formulas and kernels always use a period.
- * Reading is correctly rounded: the digits become a big integer, which is multiplied or divided by the
- * power of ten exactly and rounded once, to nearest, ties to even. */
+ * Reading is correctly rounded: the digits become a big integer, which is multiplied or divided by
+ * the power of ten exactly and rounded once, to nearest, ties to even. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 
 /* ---- big integers, little-endian ---- */
 
-/* DIGITS exceeds the significant digits of any double and of any midpoint between two doubles (768).
- * Of the digits beyond it only matters whether one is not 0.  WORDS holds 3.33 * 1130 + 64 bits:
- * DIGITS digits, the last of which stands for 10^-1130. */
+/* DIGITS exceeds the significant digits of any double and of any midpoint between two doubles
+ * (768).  Of the digits beyond it only matters whether one is not 0.  WORDS holds 3.33 * 1130 + 64
+ * bits: DIGITS digits, the last of which stands for 10^-1130. */
 enum { DIGITS = 800, WORDS = 160 };
 
 typedef struct big {

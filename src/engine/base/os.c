@@ -42,7 +42,7 @@ gr_class gr_fail_timeout(gr_error *err, const char *program, double seconds) {
 
 gr_class gr_fail_interrupted(gr_error *err) { return gr_failf(err, GR_INTERRUPT, "interrupted"); }
 
-/* ---- child processes --------------------------------------------------------------------------- */
+/* ---- child processes ------------------------------------------------------------------------- */
 
 gr_class gr_spawn(const char *const *argv, const char *log_path, const gr_options *watch, int *status, gr_error *err) {
   return gr_spawn_for(argv, log_path, run_limit, watch, status, err);
@@ -108,7 +108,7 @@ void gr_remove_dir(const char *path) {
   rmdir(path);
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static gr_class read_stream(FILE *f, const char *path, char **data, size_t *n, gr_error *err) {
   struct stat st;

@@ -184,7 +184,7 @@ const char *gr_system_temp(char *buffer, size_t size) {
 
 bool gr_make_unique_folder(char *path) { return mkdtemp(path) != NULL; }
 
-/* ---- child processes --------------------------------------------------------------------------- */
+/* ---- child processes ------------------------------------------------------------------------- */
 
 static char **environment(void) {
 #if defined(__APPLE__)
@@ -214,8 +214,8 @@ static char **child_environment(const char *log_path) {
   return all;
 }
 
-/* A process group of its own keeps the terminal's Ctrl-C away from the child: R handles it.  Signals
- * are reset to their defaults because R ignores or catches some. */
+/* A process group of its own keeps the terminal's Ctrl-C away from the child: R handles it.
+ * Signals are reset to their defaults because R ignores or catches some. */
 static int set_attributes(posix_spawnattr_t *attr) {
   sigset_t none, reset;
   sigemptyset(&none);
@@ -267,11 +267,11 @@ static bool has_ended(pid_t pid, int *status) {
   return true;
 }
 
-/* Polls, because a blocking wait has no time limit and SIGCHLD belongs to R; the polling interval of
- * 0.4 ms delays a compile by 0.2 ms on average.  After the time limit or an interrupt the process
- * group gets SIGTERM (so that gcc deletes its temporary files) and SIGKILL 2 s later, or 30 ms later
- * if the user has interrupted and is waiting.  Processes that outlive the group's leader are killed
- * as well. */
+/* Polls, because a blocking wait has no time limit and SIGCHLD belongs to R; the polling interval
+ * of 0.4 ms delays a compile by 0.2 ms on average.  After the time limit or an interrupt the
+ * process group gets SIGTERM (so that gcc deletes its temporary files) and SIGKILL 2 s later, or 30
+ * ms later if the user has interrupted and is waiting.  Processes that outlive the group's leader
+ * are killed as well. */
 static gr_class wait_child(pid_t pid, double seconds, const gr_options *watch, int *status, gr_error *err,
                            const char *name) {
   double limit = gr_now() + seconds, next_check = gr_now() + GR_WATCH_INTERVAL;

@@ -154,8 +154,8 @@ static gr_class wait_child(HANDLE process, double seconds, const gr_options *wat
   return GR_OK;
 }
 
-/* The job object contains the compiler's own child processes too, so that they end together.  The log
- * is opened for sharing because the child's console holds it and may outlive the child. */
+/* The job object contains the compiler's own child processes too, so that they end together.  The
+ * log is opened for sharing because the child's console holds it and may outlive the child. */
 gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, const gr_options *watch,
                       int *status, gr_error *err) {
   gr_class cls = GR_OK;

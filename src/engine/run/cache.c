@@ -1,23 +1,24 @@
 /* cache.c: compiled kernels on disk, addressed by content.
  *
- * Owns the files of the cache folder: KEY.so, KEY.cubin for a GPU backend, and KEY.plain, which records
- * that a compiler rejects a flag.  KEY is the SHA-256 of everything that determines the output of the
- * compiler, including the flags with which it is actually run.  Kernels that were compiled together lie
- * in one shared object, which is stored once for each key.  A file is the shared object followed by a
- * trailer with its key, its length and a checksum, so that a damaged, truncated or renamed file is
- * detected before it is loaded.
+ * Owns the files of the cache folder: KEY.so, KEY.cubin for a GPU backend, and KEY.plain, which
+ * records that a compiler rejects a flag.  KEY is the SHA-256 of everything that determines the
+ * output of the compiler, including the flags with which it is actually run.  Kernels that were
+ * compiled together lie in one shared object, which is stored once for each key.  A file is the
+ * shared object followed by a trailer with its key, its length and a checksum, so that a damaged,
+ * truncated or renamed file is detected before it is loaded.
  *
- * Security: what is loaded is what was checked.  Folder and file must belong to us and not be writable by
- * others (they are created with modes 0700 and 0600); for files this is checked on the open descriptor.
- * On a local disk the checked file is then mapped by its path: no other user can replace it, because the
- * folder and its parents are protected (gr_is_safe_path), and our own processes only ever put another
- * copy of the same kernel there.  (A path below /proc/self/fd would not work: dlopen treats equal names
- * as the same object, and descriptor numbers are reused.)  Files of the cache are never modified, and a
- * deleted file persists while it is mapped.  Elsewhere (NFS, Windows, noexec, a folder that others can
- * replace) a copy of the checked bytes in a temporary folder is loaded instead.
+ * Security: what is loaded is what was checked.  Folder and file must belong to us and not be
+ * writable by others (they are created with modes 0700 and 0600); for files this is checked on the
+ * open descriptor.  On a local disk the checked file is then mapped by its path: no other user can
+ * replace it, because the folder and its parents are protected (gr_is_safe_path), and our own
+ * processes only ever put another copy of the same kernel there.  (A path below /proc/self/fd would
+ * not work: dlopen treats equal names as the same object, and descriptor numbers are reused.)
+ * Files of the cache are never modified, and a deleted file persists while it is mapped.  Elsewhere
+ * (NFS, Windows, noexec, a folder that others can replace) a copy of the checked bytes in a
+ * temporary folder is loaded instead.
  *
- * Guarantees: processes that share a folder see complete files only (written under a temporary name, then
- * renamed); an unusable cache costs a note in the report, not the result. */
+ * Guarantees: processes that share a folder see complete files only (written under a temporary
+ * name, then renamed); an unusable cache costs a note in the report, not the result. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -39,7 +40,7 @@ enum {
 };
 static const int64_t cache_bytes = (int64_t)256 << 20; /* at most so many bytes in the folder */
 
-/* ---- keys and trailers ------------------------------------------------------------------------- */
+/* ---- keys and trailers ----------------------------------------------------------------------- */
 
 static void add_text(gr_sha256 *h, const char *s) { gr_sha256_add(h, s, strlen(s) + 1); }
 
@@ -83,7 +84,8 @@ static void make_trailer(char trailer[TRAILER + 1], const char *key, const char 
            (unsigned long long)gr_checksum(data, n), (unsigned long long)n);
 }
 
-/* The length of the shared object in a cache file of n bytes, or 0 if the trailer does not match. */
+/* The length of the shared object in a cache file of n bytes, or 0 if the trailer does not
+ * match. */
 static size_t checked_length(const char *key, const char *data, size_t n) {
   char trailer[TRAILER + 1];
   if (n <= TRAILER) return 0;
@@ -91,7 +93,7 @@ static size_t checked_length(const char *key, const char *data, size_t n) {
   return memcmp(data + n - TRAILER, trailer, TRAILER) == 0 ? n - TRAILER : 0;
 }
 
-/* ---- loading ----------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 /* Looks up the kernel of this key in a shared object with one or several kernels. */
 static gr_class kernel_symbol(void *object, const char *key, gr_kernel_fn **fn, gr_error *err) {
@@ -104,8 +106,8 @@ static gr_class kernel_symbol(void *object, const char *key, gr_kernel_fn **fn, 
   return GR_OK;
 }
 
-/* Loads a copy in a new folder below parent.  Its name contains the key, because dlopen treats equal names
- * as the same object. */
+/* Loads a copy in a new folder below parent.  Its name contains the key, because dlopen treats
+ * equal names as the same object. */
 static gr_class load_copy(const char *parent, const char *key, const char *data, size_t n, void **object,
                           gr_error *err) {
   char dir[LONG_PATH - 128], path[LONG_PATH];
@@ -144,12 +146,12 @@ static gr_class load_bytes(const char *key, const char *data, size_t n, const gr
   return cls;
 }
 
-/* ---- the cache folder -------------------------------------------------------------------------- */
+/* ---- the cache folder ------------------------------------------------------------------------ */
 
 static const char rejection_suffix[] = ".plain";
 
-/* Whether the name is KEY.so, KEY.cubin, KEY.plain or, while it is written, KEY.anything.tmp.  No other
- * file is ever counted or deleted. */
+/* Whether the name is KEY.so, KEY.cubin, KEY.plain or, while it is written, KEY.anything.tmp.  No
+ * other file is ever counted or deleted. */
 static bool is_ours(const char *name, bool *temporary, bool *kernel) {
   size_t n = strlen(name);
   if (n <= GR_KEY || strspn(name, "0123456789abcdef") != GR_KEY) return false;
@@ -217,8 +219,8 @@ static int newest_first(const void *a, const void *b) {
   return strcmp(x->name, y->name);
 }
 
-/* Deletes the least recently used files beyond the limits, and temporary files that are an hour old,
- * which a terminated process has left. */
+/* Deletes the least recently used files beyond the limits, and temporary files that are an hour
+ * old, which a terminated process has left. */
 static void evict(const char *dir) {
   gr_error ignored = {0};
   cache_file *list;
@@ -268,7 +270,7 @@ gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err) {
   return gr_failf(err, GR_ARGUMENT, "the kernels in '%s' cannot be deleted", dir);
 }
 
-/* ---- one file ---------------------------------------------------------------------------------- */
+/* ---- one file -------------------------------------------------------------------------------- */
 
 static bool cache_path(char path[LONG_PATH], const char *dir, const char *key, const char *suffix) {
   return (size_t)snprintf(path, LONG_PATH, "%s/%s%s", dir, key, suffix) < LONG_PATH;
@@ -280,7 +282,8 @@ static void mark_used(const char *path) {
   if (stat(path, &st) == 0 && st.st_mtime < time(NULL) - DAY) utime(path, NULL);
 }
 
-/* Returns NULL if the file does not exist; and if it is damaged or not private, after deleting it. */
+/* Returns NULL if the file does not exist; and if it is damaged or not private, after deleting
+ * it. */
 char *gr_cache_read(const char *dir, const char *key, const char *suffix, size_t *n) {
   gr_error ignored = {0};
   char path[LONG_PATH], *data = NULL;
@@ -356,7 +359,7 @@ void gr_cache_write(const char *dir, const char *key, const char *suffix, const 
   gr_error_clear(&trouble);
 }
 
-/* ---- compilers that reject the native flag ----------------------------------------------------- */
+/* ---- compilers that reject the native flag --------------------------------------------------- */
 
 /* Whether this session knows of it.  Computes no key as long as no compiler rejects the flag. */
 static bool known_rejection(const gr_compiler *cc, const gr_options *opt) {
@@ -392,7 +395,7 @@ static void note_plain(const gr_compiler *cc, gr_report *report) {
            gr_native_flag());
 }
 
-/* ---- a kernel ---------------------------------------------------------------------------------- */
+/* ---- a kernel -------------------------------------------------------------------------------- */
 
 static gr_class compile(gr_compiler *cc, const char *text, const gr_options *opt, char **data, size_t *n, gr_error *err) {
   char dir[LONG_PATH - 128], path[LONG_PATH];
@@ -405,7 +408,8 @@ static gr_class compile(gr_compiler *cc, const char *text, const gr_options *opt
   return cls;
 }
 
-/* Loads the file in the cache, which gr_cache_read has just checked: half a millisecond faster than a copy. */
+/* Loads the file in the cache, which gr_cache_read has just checked: half a millisecond faster than
+ * a copy. */
 static bool load_in_place(const char *dir, const char *key, void **object) {
   gr_error ignored = {0};
   char path[LONG_PATH];
@@ -427,9 +431,9 @@ static gr_class from_disk(gr_wanted *w, const gr_options *opt, gr_error *err) {
   return cls;
 }
 
-/* Compiles and loads the kernels, and stores them if that succeeded; all or none.  Each kernel has a file of
- * its own that contains all kernels compiled with it, so that it is found, checked and evicted like any
- * other. */
+/* Compiles and loads the kernels, and stores them if that succeeded; all or none.  Each kernel has
+ * a file of its own that contains all kernels compiled with it, so that it is found, checked and
+ * evicted like any other. */
 static gr_class from_compiler(gr_compiler *cc, const char *text, gr_wanted *const *w, int count, const gr_options *opt,
                               bool has_cache, gr_report *report, gr_error *err) {
   char *data = NULL;

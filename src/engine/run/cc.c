@@ -1,11 +1,12 @@
 /* cc.c: finds the C compiler and compiles the text of a kernel to a shared object.
  *
- * Owns the compiler flags and the reasons for them.  Assumes a driver compatible with gcc: gcc, clang, or a
- * wrapper such as `ccache gcc`.  Guarantees that a command is split into words as by a POSIX shell (on
- * Windows a backslash is an ordinary character) but never passed to one; that finding the compiler starts
- * no process; and that the output of a failed run (at most 64 KB) is attached to the error and never
- * printed.  A flag is dropped only if the compiler rejects that flag: a kernel that does not compile is
- * an error, and a run that fails once, out of memory or killed, changes nothing. */
+ * Owns the compiler flags and the reasons for them.  Assumes a driver compatible with gcc: gcc,
+ * clang, or a wrapper such as `ccache gcc`.  Guarantees that a command is split into words as by a
+ * POSIX shell (on Windows a backslash is an ordinary character) but never passed to one; that
+ * finding the compiler starts no process; and that the output of a failed run (at most 64 KB) is
+ * attached to the error and never printed.  A flag is dropped only if the compiler rejects that
+ * flag: a kernel that does not compile is an error, and a run that fails once, out of memory or
+ * killed, changes nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 enum { LONG_PATH = 4096, LOG_MAX = 1 << 16 };
 
-/* ---- splitting a command into words, as a shell does ------------------------------------------- */
+/* ---- splitting a command into words, as a shell does ----------------------------------------- */
 
 typedef struct words {
   char **word; /* NULL-terminated, each malloc'ed */
@@ -43,8 +44,8 @@ static gr_class words_add(words *w, const char *s, size_t n, gr_error *err) {
   return GR_OK;
 }
 
-/* Whether a backslash in front of c, inside or outside quotes, escapes it.  On Windows, where paths contain
- * backslashes, it escapes quotes only. */
+/* Whether a backslash in front of c, inside or outside quotes, escapes it.  On Windows, where paths
+ * contain backslashes, it escapes quotes only. */
 static bool is_escaped(char c, bool quoted) {
   if (strcmp(gr_os_name(), "windows") == 0) return c == '"' || (!quoted && c == '\'');
   return c && (!quoted || strchr("$`\"\\\n", c));
@@ -83,10 +84,10 @@ static gr_class split_words(words *w, const char *command, gr_error *err) {
   return cls;
 }
 
-/* ---- finding the compiler ---------------------------------------------------------------------- */
+/* ---- finding the compiler -------------------------------------------------------------------- */
 
-/* Hashes what an update of the program would change.  The real path is included because Nix and Guix set
- * the modification time of every file to 1. */
+/* Hashes what an update of the program would change.  The real path is included because Nix and
+ * Guix set the modification time of every file to 1. */
 static void add_identity(gr_sha256 *h, const char *path) {
   char real[LONG_PATH], stamp[64];
   struct stat st = {0};
@@ -158,32 +159,31 @@ void gr_compiler_free(gr_compiler *c) {
   *c = (gr_compiler){0};
 }
 
-/* ---- running the compiler ---------------------------------------------------------------------- */
+/* ---- running the compiler -------------------------------------------------------------------- */
 
 /* The flags for every compiler, and their reasons (times are those of gcc 12):
- *   -std=gnu11                the same language from every compiler
+ *   -std=gnu11           the same language from every compiler
  *   -O3 -fno-math-errno -fno-trapping-math
- *                             allow the vectorisation of sqrt and of selections.  Never -ffast-math or
- *                             -Ofast: gcc and clang then link start-up code that makes the whole process
- *                             flush denormal numbers to zero.
- *   -nostdlib -fno-lto        no start files, libraries or linker plugin, which saves 8 ms of linking
- *                             (naming libm alone costs 5).  The functions that a kernel calls (memcpy,
- *                             sin) are in the process already; gr_dlopen makes sure of that.
- *   -pipe                     compiler and assembler run concurrently, without a temporary file: 3 ms
+ *                        allow the vectorisation of sqrt and of selections.  Never -ffast-math or
+ *                        -Ofast: gcc and clang then link start-up code that makes the whole process
+ *                        flush denormal numbers to zero.
+ *   -nostdlib -fno-lto   no start files, libraries or linker plugin, which saves 8 ms of linking
+ *                        (naming libm alone costs 5).  The functions that a kernel calls (memcpy,
+ *                        sin) are in the process already; gr_dlopen makes sure of that.
+ *   -pipe                compiler and assembler run concurrently, without a temporary file: 3 ms
  *   -fno-asynchronous-unwind-tables -fno-stack-protector -w
- *                             nothing unwinds through a kernel; less text for the assembler; no warnings
- * Passes that only gcc can disable are disabled in prelude.h, because clang rejects -fno-tree-pre and
- * similar flags.
- * Tried and not worth a flag: -fno-schedule-insns2 (compiles 4 % faster, contractions are 10 % slower),
- * -fno-gcse (1 %; 4 % slower in double precision), -fno-tree-vectorize (1 %), other linkers or linker
- * options (linking takes 3 ms). */
+ *                        nothing unwinds through a kernel; less text for the assembler; no warnings
+ * Passes that only gcc can disable are disabled in prelude.h, because clang rejects -fno-tree-pre
+ * and similar flags.  Tried and not worth a flag: -fno-schedule-insns2 (compiles 4 % faster,
+ * contractions are 10 % slower), -fno-gcse (1 %; 4 % slower in double precision),
+ * -fno-tree-vectorize (1 %), other linkers or linker options (linking takes 3 ms). */
 #define COMMON \
   "-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables", \
       "-fno-stack-protector", "-fno-lto", "-pipe", "-w", "-shared"
 
 /* NATIVE and the flags after it are omitted if the compiler rejects NATIVE (see rejects_native).
- * Because of gcc bug 54412, gcc for Windows does not align the stack for AVX, so that only unaligned
- * vector moves may be used there. */
+ * Because of gcc bug 54412, gcc for Windows does not align the stack for AVX, so that only
+ * unaligned vector moves may be used there. */
 #if defined(__aarch64__) || defined(__arm__) || defined(__powerpc__)
 #define NATIVE "-mcpu=native"
 #else
@@ -228,8 +228,9 @@ static gr_class command(words *w, const gr_compiler *cc, const char *cflags, gr_
   return cls || !cflags ? cls : split_words(w, cflags, err);
 }
 
-/* Runs the compiler once.  *status is 0 only if the shared object exists.  If the exit status cannot be
- * known (see gr_spawn), the existence of the file decides, which compilers delete when they fail. */
+/* Runs the compiler once.  *status is 0 only if the shared object exists.  If the exit status
+ * cannot be known (see gr_spawn), the existence of the file decides, which compilers delete when
+ * they fail. */
 static gr_class run_compiler(const gr_compiler *cc, const gr_options *opt, const char *c_path, const char *log_path,
                              const char *so_path, int *status, gr_error *err) {
   words w = {0};
@@ -256,8 +257,8 @@ static gr_class fail_compile(const gr_compiler *cc, int status, const char *log_
   return GR_COMPILER;
 }
 
-/* A test program for the native flag: compiler and assembler must support the processor's vectors, masks and
- * conversions, not just accept the flag. */
+/* A test program for the native flag: compiler and assembler must support the processor's vectors,
+ * masks and conversions, not just accept the flag. */
 static const char probe[] =
     "typedef float f __attribute__((vector_size(64)));\n"
     "typedef double d __attribute__((vector_size(64)));\n"
@@ -281,8 +282,9 @@ static gr_class accepts_probe(gr_compiler cc, bool plain, const gr_options *opt,
   return cls;
 }
 
-/* Called after a kernel failed to compile.  The native flag is the cause if the test program fails with it,
- * compiles without it, and fails with it again; one repetition guards against sporadic failures. */
+/* Called after a kernel failed to compile.  The native flag is the cause if the test program fails
+ * with it, compiles without it, and fails with it again; one repetition guards against sporadic
+ * failures. */
 static gr_class rejects_native(const gr_compiler *cc, const gr_options *opt, const char *dir, bool *rejects,
                                gr_error *err) {
   static const bool plain[] = {false, true, false};
@@ -319,7 +321,7 @@ gr_class gr_compile_c(gr_compiler *cc, const gr_options *opt, const char *text, 
   return stop ? gr_failf(err, GR_INTERRUPT, "interrupted") : fail_compile(cc, status, log_path, err);
 }
 
-/* ---- its version ------------------------------------------------------------------------------- */
+/* ---- its version ----------------------------------------------------------------------------- */
 
 static gr_class ask_version(const gr_compiler *cc, const char *dir, char *text, size_t size, gr_error *err) {
   char log_path[LONG_PATH];

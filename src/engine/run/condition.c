@@ -1,8 +1,8 @@
 /* condition.c: whether a call may use the kernel of the lowered graph.
  *
- * Lowering (plan/lower.c) rewrites exp(d (c s)) as 2^(k s), which is valid only if k = c d log2 e neither
- * overflows nor underflows.  That depends on the parameters of the call, and is therefore checked at each
- * call: the interpreter evaluates the scales, in 65 ns. */
+ * Lowering (plan/lower.c) rewrites exp(d (c s)) as 2^(k s), which is valid only if k = c d log2 e
+ * neither overflows nor underflows.  That depends on the parameters of the call, and is therefore
+ * checked at each call: the interpreter evaluates the scales, in 65 ns. */
 #include "run/run.h"
 
 void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g, const gr_args *args) {

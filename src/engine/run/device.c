@@ -1,9 +1,10 @@
-/* device.c: the interface to a GPU backend: which calls go to a GPU, and what happens if it cannot be used.
+/* device.c: the interface to a GPU backend: which calls go to a GPU, and what happens if it cannot
+ * be used.
  *
- * A GPU is reached only through the table gr_options.device.  "GPU", "GPU_1D" and "GPU_2D" demand one: a
- * missing driver or device, or an unknown id, is an error.  "auto" uses a GPU if the work is worth the
- * transfer or the data are already there.  If that fails, the CPU computes and the report says why, unless
- * the machine simply has no GPU. */
+ * A GPU is reached only through the table gr_options.device.  "GPU", "GPU_1D" and "GPU_2D" demand
+ * one: a missing driver or device, or an unknown id, is an error.  "auto" uses a GPU if the work is
+ * worth the transfer or the data are already there.  If that fails, the CPU computes and the report
+ * says why, unless the machine simply has no GPU. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,11 @@
 #include "run/run.h"
 
 /* All thresholds of this file.  Costs are those of run.c: cost * pairs, in multiplications.
- *   work  One thread executes 5e10 a second, so that 1e9 take 20 ms.  A call of a GPU takes some 0.1 ms for
- *         launches and copies, but the first call of a formula takes 0.6 to 1.1 s in NVRTC (measured),
- *         against 0.1 s in a C compiler, which must be worth it.
- *   byte  Numbers on the host are converted and copied at about 2.5e9 bytes a second; this is the number
- *         of multiplications that a thread executes in the time that one byte takes. */
+ *   work  One thread executes 5e10 a second, so that 1e9 take 20 ms.  A call of a GPU takes some
+ *         0.1 ms for launches and copies, but the first call of a formula takes 0.6 to 1.1 s in
+ *         NVRTC (measured), against 0.1 s in a C compiler, which must be worth it.
+ *   byte  Numbers on the host are converted and copied at about 2.5e9 bytes a second; this is the
+ *         number of multiplications that a thread executes in the time that one byte takes. */
 static const struct {
   double work, byte;
 } tune = {.work = 1e9, .byte = 20};

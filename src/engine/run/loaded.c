@@ -1,17 +1,20 @@
 /* loaded.c: the kernels in memory, counted by reference, and when they are unloaded.
  *
- * Owns the table of loaded kernels, the engine's only mutable state.  A kernel lies in a shared object,
- * alone or with the kernels that were compiled together with it.  Programs hold references to kernels
- * (gr_program_keep), and each counts as a reference to the object.  An object with references stays
- * loaded.  Objects without references (idle ones) are kept for reuse in the order of their release; when
- * there are more than GR_IDLE_OBJECTS, the one that was released first is unloaded.
+ * Owns the table of loaded kernels, the engine's only mutable state.  A kernel lies in a shared
+ * object, alone or with the kernels that were compiled together with it.  Programs hold references
+ * to kernels (gr_program_keep), and each counts as a reference to the object.  An object with
+ * references stays loaded.  Objects without references (idle ones) are kept for reuse in the order
+ * of their release; when there are more than GR_IDLE_OBJECTS, the one that was released first is
+ * unloaded.
  *
- * Unloading is safe: a program is used by one thread at a time and holds its kernel while that runs;
- * kernels have no constructors, threads or state, and no pointers to their data exist elsewhere.
+ * Unloading is safe: a program is used by one thread at a time and holds its kernel while that
+ * runs; kernels have no constructors, threads or state, and no pointers to their data exist
+ * elsewhere.
  *
- * Different threads may use different programs concurrently.  A spin lock protects the table; it is held
- * for well under a microsecond, and never while an object is loaded or unloaded.  fork() waits for the
- * lock (gr_at_fork), so that a child process starts with a free lock and a consistent table. */
+ * Different threads may use different programs concurrently.  A spin lock protects the table; it is
+ * held for well under a microsecond, and never while an object is loaded or unloaded. fork() waits
+ * for the lock (gr_at_fork), so that a child process starts with a free lock and a consistent
+ * table. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +51,7 @@ static struct {
   int next_fact, facts;
 } table = {.lock = ATOMIC_FLAG_INIT};
 
-/* ---- the lock ---------------------------------------------------------------------------------- */
+/* ---- the lock -------------------------------------------------------------------------------- */
 
 static void lock(void) {
   for (int k = 1; atomic_flag_test_and_set_explicit(&table.lock, memory_order_acquire); k++)
@@ -64,7 +67,7 @@ static void enter(void) {
   table.fork_safe = true;
 }
 
-/* ---- idle objects ------------------------------------------------------------------------------ */
+/* ---- idle objects ---------------------------------------------------------------------------- */
 
 static void add_idle(gr_object *o) {
   o->newer = NULL;
@@ -80,7 +83,7 @@ static void remove_idle(gr_object *o) {
   table.idle--;
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static entry **bucket_of(const char *key) {
   char digits[3] = {key[0], key[1], 0};
@@ -176,7 +179,7 @@ int gr_kernels_loaded(void) {
   return n;
 }
 
-/* ---- facts ------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 int gr_facts(void) {
   enter();
@@ -201,7 +204,7 @@ void gr_fact_keep(const char *key) {
   unlock();
 }
 
-/* ---- the kernels of a program ------------------------------------------------------------------ */
+/* ---- the kernels of a program ---------------------------------------------------------------- */
 
 static const char *text_or_empty(const char *s) { return s ? s : ""; }
 

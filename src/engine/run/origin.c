@@ -1,15 +1,16 @@
-/* origin.c: the common origin of a group of variables (graph/invariance.c), from the arguments of a call.
+/* origin.c: the common origin of a group of variables (graph/invariance.c), from the arguments of a
+ * call.
  *
- * An origin is subtracted in double precision before numbers are rounded to single precision.  For each
- * component it is a value of the group if the group is far from 0, that is, if the magnitude of every value
- * is at least FAR times the range of the values.  Then the difference from the origin is smaller in
- * magnitude than the value itself, so that rounding loses less.  Otherwise the origin is 0, so that data
- * around 0, or with detail near 0, keep the precision that floating point has there.  Hence no value is
- * rounded more coarsely than without an origin.
+ * An origin is subtracted in double precision before numbers are rounded to single precision.  For
+ * each component it is a value of the group if the group is far from 0, that is, if the magnitude
+ * of every value is at least FAR times the range of the values.  Then the difference from the
+ * origin is smaller in magnitude than the value itself, so that rounding loses less.  Otherwise the
+ * origin is 0, so that data around 0, or with detail near 0, keep the precision that floating point
+ * has there.  Hence no value is rounded more coarsely than without an origin.
  *
- * For most data a few rows show that they are not far from 0.  Only if these rows are far are all rows
- * read, once, which costs about as much as reading them for a sum.  The result depends on the values only,
- * not on threads, parts or devices. */
+ * For most data a few rows show that they are not far from 0.  Only if these rows are far are all
+ * rows read, once, which costs about as much as reading them for a sum.  The result depends on the
+ * values only, not on threads, parts or devices. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +57,9 @@ static void range_of_finite(const double *x, int64_t n, double range[3]) {
 static double lesser(double a, double b) { return a < b ? a : b; }
 static double larger(double a, double b) { return a > b ? a : b; }
 
-/* Four independent chains of operations, which the processor executes in parallel.  Comparisons with NaN
- * are false, so that it is ignored; infinite numbers are rare, and handled by a second pass. */
+/* Four independent chains of operations, which the processor executes in parallel.  Comparisons
+ * with NaN are false, so that it is ignored; infinite numbers are rare, and handled by a second
+ * pass. */
 void gr_range_of(const double *x, int64_t n, double range[3]) {
   double a0 = INFINITY, a1 = a0, a2 = a0, a3 = a0, b0 = -INFINITY, b1 = b0, b2 = b0, b3 = b0;
   int64_t k = 0, first = 0;
@@ -83,8 +85,9 @@ static int64_t sample_row(int64_t rows, int k, int n) {
   return rows <= n ? k : (int64_t)((double)k * (double)(rows - 1) / (n - 1));
 }
 
-/* Adds a component of all rows, or of a few evenly spaced rows.  An n x 1 matrix on a device may represent a
- * parameter of n components, whose values are either known or assumed to fill the range of the matrix. */
+/* Adds a component of all rows, or of a few evenly spaced rows.  An n x 1 matrix on a device may
+ * represent a parameter of n components, whose values are either known or assumed to fill the range
+ * of the matrix. */
 static bool add_component(range *r, const gr_array *x, int64_t component, bool reduced, bool all) {
   const gr_buffer *b = x->buffer;
   double whole[3];
@@ -114,7 +117,7 @@ static double origin_of(const gr_program *p, const gr_array *args, int group, in
   return r.first;
 }
 
-/* ---- a note on data most of which, but not all, are far from 0 ---- */
+/* ---- a note on data most of which, but not all, are far from 0 ------------------------------- */
 
 enum {
   LOST = 1000,     /* distance from 0, in units of the spread, that is worth a note */

@@ -1,25 +1,26 @@
 /* prepare.c: compiles the missing kernels of several future calls together.
  *
- * A small kernel compiles in 70 to 110 ms.  Each further kernel in the same run of the compiler saves about
- * 40 ms of that (measured): starting the compiler, the prelude, linking, and functions that are common to
- * both.  Therefore an operator that consists of several programs announces its calls first.  There is one
- * run for each precision, because a source text has one precision.
+ * A small kernel compiles in 70 to 110 ms.  Each further kernel in the same run of the compiler
+ * saves about 40 ms of that (measured): starting the compiler, the prelude, linking, and functions
+ * that are common to both.  Therefore an operator that consists of several programs announces its
+ * calls first.  There is one run for each precision, because a source text has one precision.
  *
- * Guarantees: nothing is compiled that the calls would interpret or run on a GPU.  Parameters are not
- * known yet; if they require the kernel of the graph as written (see plan/lower.c), the call compiles it.
- * A failure here has no effect: each call then looks for its kernel itself, compiles it alone, and reports
- * the error. */
+ * Guarantees: nothing is compiled that the calls would interpret or run on a GPU.  Parameters are
+ * not known yet; if they require the kernel of the graph as written (see plan/lower.c), the call
+ * compiles it.  A failure here has no effect: each call then looks for its kernel itself, compiles
+ * it alone, and reports the error. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "run/run.h"
 
-/* Maximum total length, in bytes, of the texts in one run of the compiler.  Long texts take seconds to
- * compile, so that sharing a run gains little, and the time limit of gr_spawn must suffice for all. */
+/* Maximum total length, in bytes, of the texts in one run of the compiler.  Long texts take seconds
+ * to compile, so that sharing a run gains little, and the time limit of gr_spawn must suffice for
+ * all. */
 enum { TEXT_MOST = 512 * 1024 };
 
-/* Whether the call needs a CPU kernel that its program does not have.  The GPU is queried last, because
- * that may load its driver. */
+/* Whether the call needs a CPU kernel that its program does not have.  The GPU is queried last,
+ * because that may load its driver. */
 static bool lacks_kernel(const gr_call *call, const gr_options *opt, bool *few) {
   const gr_program *p = call->program;
   bool by_i = p->plan->ask.axis == 1;
@@ -59,7 +60,8 @@ static int find_missing(gr_compiler *cc, const gr_options *opt, gr_wanted *w, in
   return count;
 }
 
-/* Moves kernels of one precision to the front, as many as one run may compile; returns their number. */
+/* Moves kernels of one precision to the front, as many as one run may compile; returns their
+ * number. */
 static int take_group(gr_wanted **missing, int n, bool f64) {
   int count = 0;
   size_t length = 0;
@@ -85,7 +87,8 @@ static gr_class compile_group(gr_compiler *cc, const gr_options *opt, gr_wanted 
   return cls;
 }
 
-/* Repeats if the compiler turns out to reject the native flag, because all keys change with the flags. */
+/* Repeats if the compiler turns out to reject the native flag, because all keys change with the
+ * flags. */
 static gr_class prepare(gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing, gr_report *report) {
   gr_class cls = GR_OK;
   bool plain;

@@ -1,7 +1,8 @@
-/* validate.c: checks of what callers pass, before it is used: pointers, counts, sizes, enumerations.
+/* validate.c: checks of what callers pass, before it is used: pointers, counts, sizes,
+ * enumerations.
  *
- * The caller remains responsible for what cannot be checked: that a pointer refers to as many numbers as
- * rows, columns and stride say, and that a string is terminated. */
+ * The caller remains responsible for what cannot be checked: that a pointer refers to as many
+ * numbers as rows, columns and stride say, and that a string is terminated. */
 #include <string.h>
 
 #include "run/run.h"
@@ -26,7 +27,8 @@ static bool stride_fits(const gr_array *x) {
   return x->stride >= x->rows && x->stride <= most / x->cols;
 }
 
-/* The shape must be that of the matrix on the device, or one row with all its numbers for a parameter. */
+/* The shape must be that of the matrix on the device, or one row with all its numbers for a
+ * parameter. */
 static gr_class validate_buffer(const gr_arg *a, const gr_array *x, gr_error *err) {
   const gr_buffer *b = x->buffer;
   bool same = x->rows == b->rows && x->cols == b->cols, vector = a->cat == GR_PM && x->rows == 1;

@@ -1,7 +1,7 @@
 /* parse.c: tokens to an abstract syntax tree, by recursive descent with a depth limit.
  *
- * Operators become calls of the operations that they denote, so that later stages handle calls only.  The
- * tree is not checked against the operation table here; graph/bind.c does that. */
+ * Operators become calls of the operations that they denote, so that later stages handle calls
+ * only.  The tree is not checked against the operation table here; graph/bind.c does that. */
 #include <string.h>
 
 #include "text/text.h"
@@ -53,8 +53,8 @@ static gr_span join(gr_span a, gr_span b) {
   return a;
 }
 
-/* A long chain such as x+x+...+x is not nested in the text, but its tree is high, and bind.c recurses over
- * the tree. */
+/* A long chain such as x+x+...+x is not nested in the text, but its tree is high, and bind.c
+ * recurses over the tree. */
 static void measure(parser *p, gr_ast *a) {
   for (int k = 0; k < a->n; k++)
     if (a->arg[k]->height >= a->height) a->height = a->arg[k]->height + 1;
@@ -174,8 +174,8 @@ static gr_ast *postfix(parser *p) {
 
 static gr_ast *unary(parser *p);
 
-/* power = postfix [ ("**" | "^") unary ].  Right-associative; binds tighter than a unary minus on its left
- * and looser than one on its right. */
+/* power = postfix [ ("**" | "^") unary ].  Right-associative; binds tighter than a unary minus on
+ * its left and looser than one on its right. */
 static gr_ast *power(parser *p) {
   gr_ast *a = postfix(p);
   gr_span at = p->t->span;

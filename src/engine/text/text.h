@@ -10,7 +10,7 @@ enum {
   GR_MAX_HEIGHT = 5000     /* height of the syntax tree, such as the number of terms of a sum */
 };
 
-/* ---- lex.c, parse.c ---------------------------------------------------------------------------- */
+/* ---- lex.c, parse.c -------------------------------------------------------------------------- */
 
 typedef enum gr_tok {
   TOK_END, TOK_NUMBER, TOK_NAME, TOK_LPAREN, TOK_RPAREN, TOK_LBRACKET, TOK_RBRACKET, TOK_COMMA, TOK_COLON, TOK_ASSIGN,
