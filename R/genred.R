@@ -62,14 +62,9 @@
 #'   \item{`backend`}{Where to compute. `"CPU"`: a compiled kernel. `"interpreter"`: a slow
 #'     evaluator that needs no compiler. `"GPU"`: an NVIDIA GPU, or an error; `"GPU_1D"` and
 #'     `"GPU_2D"` additionally fix whether the reduced index is split over the multiprocessors of
-#'     the GPU (it is in `"GPU_2D"`), which `"GPU"` decides from the shapes.
-#'
-#'     `"auto"`, the default, means the option `genred.backend`, then the environment variable
-#'     `GENRED_BACKEND`. If neither is set, a GPU is used if there is one and either the data lie
-#'     there or the work is worth the transfer; otherwise a compiled kernel, except that the
-#'     interpreter does small work for which no kernel has been compiled yet, and all work if there
-#'     is no compiler. The results of interpreter and kernel may differ by rounding. If a GPU is
-#'     present but cannot be used, the CPU computes, and a message says so once per session.}
+#'     the GPU (it is in `"GPU_2D"`), which `"GPU"` decides from the shapes. `"auto"`, the default,
+#'     means the option `genred.backend`, then the environment variable `GENRED_BACKEND`; the
+#'     section on the automatic choice below says what happens if neither is set.}
 #'   \item{`device_id`}{The number of a GPU, from 0, or several numbers, in which case each GPU
 #'     computes a part of the rows of the result. The default, -1, means the option `genred.device`,
 #'     then the environment variable `GENRED_DEVICE`, then the GPU that holds the arguments, then
@@ -97,6 +92,13 @@
 #' The function contains plain data only, so that it can be saved with [saveRDS()] and sent to
 #' cluster workers or forked processes; its kernel is found or compiled there. Ctrl-C stops a
 #' computation with R's `interrupt` condition.
+#'
+#' @section Automatic choice of the backend:
+#' With `backend = "auto"` a GPU is used if there is one and either the data lie there or the work
+#' is worth the transfer. Otherwise the CPU uses a compiled kernel, with two exceptions: the
+#' interpreter does small work for which no kernel has been compiled yet, and all work if there is
+#' no compiler. The results of interpreter and kernel may differ by rounding. If a GPU is present
+#' but cannot be used, the CPU computes, and a message says so once per session.
 #'
 #' @section Single precision:
 #' With `dtype = "float32"` arguments are rounded to about 7 digits. Data far from zero, such as map

@@ -9,10 +9,10 @@
 #' Gradients of operators
 #'
 #' `genred_grad(op, "x")` returns an operator that computes the gradient of `op` with respect to its
-#' argument `x`. For \eqn{a = op(x, ...)} it computes
-#' \eqn{\sum_k e_k \, \partial a_k / \partial x}, the vector-Jacobian product with an incoming
-#' gradient `e`, which has the shape of `a` and is the last argument of the operator. With `e = 1`
-#' everywhere, this is the gradient of `sum(op(...))`.
+#' argument `x`. For \eqn{a = op(x, ...)} it computes \eqn{\sum_k e_k \, \partial a_k / \partial
+#' x}{sum_k e_k da_k/dx}, the vector-Jacobian product with an incoming gradient `e`, which has the
+#' shape of `a` and is the last argument of the operator. With `e = 1` everywhere, this is the
+#' gradient of `sum(op(...))`.
 #'
 #' @section Result:
 #' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as
@@ -25,10 +25,11 @@
 #' are then copied to the GPU.
 #'
 #' @section Reductions:
-#' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"` and
-#' `"SumSoftMaxWeight"` have derivatives of any order, because `genred_grad()` accepts the operators
-#' that it returns. `"Min"`, `"Max"`, `"KMin"` and `"KMax"` can be differentiated once; their
-#' gradient goes to the selected pairs. The other reductions have no gradient.
+#' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
+#' `"LogSumExpWeight"` and `"SumSoftMaxWeight"` have derivatives of any order, because
+#' `genred_grad()` accepts the operators that it returns. `"Min"`, `"Max"`, `"KMin"` and `"KMax"`
+#' can be differentiated once; their gradient goes to the selected pairs. The other reductions have
+#' no gradient.
 #'
 #' @param op An operator made by [Genred()] or by `genred_grad()`. Its reduction must have been
 #'   given as `reduction_op`, not in the formula string.

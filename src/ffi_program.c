@@ -329,13 +329,13 @@ static SEXP describe_result(const gr_result_info *r) {
 
 static SEXP describe_last(const gr_report *last) {
   static const char *const backends[] = {NULL, "CPU", "interpreter", "GPU", "GPU_1D", "GPU_2D"};
-  static const char *const origins[] = {"none", "memory", "disk", "compiled"};
+  static const char *const provenances[] = {"none", "memory", "disk", "compiled"};
   const char *names[] = {"backend",     "origin",    "threads", "seconds_compile",
                          "seconds_run", "device_id", "devices", "device_name",     ""};
   if (last->backend == GR_AUTO) return R_NilValue;
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, text_value(backends[last->backend]));
-  SET_VECTOR_ELT(out, 1, text_value(origins[last->origin]));
+  SET_VECTOR_ELT(out, 1, text_value(provenances[last->provenance]));
   SET_VECTOR_ELT(out, 2, Rf_ScalarInteger(last->threads));
   SET_VECTOR_ELT(out, 3, Rf_ScalarReal(last->seconds_compile));
   SET_VECTOR_ELT(out, 4, Rf_ScalarReal(last->seconds_run));

@@ -171,11 +171,11 @@ typedef struct gr_options {
   int use_fast_math;       /* GPU: less accurate functions and divisions */
 } gr_options;
 
-typedef enum gr_origin { GR_NO_KERNEL, GR_FROM_MEMORY, GR_FROM_DISK, GR_COMPILED } gr_origin;
+typedef enum gr_provenance { GR_NO_KERNEL, GR_FROM_MEMORY, GR_FROM_DISK, GR_COMPILED } gr_provenance;
 
 typedef struct gr_report {
   gr_backend backend;  /* the one that ran: GR_CPU, GR_INTERPRETER, GR_GPU_1D or GR_GPU_2D */
-  gr_origin origin;    /* where the kernel came from */
+  gr_provenance provenance; /* where the kernel came from */
   int threads;         /* number of threads that were used */
   double seconds_compile, seconds_run;
   /* Why "auto" did not use the compiler or the GPU, why the cache was not written, why kernels are
@@ -205,7 +205,7 @@ typedef struct gr_call {
  * ones together, in one run of the compiler for each precision.  Failures are left for the calls to
  * repeat and report; only GR_INTERRUPT and GR_ARGUMENT are returned.  Nothing is done for calls
  * that will run on a GPU; for "auto" all arguments and results are assumed to lie on the host.
- * Sets in the report the origin (GR_COMPILED if the compiler was run), seconds_compile, and note
+ * Sets in the report the provenance (GR_COMPILED if the compiler was run), seconds_compile, and note
  * (why the cache was not written). */
 gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
 

@@ -448,14 +448,14 @@ static gr_class from_compiler(gr_compiler *cc, const char *text, gr_wanted *cons
   if (!cls) cls = add_loaded(object, w, count, err);
   for (int k = 0; !cls && has_cache && k < count; k++)
     gr_cache_write(opt->cache_dir, w[k]->key, ".so", data, n, report);
-  if (!cls) report->origin = GR_COMPILED;
+  if (!cls) report->provenance = GR_COMPILED;
   if (!cls) note_plain(cc, report);
   free(data);
   return cls;
 }
 
 /* Looks the kernel up in memory and on disk; GR_NO_KERNEL if it is in neither. */
-static gr_origin find_known(gr_compiler *cc, const gr_options *opt, gr_wanted *w, bool *has_cache, gr_report *report) {
+static gr_provenance find_known(gr_compiler *cc, const gr_options *opt, gr_wanted *w, bool *has_cache, gr_report *report) {
   gr_error ignored = {0};
   cc->plain = cc->plain || known_rejection(cc, opt);
   make_key(w->key, cc, opt->cflags, w->text);
@@ -491,7 +491,7 @@ gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel *kerne
   do {
     gr_error_clear(err);
     cls = GR_OK;
-    report->origin = find_known(&cc, opt, w, &has_cache, report);
+    report->provenance = find_known(&cc, opt, w, &has_cache, report);
     plain = cc.plain;
     if (!w->kernel.fn) cls = from_compiler(&cc, text, &w, 1, opt, has_cache, report, err);
   } while (cls == GR_COMPILER && cc.plain != plain);

@@ -234,11 +234,11 @@ static void real_nvrtc(void) {
   for (int k = 0; k < 4; k++) {
     cu_target t = {architectures[k], false};
     cu_make_key(&n, &t, text_good, key);
-    check(cu_compile(&n, &t, text_good, &opt, key, &image, &rep, &err) == GR_OK && rep.origin == GR_COMPILED, "sm_%d: %s", t.architecture, err.message);
+    check(cu_compile(&n, &t, text_good, &opt, key, &image, &rep, &err) == GR_OK && rep.provenance == GR_COMPILED, "sm_%d: %s", t.architecture, err.message);
     check(!image.data || (image.n > 4 && (!memcmp(image.data, "\177ELF", 4) || strstr(image.data, ".target"))), "sm_%d: neither a cubin nor PTX", t.architecture);
     bool known = image.data != NULL;
     free(image.data);
-    check(cu_compile(&n, &t, text_good, &opt, key, &image, &rep, &err) == GR_OK && rep.origin == GR_FROM_DISK && image.data && known, "sm_%d is kept", t.architecture);
+    check(cu_compile(&n, &t, text_good, &opt, key, &image, &rep, &err) == GR_OK && rep.provenance == GR_FROM_DISK && image.data && known, "sm_%d is kept", t.architecture);
     free(image.data);
   }
   cu_target fast = {90, true}, ancient = {30, false}, future = {999, false}, plain = {90, false};
@@ -255,7 +255,7 @@ static void real_nvrtc(void) {
   cu_make_key(&n, &plain, text_bad, key);
   check(cu_compile(&n, &plain, text_bad, &opt, key, &image, &rep, &err) == GR_CUDA && err.log && strstr(err.log, "nonsense"), "the log of a broken text: %s",
         err.log ? err.log : "none");
-  check(rep.origin == GR_NO_KERNEL && !image.data, "a broken text gave code");
+  check(rep.provenance == GR_NO_KERNEL && !image.data, "a broken text gave code");
   check(text_emitted(&n, &opt) == GR_OK, "an emitted text does not compile");
   int64_t files = 0, bytes;
   check(gr_cache_info(opt.cache_dir, &files, &bytes, &err) == GR_OK && files == 7, "the cache counts cubins");
@@ -601,7 +601,7 @@ static void repeated(void) {
   setenv("GENRED_FAKE_LOG", log, 1);
   gr_report rep = good(&s, "again");
   setenv("GENRED_FAKE_LOG", "", 1);
-  check(rep.origin == GR_FROM_MEMORY, "found in %d", rep.origin);
+  check(rep.provenance == GR_FROM_MEMORY, "found in %d", rep.provenance);
   check(calls_of(log, "cuMemAlloc_v2") == 0 && calls_of(log, "cuMemHostAlloc") == 0 && calls_of(log, "nvrtcCompileProgram") == 0, "allocates or compiles again");
   check(calls_of(log, "cuLaunchKernel") > 0, "nothing ran");
   end(&s);

@@ -332,7 +332,7 @@ static int child_get(int argc, char **argv) {
     setrlimit(RLIMIT_FSIZE, &limit);
   }
   double v = value(atoi(argv[4]), &opt, &report, &err);
-  printf("%d %g %s|%s\n", (int)report.origin, v, report.note, err.message);
+  printf("%d %g %s|%s\n", (int)report.provenance, v, report.note, err.message);
   gr_error_clear(&err);
   return 0;
 }
@@ -360,17 +360,17 @@ static void test_kernel(void) {
   gr_options opt = options(cache, tmp, "");
   int before = gr_kernels_loaded();
   int64_t files, bytes;
-  CHECK(value(1, &opt, &report, &err) == 1 && report.origin == GR_COMPILED && report.seconds_compile > 0);
+  CHECK(value(1, &opt, &report, &err) == 1 && report.provenance == GR_COMPILED && report.seconds_compile > 0);
   CHECK(report.note[0] == 0 && count_files(tmp) == 0 && count_files(cache) == 1);
-  CHECK(value(1, &opt, &report, &err) == 1 && report.origin == GR_FROM_MEMORY && report.seconds_compile == 0);
-  CHECK(value(2, &opt, &report, &err) == 2 && report.origin == GR_COMPILED && gr_kernels_loaded() == before + 2);
+  CHECK(value(1, &opt, &report, &err) == 1 && report.provenance == GR_FROM_MEMORY && report.seconds_compile == 0);
+  CHECK(value(2, &opt, &report, &err) == 2 && report.provenance == GR_COMPILED && gr_kernels_loaded() == before + 2);
   /* valgrind shows another processor to us than to the child, so the child has another key */
   check_says(in_child(cache, tmp, 1, "", NULL), getenv("GR_TEST_CFLAGS") ? "3 1 |\n" : "2 1 |\n", "hit", __LINE__);
   CHECK_SAYS(in_child("", tmp, 1, "", NULL), "3 1 |\n");
   CHECK_SAYS(in_child(cache, tmp, 1, "gcc", NULL), "3 1 |\n"); /* another path: another key */
   CHECK(gr_cache_info(cache, &files, &bytes, &err) == GR_OK && files >= 3 && bytes > 3000);
   opt.cflags = "-O1 -DX='a b'";
-  CHECK(value(1, &opt, &report, &err) == 1 && report.origin == GR_COMPILED);
+  CHECK(value(1, &opt, &report, &err) == 1 && report.provenance == GR_COMPILED);
   opt.cflags = "'";
   CHECK(value(1, &opt, &report, &err) == -1 && err.cls == GR_ARGUMENT);
   gr_error_clear(&err);
@@ -378,8 +378,8 @@ static void test_kernel(void) {
   pid_t pid = fork();
   if (pid == 0) { /* a forked child has the kernels, and makes new ones */
     opt = options(cache, tmp, "");
-    bool good = value(1, &opt, &report, &err) == 1 && report.origin == GR_FROM_MEMORY;
-    good = good && value(77, &opt, &report, &err) == 77 && report.origin == GR_COMPILED;
+    bool good = value(1, &opt, &report, &err) == 1 && report.provenance == GR_FROM_MEMORY;
+    good = good && value(77, &opt, &report, &err) == 77 && report.provenance == GR_COMPILED;
     _exit(good ? 0 : 1);
   }
   int status = -1;
@@ -525,9 +525,9 @@ static void test_paths(void) {
   CHECK(symlink(at("loose/in"), at("detour")) == 0 && !gr_is_safe_path(at("detour/cache")));
   if (getenv("GR_TEST_CFLAGS")) return; /* valgrind: the child has another key */
   gr_options opt = options(at("loose/in/cache"), at("tmp"), "");
-  CHECK(value(60, &opt, &report, &err) == 60 && report.origin == GR_FROM_DISK && !is_mapped(at("loose/in/cache")));
+  CHECK(value(60, &opt, &report, &err) == 60 && report.provenance == GR_FROM_DISK && !is_mapped(at("loose/in/cache")));
   opt.cache_dir = at("tight");
-  CHECK(value(61, &opt, &report, &err) == 61 && report.origin == GR_FROM_DISK && is_mapped(at("tight")) == (safe && gr_may_map(at("tight"))));
+  CHECK(value(61, &opt, &report, &err) == 61 && report.provenance == GR_FROM_DISK && is_mapped(at("tight")) == (safe && gr_may_map(at("tight"))));
 }
 
 static void test_unwritable(void) {
@@ -583,7 +583,7 @@ static gr_class compile_with(const char *name, const char *body, gr_error *err) 
   gr_options opt = options(at("bad"), at("tmp"), command);
   gr_error_clear(err);
   double v = value(9, &opt, &report, err);
-  CHECK(count_files(at("tmp")) == 0 && (v == 9 || report.origin == GR_NO_KERNEL));
+  CHECK(count_files(at("tmp")) == 0 && (v == 9 || report.provenance == GR_NO_KERNEL));
   return v == 9 ? GR_OK : err->cls;
 }
 
@@ -746,7 +746,7 @@ static int child_disk(char **argv) {
   char out[64];
   double start = gr_now();
   gr_kernel_get(argv[5], &opt, &kernel, &report, &err);
-  snprintf(out, sizeof out, "%g", report.origin == GR_FROM_DISK ? gr_now() - start : 1e9);
+  snprintf(out, sizeof out, "%g", report.provenance == GR_FROM_DISK ? gr_now() - start : 1e9);
   snprintf(base, sizeof base, "%s/time", argv[3]);
   put(base, out, strlen(out), 0600);
   return 0;

@@ -122,7 +122,7 @@ static double value(int n, const gr_options *opt, gr_report *report, gr_error *e
   gr_kernel kernel;
   double state = 0, zero = 0;
   const double *arg[] = {&zero};
-  *report = (gr_report){.origin = GR_NO_KERNEL};
+  *report = (gr_report){.provenance = GR_NO_KERNEL};
   if (gr_kernel_get(kernel_text(n), opt, &kernel, report, err)) return -1;
   kernel.fn(arg, NULL, &state, 0, 0, 1, 0, 1, NULL);
   gr_kernel_drop(&kernel);
@@ -136,7 +136,7 @@ static int child_get(char **argv) {
   gr_report report;
   gr_error err = {0};
   double v = value(atoi(argv[4]), &opt, &report, &err);
-  printf("%d %g %s|%s\n", report.origin, v, report.note, err.message);
+  printf("%d %g %s|%s\n", report.provenance, v, report.note, err.message);
   return 0;
 }
 
@@ -159,8 +159,8 @@ static void kernels(void) {
   const char *cache = at("k/cache");
   char cc[MAX_PATH + 16], quoted[MAX_PATH + 32], version[512], path[MAX_PATH];
   int64_t files = 0, bytes = 0;
-  check(value(1, &opt, &report, &err) == 1 && report.origin == GR_COMPILED && !report.note[0], "compiled: %s %s", err.message, report.note);
-  check(value(1, &opt, &report, &err) == 1 && report.origin == GR_FROM_MEMORY, "from memory: %s", err.message);
+  check(value(1, &opt, &report, &err) == 1 && report.provenance == GR_COMPILED && !report.note[0], "compiled: %s %s", err.message, report.note);
+  check(value(1, &opt, &report, &err) == 1 && report.provenance == GR_FROM_MEMORY, "from memory: %s", err.message);
   check(strcmp(in_child(cache, 1, ""), "2 1 |\n") == 0, "from disk: %s", log_of(at("log")));
   check(strcmp(in_child("", 1, ""), "3 1 |\n") == 0, "without a cache: %s", log_of(at("log")));
   check(gr_find_program("gcc", path, sizeof path) && strstr(path, "gcc.exe"), "gcc is found as '%s'", path);
