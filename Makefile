@@ -1,4 +1,4 @@
-# Thin: the work is in tools/, which needs no make to start.
+# Shortcuts for the scripts in tools/ and bench/, which can also be run without make.
 .PHONY: demo test install check check-arm64 check-windows bench clean
 
 demo:
@@ -10,11 +10,11 @@ test:
 install:
 	R CMD INSTALL .
 
-# R CMD check alone (make test runs it too, among the rest)
+# R CMD check only, which `make test` includes
 check:
 	@sh tools/test.sh check
 
-# the C harness for other platforms, cross-compiled (make test runs a part)
+# the complete C harness for other platforms, cross-compiled; `make test` runs a part of it
 check-arm64 check-windows:
 	@$(MAKE) -s -C tests/testthat/engine $@
 

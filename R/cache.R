@@ -1,4 +1,4 @@
-# The folder of the compiled kernels.
+# The folder of compiled kernels.
 
 default_cache_dir <- function() {
   if (nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))) return(session_cache_dir())
@@ -6,8 +6,8 @@ default_cache_dir <- function() {
   if (can_be_made(dir)) dir else session_cache_dir()
 }
 
-# tools::R_user_dir("genred", "cache"), without loading the namespace of tools, which takes longer than a reduction (a test
-# compares the two).
+# The same as tools::R_user_dir("genred", "cache"), without loading the namespace of tools, which
+# takes longer than a reduction.  A test compares the two.
 user_cache_dir <- function() {
   home <- normalizePath("~")
   system <- if (.Platform$OS.type == "windows") file.path(Sys.getenv("LOCALAPPDATA"), "R", "cache")
@@ -19,7 +19,7 @@ user_cache_dir <- function() {
 
 session_cache_dir <- function() file.path(tempdir(), "genred-cache")
 
-# Whether this folder, or the nearest that exists above it, can be written to.
+# Whether the folder, or its nearest parent that exists, is writable.
 can_be_made <- function(dir) {
   while (!dir.exists(dir) && dirname(dir) != dir) dir <- dirname(dir)
   file.access(dir, 2L) == 0L
@@ -29,21 +29,27 @@ cache_dir <- function() .Call(.ffi_settings_list)$cache_dir %or% ""
 
 #' The cache of compiled kernels
 #'
-#' A kernel is compiled once and kept in a folder, so that later sessions (and other processes, at the same time) find
-#' it. `genred_cache_info()` tells what is there, `genred_cache_clear()` deletes it. Files that are not genred's are left
-#' alone, and kernels that this session has loaded stay usable. A session keeps the kernels of the last
-#' 512 operators that it used, and up to 256 more; others are unloaded, and read again from the folder
-#' when they are needed.
+#' Compiled kernels are kept in a folder, where later sessions and concurrent processes find them.
+#' `genred_cache_info()` describes the contents of the folder, `genred_cache_clear()` deletes them.
+#' Files that genred did not create are left alone, and kernels that this session has loaded remain
+#' usable.
 #'
-#' The folder is the option `genred.cache_dir`, then the environment variable `GENRED_CACHE_DIR`, then
-#' `tools::R_user_dir("genred", "cache")`. Under `R CMD check`, and where the home folder cannot be written to, it is a
-#' folder in [tempdir()]. It belongs to the user alone; a folder, or a file, that others may write to is not used.
-#' If the folder cannot be used, kernels are compiled for the session only, and a message says so once.
+#' The folder holds at most 512 kernels and 256 MB; the least recently used are deleted first. In
+#' memory, a session keeps the kernels of the last 512 operators that it used, and up to 256 more;
+#' others are unloaded, and loaded again from the folder when they are needed.
 #'
-#' @return `genred_cache_info()`: an object of class `"genred_cache_info"`, a list with `dir` (the folder, or `""` for none), `files`
-#' (number of kernels on disk), `bytes` (their size), `loaded` (number of kernels loaded in this session).
+#' The folder is the option `genred.cache_dir`, then the environment variable `GENRED_CACHE_DIR`,
+#' then `tools::R_user_dir("genred", "cache")`. Under `R CMD check`, and if the home folder is not
+#' writable, it is a folder in [tempdir()]. For security, a folder or file that other users can
+#' write to is not used. If the folder cannot be used, kernels are compiled for the session only,
+#' and a message says so once.
 #'
-#' `genred_cache_clear()`: the number of deleted files, invisibly. Raises `genred_error_argument` if the folder cannot be read.
+#' @return `genred_cache_info()`: an object of class `"genred_cache_info"`, a list with `dir` (the
+#'   folder, or `""` for none), `files` (number of kernels on disk), `bytes` (their size) and
+#'   `loaded` (number of kernels loaded in this session).
+#'
+#'   `genred_cache_clear()`: the number of deleted kernels, invisibly. Raises
+#'   `genred_error_argument` if the folder cannot be read.
 #' @seealso [genred_options]
 #' @export
 #' @examples
@@ -67,7 +73,7 @@ genred_cache_clear <- function() {
 #' @export
 print.genred_cache_info <- function(x, ...) {
   cat("Kernel cache of genred\n")
-  cat("  folder  ", if (nzchar(x$dir)) x$dir else "none: kernels live as long as the session", "\n", sep = "")
+  cat("  folder  ", if (nzchar(x$dir)) x$dir else "none: kernels are kept for the session only", "\n", sep = "")
   cat("  on disk ", counted(x$files, "kernel"), ", ", bytes_text(x$bytes), "\n", sep = "")
   cat("  loaded  ", counted(x$loaded, "kernel"), "\n", sep = "")
   invisible(x)

@@ -1,6 +1,8 @@
-# A call of an operator, after the fast way: results pass through, everything else is looked at here.
+# A call of an operator, after the fast path in C: results pass through, everything else is handled
+# here.
 
-# Every call ends here.  Plain results have no class; NULL means that C wants the arguments looked at.
+# Every call ends here.  Plain results have no class; NULL means that the fast path did not accept
+# the arguments, which are then checked one by one.
 .finish <- function(result) {
   if (is.object(result) || is.null(result)) recover_call(result, parent.frame(), sys.call(-1L)) else result
 }
@@ -10,7 +12,7 @@ recover_call <- function(result, frame, call) {
   call <- brief_call(call)
   if (is.null(result)) result <- careful_call(frame, call)
   if (inherits(result, "genred_noted")) {
-    say_once(paste0(result$note, if (result$interpreted) "\nThe interpreter computes meanwhile: the same results, more slowly."))
+    say_once(paste0(result$note, if (result$interpreted) "\nThe interpreter is used instead: the same results, but slower."))
     return(result$result)
   }
   checked(result, call)
@@ -21,14 +23,15 @@ careful_call <- function(frame, call) {
   info <- checked(.Call(.ffi_describe, spec), call)$args
   need_arguments_of(info, frame, call)
   settings <- mget(call_settings, envir = frame)
+  check_session_settings(call)
   settings <- checked_settings(settings, call)
   values <- checked_arguments(mget(info$name, envir = frame), info, call)
   result <- .Call(.ffi_call_list, spec, settings$backend, settings$device_id, NULL, settings$keep, values)
-  if (is.null(result)) stop_genred("internal", "the arguments were not understood", call = call)
+  if (is.null(result)) stop_genred("internal", "checked arguments were not accepted", call = call)
   result
 }
 
-# Of an operator that was changed, formula and arguments may differ.
+# If the user changed an operator, its formula and its arguments may differ.
 need_arguments_of <- function(info, frame, call) {
   lost <- setdiff(c(info$name, call_settings), ls(frame, all.names = TRUE))
   if (length(lost)) stop_genred("argument", "this operator was changed: it has no argument `", lost[1L], "`", call = call)
@@ -47,7 +50,7 @@ need_arguments_of <- function(info, frame, call) {
               variable$category, "(", variable$dim, "))", call = brief_call(sys.call(-1L)))
 }
 
-# ---- settings of a call ----------------------------------------------------------------------------------------------
+# ---- settings of a call --------------------------------------------------------------------------
 
 backend_names <- c("auto", "CPU", "interpreter", "GPU", "GPU_1D", "GPU_2D")
 
@@ -56,7 +59,7 @@ checked_settings <- function(settings, call) {
   device_id <- check_device(settings$device_id, backend, call)
   keep <- read_flag(settings$keep, "keep", call)
   if (keep && !may_be_gpu(backend)) {
-    stop_genred("argument", "`keep = TRUE` leaves the result on a GPU, which backend = \"", backend, "\" does not use", call = call)
+    stop_genred("argument", "`keep = TRUE` leaves the result on a GPU, but backend = \"", backend, "\" does not use one", call = call)
   }
   if (!is.null(settings$ranges)) {
     stop_genred("argument", "`ranges` must be NULL: block-sparse ranges are not available in this version; ",
@@ -69,7 +72,7 @@ is_gpu <- function(backend) startsWith(backend, "GPU")
 
 may_be_gpu <- function(backend) backend == "auto" || is_gpu(backend)
 
-# The backend that is asked for, by argument, option or environment.
+# The requested backend: argument, else option, else environment variable.
 check_backend <- function(x, call) {
   what <- "`backend`"
   if (identical(x, "auto") && !is.null(getOption("genred.backend"))) {
@@ -82,15 +85,21 @@ check_backend <- function(x, call) {
   if (!is.character(x) || length(x) != 1L || !x %in% backend_names) {
     many <- what == "`backend`" && !is.character(x)
     stop_genred("argument", what, " must be one of ", quoted(backend_names), "; ", given_value(x),
-                if (many) "\n  (were there too many arguments?)", call = call)
+                if (many) "\n  (does the call have too many arguments?)", call = call)
   }
   x
 }
 
-# One number is enough; of several GPUs each takes a part of the rows.
+# -1, or the numbers of up to 16 GPUs.
+is_device_id <- function(x) {
+  if (!is_whole(x) || length(x) > 16L || anyDuplicated(x)) return(FALSE)
+  identical(as.numeric(x), -1) || all(x >= 0 & x <= 1e6)
+}
+
 check_device <- function(x, backend, call) {
-  if (length(x) > 16L || !is_whole(x) || !(identical(as.numeric(x), -1) || all(x >= 0)) || anyDuplicated(x) || any(x > 1e6)) {
-    stop_genred("argument", "`device_id` must be -1, or the number of a GPU, from 0, or several; ", given_value(x), call = call)
+  if (!is_device_id(x)) {
+    stop_genred("argument", "`device_id` must be -1, or one or several different GPU numbers, which count from 0; ",
+                given_value(x), call = call)
   }
   if (x[1L] >= 0 && !may_be_gpu(backend)) {
     stop_genred("argument", "`device_id` must be -1 with backend = \"", backend, "\"; ", given_value(x), call = call)
@@ -98,7 +107,7 @@ check_device <- function(x, backend, call) {
   as.numeric(x)
 }
 
-# ---- notes and progress ------------------------------------------------------------------------------------------------
+# ---- notes and progress --------------------------------------------------------------------------
 
 say_once <- function(note) {
   if (note %in% session$said) return()
@@ -106,8 +115,8 @@ say_once <- function(note) {
   message_genred(note)
 }
 
-# Called from C (src/ffi_poll.c) while an operator runs: a fraction opens or moves the bar, NULL closes it.  FALSE: no
-# bar is wanted.
+# Called from C (src/ffi_poll.c) while an operator runs.  A number opens or moves the progress bar,
+# NULL closes it.  Returns FALSE if no bar shall be shown.
 .progress <- function(fraction) {
   if (is.null(fraction)) {
     if (!is.null(session$bar)) session$bar(NULL)

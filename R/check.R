@@ -1,5 +1,5 @@
-# Looks at the arguments of a call one by one when the fast way (src/ffi_call.c) does not take them: converts what
-# can be converted without a loss and says what is wrong with the rest.
+# Checks the arguments of a call one by one if the fast path (src/ffi_call.c) does not accept them:
+# converts what can be converted without loss, and says what is wrong with the rest.
 
 checked_arguments <- function(values, info, call) {
   out <- vector("list", length(values))
@@ -10,7 +10,7 @@ checked_arguments <- function(values, info, call) {
   out
 }
 
-# Classes whose numbers are just numbers.
+# Classes whose objects can be treated as the plain numbers that they contain.
 harmless_classes <- c("matrix", "array", "AsIs", "ts", "mts", "table", "noquote", "numeric", "integer", "logical")
 
 checked_argument <- function(x, variable, call) {
@@ -23,13 +23,14 @@ checked_argument <- function(x, variable, call) {
 
 checked_array <- function(x, variable, refuse, call) {
   if (!.Call(.ffi_array_alive, x)) {
-    stop_genred("cuda", "argument `", variable$name, "` is a genred_array whose entries are gone: only the session that made it had them", call = call)
+    stop_genred("cuda", "argument `", variable$name, "` is a genred_array whose entries are lost: they existed only in the ",
+                "session that created it", call = call)
   }
   check_shape(x, variable, refuse)
   x
 }
 
-# Numbers without a class, or an error.
+# The numbers without their class, or an error.
 plain_numbers <- function(x, refuse) {
   if (is.data.frame(x)) {
     x <- frame_matrix(x, refuse)
@@ -44,14 +45,14 @@ plain_numbers <- function(x, refuse) {
 
 check_shape <- function(x, variable, refuse) {
   nd <- length(dim(x))
-  if (nd > 2L) refuse("batches are not available in this version")
+  if (nd > 2L) refuse("arrays of more than two dimensions (batches) are not available in this version")
   if (variable$category == "Pm") {
-    if (nd == 2L && !any(dim(x) == 1L)) refuse("c(x) makes a vector of a symmetric matrix, c(t(x)) of any: the language reads matrices by row")
+    if (nd == 2L && !any(dim(x) == 1L)) refuse("c(t(x)) makes a vector of the matrix: formulas store matrices row by row")
     if (length(x) != variable$dim) refuse()
   } else if (nd == 2L) {
     if (ncol(x) != variable$dim) refuse()
   } else if (variable$dim != 1L) {
-    refuse(if (length(x) == variable$dim) "use matrix(x, nrow = 1) for a single row")
+    refuse(if (length(x) == variable$dim) "matrix(x, nrow = 1) makes a single row of it")
   }
 }
 
@@ -68,14 +69,14 @@ frame_matrix <- function(x, refuse) {
 has_sparse_class <- function(x) inherits(x, "sparseMatrix")
 
 class_hint <- function(x) {
-  if (is.factor(x)) return("as.integer() gives its codes, model.matrix() its indicators")
-  if (inherits(x, c("Date", "POSIXt", "difftime"))) return("as.numeric() gives its number, in units that you choose")
-  "as.double() converts its values, unclass() gives the bare numbers as they are stored"
+  if (is.factor(x)) return("as.integer() gives its codes, model.matrix() indicator variables")
+  if (inherits(x, c("Date", "POSIXt", "difftime"))) return("as.numeric() gives its values, in units that you choose")
+  "as.double() converts its values, unclass() gives the numbers as they are stored"
 }
 
 type_hint <- function(x) {
   if (is.complex(x)) return("use Re() and Im()")
-  if (is.character(x)) return("storage.mode(x) <- \"double\" converts text that holds numbers")
+  if (is.character(x)) return("storage.mode(x) <- \"double\" converts strings that contain numbers")
   if (is.list(x)) return("do.call(rbind, x) makes a matrix of a list of rows")
   NULL
 }
@@ -83,7 +84,8 @@ type_hint <- function(x) {
 refuse_argument <- function(x, variable, ..., call) {
   hint <- paste0(...)
   stop_genred("argument", "argument `", variable$name, "` (", variable$category, "(", variable$dim, ")) must be ",
-              expected(variable), "; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint), call = call)
+              expected(variable), "; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint),
+              call = call)
 }
 
 expected <- function(variable) {
@@ -112,7 +114,6 @@ described <- function(x) {
 
 described_data <- function(x) {
   kind <- if (is.data.frame(x)) "data frame" else if (is.object(x)) class(x)[1L] else typeof(x)
-  kind <- sub("^(integer|logical|character|complex|double|list)$", "\\1", kind)
   article <- if (grepl("^[aeiouAEIOU]", kind)) "an" else "a"
   size <- dim(x)
   if (length(size) == 2L) {

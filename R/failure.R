@@ -1,24 +1,29 @@
-# Errors and messages are classed conditions.  C returns failures as values (src/ffi_failure.c); they are raised here.
+# Errors and messages are classed conditions.  C code returns failures as values
+# (src/ffi_failure.c), which are raised here.
 
 #' Conditions of genred
 #'
-#' Every error that genred raises has class `genred_error` and one of the classes below, so that code can tell them
-#' apart with [tryCatch()] and tests with `expect_error(class = )`.
+#' Every error that genred raises has class `genred_error` and one of the error classes below, so
+#' that code can distinguish them with [tryCatch()] and tests with `expect_error(class = )`.
 #'
 #' \describe{
-#'   \item{`genred_error_parse`}{the text is not a formula; the message shows the place.}
-#'   \item{`genred_error_dimension`}{the dimensions inside the formula do not fit.}
-#'   \item{`genred_error_argument`}{a setting, or an argument of a call, is wrong.}
-#'   \item{`genred_error_compiler`}{there is no C compiler, or it failed; its output is in the field `log`.}
-#'   \item{`genred_error_cuda`}{a GPU was asked for and cannot be used (the message says what was tried), its memory ends, a kernel failed there, or the entries of
-#'     a [genred_array()] are gone; what NVRTC wrote is in the field `log`.}
-#'   \item{`genred_error_memory`}{memory ended, or a limit of genred is reached.}
-#'   \item{`genred_error_internal`}{a bug in genred.}
+#'   \item{`genred_error_parse`}{The string is not a valid formula or alias; the message shows the
+#'     position of the error.}
+#'   \item{`genred_error_dimension`}{The dimensions inside the formula do not match.}
+#'   \item{`genred_error_argument`}{An argument, an option or an environment variable has an invalid
+#'     value.}
+#'   \item{`genred_error_compiler`}{There is no C compiler, or it failed; the field `log` contains
+#'     its output.}
+#'   \item{`genred_error_cuda`}{A GPU was requested and cannot be used (the message says what was
+#'     tried), it ran out of memory, a kernel failed on it, or the entries of a [genred_array()] are
+#'     lost. If NVRTC failed, the field `log` contains its output.}
+#'   \item{`genred_error_memory`}{Out of memory, or a limit of genred was exceeded.}
+#'   \item{`genred_error_internal`}{A bug in genred.}
 #' }
 #'
-#' A condition has the fields `message`, `call` and `log` (`NULL`, or the text that a compiler wrote). Messages that are
-#' no error (how a formula was read, why there is no compiled kernel) have class `genred_message`. A computation that the
-#' user stops with Ctrl-C raises R's own `interrupt` condition.
+#' A condition has the fields `message`, `call` and `log` (the output of a compiler, or `NULL`).
+#' Messages that are not errors (how a formula was interpreted, why there is no compiled kernel)
+#' have class `genred_message`. Ctrl-C during a computation raises R's own `interrupt` condition.
 #'
 #' @name genred_error
 #' @seealso [Genred()]
@@ -42,7 +47,7 @@ message_genred <- function(..., call = NULL) {
   ))
 }
 
-# The value of a .Call, or the condition that it describes.
+# Returns the value of a .Call, or raises the condition that it describes.
 checked <- function(value, call = NULL) {
   if (inherits(value, "genred_failure")) {
     stop_genred(value$class, value$message, call = call, log = value$log)
@@ -50,7 +55,8 @@ checked <- function(value, call = NULL) {
   value
 }
 
-# A call as an error shows it: data that do.call() put into it, and long texts, would bury the message.
+# Shortens the call that an error shows: long strings, and data that do.call() inserted, would bury
+# the message.
 brief_call <- function(call, name = "operator") {
   if (!is.call(call)) return(NULL)
   if (!is.name(call[[1]]) && !is.call(call[[1]])) call[[1]] <- as.name(name)

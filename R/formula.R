@@ -1,23 +1,26 @@
-# One-sided R formulas as text of the formula language.  The text is written from R's parse tree, with the parentheses
-# that our precedences need, so that it means what R read.
+# Translation of one-sided R formulas to strings of the formula language.  The string is written
+# from R's parse tree, with the parentheses that the precedences of the formula language require, so
+# that it means what R parsed.
 
 formula_text <- function(x, what, call) {
   if (length(x) != 2L) {
-    stop_genred("argument", "`", what, "` must be a one-sided formula, `~ expression`; it has a left-hand side", call = call)
+    stop_genred("argument", "`", what, "` must be a one-sided formula, `~ expression`; this one has a left-hand side",
+                call = call)
   }
   if (is.character(x[[2L]])) return(read_formula(x[[2L]], what, call))
   refuse <- function(...) stop_genred("parse", ..., call = call)
   tryCatch(expression_text(x[[2L]], refuse)$text, error = function(e) {
     if (inherits(e, "genred_error")) stop(e)
-    refuse("the formula cannot be read: ", conditionMessage(e))
+    refuse("the formula cannot be translated: ", conditionMessage(e))
   })
 }
 
-# Precedence in the formula language, loosest first; operands of equal precedence associate to the left, but for powers.
+# Precedence in the formula language, loosest first.  All operators associate to the left, except
+# powers.
 language_precedence <- c("==" = 1, "!=" = 1, "<" = 1, "<=" = 1, ">" = 1, ">=" = 1, "|" = 2, "+" = 3, "-" = 3,
                          "*" = 4, "/" = 4, "unary" = 5, "^" = 6, "atom" = 7)
 
-# Those that associate to the left.
+# Those that form chains such as a + b - c.
 chained_operators <- setdiff(names(language_precedence), c("unary", "^", "atom"))
 
 piece <- function(text, precedence = "atom") list(text = text, precedence = language_precedence[[precedence]])
@@ -35,8 +38,9 @@ expression_text <- function(e, refuse) {
   if (name == "[") return(subset_text(args, e, refuse))
   if (name == "c") return(piece(paste0("[", listed(args, refuse), "]")))
   if (name %in% names(language_precedence)) return(operator_text(name, args, refuse))
-  if (grepl("^[A-Za-z_.][A-Za-z0-9_.]*$", name, perl = TRUE)) return(piece(paste0(name, "(", listed(args, refuse), ")")))
-  refuse("`", name, "` is no operator of the formula language, in ", shown(e))
+  is_identifier <- grepl("^[A-Za-z_.][A-Za-z0-9_.]*$", name, perl = TRUE)
+  if (is_identifier) return(piece(paste0(name, "(", listed(args, refuse), ")")))
+  refuse("`", name, "` is not an operator of the formula language, in ", shown(e))
 }
 
 operator_text <- function(name, args, refuse) {
@@ -51,7 +55,8 @@ operator_text <- function(name, args, refuse) {
   piece(paste0(left, "^", enclosed(expression_text(args[[2L]], refuse), own)), name)
 }
 
-# A sum of a thousand terms is a thousand calls, each the left operand of the next: a loop, since R's stack is shorter.
+# A sum of a thousand terms is a thousand nested calls, each the left operand of the next.  A loop,
+# because recursion would exhaust R's stack.
 chain_text <- function(e, refuse) {
   links <- list()
   while (is.call(e) && length(e) == 3L && is.name(e[[1L]]) && as.character(e[[1L]]) %in% chained_operators) {
@@ -69,7 +74,7 @@ chain_text <- function(e, refuse) {
 
 # x[k] and x[a:b]
 subset_text <- function(args, e, refuse) {
-  if (length(args) != 2L) refuse("only x[k] and x[a:b] can select components, not ", shown(e))
+  if (length(args) != 2L) refuse("components are selected by x[k] or x[a:b], not ", shown(e))
   index <- args[[2L]]
   range <- is.call(index) && identical(index[[1L]], quote(`:`))
   parts <- lapply(if (range) as.list(index)[-1L] else list(index), function(x) expression_text(x, refuse)$text)
@@ -81,8 +86,8 @@ listed <- function(args, refuse) {
   paste(vapply(args, function(a) expression_text(a, refuse)$text, ""), collapse = ", ")
 }
 
-# The shortest text that reads back as the same number.  The formula language has a decimal point, whatever options(OutDec = ) and
-# the locale say.
+# The shortest string that is parsed to the same number.  The decimal point is always a period,
+# independent of options(OutDec = ) and the locale.
 number_text <- function(x) {
   for (digits in 15:17) {
     text <- gsub("[^0-9e+-]+", ".", formatC(x, digits = digits, width = 1L, format = "g", decimal.mark = "."))

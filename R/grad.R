@@ -1,35 +1,47 @@
-# genred_grad(): the operator of the gradient of an operator.
+# genred_grad(): the gradient of an operator, as an operator.
 #
-# The gradient of a sum is a sum of another formula.  That of a log-sum-exp or a softmax needs values of the operator
-# itself: it is a plan of steps, each an operator whose result is one more argument of the later ones, and a last sum.  The
-# gradient of such a plan is the chain rule over its steps.  Minima hand the gradient to the pair that was selected.
+# The gradient of a sum is a sum of another formula.  The gradient of a log-sum-exp or a softmax
+# also needs values of the operator itself: it is a plan of steps, each of which is an operator
+# whose result is a further argument of the later ones, and a final sum.  The gradient of such a
+# plan follows from the chain rule (reverse mode).  Minima pass the gradient to the pair that was
+# selected.
 
 #' Gradients of operators
 #'
-#' `genred_grad(op, "x")` makes the operator of the gradient of `op` with respect to its argument `x`: for
-#' \eqn{a = op(x, ...)} it computes \eqn{\sum_k e_k \, \partial a_k / \partial x}, the adjoint of the derivative applied to an
-#' incoming gradient `e` that has the shape of `a`.
+#' `genred_grad(op, "x")` returns an operator that computes the gradient of `op` with respect to its
+#' argument `x`. For \eqn{a = op(x, ...)} it computes \eqn{\sum_k e_k \, \partial a_k / \partial
+#' x}{sum_k e_k da_k/dx}, the vector-Jacobian product with an incoming gradient `e`, which has the
+#' shape of `a` and is the last argument of the operator. With `e = 1` everywhere, this is the
+#' gradient of `sum(op(...))`.
 #'
 #' @section Result:
-#' The axis follows the variable: for a `Vi` the result has one row per i, for a `Vj` one per j, each with as many columns as the variable; for a
-#' `Pm(d)` it is a 1 x d matrix, summed over everything. The incoming gradient of an operator with `axis = "ij"` is a vector, one number per
-#' component. With `e = 1` everywhere it is the gradient of `sum(op(...))`.
+#' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as
+#' many columns as the variable has; and a 1 x d matrix for a `Pm(d)`, summed over all pairs. The
+#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component.
 #'
-#' Arguments may be [genred_array()]s, the incoming gradient too. With a GPU as `backend`, what one step computes for the next stays there; with
-#' `keep = TRUE` so does the result. The gradients of minima, and those of several terms, are put together in R: with `keep = TRUE` they are
-#' computed as without it and then copied to the GPU.
+#' Arguments, including the incoming gradient, may be [genred_array()]s. If `backend` is a GPU,
+#' intermediate results stay there; with `keep = TRUE` the result does, too. The gradients of
+#' minima, and gradients that are sums of several terms, are assembled in R; with `keep = TRUE` they
+#' are then copied to the GPU.
 #'
-#' Reductions: `"Sum"`, `"LogSumExp"`, `"SumSoftMaxWeight"`, `"Mean"`, `"Var"` and `"Prod"` (of values that are not 0) to any order
-#' (`genred_grad()` takes what it returns); `"Min"`, `"Max"`, `"KMin"` and `"KMax"` once: the gradient goes to the selected pairs.
+#' @section Reductions:
+#' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
+#' `"LogSumExpWeight"` and `"SumSoftMaxWeight"` have derivatives of any order, because
+#' `genred_grad()` accepts the operators that it returns. `"Min"`, `"Max"`, `"KMin"` and `"KMax"`
+#' can be differentiated once; their gradient goes to the selected pairs. The other reductions have
+#' no gradient.
 #'
-#' @param op An operator made by [Genred()] or by `genred_grad()`. A reduction must have been named by `reduction_op`, not in the string.
-#' @param variable The name of one of its arguments.
-#' @param incoming The name of the additional, last argument, the incoming gradient; `NULL`: `e_` and the name of the variable. See [args()].
-#' @return An operator: for a sum an object as [Genred()] makes it; else a function of class `"GenredGradient"` with the same
-#'   arguments and settings.
+#' @param op An operator made by [Genred()] or by `genred_grad()`. Its reduction must have been
+#'   given as `reduction_op`, not in the formula string.
+#' @param variable The name of one of the arguments of `op`.
+#' @param incoming The name of the last argument of the result, the incoming gradient. `NULL` stands
+#'   for `e_` followed by the name of the variable.
+#' @return An operator. For a sum it is an object as [Genred()] returns; otherwise it is a function
+#'   of class `"GenredGradient"` with the same kind of arguments.
 #' @section Errors:
-#' `genred_error_argument` if there is no such argument, or the reduction has no gradient.
-#' @seealso [Genred()]; `Grad`, `Diff`, `Laplacian` and others inside formulas, in [genred_operations()].
+#' `genred_error_argument` if `op` has no such argument, or its reduction has no gradient.
+#' @seealso [Genred()]; [genred_operations()] for `Grad`, `Diff`, `Laplacian` and other derivatives
+#'   inside formulas.
 #' @export
 #' @examples
 #' op <- Genred("Exp(-SqDist(x,y)) * b", c("x = Vi(2)", "y = Vj(2)", "b = Vj(1)"), axis = 1,
@@ -40,7 +52,7 @@
 #' y <- matrix(rnorm(12), 6)
 #' by_x(x, y, rep(1, 6), rep(1, 5))
 #'
-#' # against a difference
+#' # compare one element with a finite difference
 #' h <- 1e-6
 #' d <- matrix(0, 5, 2)
 #' d[3, 1] <- h
@@ -56,7 +68,7 @@ genred_grad <- function(op, variable, incoming = NULL) {
   }
   if (is.null(incoming)) incoming <- fresh_name(paste0("e_", variable), given)
   incoming <- read_string(incoming, "incoming", call)
-  if (incoming %in% given) stop_genred("argument", "there is an argument `", incoming, "` already", call = call)
+  if (incoming %in% given) stop_genred("argument", "`op` already has an argument `", incoming, "`", call = call)
   gradient(op, variable, incoming, call)
 }
 
@@ -68,14 +80,15 @@ gradient <- function(op, variable, incoming, call) {
   if (inherits(op, "GenredGradient")) return(gradient_of_plan(op, variable, incoming, call))
   info <- operator_info(op)
   if (!is.null(info$result$note)) {
-    stop_genred("argument", "the gradient needs the reduction as `reduction_op`, not in the formula", call = call)
+    stop_genred("argument", "genred_grad() requires an operator whose reduction is given as `reduction_op`, not in the ",
+                "formula", call = call)
   }
   rule <- gradient_rules[[info$result$reduction]]
   if (is.null(rule)) stop_genred("argument", info$result$reduction, " has no gradient", call = call)
   rule(op, info, variable, incoming, call)
 }
 
-# ---- shapes ----------------------------------------------------------------------------------------------------------
+# ---- shapes --------------------------------------------------------------------------------------
 
 row_category <- function(op) {
   if (inherits(op, "GenredGradient")) return(operator_plan(op)$row)
@@ -90,12 +103,14 @@ category_of <- function(info, variable) info$args$category[info$args$name == var
 
 dim_of <- function(info, variable) info$args$dim[info$args$name == variable]
 
-# ---- sums ------------------------------------------------------------------------------------------------------------
+# ---- sums ----------------------------------------------------------------------------------------
 
-# The sum of a formula that has the shape of the variable: over j for a Vi, over i for a Vj, over both for a Pm.
+# The sum of a formula, reduced such that the result has the shape of a variable of this category:
+# over j for a Vi, over i for a Vj, over both for a Pm.
 sum_by <- function(op, formula, aliases, category, call) {
   given <- given_arguments(operator_spec(op))
-  given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", c(Vi = 1, Vj = 0, Pm = 2)[[category]])
+  axis <- c(Vi = 1, Vj = 0, Pm = 2)[[category]]
+  given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", axis)
   given["opt_arg"] <- given["formula2"] <- list(NULL)
   new_operator(given, call)
 }
@@ -106,24 +121,28 @@ gradient_of_sum <- function(op, info, variable, incoming, call) {
   sum_by(op, formula, aliases, category_of(info, variable), call)
 }
 
-# ---- means, variances, products: the same with values of the operator in the formula ------------------------------------------
+# ---- means, variances, products: sums whose formula contains values of the operator --------------
 
-# The number of pairs that go into each result, as an operator with the same arguments.
+# The number of pairs that are reduced to each result, as an operator with the same arguments.
 counting <- function(op, info, call) {
   given <- given_arguments(operator_spec(op))
-  given[c("formula", "aliases", "reduction_op")] <- list("1", declared(info), "Sum") # variables that the formula alone names count too
+  # declared() includes variables that occur in the formula only, since they determine M or N as
+  # well
+  given[c("formula", "aliases", "reduction_op")] <- list("1", declared(info), "Sum")
   given["opt_arg"] <- given["formula2"] <- list(NULL)
   new_operator(given, call)
 }
 
-# Grad(F, v, e * factor), where the factor may use n, the count, and a, the result of the reduction `of`.
+# Rules of the form Grad(F, v, e * factor).  In the factor, {F} is the formula, {n} the number of
+# pairs and {a} the result of the reduction `of` (by default, of the operator itself).
 gradient_with <- function(factor, of = NULL) {
   function(op, info, variable, incoming, call) {
     spec <- operator_spec(op)
     taken <- c(info$args$name, incoming)
     n <- fresh_name("count", taken)
     a <- fresh_name("value", taken)
-    factor <- gsub("{n}", n, gsub("{a}", a, gsub("{F}", paste0("(", spec$formula, ")"), factor, fixed = TRUE), fixed = TRUE), fixed = TRUE)
+    values <- c("{F}" = paste0("(", spec$formula, ")"), "{a}" = a, "{n}" = n)
+    for (slot in names(values)) factor <- gsub(slot, values[[slot]], factor, fixed = TRUE)
     formula <- paste0("Grad(", spec$formula, ",", variable, ",", incoming, "*", factor, ")")
     row <- row_category(op)
     aliases <- c(declared(info), alias_of(c(incoming, n, a), row, c(info$result$dim, 1L, info$result$dim)))
@@ -135,9 +154,10 @@ gradient_with <- function(factor, of = NULL) {
   }
 }
 
-# ---- exponentials: p = exp(f - L) -----------------------------------------------------------------------------------
+# ---- exponentials, with p = exp(f - L) -----------------------------------------------------------
 
-# L_k = log sum e^f w_k:  dL = sum p (w_k df + dw_k).  Where all weights are 0, p may overflow, and p w_k is 0.
+# L_k = log sum e^f w_k:  dL = sum p (w_k df + dw_k).  If all weights are 0, p may overflow although
+# p w_k is 0, hence the IfElse.
 gradient_of_logsumexp <- function(op, info, variable, incoming, call) {
   spec <- operator_spec(op)
   lse <- fresh_name("logsumexp", c(info$args$name, incoming))
@@ -173,10 +193,11 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
   plan_operator(taken, stages, list(last), variable, op)
 }
 
-# ---- plans: steps, then a sum of operators ---------------------------------------------------------------------------
+# ---- plans: steps, then a sum of operators -------------------------------------------------------
 
-# names: the arguments; stages: list(name, op), the result of op is the argument `name` of what follows; terms: operators,
-# added.  row: what indexes the result's rows.
+# names: the arguments. stages: a list of list(name, op); the result of op becomes the argument
+# `name` of the later stages and of the terms. terms: operators whose results are added. row: the
+# category that indexes the rows of the result.
 plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
   plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
   plan$kernels <- kernels_of(operators_of(plan), names)
@@ -197,15 +218,17 @@ gradient_function <- function(names, plan, run) {
   structure(as.function(c(args, list(body)), envir = env), class = c("GenredGradient", "function"))
 }
 
-# ---- their kernels: compiled together, as one run of the compiler costs more than most kernels ------------------------
+# ---- their kernels, compiled in one run of the compiler, which is faster -----------------
 
-# The operators of a plan, and of the plans in it.
+# The operators of a plan, including those of nested plans.
 operators_of <- function(plan) {
   steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms)
-  unlist(lapply(steps, function(op) if (inherits(op, "Genred")) list(op) else operators_of(operator_plan(op))), recursive = FALSE)
+  operators <- function(op) if (inherits(op, "Genred")) list(op) else operators_of(operator_plan(op))
+  unlist(lapply(steps, operators), recursive = FALSE)
 }
 
-# What the engine must know before a call: the operators, and of the arguments `names` those that have M and N rows.
+# What the engine must know before a call: the specifications of the operators, and the names of two
+# arguments with M and N rows.
 kernels_of <- function(ops, names) {
   args <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
   first <- function(category) intersect(names, args$name[args$category == category])[1L]
@@ -214,19 +237,24 @@ kernels_of <- function(ops, names) {
 
 rows_of <- function(name, values) if (is.na(name)) 1 else as.numeric(NROW(values[[name]]))
 
-# The engine decides as if all numbers lay here: calls with others go to their GPU, if they may.
+# The engine chooses backends as if all data lay on the host; calls with data on a GPU run there, if
+# their backend allows it.
 on_gpu <- function(values, settings) {
   stays <- isTRUE(settings$keep) || any(vapply(values, inherits, NA, "genred_array"))
   stays && may_be_gpu(check_backend(settings$backend, NULL))
 }
 
-# m and n: one number, or one for each operator.  What is wrong with a value or a setting, the calls will tell.
+# m and n: one number, or one for each operator.  Invalid values and settings are left for the calls
+# to report.
 prepare_kernels <- function(kernels, m, n, values, settings) {
   if (on_gpu(values, settings)) return()
   count <- length(kernels$specs)
-  note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id, settings$ranges)
+  note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id,
+                settings$ranges)
   if (!is.null(note)) say_once(note)
 }
+
+# ---- validation, since a plan that was read from a file may be anything --------------------------
 
 is_text <- function(x) is.character(x) && length(x) == 1L
 is_one_of <- function(x, choices) is_text(x) && x %in% choices
@@ -250,29 +278,29 @@ selection_ok <- function(plan) {
     is_count(plan$dim) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
 }
 
-# A plan that came from a file or was changed may be anything.
-checked_plan <- function(plan, call = NULL) {
-  if (is.list(plan) && !is.object(plan) && is_text(plan$variable) && is_one_of(plan$row, c("Vi", "Vj", "Pm")) && is_operator(plan$of) &&
-        kernels_ok(plan$kernels) && (steps_ok(plan) || selection_ok(plan))) return(plan)
-  refuse_plan(call)
+plan_ok <- function(plan) {
+  is.list(plan) && !is.object(plan) && is_text(plan$variable) && is_one_of(plan$row, c("Vi", "Vj", "Pm")) &&
+    is_operator(plan$of) && kernels_ok(plan$kernels) && (steps_ok(plan) || selection_ok(plan))
 }
 
+checked_plan <- function(plan, call = NULL) if (plan_ok(plan)) plan else refuse_plan(call)
+
 refuse_plan <- function(call = NULL) {
-  stop_genred("argument", "this is no operator as genred_grad() makes it: its plan was changed or damaged", call = call)
+  stop_genred("argument", "this is not a valid operator of genred_grad(): its plan was changed or damaged", call = call)
 }
 
 operator_plan <- function(op) checked_plan(if (is.function(op)) environment(op)$.plan)
 
-# ---- running them ----------------------------------------------------------------------------------------------------
+# ---- running them --------------------------------------------------------------------------------
 
-# Called in the frame of a gradient operator: all its arguments must be there.
+# Called in the frame of a gradient operator, all of whose arguments are required.
 .need_arguments <- function(names) {
   frame <- parent.frame()
   gone <- Filter(function(name) eval(call(".absent", as.name(name)), frame), names)
   if (length(gone)) stop_genred("argument", "argument `", gone[1L], "` is missing", call = brief_call(sys.call(-1L)))
 }
 
-# Errors of the steps show the call that the user made.
+# Makes errors in the steps show the call that the user made.
 as_called <- function(code, call) {
   tryCatch(code, genred_error = function(e) {
     e$call <- call
@@ -293,11 +321,13 @@ apply_operator <- function(op, values, settings) {
     steps <- settings
     steps$keep <- steps_stay(settings)
     for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, steps)
-    if (length(plan$terms) == 1L) apply_operator(plan$terms[[1L]], values, settings) else sum_of_terms(plan, values, settings)
+    if (length(plan$terms) > 1L) return(sum_of_terms(plan, values, settings))
+    apply_operator(plan$terms[[1L]], values, settings)
   })
 }
 
-# Results of steps need not leave the GPU. Under "auto" they do, as a later step may run elsewhere.
+# Whether results of steps can stay on the GPU.  Under "auto" they cannot, because a later step may
+# run elsewhere.
 steps_stay <- function(settings) isTRUE(settings$keep) || is_gpu(check_backend(settings$backend, NULL))
 
 sum_of_terms <- function(plan, values, settings) {
@@ -306,12 +336,16 @@ sum_of_terms <- function(plan, values, settings) {
   kept(Reduce(`+`, lapply(plan$terms, apply_operator, values, settings)), plan$terms[[1L]], values, wanted)
 }
 
-# A result that R has put together goes back to the GPU where this is asked for.
+# Copies a result that was assembled in R to the GPU if `keep` asks for it.
 kept <- function(x, op, values, settings) {
   if (!read_flag(settings$keep, "keep", NULL)) return(x)
+  genred_array(x, working_dtype(op), kept_device(values, settings))
+}
+
+kept_device <- function(values, settings) {
+  if (settings$device_id[1L] >= 0) return(settings$device_id[1L])
   resident <- Filter(function(v) inherits(v, "genred_array"), values)
-  device <- if (settings$device_id[1L] >= 0) settings$device_id[1L] else if (length(resident)) field(resident[[1L]], "device_id") else default_device(NULL)
-  genred_array(x, working_dtype(op), device)
+  if (length(resident)) field(resident[[1L]], "device_id") else default_device(NULL)
 }
 
 working_dtype <- function(op) {
@@ -320,11 +354,11 @@ working_dtype <- function(op) {
   working_dtype(if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
 }
 
-# The chain rule: the terms' own gradient; and for each step, from the last to the first, the gradient that its result
-# gets becomes the incoming gradient of the step.
+# Reverse mode: the gradients of the terms, and for each step, from the last to the first, the
+# gradient with respect to its result, which is the incoming gradient of that step.
 gradient_of_plan <- function(op, variable, incoming, call) {
   plan <- operator_plan(op)
-  if (is.null(plan$terms)) stop_genred("argument", "the gradient of a minimum or maximum has no gradient here", call = call)
+  if (is.null(plan$terms)) stop_genred("argument", "second derivatives of minima and maxima are not available", call = call)
   names <- c(argument_names(op), incoming)
   taken <- c(names, vapply(plan$stages, `[[`, "", "name"))
   stages <- plan$stages
@@ -342,25 +376,28 @@ gradient_of_plan <- function(op, variable, incoming, call) {
   plan_operator(names, stages, terms, variable, op)
 }
 
-# What every reader hands to the argument `name`.
+# The gradients with respect to the argument `name` of all operators that have it.
 collect <- function(readers, name, call) {
   readers <- Filter(function(r) name %in% argument_names(r$op), readers)
   lapply(readers, function(r) gradient(r$op, name, r$incoming, call))
 }
 
-# Several operators as one that adds their results.
+# One operator that adds the results of several.
 added <- function(ops, names) {
   if (length(ops) == 1L) return(ops[[1L]])
   used <- unique(unlist(lapply(ops, argument_names)))
   plan_operator(used, list(), ops, "", ops[[1L]])
 }
 
-# ---- minima: the selected pairs --------------------------------------------------------------------------------------
+# ---- minima: the selected pairs ------------------------------------------------------------------
 
-# The formula with the names of the arguments where it has variables by position, Vj(1,3) or Var(1,3,1): these say a category too.
+# The formula with variables that are given by position, Vj(1,3) or Var(1,3,1), replaced by the
+# names of the arguments, since gradient_of_selection() changes their categories.
 by_name <- function(formula, names) {
   integer <- "\\s*([0-9]+)\\s*"
-  written <- paste0("(?<![A-Za-z0-9_.])(?:(?:Vi|Vj|Pm)\\s*\\(", integer, ",", integer, "\\)|Var\\s*\\(", integer, ",", integer, ",", integer, "\\))")
+  short <- paste0("(?:Vi|Vj|Pm)\\s*\\(", integer, ",", integer, "\\)")
+  long <- paste0("Var\\s*\\(", integer, ",", integer, ",", integer, "\\)")
+  written <- paste0("(?<![A-Za-z0-9_.])(?:", short, "|", long, ")")
   at <- gregexpr(written, formula, perl = TRUE)
   regmatches(formula, at) <- lapply(regmatches(formula, at), function(found) {
     names[as.integer(sub("(?s)^[^(]*\\(\\s*([0-9]+).*$", "\\1", found, perl = TRUE)) + 1L]
@@ -368,8 +405,8 @@ by_name <- function(formula, names) {
   formula
 }
 
-# Every selected pair (row, component, neighbour) is a row of its own; the gradient is evaluated there with all
-# variables indexed by these rows, and added up by what the variable is indexed by.
+# Every selected pair (row, component, neighbour) becomes a row.  The gradient is evaluated with all
+# variables indexed by these rows, and the results are added up by the index of the variable.
 gradient_of_selection <- function(op, info, variable, incoming, call) {
   spec <- operator_spec(op)
   given <- given_arguments(spec)
@@ -391,7 +428,7 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   as_called(selected_gradient(plan, values, settings), brief_call(sys.call(-1L)))
 }
 
-# The incoming gradient as numbers, rows x K x D like the index of what was selected.
+# The incoming gradient as a vector in the order of `index`, which is rows x K x D.
 selected_incoming <- function(x, name, index) {
   e <- if (is.data.frame(x) || inherits(x, "genred_array")) as.array(as.matrix(x)) else x
   if (is.object(e) || !(is.numeric(e) || is.logical(e)) || length(e) != length(index)) {
@@ -401,7 +438,7 @@ selected_incoming <- function(x, name, index) {
   as.numeric(e)
 }
 
-# The second operator has a row for each pair that the first one selects, and no j.
+# The second operator has one row for each pair that the first selects, and no j.
 prepare_selection <- function(plan, values, settings) {
   size <- c(Vi = rows_of(plan$kernels$i, values), Vj = rows_of(plan$kernels$j, values))
   of <- size[[plan$kept]]
@@ -416,15 +453,9 @@ selected_gradient <- function(plan, values, settings) {
   wanted <- settings
   settings$keep <- FALSE
   index <- apply_operator(plan$index, values, settings)
-  rows <- nrow(index)
-  # the gradient of a missing neighbour goes nowhere
-  e <- selected_incoming(values[[plan$incoming]], plan$incoming, index)
-  component <- rep(seq_len(plan$dim), each = length(index) / plan$dim)
-  row <- rep(seq_len(rows), length.out = length(index))
-  ok <- which(!is.na(index))
-  hot <- matrix(0, length(ok), plan$dim)
-  hot[cbind(seq_along(ok), component[ok])] <- e[ok]
-  at <- list(Vi = if (plan$kept == "Vi") row[ok] else index[ok], Vj = if (plan$kept == "Vj") row[ok] else index[ok])
+  ok <- which(!is.na(index)) # the gradient of a neighbour that does not exist is dropped
+  row <- rep(seq_len(nrow(index)), length.out = length(index))[ok]
+  at <- list(Vi = if (plan$kept == "Vi") row else index[ok], Vj = if (plan$kept == "Vj") row else index[ok])
   size <- list(Vi = 1L, Vj = 1L)
   for (k in seq_along(plan$args$name)) {
     name <- plan$args$name[k]
@@ -434,11 +465,20 @@ selected_gradient <- function(plan, values, settings) {
     size[[category]] <- nrow(x)
     values[[name]] <- x[at[[category]], , drop = FALSE]
   }
-  values[[plan$incoming]] <- hot
+  values[[plan$incoming]] <- one_hot_rows(selected_incoming(given[[plan$incoming]], plan$incoming, index), plan$dim, ok)
   kept(add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]]), plan$inner, given, wanted)
 }
 
-# Rows of g added by the index `to` (NULL: all of them, for a Pm).
+# The elements `ok` of an array rows x K x dim, each in a row of its own, in the column of its
+# component.
+one_hot_rows <- function(e, dim, ok) {
+  component <- rep(seq_len(dim), each = length(e) / dim)
+  out <- matrix(0, length(ok), dim)
+  out[cbind(seq_along(ok), component[ok])] <- e[ok]
+  out
+}
+
+# Adds up the rows of g that have the same index `to` (NULL, for a Pm: all rows).
 add_up <- function(g, to, n) {
   if (is.null(to)) return(matrix(colSums(g), 1L))
   out <- matrix(0, n, ncol(g))
@@ -456,7 +496,7 @@ gradient_rules <- list(
   Var = gradient_with("2*({F}-{a})/({n}-1)", of = "Mean"), Prod = gradient_with("{a}/{F}")
 )
 
-# ---- printing --------------------------------------------------------------------------------------------------------
+# ---- printing ------------------------------------------------------------------------------------
 
 #' @export
 format.GenredGradient <- function(x, ...) {

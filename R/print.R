@@ -2,15 +2,18 @@
 
 #' Methods for operators
 #'
-#' `print()` shows an operator as one line of mathematics, with the shapes of its arguments and its result, its precision and the
-#' state of its kernel. `summary()` adds the graph of operations and the plan of the computation. `format()` gives the line of
-#' mathematics, `as.character()` the text of the formula, `formula()` the same as a one-sided R formula (a string after the `~`
-#' where R would read the text differently). `update()` makes a new operator with some arguments of [Genred()] changed.
+#' `print()` shows an operator as one line of mathematics, with the shapes of its arguments and its
+#' result, its precision and how it was last run. `summary()` adds the graph of operations and the
+#' plan of the computation. `format()` returns the line of mathematics, `as.character()` the formula
+#' as a string, and `formula()` a one-sided R formula (with a string after the `~` if R would parse
+#' the text differently). `update()` returns a new operator with some arguments of [Genred()]
+#' changed.
 #'
 #' @param x,object An operator made by [Genred()].
-#' @param ... For `update()`: arguments of [Genred()], by name. Else unused.
-#' @return `format()` and `as.character()`: a string. `formula()`: a formula. `update()`: an operator; raises what [Genred()]
-#'   raises. `summary()`: a list of class `"summary.Genred"`. `print()`: its argument, invisibly.
+#' @param ... For `update()`: arguments of [Genred()], by name. Otherwise unused.
+#' @return `format()` and `as.character()`: a string. `formula()`: a formula. `update()`: an
+#'   operator; errors are those of [Genred()]. `summary()`: a list of class `"summary.Genred"`.
+#'   `print()`: its argument, invisibly.
 #' @name print.Genred
 #' @examples
 #' op <- Genred("Exp(-SqDist(X,Y)) * B", c("X = Vi(3)", "Y = Vj(3)", "B = Vj(1)"), axis = 1)
@@ -38,15 +41,16 @@ format.Genred <- function(x, ...) {
   spec <- operator_spec(x)
   result <- operator_info(x)$result
   formula <- one_line(spec$formula)
+  # with a note, the reduction is part of the formula string
   right <- if (is.null(result$note)) reduction_text(result, formula, one_line(spec$formula2 %or% "1")) else formula
   sizes <- c(if (result$k > 0L) result$k, if (result$dim > 1L) result$dim)
   index <- c(c("j", "i", "1")[result$axis + 1L], if (length(sizes)) paste0("1:", sizes))
-  paste0("a[", paste(index, collapse = ", "), "] = ", right) # a reduction in the string (then there is a note) speaks for itself
+  paste0("a[", paste(index, collapse = ", "), "] = ", right)
 }
 
 one_line <- function(text) trimws(gsub("[[:space:]]+", " ", text))
 
-# {F} the formula, {W} the weight, {_} the reduced index, {K} the number of neighbours.
+# {F} is the formula, {W} the weight, {_} the reduced index, {K} the number of neighbours.
 reduction_forms <- c(
   Sum = "sum_{_} {F}", Min = "min_{_} {F}", Max = "max_{_} {F}", ArgMin = "argmin_{_} {F}", ArgMax = "argmax_{_} {F}",
   Min_ArgMin = "(min, argmin)_{_} {F}", Max_ArgMax = "(max, argmax)_{_} {F}", KMin = "min{K}_{_} {F}",
@@ -79,8 +83,8 @@ argument_lines <- function(args, result) {
 
 result_text <- function(result) {
   rows <- c("N", "M", "1")[result$axis + 1L]
-  shape <- if (result$k > 0L && result$dim > 1L) paste(rows, "x", result$k, "x", result$dim) else
-    paste(rows, "x", if (result$k > 0L) result$k else result$dim)
+  sizes <- c(rows, if (result$k > 0L) result$k, if (result$k == 0L || result$dim > 1L) result$dim)
+  shape <- paste(sizes, collapse = " x ")
   kind <- ifelse(result$index, "indices from 1", "doubles")
   if (length(kind) == 1L) return(paste0(shape, ", ", kind))
   paste0("list(value, index), each ", shape)
@@ -88,7 +92,8 @@ result_text <- function(result) {
 
 precision_text <- function(spec) {
   acc <- if (spec$double_acc) "float64" else spec$dtype_acc
-  sums <- c(if (acc != "auto") paste("accumulated in", acc), if (spec$scheme != "auto") spec$scheme, if (spec$fast_math) "fast math on GPUs")
+  sums <- c(if (acc != "auto") paste("accumulated in", acc), if (spec$scheme != "auto") spec$scheme,
+            if (spec$fast_math) "fast math on GPUs")
   paste0(spec$dtype, if (length(sums)) paste0(" (", paste(sums, collapse = ", "), ")"))
 }
 
@@ -98,7 +103,7 @@ state_text <- function(last) {
   if (is_gpu(last$backend)) return(gpu_state_text(last))
   origin <- switch(last$origin,
     compiled = paste0("compiled in ", format(last$seconds_compile, digits = 2L), " s"),
-    disk = "kernel from the disk cache", "kernel loaded")
+    disk = "kernel from the disk cache", "kernel in memory")
   paste0("last run on the CPU (", origin, ", ", counted(last$threads, "thread"), ")")
 }
 
@@ -120,7 +125,7 @@ formula.Genred <- function(x, ...) {
   eval(call("~", spec$formula), globalenv())
 }
 
-# Whether the text of an R formula makes the same graph as the specification.
+# Whether an R formula yields the same graph of operations as the specification.
 reads_the_same <- function(formula, spec) {
   dag <- function(spec) .Call(.ffi_dump, spec, "dag")
   tryCatch({
@@ -141,7 +146,7 @@ update.Genred <- function(object, ...) {
   if (length(changes) && (is.null(names(changes)) || !all(names(changes) %in% known))) {
     odd <- setdiff(names(changes) %or% "", known)[1L]
     stop_genred("argument", if (nzchar(odd)) paste0("Genred() has no argument `", odd, "`") else
-      "the arguments of update() must have names", call = call)
+      "the arguments of update() must be named", call = call)
   }
   given[names(changes)] <- changes
   new_operator(given, call)

@@ -1,13 +1,18 @@
 #' The generated code of an operator
 #'
-#' Shows what the engine makes of a formula: the C text that is compiled, or an earlier stage on the way to it.
+#' Returns the C or CUDA source that the engine generates for an operator, or the output of an
+#' earlier stage of the translation.
 #'
 #' @param op An operator made by [Genred()].
-#' @param backend `"CPU"` shows the C text; `"GPU"`, `"GPU_1D"` and `"GPU_2D"` the CUDA C++ text, which is the same for the three. No GPU is needed.
-#' @param stage `"c"`, `"cuda"`: the C text, the CUDA C++ text, whatever the backend; `"tokens"`, `"ast"`: the formula as it was read; `"dag"`: the typed graph of operations, with common
-#'   parts shared; `"plan"`: what is computed once, per row, per column and per pair.
-#' @return A string of class `"genred_source"` that prints as it is; [writeLines()] puts it into a file.
-#' @section Errors: `genred_error_argument` if an argument is none of the above.
+#' @param backend Selects the default of `stage`: `"c"` for `"CPU"`, `"cuda"` for `"GPU"`,
+#'   `"GPU_1D"` and `"GPU_2D"`, whose source is the same. No GPU is needed.
+#' @param stage `"c"`: C source. `"cuda"`: CUDA C++ source. `"tokens"`, `"ast"`: the formula after
+#'   lexing and after parsing (abstract syntax tree). `"dag"`: the graph of operations with their
+#'   dimensions, in which common subexpressions are shared. `"plan"`: what is computed once, per
+#'   row, per column and per pair.
+#' @return A string of class `"genred_source"`, whose print method shows the text; [writeLines()]
+#'   writes it to a file.
+#' @section Errors: `genred_error_argument` if an argument is invalid.
 #' @seealso [Genred()]
 #' @export
 #' @examples

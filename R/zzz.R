@@ -3,11 +3,12 @@
 #' @keywords internal
 "_PACKAGE"
 
-# The native library is never unloaded: programs, fork handlers and loaded kernels point into it.
+# The native library is never unloaded, because programs, fork handlers and kernels hold pointers
+# into it.
 
-# `missing` under a name that no alias can have; see operator_body() in genred.R.
+# missing(), under a name that no alias can have; see operator_body() in genred.R.
 .absent <- missing
 
-# What one session remembers: notes already given, the progress bar.
+# State of the session: messages already shown, and the progress bar.
 session <- new.env(parent = emptyenv())
 session$said <- character()

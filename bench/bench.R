@@ -1,11 +1,12 @@
-# genred beside its peers, hand-written kernels and the memory's speed, all timed in one run.
+# genred compared with other programs, hand-written kernels and memory bandwidth, timed in one run.
 #
 #   Rscript bench/bench.R [--quick] [--all-peers] [--out=FILE] [FAMILY ...]
 #
-# sh bench/run.sh builds, installs and makes the peers first.  A time is the median of three to `repeats` calls after a
-# warm-up, on one thread; the sides take turns within each repeat, so that what else the machine does hits all of them.
-# Compilation is not in these times (see the family latency); conversion to float32 is, for genred and the hand-written
-# kernels, which start from R's doubles.
+# sh bench/run.sh builds, installs and prepares the peers first.  A time is the median of three to
+# `repeats` calls after a warm-up, on one thread; the programs ("sides") take turns within each
+# repeat, so that other load on the machine affects all of them.  These times do not include
+# compilation (see the family latency); for genred and the hand-written kernels, which start from
+# R's doubles, they include the conversion to float32.
 
 library(genred)
 root <- normalizePath(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L])))
@@ -18,12 +19,12 @@ flags <- grep("^--", arguments, value = TRUE)
 quick <- "--quick" %in% flags
 all_peers <- "--all-peers" %in% flags
 repeats <- if (quick) 3L else 7L
-budget <- if (quick) 1 else 3 # seconds of timing a case, once three repeats are done
+budget <- if (quick) 1 else 3 # seconds to time a case, but at least three repeats
 store <- c(sub("^--out=", "", grep("^--out=", flags, value = TRUE)), file.path(root, "results.csv"))[1L]
 options(genred.cache_dir = Sys.getenv("GENRED_BENCH_CACHE", file.path(tempdir(), "cache")))
 genred_threads(1)
 
-# ---- another process of this script: calls one function and prints what it gives -------------------------------------------
+# ---- another process of this script: calls one function and prints its result -----------------
 
 child <- function(f, ..., env = character()) {
   rscript <- file.path(R.home("bin"), "Rscript")
@@ -40,7 +41,7 @@ if (nzchar(Sys.getenv("GENRED_BENCH_CALL"))) {
   quit()
 }
 
-# ---- the families ------------------------------------------------------------------------------------------------------------
+# ---- the families --------------------------------------------------------------------------------
 
 known <- c("--quick", "--all-peers", names(families))
 wrong <- setdiff(arguments, c(known, grep("^--out=", arguments, value = TRUE)))
@@ -52,14 +53,14 @@ if (length(wrong)) {
 chosen <- intersect(names(families), arguments)
 if (!length(chosen)) chosen <- names(families)
 
-cat(machine_line(), "\nTimes of genred in ns per pair; ratio: the other's time divided by genred's, so that above 1 genred is faster.\n",
+cat(machine_line(), "\nTimes of genred in ns per pair; ratio: the other program's time divided by genred's; above 1 genred is faster.\n",
     "error: largest in 50 rows, against double precision. PyKeOps as installed; tuned: -march=native -ffast-math; direct: and direct_sum.\n",
     "NumPy: dense, a chunk of rows at a time, BLAS; base R, kernlab: dense, some rows, doubles; ceiling: bench/limit.\n", sep = "")
 peers <- peers_new()
 begun <- Sys.time()
 for (name in chosen) {
   family <- families[[name]]
-  if (!family$peers) peers_stop(peers) # their threads may spin
+  if (!family$peers) peers_stop(peers) # because their threads may be spinning
   set.seed(1)
   cases <- family$cases(quick)
   if (nrow(cases)) {

@@ -1,6 +1,7 @@
-# The families: which works are measured at which sizes.  Each is a data frame of cases; `quick` makes fewer and smaller ones.
+# The families: which tasks ("works") are measured for which sizes.  Each is a data frame of cases;
+# `quick` selects fewer and smaller ones.
 
-# float32 and float64 of each case, one after the other; in the quick form float32 alone
+# float32 and float64 of each case, in turn; with `quick` only float32
 both_types <- function(cases, quick) {
   types <- if (quick) "float32" else c("float32", "float64")
   cases <- cases[rep(seq_len(nrow(cases)), each = length(types)), ]
@@ -11,7 +12,7 @@ case <- function(work, D = 3, M = rows_for(D, E), N = M, E = 1, expert = FALSE) 
   data.frame(work = work, M = M, N = N, D = D, E = E, expert = expert)
 }
 
-# As many points as the slowest side does in about a second
+# The number of points that the slowest side processes in about a second
 rows_for <- function(D, E = 1) {
   wide <- pmax(D, E)
   ifelse(wide <= 10, 1e4, ifelse(wide <= 128, 3000, 1000))
@@ -51,7 +52,7 @@ gradients_cases <- function(quick) {
   rbind(case("gaussian_x", D = c(3, 10, 100), expert = c(TRUE, FALSE, FALSE)), case("gaussian_x", E = 2), case("laplace_x"), case("cauchy_x"))
 }
 
-# Rows where the processor decides, and M = 1, where the memory does
+# Numbers of rows for which arithmetic is the limit, and M = 1, for which memory bandwidth is
 threads_cases <- function(quick) {
   if (quick) return(rbind(case("gaussian", M = 5000), case("gaussian", M = 1, N = 5e6)))
   rbind(case("gaussian", D = c(3, 10, 100, 784)), case("gaussian", E = 64, M = 3000), case("gaussian_x"),
@@ -66,7 +67,7 @@ memory_cases <- function(quick) {
         case("kmin100", M = c(1e4, 1e5), N = c(1e4, 300)), case("logsumexp", M = 2e4))
 }
 
-# genred alone, finely: `by` is the coordinate that varies
+# A fine sweep with genred alone: `by` is the size that varies
 sweep_cases <- function(quick) {
   D <- c(1:20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100, 112, 128, 160, 200, 256, 320, 400, 512, 640, 784, 1000)
   if (quick) D <- D[c(1:10, 15, 20, 25, 30, 35, 40)]
@@ -75,7 +76,7 @@ sweep_cases <- function(quick) {
   rbind(cbind(case("gaussian", D = D, M = n), by = "D"), cbind(case("gaussian", E = E, M = n), by = "E"))
 }
 
-# In the order in which they are printed.  `peers`: other software takes part, and has to be running.
+# In the order of printing.  `peers`: whether processes of other software must be running.
 families <- list(
   dimension = list(title = "Dimension sweep: Gaussian kernel, one signal", cases = dimension_cases, run = "compare", peers = TRUE),
   signals = list(title = "Signal sweep: Gaussian kernel, D = 3", cases = signals_cases, run = "compare", peers = TRUE),

@@ -1,4 +1,5 @@
-# The figures of the README and of the vignette, from the stored results.  Base graphics; both axes logarithmic.
+# The figures of the README and of the vignette, from the stored results.  Base graphics; both axes
+# logarithmic.
 
 looks <- data.frame(
   side = c("genred", "limit", "keops", "numpy", "base"),
@@ -7,7 +8,7 @@ looks <- data.frame(
   type = c(1, 3, 1, 1, 1), width = c(3, 2, 2, 2, 1.5), point = c(19, NA, 17, 15, 18)
 )
 
-# Positions moved apart, on a logarithmic axis, so that labels do not touch
+# Moves positions on a logarithmic axis apart, so that labels do not overlap
 spread_labels <- function(y, distance) {
   order <- order(y)
   z <- log10(y[order])
@@ -37,7 +38,7 @@ sweep_panel <- function(rows, by, title, xlab, ticks, ylim) {
   last <- NULL
   for (k in rev(seq_len(nrow(looks)))) {
     line <- rows[rows$side == looks$side[k], ]
-    if (nrow(line) < 2) next # a point alone is no curve
+    if (nrow(line) < 2) next # a single point is not a curve
     line <- line[order(line[[by]]), ]
     lines(line[[by]], line$value, col = looks$colour[k], lty = looks$type[k], lwd = looks$width[k], type = "o",
           pch = looks$point[k], cex = 0.7)
@@ -57,7 +58,7 @@ sweep_figure <- function(rows, by, what, ticks) {
   mtext("Nanoseconds per pair, one thread (less is better)", 3, 0, outer = TRUE, adj = 0.01, cex = 0.95)
 }
 
-# What a row of the figure of ratios is called
+# The label of a row in the figure of ratios
 work_title <- function(r) {
   names <- c(gaussian = "Gaussian", laplace = "Laplace", multiquadric = "inverse multiquadric", matern32 = "Matern 3/2",
              matern52 = "Matern 5/2", cauchy = "Cauchy", energy = "energy distance", gaussian_x = "gradient of Gaussian",
@@ -107,7 +108,7 @@ draw <- function(file, width, height, expr) {
   force(expr)
 }
 
-# Into a folder: the figures that the results have rows for, and the results themselves, beside the page that shows them
+# Writes the figures for which there are results, and the results, to the folder of the vignette
 draw_figures <- function(store, folder) {
   rows <- read_results(store)$rows
   at <- function(name) file.path(folder, paste0("performance", name))

@@ -1,11 +1,14 @@
-# What a GPU does: the works below beside their floor, and beside PyKeOps and torch where Python has them.
+# Times on a GPU: the tasks below compared with a lower bound and, if installed, with PyKeOps and
+# torch.
 #
 #   Rscript bench/gpu.R [--small] [--out=FILE]        (sh bench/gpu.sh builds, checks and then calls it)
 #
-# The floor of a work is the larger of two times: its instructions over what all multiprocessors issue of them (single precision: 128 a cycle; exponentials
-# and other functions: 16), and its bytes over the memory's bandwidth.  Instructions are counted by hand from the formula, columns `fp` and
-# `functions` below.  All data lies on the device, results stay there; every time is the median of at least three calls.  --small divides the
-# sizes by 100 (to try the script where kernels are slow).
+# The lower bound ("floor") is the larger of two times: the instructions divided by the issue rate
+# of all multiprocessors (single precision: 128 per cycle each; exponentials and other functions:
+# 16), and the bytes divided by the memory bandwidth.  Instructions are counted by hand from the
+# formula, see the columns `fp` and `functions` below.  All data and results are on the device; a
+# time is the median of at least three calls. --small divides the sizes by 100, to try the script
+# where kernels are slow.
 
 library(genred)
 options(genred.backend = "GPU")
@@ -15,7 +18,7 @@ out <- sub("^--out=", "", c(grep("^--out=", options, value = TRUE), "")[1L])
 root <- dirname(normalizePath(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L])))
 source(file.path(root, "table.R"))
 
-# ---- the device -----------------------------------------------------------------------------------------------------------
+# ---- the device ----------------------------------------------------------------------------------
 
 smi <- function(what) {
   out <- tryCatch(suppressWarnings(system2("nvidia-smi", c(paste0("--query-gpu=", what), "--format=csv,noheader,nounits", "-i", "0"), stdout = TRUE, stderr = FALSE)),
@@ -23,7 +26,7 @@ smi <- function(what) {
   if (length(out) == 1L && is.null(attr(out, "status"))) out else NA_character_
 }
 
-# Bytes a second, as the vendor gives them (NVIDIA's data sheets)
+# Bytes per second, from NVIDIA's data sheets
 bandwidths <- c("H200" = 4.8e12, "H100 80GB HBM3" = 3.35e12, "H100 PCIe" = 2.0e12, "H100" = 3.35e12, "A100-SXM4-80GB" = 2.04e12, "A100" = 1.55e12, "L4" = 3.0e11,
                 "T4" = 3.2e11)
 
@@ -41,9 +44,10 @@ floor_seconds <- function(w) {
   max(issue, bytes, na.rm = TRUE)
 }
 
-# ---- the works ------------------------------------------------------------------------------------------------------------
+# ---- the works -----------------------------------------------------------------------------------
 
-# fp, functions: instructions of a pair; row, column: numbers of a row and of a column, results included; goals: share of the floor, times PyKeOps.
+# fp, functions: instructions per pair; row, column: numbers per row and per column, results
+# included; goals: fraction of the floor, speed relative to PyKeOps.
 work <- function(name, formula, M, N, D, E = 1, reduction = "Sum", formula2 = NULL, k = NULL, fp, functions, row = D + E, column = D + E, goal = NA, peer = NA) {
   list(name = name, formula = formula, M = M, N = N, D = D, E = E, reduction = reduction, formula2 = formula2, k = k, fp = fp, functions = functions, row = row, column = column,
        goal = goal, peer = peer)
@@ -61,7 +65,7 @@ works <- c(
 )
 if (small) works <- lapply(works, function(w) { w$M <- ceiling(w$M / 100); w$N <- ceiling(w$N / 100); w$D <- min(w$D, 100); w })
 
-# ---- measuring ------------------------------------------------------------------------------------------------------------
+# ---- measuring -----------------------------------------------------------------------------------
 
 seconds <- function(call) {
   start <- Sys.time()
@@ -87,7 +91,8 @@ aliases <- function(w) {
   setNames(paste(names(all), "=", all), tolower(names(all)))
 }
 
-# Rows of the answer by base R in double precision: the largest difference, relative to the largest number.
+# The largest difference from base R in double precision on some rows, relative to the largest
+# number.
 exact_rows <- function(w, d, i) {
   s <- outer(rowSums(d$x[i, , drop = FALSE]^2), rowSums(d$y^2), `+`) - 2 * tcrossprod(d$x[i, , drop = FALSE], d$y)
   switch(w$name,
@@ -116,7 +121,7 @@ measure <- function(w) {
   list(seconds = time, error = error_of(w, d, result), host = typical(function() do.call(op, unname(d[names(args)])), budget = 2))
 }
 
-# PyKeOps and torch in a process of their own, in the same run; empty where Python has neither.
+# PyKeOps and torch in a separate process, in the same run; empty if neither is installed.
 peers <- function() {
   cases <- do.call(rbind, lapply(works, function(w) data.frame(name = w$name, M = w$M, N = w$N, D = w$D, E = w$E)))
   file <- tempfile(fileext = ".csv")
@@ -127,7 +132,7 @@ peers <- function() {
   read.csv(text = text)
 }
 
-# ---- the table ------------------------------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 cat(sprintf("%s, %d multiprocessors, %s MHz, %s GB/s\n\n", device$name, device$cores, format(device$clock / 1e6), format(device$bandwidth / 1e9)))
 others <- peers()
@@ -142,5 +147,5 @@ rows <- lapply(seq_along(works), function(k) {
              number(other(k, "pykeops") / m$seconds), number(w$peer), number(other(k, "torch") / m$seconds), number(1e3 * m$host), number(m$error, 2))
   data.frame(work = w$name, M = w$M, N = w$N, D = w$D, E = w$E, seconds = m$seconds, floor = floor, host = m$host, error = m$error, pykeops = other(k, "pykeops"), torch = other(k, "torch"))
 })
-cat("\nms: a call on data that stays on the device; floor: the time that instructions or bytes need; PyKeOps, torch: their time over ours;\nfrom R: with R matrices, copied there and back (ms)\n")
+cat("\nms: a call on data on the device; floor: the lower bound; PyKeOps, torch: their time divided by genred's;\nfrom R: with R matrices, including the transfers (ms)\n")
 if (nzchar(out)) write.csv(cbind(device = device$name, do.call(rbind, rows)), out, row.names = FALSE)

@@ -1,5 +1,6 @@
-# PyKeOps and torch on a GPU, for bench/gpu.R: reads cases (CSV: name, M, N, D, E), prints case,side,seconds.  A side that is not there, or a
-# case that it cannot do (torch: whose matrix is larger than the memory), prints no line.
+# PyKeOps and torch on a GPU, for bench/gpu.R: reads cases (CSV: name, M, N, D, E) and prints lines
+# case,side,seconds.  There is no line for a side that is not installed, or for a case that it
+# cannot compute (for torch, if the matrix is larger than the memory).
 import csv, statistics, sys, time
 
 try:

@@ -1,14 +1,16 @@
 #!/bin/sh
-# Everything that needs an NVIDIA GPU, in one run of under ten minutes: builds, compares the whole language on the device with the interpreter,
-# from C (under compute-sanitizer too, where it is found) and from R, and measures (bench/gpu.R).
+# Everything that requires an NVIDIA GPU, in one run of under ten minutes: builds, compares the
+# whole language on the device with the interpreter, from C (also under compute-sanitizer, if it is
+# installed) and from R, and measures times (bench/gpu.R).
 #
-#   sh bench/gpu.sh [FOLDER]        logs and results go to FOLDER (default: build/gpu); a short table comes last
+#   sh bench/gpu.sh [FOLDER]        writes logs and results to FOLDER (default: build/gpu)
 #
-# It needs the driver, NVRTC (of a CUDA toolkit, or of Python's wheel), a C compiler, and R with testthat.  Where there is no R, it takes one that
-# was brought along: .rbundle.txz in the root, a folder .rbundle with `Rscript` and a library that holds genred and testthat.
-# PyKeOps and torch are measured beside genred where Python has them (GENRED_BENCH_PYTHON names another Python).
-#   GENRED_GPU_SMALL=1    sizes divided by 100
-#   GENRED_GPU_EVERY=N    every N-th program of the language only
+# Requires the driver, NVRTC (of a CUDA toolkit, or the Python package), a C compiler, and R with
+# testthat.  If R is not installed, a bundled one is used: .rbundle.txz in the root, with a folder
+# .rbundle that contains `Rscript` and a library with genred and testthat.  PyKeOps and torch are
+# measured as well if they are installed (GENRED_BENCH_PYTHON names a Python other than the default).
+#   GENRED_GPU_SMALL=1    divides the sizes by 100
+#   GENRED_GPU_EVERY=N    only every N-th program of the language
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 out=${1:-$root/build/gpu}
@@ -21,7 +23,8 @@ start=$(date +%s)
 
 tell() { echo "$*" | tee -a "$summary"; }
 
-# step NAME SECONDS COMMAND...: runs it, its output to a log, and says how it went.
+# step NAME SECONDS COMMAND...: runs the command, writes its output to a log, and reports the
+# outcome.
 step() {
   name=$1 limit=$2
   shift 2
@@ -33,7 +36,7 @@ step() {
   return "$status"
 }
 
-# The programs of the language, by so many processes at once: NVRTC takes most of the time.
+# The number of processes that run the programs of the language: NVRTC takes most of the time.
 in_shares() {
   k=0
   while [ "$k" -lt "$1" ]; do

@@ -1,4 +1,4 @@
-# The R tests of operators on the GPU: those files whose results do not depend on the backend, with "GPU" as the default.
+# Runs those R tests whose results do not depend on the backend with "GPU" as the default backend.
 #   Rscript bench/gpu_suite.R tests/testthat
 library(genred)
 files <- c("test-genred.R", "test-operations.R", "test-reductions.R", "test-cases.R", "test-grad.R")

@@ -1,9 +1,9 @@
-# What a call costs besides the work: compiling a new formula, finding its kernel on disk, calling it again.
+# The overhead of calls: compiling a new formula, loading its kernel from disk, calling it again.
 #
-# Data of 10 x 10 points, so that the work itself is a microsecond.  Each formula has a number in it that no other has,
-# so that no cache knows it; the cache is a folder of this run.
+# With 10 x 10 points the computation itself takes a microsecond.  Each formula contains a unique
+# number, so that its kernel is in no cache; the cache is a folder of this run.
 
-# what is measured: its title, unit, and target in that unit
+# the measurements: title, unit, and target in that unit
 latencies <- list(
   compile = list("new formula: compile, load, D = 3", "ms", 100),
   compile_wide = list("new formula: compile, load, D = 784", "ms", 100),
@@ -26,7 +26,7 @@ numbered <- function(k, d = 3) {
 
 points_of <- function(d) list(x = matrix(runif(10 * d), 10), y = matrix(runif(10 * d), 10), b = matrix(runif(10), 10))
 
-# Genred() and first call, less a second call
+# Time of Genred() and the first call, minus that of a second call
 first_call <- function(k, d = 3) {
   p <- points_of(d)
   first <- seconds({
@@ -48,10 +48,11 @@ first_gradient <- function(k) {
   first - seconds(by_x(p$x, p$y, p$b, e, backend = "CPU"))
 }
 
-# In a new process, whose kernels are on disk: the session's first formula, which pays for what is done once per session
-# (finding the compiler and the folders, R's lazy loading); Genred() of the second; its kernel.
+# In a new process with all kernels on disk: the first formula of the session, which includes what
+# is done once per session (finding the compiler and the folders, R's lazy loading); Genred() of a
+# second formula; and its kernel.
 latency_child <- function() {
-  invisible(compiler::enableJIT(0)) # else R compiles these functions at their second call
+  invisible(compiler::enableJIT(0)) # otherwise R byte-compiles these functions at their second call
   p <- points_of(3)
   first <- first_call(101)
   make <- seconds(op <- numbered(102))
@@ -69,7 +70,8 @@ per_call <- function(backend, n = if (quick) 5e3 else 2e4) {
   replicate(5, seconds(for (k in seq_len(n)) op(x, y, b, backend = backend)) / n)
 }
 
-# PyKeOps: formulas that it does not know (after one, which pays for the start), and calls.  NULL where it is missing or fails.
+# PyKeOps: new formulas (after a first one, which includes its start), and calls.  NULL if it is
+# missing or fails.
 peer_latencies <- function(times) {
   r <- c(as.list(case("gaussian", M = 10)), dtype = "float32", family = "latency")
   data <- new_data(r)

@@ -1,6 +1,7 @@
-# Measuring, and the families that compare genred with something.
+# Measuring, and the families that compare genred with other programs.
 #
-# A row of the results: family, work, dtype, threads, M, N, D, E, K, side, value, low (the smallest), unit, error, state.
+# A row of the results: family, work, dtype, threads, M, N, D, E, K, side, value (median), low
+# (minimum), unit, error, state.
 
 alternate <- function(timers, repeats, budget) {
   start <- Sys.time()
@@ -20,7 +21,7 @@ result_row <- function(r, side, value, low = value, unit = "ns", error = NA, sta
              value = value, low = low, unit = unit, error = error, state = state, row.names = NULL)
 }
 
-# ---- genred beside the other sides ---------------------------------------------------------------------------------------
+# ---- genred and the other sides ---------------------------------------------------------------
 
 prepare <- function(name, r, data, peers) {
   tryCatch(sides[[name]]$prepare(r, data, peers), error = function(e) {
@@ -30,7 +31,7 @@ prepare <- function(name, r, data, peers) {
   })
 }
 
-# One row per side.  Ratios are taken between medians of calls that took turns.
+# One row per side.  Ratios are those of medians of calls that took turns.
 measure <- function(r, peers) {
   data <- new_data(r)
   write_data(data)
@@ -63,7 +64,7 @@ run_compare <- function(cases, family) {
   do.call(rbind, rows)
 }
 
-# ---- one thread and two ----------------------------------------------------------------------------------------------------
+# ---- one thread and two --------------------------------------------------------------------------
 
 run_threads <- function(cases, family) {
   on.exit(genred_threads(1))
@@ -87,7 +88,7 @@ run_threads <- function(cases, family) {
   do.call(rbind, rows)
 }
 
-# For M = 1: the rate at which the data is read, against the plain sum of the same data
+# For M = 1: the rate at which the data are read, compared with a plain sum of the same data
 memory_bound <- function(r, data, ns) {
   bytes <- 8 * (length(data$x) + length(data$y) + length(data$b))
   do.call(rbind, lapply(1:2, function(threads) {
@@ -100,10 +101,11 @@ memory_bound <- function(r, data, ns) {
   }))
 }
 
-# ---- the fine sweep ----------------------------------------------------------------------------------------------------
-# The time per pair should grow as c + D (c + E for signals): D coordinates and a constant part, exp and the rest, that costs as much
-# as c of them.  c is fitted to the whole sweep; a step is the growth from one neighbour to the next divided by that
-# of c + D, so that 1 is a smooth curve.  All sizes take turns, and the smallest time counts: it is the least disturbed one.
+# ---- the fine sweep ------------------------------------------------------------------------------
+# The time per pair should grow like c + D (c + E for signals): D coordinates, and a constant part
+# (exp and the rest) that takes as long as c coordinates. c is fitted to the whole sweep.  A step is
+# the growth from one size to the next divided by that of c + D, so that 1 means a smooth curve.
+# All sizes take turns, and the minimum is used, because it is the least disturbed.
 
 fitted_constant <- function(size, ns) {
   spread <- function(log_c) sd(log(ns) - log(exp(log_c) + size))
@@ -124,7 +126,7 @@ run_sweep <- function(cases, family) {
   do.call(rbind, unname(rows))
 }
 
-# The points are columns of one large matrix, taken out before each call.
+# The points are columns of one large matrix, extracted before each call.
 sweep_one <- function(cases, by) {
   list_of <- lapply(seq_len(nrow(cases)), function(k) as.list(cases[k, ]))
   widest <- new_data(modifyList(list_of[[1L]], list(D = max(cases$D), E = max(cases$E))))

@@ -1,8 +1,9 @@
-# Peak resident memory of one call, beyond what was there before it and beyond the result, each case in a new process.
-# Linux only: /proc says what the peak was, and resets it.  The kernel counts in steps of some pages, so that the last
-# megabyte is uncertain.
+# Peak resident memory of one call, without the memory in use before it and the result, each case in
+# a new process.  Linux only: the peak is read from and reset in /proc.  The kernel counts in
+# batches of pages, so that the last megabyte is uncertain.
 
-# What is freed is given back at once: else the call would find memory that making the data had left behind.
+# Freed memory is returned to the system at once; otherwise the call would reuse memory that the
+# creation of the data left behind.
 give_back <- c(MALLOC_MMAP_THRESHOLD_ = "65536", MALLOC_TRIM_THRESHOLD_ = "65536")
 
 status_mb <- function(field) {
@@ -15,7 +16,7 @@ memory_child <- function(r) {
   op <- operator_of(r)
   args <- c(unname(values_of(r, data)), backend = "CPU")
   invisible(gc())
-  try(writeLines("5", "/proc/self/clear_refs"), silent = TRUE) # the peak starts anew
+  try(writeLines("5", "/proc/self/clear_refs"), silent = TRUE) # resets the peak
   before <- status_mb("VmHWM")
   result <- do.call(op, args)
   max(0, status_mb("VmHWM") - before - 8 * length(result) / 2^20)
@@ -23,7 +24,7 @@ memory_child <- function(r) {
 
 run_memory <- function(cases, family) {
   if (!file.exists("/proc/self/status")) {
-    cat("missing: there is no /proc here\n")
+    cat("missing: this system has no /proc\n")
     return(NULL)
   }
   table <- print_table(c(case_columns, `in + out` = 10, beyond = 10, matrix = 12, ` ` = 4))
@@ -36,6 +37,6 @@ run_memory <- function(cases, family) {
     table$line(case_cells(r), number(data), number(mb), number(8 * r$M * r$N / 2^20), if (mb < 64) "" else " *")
     result_row(r, "genred", mb, unit = "MB")
   })
-  cat("MB. matrix: M x N doubles, which other ways hold at once. *: 64 MB or more\n")
+  cat("MB. matrix: M x N doubles, which dense methods store. *: 64 MB or more\n")
   do.call(rbind, rows)
 }

@@ -1,5 +1,5 @@
-# The Python sides: peers.py answers requests, one process for each set of compiler flags.  Requests go through a pipe,
-# answers come through a fifo.
+# The Python sides: peers.py answers requests, one process for each set of compiler flags.  Requests
+# are sent through a pipe, and answers come back through a named pipe.
 
 python <- file.path(root, "venv", "bin", "python")
 processes <- list(
@@ -10,25 +10,25 @@ processes <- list(
 process_start <- function(name) {
   answers <- tempfile("answers")
   system2("mkfifo", shQuote(answers))
-  # A folder of kernels for each set of flags, so that they are never mixed
+  # a folder of kernels for each set of flags, so that they are never mixed up
   variables <- c(paste0(c("OMP", "OPENBLAS", "MKL"), "_NUM_THREADS=1"), paste0("CXXFLAGS=", shQuote(processes[[name]]$flags)),
                  paste0("KEOPS_CACHE_FOLDER=", shQuote(file.path(root, "venv", paste0("keops-", name)))))
   log <- file.path(tempdir(), paste0("peers-", name, ".log"))
-  # the last word is for whoever waits for a process that died
+  # the final word ends the wait for a process that has died
   command <- c("(env", variables, shQuote(c(python, file.path(root, "peers.py"), answers)), ">", shQuote(log),
                "2>&1; echo failed >", shQuote(answers), ")")
   to <- pipe(paste(command, collapse = " "), "w")
   list(to = to, from = fifo(answers, "r", blocking = TRUE))
 }
 
-# The running processes, started when first asked; they end when their pipe is closed, which waits for them.
+# The running processes, started on demand; closing their pipe ends them and waits for that.
 peers_new <- function() new.env()
 peers_stop <- function(peers) {
   for (name in ls(peers)) for (connection in peers[[name]]) close(connection)
   rm(list = ls(peers), envir = peers)
 }
 
-# The answer, or character() if the process has died
+# The answer, or character() if the process died
 ask <- function(process, ...) {
   tryCatch({
     writeLines(paste(..., sep = "\t"), process$to)
@@ -53,11 +53,11 @@ side_python <- function(name) function(r, data, peers) {
   state <- ask(peers[[home]], "prepare", paste0(names(request), "=", format_plain(request), collapse = "\t"))
   if (!identical(state, "ok")) return(if (length(state)) state else "failed")
   result <- readBin(file.path(tempdir(), paste0(name, ".bin")), "double", r$M * w$width(r))
-  time <- function() c(suppressWarnings(as.numeric(ask(peers[[home]], "time", name))), NA)[1L] # NA: it died
+  time <- function() c(suppressWarnings(as.numeric(ask(peers[[home]], "time", name))), NA)[1L] # NA if it died
   list(result = matrix(result, r$M) + w$index, time = time)
 }
 
-# Numbers have become texts in a character vector; 1e+05 becomes 100000.
+# Numbers are strings in a character vector; 1e+05 becomes 100000.
 format_plain <- function(x) {
   number <- grepl("^[0-9]+e\\+[0-9]+$", x)
   x[number] <- format(as.numeric(x[number]), scientific = FALSE, trim = TRUE)

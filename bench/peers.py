@@ -27,7 +27,7 @@ def module(name):
 
 
 np = module("numpy")
-CHUNK = 2560000  # numbers of the dense matrix at once: 256 rows of 1e4 columns
+CHUNK = 2560000  # elements of a chunk of the dense matrix: 256 rows of 1e4 columns
 
 
 def keops(case, v, scheme="auto"):
@@ -38,7 +38,8 @@ def keops(case, v, scheme="auto"):
     return lambda: op(*args, backend="CPU")
 
 
-# Functions of a chunk s of squared distances, which they may overwrite: the kernel, or half its slope times two.
+# Functions of a chunk s of squared distances, which they may overwrite: the kernel, or half its
+# slope times two.
 
 def gaussian(s, g):
     return np.exp(np.negative(s, out=s), out=s)

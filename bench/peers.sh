@@ -1,10 +1,12 @@
 #!/bin/sh
-# Makes bench/venv with the peers that come from PyPI (PyKeOps, NumPy, scikit-learn), and says which of R's are there.
+# Creates bench/venv with the Python packages that are compared (PyKeOps, NumPy, scikit-learn), and
+# reports which R packages are installed.
 #
-#   sh bench/peers.sh       once; a second time it only says what is there
+#   sh bench/peers.sh       a second run only reports what is installed
 #
-# Whatever is missing (Python, its venv module, the network, a C++ compiler) is said, and is no failure: the benchmark
-# prints "missing" in that column.  PYTHON=... names another interpreter.  kernlab and FNN are Debian's r-cran-kernlab and r-cran-fnn.
+# If something is missing (Python, its venv module, the network, a C++ compiler), it is reported,
+# but not an error: the benchmark prints "missing" in that column.  PYTHON=... names another
+# interpreter. kernlab and FNN are Debian's r-cran-kernlab and r-cran-fnn.
 set -u
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 venv=$here/venv

@@ -1,13 +1,14 @@
 #!/bin/sh
-# The benchmark: peers, genred built and installed into build/lib, then a table per family.
+# The benchmark: prepares the peers, installs genred into build/lib, and prints a table per family.
 #
 #   sh bench/run.sh [--quick] [--all-peers] [FAMILY ...]
 #
-# Families: dimension signals shapes reductions kernels gradients sweep threads memory latency; all of them where none is named.
-# The results go to bench/results.csv, where a family's rows replace those of its last run, and from there to the figures and the
-# table of vignettes/performance.Rmd.  --quick measures less, in under three minutes, and writes to build/bench instead.
-# --all-peers: PyKeOps with other compiler flags for every case, not only where an expert would look.
-# GENRED_BENCH_LIB=FOLDER takes the genred that is installed there instead of building one.
+# Families: dimension signals shapes reductions kernels gradients sweep threads memory latency; all by
+# default.  Results are written to bench/results.csv, where the rows of a family replace those of its
+# last run, and from there to the figures and the table of vignettes/performance.Rmd.
+# --quick                 measures less, in under three minutes, and writes to build/bench instead
+# --all-peers             runs PyKeOps with other compiler flags for every case, not only for a few
+# GENRED_BENCH_LIB=FOLDER uses the genred that is installed there instead of building it
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 export LC_ALL=C.UTF-8

@@ -1,10 +1,10 @@
-# The sides: who computes.  A side is a table of
+# The sides, that is, the programs that are compared.  A side is a list of
 #
 #   title     the heading of its column
-#   applies   whether there is such a thing for the case r ("-" is printed where there is not)
-#   prepare   for a case, its data and the running peers: list(result =, time = a function that computes once more and
-#             gives the seconds), or "missing" (not installed), "failed" (an error), "-"
-# The result is compared with the exact one where it has all rows.
+#   applies   whether the side can compute the case r (else "-" is printed)
+#   prepare   for a case, its data and the running peers: list(result =, time = a function that computes
+#             again and returns the seconds), or "missing" (not installed), "failed" (an error), "-"
+# The result is compared with the exact one if it has all rows.
 
 seconds <- function(expr) {
   start <- Sys.time()
@@ -14,7 +14,7 @@ seconds <- function(expr) {
 
 timed <- function(call, factor = 1) list(result = if (factor == 1) call(), time = function() factor * seconds(call()))
 
-# ---- genred ------------------------------------------------------------------------------------------------------------
+# ---- genred --------------------------------------------------------------------------------------
 
 side_genred <- function(r, data, peers) {
   op <- operator_of(r)
@@ -22,7 +22,7 @@ side_genred <- function(r, data, peers) {
   timed(function() do.call(op, args))
 }
 
-# ---- R: on some rows only, since the matrix of all of them would not fit -----------------------------------------------
+# ---- R: for some rows only, because the matrix of all rows would not fit -------------------------
 
 some_rows <- function(r) min(r$M, max(1, ceiling(1e6 / r$N)))
 
@@ -44,7 +44,7 @@ side_tree <- function(r, data, peers) {
   timed(function() FNN::get.knnx(data$y, data$x, k = 10, algorithm = "kd_tree")$nn.index)
 }
 
-# ---- ceilings: C written by hand, compiled for one case, loaded for good ------------------------------------------------
+# ---- ceilings: C code written by hand, compiled for one case, never unloaded -------------------------
 
 compiled <- function(file, name, flags) {
   so <- file.path(tempdir(), paste0(name, .Platform$dynlib.ext))
@@ -57,7 +57,7 @@ compiled <- function(file, name, flags) {
   TRUE
 }
 
-# The register tile that is fastest here
+# The fastest register tile on this machine
 side_limit <- function(r, data, peers) {
   if (!nzchar(Sys.which("gcc"))) return("missing")
   tiles <- list(c(4, 1), c(1, 4), c(1, 8), c(2, 4))
@@ -73,13 +73,13 @@ limit_call <- function(tile, r, data) {
   name <- paste("limit", r$work, r$D, r$dtype, tile[1L], tile[2L], sep = "_")
   flags <- sprintf(c("-DD=%d", "-DF64=%d", "-DRV=%d", "-DCV=%d"), as.integer(c(r$D, r$dtype == "float64", tile)))
   if (!compiled(w$limit, name, c(flags, w$flags))) return(NULL)
-  # positions are found without signals; a gradient is for an incoming gradient of 1
+  # indices have no signals; gradients have an incoming gradient of 1
   given <- c(data[c("x", "y")], if (!w$index) list(data$b, as.double(w$g)), list(as.integer(r$M), as.integer(r$N)))
   out <- vector(if (w$index) "integer" else "double", r$M * w$width(r))
   function() do.call(.C, c("limit", unname(given), list(out = out, seconds = 0, PACKAGE = name)))
 }
 
-# Every number of x, y and b read once, as R's doubles, as genred must
+# Reads every number of x, y and b once, as doubles, as genred has to
 bandwidth <- function(data, threads) {
   if (!compiled("bandwidth.c", "bandwidth", character())) return(NULL)
   sizes <- lapply(data[c("x", "y", "b")], length)
@@ -91,7 +91,7 @@ side_bandwidth <- function(r, data, peers) {
   if (is.null(time)) "missing" else list(time = time)
 }
 
-# ---- the table ---------------------------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 side <- function(title, applies, prepare) list(title = title, applies = applies, prepare = prepare)
 always <- function(r) TRUE

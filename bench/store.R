@@ -1,4 +1,5 @@
-# The results as a plain CSV.  In front of the table, a comment line per family says when, where and with what it was measured.
+# The results as a CSV file.  A comment line per family before the table says when, on which machine
+# and with which versions it was measured.
 
 first_line <- function(command, ...) {
   out <- tryCatch(suppressWarnings(system2(command, c(...), stdout = TRUE, stderr = FALSE)), error = function(e) character())
@@ -21,7 +22,7 @@ python_version <- function(module) {
 }
 r_version <- function(package) if (nzchar(system.file(package = package))) format(packageVersion(package)) else "missing"
 
-# Asked once a run
+# Determined once per run
 machine_line <- local({
   line <- NULL
   function() {
@@ -44,7 +45,7 @@ read_results <- function(file) {
   list(notes = setNames(sub("^[a-z]+: ", "", notes), sub(":.*", "", notes)), rows = read.csv(file, comment.char = "#"))
 }
 
-# Replaces the rows of one family.  (The rows of the sweep are of two families, sweep_D and sweep_E.)
+# Replaces the rows of one family.  (The sweep has two families of rows, sweep_D and sweep_E.)
 store_results <- function(file, family, rows) {
   old <- read_results(file)
   home <- function(x) sub("_[DE]$", "", x)

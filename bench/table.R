@@ -1,4 +1,4 @@
-# Printing: tables of fixed widths, line by line, since some lines take a while.
+# Prints tables with columns of fixed width, line by line, because some lines take a while.
 
 number <- function(x, digits = 3) {
   if (is.na(x)) return("-")
@@ -8,7 +8,7 @@ short <- function(x) if (is.na(x)) "-" else if (x == 0) "0" else sub("e([+-])0",
 pairs_per_second <- function(ns) sprintf("%.2e", 1e9 / ns)
 size <- function(x) if (x >= 1e5) sub("e\\+0?", "e", sprintf("%.0e", x)) else sprintf("%d", as.integer(x))
 
-# widths: named by the headings, negative for a column that is flush left
+# widths: named by the headings, negative for left-aligned columns
 print_table <- function(widths, groups = NULL) {
   print_line <- function(x) cat(sub(" +$", "", paste(sprintf("%*s", as.integer(widths), x), collapse = "")), "\n", sep = "")
   list(
@@ -24,7 +24,7 @@ print_table <- function(widths, groups = NULL) {
 case_columns <- c(work = -14, type = -8, M = 7, N = 7, D = 6, E = 5)
 case_cells <- function(r) c(r$work, r$dtype, size(r$M), size(r$N), r$D, r$E)
 
-# ns per pair and pairs per second of genred, the others' times divided by it, and the errors
+# ns per pair and pairs per second of genred, the other times divided by genred's, and the errors
 compare_table <- function(shown) {
   others <- setdiff(shown, "genred")
   erring <- intersect(shown, c("genred", "keops", "numpy", "limit"))
@@ -48,7 +48,7 @@ compare_table <- function(shown) {
   })
 }
 
-# Both types beside each other; a step beyond 1.3, up or down, is marked.
+# Both types side by side; a step beyond 1.3, up or down, is marked.
 steps_table <- function(by, part) {
   size_of <- part[[1L]][[by]]
   steps <- lapply(part, function(rows) exp(steps_of(rows[[by]], rows$value)))

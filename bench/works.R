@@ -1,11 +1,12 @@
-# The works: what is computed, by every side, and what the right answer is.
+# The works: what each side computes, and the exact result.
 #
-#   formula, reduction, formula2, k    the operator; the text is the same for genred and PyKeOps
+#   formula, reduction, formula2, k    the operator; genred and PyKeOps use the same strings
 #   g        the value of the parameter G
-#   exact    the same in base R and double precision, from p: a sample of rows x, h, all of y, b, and the squared distances s
-#   index    TRUE: the result is positions, whose distances are compared
+#   exact    the same in base R and double precision, as a function of p: a sample of rows x, h, all of y,
+#            b, and the squared distances s
+#   index    TRUE if the result consists of indices; then distances are compared
 #   width    columns of the result, as a function of a case
-#   limit    file in bench/limit, flags for the compiler, and the dimension up to which it is a ceiling at all
+#   limit    file in bench/limit, compiler flags, and the largest dimension for which it is a ceiling
 # Variables: X, Y: points; B: signals, by columns; G: a parameter; H: an incoming gradient, by rows.
 
 work <- function(formula, exact, reduction = "Sum", formula2 = NULL, k = NULL, g = 1, index = FALSE,
@@ -14,7 +15,8 @@ work <- function(formula, exact, reduction = "Sum", formula2 = NULL, k = NULL, g
        width = width, limit = limit, flags = flags, limit_to = limit_to)
 }
 
-# A kernel that is a function of the squared distance, and its gradient by x: phi and its derivative.
+# A kernel that is a function phi of the squared distance, and its gradient with respect to x, from
+# phi'.
 radial <- function(formula, phi, ...) work(paste(formula, "* B"), function(p) phi(p$s) %*% p$b, ...)
 radial_gradient <- function(formula, slope, ...) {
   exact <- function(p) {
@@ -24,7 +26,7 @@ radial_gradient <- function(formula, slope, ...) {
   work(sprintf("Grad(%s * B, X, H)", formula), exact, width = function(r) r$D, ...)
 }
 
-# The k smallest of each row, or where they are, and one extreme of each row
+# The k smallest values of each row, or their indices; and one extremum of each row
 smallest <- function(s, k) t(apply(s, 1L, function(v) sort(v, partial = seq_len(k))[seq_len(k)]))
 nearest <- function(s, k) t(apply(s, 1L, function(v) order(v)[seq_len(k)]))
 each_row <- function(s, f) matrix(apply(s, 1L, f))
@@ -72,7 +74,7 @@ single <- function(r) 1
 for (name in c("logsumexp", "min", "max", "argmin")) works[[name]]$width <- single
 for (name in c("nearest", "kmin100")) works[[name]]$width <- local({ k <- works[[name]]$k; function(r) k })
 
-# The variables that a work reads, with their declarations, and their values in the same order.
+# The variables that a work uses, with their declarations, and their values in the same order.
 aliases_of <- function(r) {
   w <- works[[r$work]]
   text <- paste(w$formula, w$formula2)
@@ -82,7 +84,8 @@ aliases_of <- function(r) {
 }
 values_of <- function(r, data) data[tolower(names(aliases_of(r)))]
 
-# Squared distances near 1 in any dimension, and weights of one sign: nothing cancels.
+# Squared distances near 1 in any dimension, and weights of one sign, so that there is no
+# cancellation.
 new_data <- function(r) {
   uniform <- function(n, d) matrix(runif(n * d), n)
   scale <- sqrt(6 / r$D)
@@ -90,7 +93,8 @@ new_data <- function(r) {
        g = works[[r$work]]$g)
 }
 
-# What `exact` reads: rows `i` of the data.  Without cancellation, or as base R users write it, by a matrix product.
+# The argument of `exact`: rows `i` of the data.  Squared distances are computed without
+# cancellation or, as users of base R write it, by a matrix product.
 rows_of <- function(data, i, by_product = FALSE) {
   p <- list(x = data$x[i, , drop = FALSE], h = data$h[i, , drop = FALSE], y = data$y, b = data$b)
   if (by_product) {
@@ -102,7 +106,8 @@ rows_of <- function(data, i, by_product = FALSE) {
   p
 }
 
-# Largest error of rows `i` of a result: relative to the largest value; for positions, of their distances, rank by rank.
+# Largest error of rows `i` of a result, relative to the largest value; for indices, that of their
+# distances, rank by rank.
 error_of <- function(r, result, i, p, exact = works[[r$work]]$exact(p)) {
   result <- result[i, , drop = FALSE]
   if (works[[r$work]]$index) {

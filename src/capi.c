@@ -1,11 +1,12 @@
-/* capi.c: the table for packages that link to genred (inst/include/genred.h).
+/* capi.c: the table of functions for packages that link to genred (inst/include/genred.h).
  *
- * Translates between the client's structures and the engine's; the client's stay as they are while the engine's may
- * change.  The only R code that runs here reads the session's settings and looks for an interrupt, both so that R cannot
- * jump over the client's frames. */
+ * Translates between the structures of genred.h, which are stable, and those of the engine, which
+ * may change.  The only R code that runs here reads the settings of the session and checks for an
+ * interrupt; both are protected, so that R cannot jump over the frames of the client. */
 #include "ffi.h"
 
 #include <R_ext/Rdynload.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +14,10 @@
 
 _Static_assert((int)GENRED_INTERNAL == (int)GR_INTERNAL && (int)GENRED_INTERRUPT == (int)GR_INTERRUPT &&
                    (int)GENRED_CUDA == (int)GR_CUDA,
-               "the client's status codes are the engine's classes");
-_Static_assert((int)GENRED_GPU_2D == (int)GR_GPU_2D && (int)GENRED_CPU == (int)GR_CPU, "the client's backends are the engine's");
-_Static_assert(GENRED_MESSAGE == GR_MESSAGE_MAX, "a client's message holds an engine's");
+               "the status codes of genred.h equal the error classes of engine.h");
+_Static_assert((int)GENRED_GPU_2D == (int)GR_GPU_2D && (int)GENRED_CPU == (int)GR_CPU, 
+               "the backends of genred.h equal those of engine.h");
+_Static_assert(GENRED_MESSAGE == GR_MESSAGE_MAX, "a message of the engine fits into a client's buffer");
 
 static gr_program *engine(genred_program *p) { return (gr_program *)p; }
 static const gr_program *engine_const(const genred_program *p) { return (const gr_program *)p; }
@@ -37,11 +39,11 @@ static genred_status api_new(const genred_spec *spec, genred_program **program, 
   gr_error err = {GR_OK, "", NULL};
   if (program) *program = NULL;
   if (!spec || !program) {
-    refuse(&err, spec ? "the place for the program must be given, not NULL" : "the specification must be given, not NULL");
+    refuse(&err, spec ? "the address for the program must not be NULL" : "the specification must not be NULL");
     return status(&err, message);
   }
   if (spec->axis < 0 || spec->axis > 2) {
-    refuse(&err, "axis must be 0 (reduce i), 1 (reduce j) or 2 (both)");
+    refuse(&err, "axis must be 0 (reduce over i), 1 (reduce over j) or 2 (both)");
     return status(&err, message);
   }
   gr_spec s = {.formula = spec->formula, .formula2 = spec->formula2, .aliases = spec->aliases, .n_aliases = spec->n_aliases,
@@ -70,10 +72,13 @@ static genred_result api_result(const genred_program *program) {
   return out;
 }
 
-/* The client's arrays as the engine's: malloc'ed, or NULL. The stride of a single column is of no account. */
+/* The client's arrays as the engine's, malloc'ed; NULL with err filled.  The stride of a single
+ * column is ignored. */
 static gr_array *arrays(const genred_program *program, const genred_array *args, int n, gr_error *err) {
   if (!program || (!args && n > 0) || n < 0) {
-    refuse(err, !program ? "the program must be given, not NULL" : n < 0 ? "the number of arguments cannot be negative" : "the list of arguments must be given, not NULL");
+    refuse(err, !program ? "the program must not be NULL"
+                : n < 0  ? "the number of arguments must not be negative"
+                         : "the list of arguments must not be NULL");
     return NULL;
   }
   gr_array *a = malloc(((size_t)n + 1) * sizeof *a);
@@ -83,7 +88,8 @@ static gr_array *arrays(const genred_program *program, const genred_array *args,
     return NULL;
   }
   for (int k = 0; k < n; k++)
-    a[k] = (gr_array){.data = args[k].data, .rows = args[k].rows, .cols = args[k].cols, .stride = args[k].cols > 1 ? args[k].stride : args[k].rows};
+    a[k] = (gr_array){.data = args[k].data, .rows = args[k].rows, .cols = args[k].cols,
+                      .stride = args[k].cols > 1 ? args[k].stride : args[k].rows};
   return a;
 }
 
@@ -107,7 +113,7 @@ static int interrupted(void *unused) {
 
 /* The client's results as the engine's. */
 static gr_class outputs(const genred_program *program, const genred_output *out, gr_output results[2], gr_error *err) {
-  if (!out) return refuse(err, "the list of results must be given, not NULL");
+  if (!out) return refuse(err, "the list of results must not be NULL");
   for (int k = 0; k < gr_program_result(engine_const(program)).n; k++) {
     if (out[k].type != GENRED_DOUBLE && out[k].type != GENRED_INT64)
       return refuse(err, "the type of a result must be GENRED_DOUBLE or GENRED_INT64");
@@ -133,10 +139,16 @@ static genred_status api_run(genred_program *program, const genred_array *args, 
     refuse(&err, "the settings of genred cannot be read");
     return status(&err, message);
   }
+  if (s.bad || (threads == 0 && ffi_threads_now() == 0)) {
+    err.cls = GR_ARGUMENT;
+    snprintf(err.message, sizeof err.message, "the setting %s is invalid; see ?genred_options",
+             s.bad ? s.bad : "genred.threads or GENRED_THREADS");
+    vmaxset(top);
+    return status(&err, message);
+  }
   gr_options opt = {.backend = (gr_backend)backend, .threads = threads > 0 ? threads : ffi_threads_now(), .cc = s.cc,
                     .cflags = s.cflags, .cache_dir = s.cache_dir, .tmp_dir = s.tmp_dir, .interrupted = interrupted,
                     .device = ffi_gpus(), .device_ids = s.devices.id, .n_devices = s.devices.n};
-  if (opt.threads < 1) opt.threads = 1;
   gr_array *a = arrays(program, args, n, &err);
   gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
   if (a && outputs(program, out, results, &err) == GR_OK) gr_program_run(engine(program), a, n, results, &opt, &report, &err);

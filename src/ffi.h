@@ -1,8 +1,9 @@
 /* ffi.h: the R boundary.
  *
- * The files ffi_*.c and init.c are the only ones that see a SEXP, and they see the engine only through engine.h.  An
- * entry point (ffi_NAME, registered in init.c) never signals an R error while it holds native resources: it returns
- * a failure value (ffi_failure.c), and R raises the condition.  R vectors are allocated before native work starts. */
+ * The files ffi_*.c, capi.c and init.c are the only ones that see a SEXP, and they see the engine
+ * only through engine.h.  An entry point (ffi_NAME, registered in init.c) never signals an R error
+ * while it owns native resources: it returns a failure value (ffi_failure.c), and R code raises the
+ * condition.  R vectors are allocated before native work starts. */
 #ifndef GENRED_FFI_H
 #define GENRED_FFI_H
 
@@ -21,19 +22,19 @@
 
 #include "engine/engine.h"
 
-/* ---- ffi_failure.c: errors as values --------------------------------------------------------------------------- */
+/* ---- ffi_failure.c: errors as values --------------------------------------------------------- */
 
 SEXP ffi_fail(gr_error *err); /* takes over err->log */
 SEXP ffi_failf(gr_class cls, const char *fmt, ...);
-SEXP ffi_take_text(char *text); /* a malloc'ed text as an R string; frees it, also where R runs out of memory */
+SEXP ffi_take_text(char *text); /* a malloc'ed string as an R string; frees it, even if R runs out of memory */
 SEXP ffi_text(const char *text); /* UTF-8 */
 SEXP ffi_namespace(void);
 
-/* ---- ffi_settings.c: argument, option, environment -------------------------------------------------------------- */
+/* ---- ffi_settings.c: argument, option, environment variable ---------------------------------- */
 
 enum { FFI_DEVICES = 16 };
 
-typedef struct ffi_ids { /* GPUs, none: where to run is left to the engine */
+typedef struct ffi_ids { /* numbers of GPUs; if there are none, the engine chooses */
   int n, id[FFI_DEVICES];
 } ffi_ids;
 
@@ -41,25 +42,26 @@ typedef struct ffi_settings {
   const char *cc, *cflags, *cache_dir, *tmp_dir;
   ffi_ids devices;
   bool progress;   /* may be shown */
-  const char *bad; /* the option that is not what it must be, or NULL */
+  const char *bad; /* the name of an invalid option or environment variable, or NULL */
 } ffi_settings;
 
-/* The texts live until the .Call ends. */
+/* The strings live until the .Call returns. */
 ffi_settings ffi_settings_now(void);
 void ffi_settings_symbols(void); /* at load time */
-/* Reads `backend` (an R value; "auto" defers to option and environment); false: not one of ours. */
+/* Reads a backend; "auto" defers to option and environment variable.  False if there is no such
+ * backend. */
 bool ffi_backend(SEXP x, gr_backend *backend);
-/* Reads numbers of GPUs, or -1 for none; false: something else. */
+/* Reads numbers of GPUs, or -1 for none; false if the value is neither. */
 bool ffi_read_ids(SEXP x, ffi_ids *ids);
 
-/* ---- ffi_threads.c ------------------------------------------------------------------------------------------------ */
+/* ---- ffi_threads.c --------------------------------------------------------------------------- */
 
 void ffi_threads_init(void); /* at load time */
-int ffi_threads_now(void); /* 0: the option genred.threads is no count */
+int ffi_threads_now(void);   /* 0 if the option or environment variable is invalid */
 
-/* ---- ffi_program.c: programs by their specification ----------------------------------------------------------------- */
+/* ---- ffi_program.c: programs by their specification ------------------------------------------ */
 
-/* The elements of the plain R list that describes an operator; R/genred.R makes it. */
+/* The elements of the plain R list that specifies an operator; R/genred.R creates it. */
 enum {
   SPEC_KEY, SPEC_FORMULA, SPEC_FORMULA2, SPEC_ALIASES, SPEC_REDUCTION, SPEC_AXIS, SPEC_OPT_ARG, SPEC_DTYPE,
   SPEC_DTYPE_ACC, SPEC_DOUBLE_ACC, SPEC_SCHEME, SPEC_FAST_MATH, SPEC_SIZE
@@ -70,22 +72,23 @@ typedef struct ffi_op {
   gr_result_info result;
   int nargs;
   gr_arg_info *arg;
-  bool busy;       /* running now */
+  bool busy;       /* being executed */
   gr_report last;  /* of the last run; backend GR_AUTO before the first */
 } ffi_op;
 
-/* The program of this specification, made where need be, behind an external pointer; or a failure, with *op NULL. */
+/* The program of this specification, created if necessary, behind an external pointer; or a failure
+ * value, with *op NULL. */
 SEXP ffi_op_get(SEXP spec, ffi_op **op);
-bool ffi_spec_ok(SEXP spec); /* of the types and with the key that R/genred.R gives it */
+bool ffi_spec_ok(SEXP spec); /* whether it has the types and the key that R/genred.R gives it */
 
-/* ---- ffi_poll.c: interrupts and progress while the engine runs ---------------------------------------------------------- */
+/* ---- ffi_poll.c: interrupts and progress while the engine runs ------------------------------- */
 
 typedef struct ffi_poll {
   SEXP token;      /* of R_UnwindProtect; protected by the caller */
   jmp_buf landing;
-  bool unwinding;  /* R wants to jump: stop the engine, then ffi_poll_end */
+  bool unwinding;  /* R code is jumping: stop the engine, then call ffi_poll_end */
   bool shown;      /* a progress bar is open */
-  bool silent;     /* R does not want to see progress */
+  bool silent;     /* progress shall not be shown */
   double fraction;
   time_t start;
 } ffi_poll;
@@ -93,27 +96,28 @@ typedef struct ffi_poll {
 void ffi_poll_start(ffi_poll *p, SEXP token);
 int ffi_poll_interrupted(void *poll);
 void ffi_poll_progress(double fraction, void *poll);
-void ffi_poll_end(ffi_poll *p); /* closes the bar; continues a jump of R, in which case it does not return */
+void ffi_poll_end(ffi_poll *p); /* closes the bar; does not return if R code is jumping */
 
-/* ---- ffi_device.c: GPUs and matrices on them ------------------------------------------------------------------------------- */
+/* ---- ffi_device.c: GPUs and matrices on them ------------------------------------------------- */
 
 /* The elements of a genred_array; R/array.R reads them. */
 enum { ARRAY_POINTER, ARRAY_DIM, ARRAY_DIMNAMES, ARRAY_DTYPE, ARRAY_DEVICE, ARRAY_SIZE };
 
 void ffi_device_init(void); /* at load time */
 const gr_device *ffi_gpus(void);
-const gr_buffer *ffi_array_buffer(SEXP x); /* NULL: no genred_array, or its entries are gone */
-/* A genred_array (of two or three dimensions) with no memory behind it yet, and its memory; NULL: see err. */
+const gr_buffer *ffi_array_buffer(SEXP x); /* NULL if x is not a genred_array, or its entries are lost */
+/* Creates a genred_array of two or three dimensions without GPU memory; the second function
+ * allocates that, and returns NULL with err filled if it cannot. */
 SEXP ffi_array_shell(SEXP dim, SEXP dimnames, gr_storage_type type, int device);
 gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err);
 
-/* ---- capi.c: the table for packages that link to genred ---------------------------------------------------------------- */
+/* ---- capi.c: the table for packages that link to genred -------------------------------------- */
 
 void capi_register(void); /* at load time */
 
-/* ---- entry points --------------------------------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
-SEXP ffi_call(SEXP args); /* .External: spec, backend, device_id, ranges, keep, arguments ... */
+SEXP ffi_call(SEXP args); /* by .External: spec, backend, device_id, ranges, keep, arguments ... */
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges);
 SEXP ffi_make(SEXP spec);

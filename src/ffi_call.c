@@ -1,23 +1,28 @@
 /* ffi_call.c: a call of an operator.
  *
- * The fast way takes what needs no judgement: plain matrices and vectors of numbers and the usual settings.  For
- * anything else it answers NULL before any work, and R/call.R looks at the arguments one by one, converts or refuses
- * them, and calls ffi_call_list.  A result is a matrix, an array or a list of two; anything with a class is a failure
- * or a result with a note. */
+ * The fast path accepts plain matrices and vectors of numbers, genred_arrays and valid settings.
+ * For anything else it returns NULL before it starts any work; R/call.R then checks the arguments
+ * and settings one by one, converts or rejects them, and calls ffi_call_list.  A result is a
+ * matrix, an array, a genred_array, or a list of two of these; an object of class genred_failure or
+ * genred_noted is a failure or a result with a message. */
 #include "ffi.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { FEW = 16 };
+enum {
+  FEW = 16,      /* arguments that need no allocation */
+  LARGE = 1 << 20 /* elements of a result that is worth a handler for a failed allocation */
+};
 
 typedef struct call {
   SEXP spec;
   gr_backend backend;
-  ffi_ids devices; /* that the call names */
+  ffi_ids devices; /* named by the call or, later, by a setting */
   bool keep;       /* results stay on the GPU */
   int n;
-  SEXP *arg;       /* as given */
+  SEXP *arg;       /* arguments as R objects */
   gr_array *array; /* the same for the engine */
   int protects;
 } call;
@@ -29,18 +34,19 @@ static bool read_flag(SEXP x, bool *flag) {
 }
 
 static bool read_settings(call *c, SEXP backend, SEXP device, SEXP ranges, SEXP keep) {
-  if (ranges != R_NilValue || !ffi_backend(backend, &c->backend) || !ffi_read_ids(device, &c->devices) || !read_flag(keep, &c->keep)) return false;
+  if (ranges != R_NilValue || !ffi_backend(backend, &c->backend)) return false;
+  if (!ffi_read_ids(device, &c->devices) || !read_flag(keep, &c->keep)) return false;
   bool here = c->backend == GR_CPU || c->backend == GR_INTERPRETER;
   return !here || (c->devices.n == 0 && !c->keep);
 }
 
-/* ---- arguments ---------------------------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 static bool is_plain(SEXP x) {
   return !Rf_isObject(x) && (TYPEOF(x) == REALSXP || TYPEOF(x) == INTSXP || TYPEOF(x) == LGLSXP);
 }
 
-/* Shape of a plain argument; false: it does not fit one of this category in an obvious way. */
+/* The shape of a plain argument; false if it is not obviously one of this category. */
 static bool shape_of(SEXP x, const gr_arg_info *info, gr_array *a) {
   SEXP dim = Rf_getAttrib(x, R_DimSymbol);
   int nd = dim == R_NilValue ? 0 : (int)XLENGTH(dim);
@@ -65,7 +71,7 @@ static bool shape_of(SEXP x, const gr_arg_info *info, gr_array *a) {
   return true;
 }
 
-/* The same of a matrix on a GPU; its numbers lie as R's do. */
+/* The same for a matrix on a GPU, which is stored column by column as in R. */
 static bool shape_on_gpu(SEXP x, const gr_arg_info *info, gr_array *a) {
   const gr_buffer *b = ffi_array_buffer(x);
   bool vector = info->category == GR_PM;
@@ -79,13 +85,14 @@ static bool shape_on_gpu(SEXP x, const gr_arg_info *info, gr_array *a) {
   return true;
 }
 
-/* Integers and logicals become doubles here, NA included. */
+/* Converts integers and logicals to doubles, including NA. */
 static bool read_args(call *c, const ffi_op *op) {
   for (int k = 0; k < c->n; k++) {
     SEXP x = c->arg[k];
-    c->array[k].buffer = NULL;
-    c->array[k].origin = NULL;
-    if (is_plain(x) ? !shape_of(x, &op->arg[k], &c->array[k]) : !shape_on_gpu(x, &op->arg[k], &c->array[k])) return false;
+    gr_array *a = &c->array[k];
+    a->buffer = NULL;
+    a->origin = NULL;
+    if (is_plain(x) ? !shape_of(x, &op->arg[k], a) : !shape_on_gpu(x, &op->arg[k], a)) return false;
   }
   for (int k = 0; k < c->n; k++) {
     if (c->array[k].buffer) continue;
@@ -98,7 +105,7 @@ static bool read_args(call *c, const ffi_op *op) {
   return true;
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static SEXP names_of_rows(SEXP x) {
   SEXP names = TYPEOF(x) == VECSXP ? VECTOR_ELT(x, ARRAY_DIMNAMES) : Rf_getAttrib(x, R_DimNamesSymbol);
@@ -106,7 +113,7 @@ static SEXP names_of_rows(SEXP x) {
   return TYPEOF(x) == VECSXP ? R_NilValue : Rf_getAttrib(x, R_NamesSymbol);
 }
 
-/* Row names of the first argument of the kept index that has some. */
+/* The row names of the first argument with the index of the result rows that has any. */
 static SEXP row_names(const call *c, const ffi_op *op, int64_t rows) {
   gr_category kept = op->result.axis == 1 ? GR_VI : GR_VJ;
   if (op->result.axis == 2) return R_NilValue;
@@ -135,12 +142,43 @@ static SEXP dimnames_of(SEXP names, int nd) {
   return dimnames;
 }
 
-static SEXP new_result(const gr_result_info *r, int which, int64_t rows, SEXP names, gr_output *o) {
-  result_shape s = shape_of_result(r, rows);
+typedef struct request {
+  SEXPTYPE type;
+  result_shape shape;
+} request;
+
+static SEXP allocate(void *data) {
+  const request *q = data;
+  const int *dim = q->shape.dim;
+  return q->shape.nd == 3 ? Rf_alloc3DArray(q->type, dim[0], dim[1], dim[2]) : Rf_allocMatrix(q->type, dim[0], dim[1]);
+}
+
+static SEXP no_memory(SEXP condition, void *data) {
+  (void)condition, (void)data;
+  return R_NilValue;
+}
+
+/* NULL (with err filled) if R cannot allocate the result.  For small results the handler, which
+ * takes some 10 us, is not worth it. */
+static SEXP try_allocate(request *q, gr_error *err) {
+  double n = (double)q->shape.dim[0] * q->shape.dim[1] * (q->shape.nd == 3 ? q->shape.dim[2] : 1);
+  if (n < LARGE) return allocate(q);
+  SEXP out = R_tryCatchError(allocate, q, no_memory, NULL);
+  if (out != R_NilValue) return out;
+  err->cls = GR_MEMORY;
+  snprintf(err->message, sizeof err->message, "out of memory (the result, %.0f bytes)", n * (q->type == INTSXP ? 4 : 8));
+  return out;
+}
+
+static SEXP new_result(const gr_result_info *r, int which, int64_t rows, SEXP names, gr_output *o, gr_error *err) {
   bool index = r->is_index[which];
-  SEXPTYPE type = index ? INTSXP : REALSXP;
-  SEXP out = PROTECT(s.nd == 3 ? Rf_alloc3DArray(type, s.dim[0], s.dim[1], s.dim[2]) : Rf_allocMatrix(type, s.dim[0], s.dim[1]));
-  SEXP dimnames = PROTECT(dimnames_of(names, s.nd));
+  request q = {index ? INTSXP : REALSXP, shape_of_result(r, rows)};
+  SEXP out = PROTECT(try_allocate(&q, err));
+  if (out == R_NilValue) {
+    UNPROTECT(1);
+    return out;
+  }
+  SEXP dimnames = PROTECT(dimnames_of(names, q.shape.nd));
   if (dimnames != R_NilValue) Rf_setAttrib(out, R_DimNamesSymbol, dimnames);
   o->buffer = NULL;
   o->type = index ? GR_R_INT : GR_F64;
@@ -152,8 +190,9 @@ static SEXP new_result(const gr_result_info *r, int which, int64_t rows, SEXP na
   return out;
 }
 
-/* A genred_array; o->buffer is NULL where there is no memory for it, see err. */
-static SEXP new_kept_result(const gr_result_info *r, int which, int64_t rows, SEXP names, int device, gr_output *o, gr_error *err) {
+/* A genred_array; o->buffer is NULL, and err filled, if there is no memory for it. */
+static SEXP new_kept_result(const gr_result_info *r, int which, int64_t rows, SEXP names, int device, gr_output *o,
+                            gr_error *err) {
   result_shape s = shape_of_result(r, rows);
   gr_storage_type type = r->is_index[which] ? GR_INT : strcmp(r->dtype, "float64") == 0 ? GR_DOUBLE : GR_FLOAT;
   SEXP dim = PROTECT(Rf_allocVector(INTSXP, s.nd));
@@ -167,21 +206,22 @@ static SEXP new_kept_result(const gr_result_info *r, int which, int64_t rows, SE
   return out;
 }
 
-/* Where results stay: on the first GPU that is named, else with the first argument that lies on one. */
+/* The GPU on which results stay: the first that is named, else that of the first argument on a
+ * GPU. */
 static int home_of(const call *c, const gr_options *opt) {
   for (int k = 0; k < c->n && opt->n_devices == 0; k++)
     if (c->array[k].buffer) return c->array[k].buffer->device;
   return opt->n_devices ? opt->device_ids[0] : 0;
 }
 
-/* The k-th result; where there is no memory for it, err tells so. */
+/* The k-th result; err is filled if there is no memory for it. */
 static SEXP one_result(const call *c, const ffi_op *op, int k, int64_t rows, int home, gr_output *out, gr_error *err) {
   SEXP names = row_names(c, op, rows);
   if (c->keep) return new_kept_result(&op->result, k, rows, names, home, &out[k], err);
-  return new_result(&op->result, k, rows, names, &out[k]);
+  return new_result(&op->result, k, rows, names, &out[k], err);
 }
 
-/* One result, or list(value, index); or a failure, and err tells so. */
+/* One result, or list(value, index); a failure value if err is filled. */
 static SEXP new_results(const call *c, const ffi_op *op, int64_t rows, int home, gr_output *out, gr_error *err) {
   const char *pair[] = {"value", "index", ""};
   SEXP both;
@@ -189,13 +229,14 @@ static SEXP new_results(const call *c, const ffi_op *op, int64_t rows, int home,
     both = one_result(c, op, 0, rows, home, out, err);
   } else {
     both = PROTECT(Rf_mkNamed(VECSXP, pair));
-    for (int k = 0; k < 2 && err->cls == GR_OK; k++) SET_VECTOR_ELT(both, k, one_result(c, op, k, rows, home, out, err));
+    for (int k = 0; k < 2 && err->cls == GR_OK; k++)
+      SET_VECTOR_ELT(both, k, one_result(c, op, k, rows, home, out, err));
     UNPROTECT(1);
   }
   return err->cls == GR_OK ? both : ffi_fail(err);
 }
 
-/* A result that comes with something to say, once per session. */
+/* A result with a message, which R shows once per session. */
 static SEXP noted(SEXP result, const gr_report *report) {
   const char *names[] = {"result", "note", "interpreted", ""};
   PROTECT(result);
@@ -208,9 +249,9 @@ static SEXP noted(SEXP result, const gr_report *report) {
   return out;
 }
 
-/* ---- the run ----------------------------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
-/* The option that is wrong, or NULL. */
+/* Returns the name of an invalid setting, or NULL. */
 static const char *read_options(call *c, gr_options *o) {
   ffi_settings s = ffi_settings_now();
   memset(o, 0, sizeof *o);
@@ -263,11 +304,11 @@ static SEXP run_op(call *c, ffi_op *op) {
   gr_options opt;
   gr_output out[2];
   int64_t rows;
-  if (c->n != op->nargs) return ffi_failf(GR_ARGUMENT, "this operator was changed: it has %d arguments where its formula has %d", c->n, op->nargs);
-  if (op->busy) return ffi_failf(GR_ARGUMENT, "this operator is running already");
-  const char *bad = read_options(c, &opt);
-  if (bad) return ffi_failf(GR_ARGUMENT, "the setting %s has a value that it cannot have; see ?genred_options", bad);
-  if (!read_args(c, op)) return R_NilValue;
+  if (c->n != op->nargs)
+    return ffi_failf(GR_ARGUMENT, "this operator was changed: it has %d arguments, but its formula has %d", c->n,
+                     op->nargs);
+  if (op->busy) return ffi_failf(GR_ARGUMENT, "this operator is already running");
+  if (read_options(c, &opt) || !read_args(c, op)) return R_NilValue;
   if (gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK) return ffi_fail(&err);
   if (rows > INT_MAX)
     return ffi_failf(GR_ARGUMENT, "the result would have %lld rows; a matrix in R has at most %d", (long long)rows,
@@ -295,9 +336,10 @@ static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n) {
   return result;
 }
 
-/* ---- before the calls --------------------------------------------------------------------------------------------------------- */
+/* ---- before the calls ------------------------------------------------------------------------ */
 
-/* The kernels of calls to come, of these operators with m and n rows.  A note, or NULL: what is wrong is left to the calls. */
+/* Compiles together the kernels for calls of these operators with m and n rows.  Returns a message
+ * or NULL; errors are left for the calls to report. */
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges) {
   gr_options opt;
   gr_report report;
@@ -307,9 +349,10 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   bool sized = TYPEOF(m) == REALSXP && TYPEOF(n) == REALSXP && XLENGTH(m) >= size && XLENGTH(n) >= size;
   if (size == 0 || !sized || !ffi_spec_ok(VECTOR_ELT(specs, 0))) return R_NilValue;
   call c = {VECTOR_ELT(specs, 0), GR_AUTO, {0, {0}}, false, 0, NULL, NULL, 0};
-  if (!read_settings(&c, backend, device, ranges, Rf_ScalarLogical(0)) || read_options(&c, &opt)) return R_NilValue;
+  if (!read_settings(&c, backend, device, ranges, Rf_ScalarLogical(0)) || read_options(&c, &opt))
+    return R_NilValue;
   gr_call *call = (gr_call *)R_alloc((size_t)size + 1, sizeof *call);
-  SEXP kept = PROTECT(Rf_allocVector(VECSXP, size)); /* the programs, while the table may drop them */
+  SEXP kept = PROTECT(Rf_allocVector(VECSXP, size)); /* protects programs that the table evicts */
   for (int k = 0; k < size; k++) {
     SET_VECTOR_ELT(kept, k, ffi_op_get(VECTOR_ELT(specs, k), &op));
     if (!op || op->busy) continue;
@@ -325,7 +368,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   return report.note[0] ? ffi_text(report.note) : R_NilValue;
 }
 
-/* ---- entry points ---------------------------------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 SEXP ffi_call(SEXP args) {
   SEXP few[FEW], *arg = few, head[5];

@@ -1,8 +1,10 @@
 /* ffi_device.c: GPUs, and matrices that stay on them.
  *
- * A genred_array is a plain list that describes a matrix (R/array.R) with an external pointer to its buffer, which a finalizer frees.  The pointer is
- * empty after readRDS() and in another process: the list still says what it was.  R's garbage collector does not see the memory of a GPU: where
- * that ends, what R has dropped is collected and the matrix asked for once more.  The only file of the glue that names the GPU backend. */
+ * A genred_array is a plain list that describes a matrix (R/array.R), with an external pointer to
+ * its buffer, which a finalizer frees.  The pointer is NULL after readRDS() and in another process;
+ * the list still describes what the matrix was.  R's garbage collector does not know about GPU
+ * memory: when an allocation fails, the collector is run and the allocation tried once more.  This
+ * is the only file of the glue that names the GPU backend. */
 #include "ffi.h"
 
 #include <stdio.h>
@@ -10,8 +12,8 @@
 
 #include "cuda/cu_public.h"
 
-static int living; /* buffers that R objects hold */
-static SEXP tag;   /* of their pointers */
+static int living; /* number of buffers that R objects own */
+static SEXP tag;   /* the tag of their external pointers */
 
 const gr_device *ffi_gpus(void) { return &gr_cuda; }
 
@@ -20,7 +22,7 @@ static void shut_down(SEXP unused) {
   gr_cuda.shutdown();
 }
 
-/* The GPUs are given back when R ends. */
+/* Registers a finalizer that releases the GPUs when R exits. */
 void ffi_device_init(void) {
   tag = Rf_install("genred_array");
   SEXP session = PROTECT(R_MakeExternalPtr(&living, R_NilValue, R_NilValue));
@@ -29,7 +31,7 @@ void ffi_device_init(void) {
   UNPROTECT(1);
 }
 
-/* ---- the R object ------------------------------------------------------------------------------------------------------- */
+/* ---- the R object ---------------------------------------------------------------------------- */
 
 static const char *const type_names[] = {"float64", "float32", "float16", "bfloat16", "integer"};
 
@@ -87,7 +89,7 @@ gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err) {
   return b;
 }
 
-/* ---- entry points ---------------------------------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 static gr_storage_type named_type(SEXP dtype) {
   const char *name = CHAR(STRING_ELT(dtype, 0));
@@ -100,7 +102,7 @@ static gr_storage_type named_type(SEXP dtype) {
 SEXP ffi_array_new(SEXP x, SEXP dim, SEXP dimnames, SEXP dtype, SEXP device) {
   gr_error err = {GR_OK, "", NULL};
   gr_storage_type type = named_type(dtype);
-  if (type == GR_INT) return ffi_failf(GR_INTERNAL, "a type that is none");
+  if (type == GR_INT) return ffi_failf(GR_INTERNAL, "unknown type of a genred_array");
   SEXP out = PROTECT(ffi_array_shell(dim, dimnames, type, Rf_asInteger(device)));
   gr_buffer *b = ffi_array_fill(out, type, &err);
   if (b) gr_cuda.put(b, REAL(x), INTEGER(dim)[0], &err);
@@ -115,7 +117,8 @@ SEXP ffi_array_new(SEXP x, SEXP dim, SEXP dimnames, SEXP dtype, SEXP device) {
 static SEXP as_indices(SEXP numbers) {
   R_xlen_t n = XLENGTH(numbers);
   SEXP out = Rf_allocVector(INTSXP, n);
-  for (R_xlen_t k = 0; k < n; k++) INTEGER(out)[k] = ISNAN(REAL(numbers)[k]) ? NA_INTEGER : (int)REAL(numbers)[k];
+  for (R_xlen_t k = 0; k < n; k++)
+    INTEGER(out)[k] = ISNAN(REAL(numbers)[k]) ? NA_INTEGER : (int)REAL(numbers)[k];
   return out;
 }
 
@@ -123,7 +126,8 @@ static SEXP as_indices(SEXP numbers) {
 SEXP ffi_array_get(SEXP x) {
   gr_error err = {GR_OK, "", NULL};
   const gr_buffer *b = ffi_array_buffer(x);
-  if (!b) return ffi_failf(GR_CUDA, "the entries of this genred_array are gone: only the session that made it had them");
+  if (!b)
+    return ffi_failf(GR_CUDA, "the entries of this genred_array are lost: they existed only in the session that created it");
   SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)(b->rows * b->cols)));
   if (gr_cuda.get(b, REAL(out), b->rows, &err) != GR_OK)
     out = ffi_fail(&err);
@@ -157,7 +161,7 @@ static SEXP describe_devices(int n) {
   return out;
 }
 
-/* list(driver, nvrtc, devices): the libraries, or why there is none; the devices, none where they cannot be used. */
+/* list(driver, nvrtc, devices): the libraries, or why they cannot be used; the usable devices. */
 SEXP ffi_devices(void) {
   const char *names[] = {"driver", "nvrtc", "devices", ""};
   gr_error err = {GR_OK, "", NULL};

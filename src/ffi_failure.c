@@ -1,6 +1,8 @@
-/* ffi_failure.c: errors as R values.  A failure is list(class, message, log) of class "genred_failure"; R/failure.R
- * turns it into a classed condition.  Native text on its way to R is owned by `held`, so that nothing is lost when R
- * runs out of memory in between. */
+/* ffi_failure.c: errors as R values.
+ *
+ * A failure is list(class, message, log) of class "genred_failure", which R/failure.R turns into a
+ * classed condition.  While a native string is copied to R, `pending` owns it, so that it is not
+ * leaked if R runs out of memory. */
 #include "ffi.h"
 
 #include <stdarg.h>
@@ -8,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *held;
+static char *pending;
 
 static void hold(char *text) {
-  if (held != text) free(held);
-  held = text;
+  if (pending != text) free(pending);
+  pending = text;
 }
 
 SEXP ffi_text(const char *text) {

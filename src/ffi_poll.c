@@ -1,8 +1,9 @@
-/* ffi_poll.c: what happens on R's side while the engine runs: interrupts and progress.
+/* ffi_poll.c: interrupts and progress while the engine runs.
  *
- * Both callbacks come on the thread that called the engine, which is R's.  R code may want to jump (an interrupt, a
- * handler that leaves): R_UnwindProtect catches the jump before it crosses the engine, the engine is told to stop and
- * cleans up, and ffi_poll_end lets the jump go on.  So an interrupt is R's own, seen by tryCatch(interrupt = ). */
+ * The engine calls both callbacks on the thread that called it, which is R's main thread.  R code
+ * may jump (an interrupt, or a handler that exits): R_UnwindProtect catches the jump before it
+ * crosses the engine's frames, the engine is told to stop and cleans up, and ffi_poll_end resumes
+ * the jump.  So an interrupt is R's own condition, which tryCatch(interrupt = ) sees. */
 #include "ffi.h"
 
 enum { PATIENCE = 2 }; /* seconds before progress is shown */
@@ -38,7 +39,8 @@ int ffi_poll_interrupted(void *poll) {
   return p->unwinding;
 }
 
-/* .progress(fraction) opens, moves and (NULL) closes the bar; FALSE: not wanted. */
+/* .progress(fraction) opens or moves the bar, .progress(NULL) closes it; FALSE: do not show
+ * progress. */
 static SEXP show(void *data) {
   ffi_poll *p = data;
   SEXP value = PROTECT(Rf_ScalarReal(p->fraction));

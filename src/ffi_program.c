@@ -1,16 +1,17 @@
-/* ffi_program.c: native programs, found by the specification of their operator.
+/* ffi_program.c: native programs, looked up by the specification of their operator.
  *
- * An operator holds plain R data; its program lives in a table here, behind an external pointer
- * with a finalizer, and is made at the first call after construction, readRDS() or in another
- * process.  The table is keyed by the key string of the specification: R keeps one CHARSXP per
- * text, so two keys are equal when their pointers are.  Sets of WAYS entries bound it; what is
- * evicted is made again when it is needed.  It lets go of its kernels at once, as the collector may
- * come late: so a session has kernels loaded for SETS * WAYS programs, and the engine's limit of
- * others.
+ * An operator contains plain R data.  Its program lies in a table here, behind an external pointer
+ * with a finalizer, and is created at the first call after construction, after readRDS() or in
+ * another process.  The table is keyed by the key string of the specification; R stores equal
+ * strings in one CHARSXP, so that keys are compared by address.  It is a set-associative cache with
+ * WAYS entries per set; evicted programs are created again when they are needed.  An evicted
+ * program releases its kernels at once, because its finalizer may run much later: a session has the
+ * kernels of at most SETS * WAYS programs loaded, and GR_IDLE_OBJECTS further objects that the
+ * engine keeps.
  *
- * A specification may come from a file, or from a user who changed it: it is looked at before it is
- * used, but for the very one that was looked at last (R copies a list that the table holds before
- * it changes it). */
+ * A specification may come from a file or have been changed by the user, so that it is validated
+ * before use.  Only the object that was validated last is trusted: because the table refers to it,
+ * R copies it before any modification. */
 #include "ffi.h"
 
 #include <limits.h>
@@ -22,9 +23,9 @@
 enum { SETS = 128, WAYS = 4 };
 
 static struct {
-  SEXP keys; /* STRSXP; "" where empty */
+  SEXP keys; /* STRSXP; "" if empty */
   SEXP pointers;
-  SEXP specs; /* the specification that was looked at last */
+  SEXP specs; /* the specification that was validated last */
   unsigned char next[SETS]; /* way to evict */
   int made;
 } table;
@@ -48,7 +49,7 @@ static int set_of(SEXP key) {
   return (int)((p >> 4 ^ p >> 12 ^ p >> 20) % SETS);
 }
 
-/* The place of a key, or -1. */
+/* The index of a key in the table, or -1. */
 static int table_find(SEXP key) {
   int first = set_of(key) * WAYS;
   for (int w = first; w < first + WAYS; w++)
@@ -56,26 +57,28 @@ static int table_find(SEXP key) {
   return -1;
 }
 
-static void let_go(SEXP pointer) {
+static void release_kernels(SEXP pointer) {
   const ffi_op *op = pointer == R_NilValue ? NULL : R_ExternalPtrAddr(pointer);
   if (op && !op->busy) gr_program_let_go(op->program);
 }
 
 static void table_add(SEXP key, SEXP spec, SEXP pointer) {
   int set = set_of(key), w = set * WAYS + table.next[set];
-  let_go(VECTOR_ELT(table.pointers, w));
+  release_kernels(VECTOR_ELT(table.pointers, w));
   table.next[set] = (unsigned char)((table.next[set] + 1) % WAYS);
   SET_STRING_ELT(table.keys, w, key);
   SET_VECTOR_ELT(table.pointers, w, pointer);
   SET_VECTOR_ELT(table.specs, w, spec);
 }
 
-/* ---- is it one? ------------------------------------------------------------------------------------------------------ */
+/* ---- validating a specification -------------------------------------------------------------- */
+
+static bool is_scalar(SEXP x, SEXPTYPE type) { return !Rf_isObject(x) && TYPEOF(x) == type && XLENGTH(x) == 1; }
 
 static bool is_list(SEXP spec) { return TYPEOF(spec) == VECSXP && XLENGTH(spec) == SPEC_SIZE; }
-static bool is_string(SEXP x) { return !Rf_isObject(x) && TYPEOF(x) == STRSXP && XLENGTH(x) == 1 && STRING_ELT(x, 0) != NA_STRING; }
-static bool is_integer(SEXP x) { return !Rf_isObject(x) && TYPEOF(x) == INTSXP && XLENGTH(x) == 1 && INTEGER(x)[0] != NA_INTEGER; }
-static bool is_flag(SEXP x) { return !Rf_isObject(x) && TYPEOF(x) == LGLSXP && XLENGTH(x) == 1 && LOGICAL(x)[0] != NA_LOGICAL; }
+static bool is_string(SEXP x) { return is_scalar(x, STRSXP) && STRING_ELT(x, 0) != NA_STRING; }
+static bool is_integer(SEXP x) { return is_scalar(x, INTSXP) && INTEGER(x)[0] != NA_INTEGER; }
+static bool is_flag(SEXP x) { return is_scalar(x, LGLSXP) && LOGICAL(x)[0] != NA_LOGICAL; }
 
 static bool are_strings(SEXP x) {
   if (TYPEOF(x) != STRSXP || XLENGTH(x) > INT_MAX) return false;
@@ -99,7 +102,7 @@ static bool has_types(SEXP spec) {
   return true;
 }
 
-/* Appends to a key; with no buffer it only counts. */
+/* A key under construction; without a buffer its length is only counted. */
 typedef struct {
   char *to;
   size_t n;
@@ -121,12 +124,20 @@ static void put_element(key_text *key, const char *text) {
 
 /* "-" for NULL, else the number of elements and each of them. */
 static void put_field(key_text *key, SEXP x) {
-  char text[32] = "-";
-  if (x != R_NilValue) snprintf(text, sizeof text, "%lld", (long long)XLENGTH(x));
+  char text[32];
+  if (x == R_NilValue) {
+    put(key, "-");
+    return;
+  }
+  snprintf(text, sizeof text, "%lld", (long long)XLENGTH(x));
   put(key, text);
-  if (TYPEOF(x) == INTSXP) snprintf(text, sizeof text, "%d", INTEGER(x)[0]);
-  for (R_xlen_t k = 0; x != R_NilValue && k < XLENGTH(x); k++)
-    put_element(key, TYPEOF(x) == INTSXP ? text : TYPEOF(x) == STRSXP ? Rf_translateCharUTF8(STRING_ELT(x, k)) : LOGICAL(x)[0] ? "TRUE" : "FALSE");
+  if (TYPEOF(x) == LGLSXP) put_element(key, LOGICAL(x)[0] ? "TRUE" : "FALSE");
+  if (TYPEOF(x) == INTSXP) {
+    snprintf(text, sizeof text, "%d", INTEGER(x)[0]);
+    put_element(key, text);
+  }
+  for (R_xlen_t k = 0; TYPEOF(x) == STRSXP && k < XLENGTH(x); k++)
+    put_element(key, Rf_translateCharUTF8(STRING_ELT(x, k)));
 }
 
 static void put_fields(key_text *key, SEXP spec) {
@@ -136,7 +147,8 @@ static void put_fields(key_text *key, SEXP spec) {
   }
 }
 
-/* Equal for equal specifications only, whatever characters a field contains.  On R's stack of transient memory. */
+/* Different specifications have different keys, whatever characters they contain, because lengths
+ * are part of the key.  Allocated by R_alloc. */
 static const char *key_of(SEXP spec) {
   key_text key = {NULL, 0};
   put_fields(&key, spec);
@@ -146,7 +158,8 @@ static const char *key_of(SEXP spec) {
   return key.to;
 }
 
-/* Is the key the specification's own?  Else another operator's program would be found. */
+/* Whether the key belongs to the specification; otherwise another operator's program would be
+ * found. */
 static bool key_fits(SEXP spec) {
   const void *top = vmaxget();
   bool fits = strcmp(Rf_translateCharUTF8(STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0)), key_of(spec)) == 0;
@@ -155,7 +168,8 @@ static bool key_fits(SEXP spec) {
 }
 
 static SEXP not_ours(void) {
-  return ffi_failf(GR_ARGUMENT, "this is no operator as Genred() makes it: its specification was changed, damaged, or made by another version of genred");
+  return ffi_failf(GR_ARGUMENT, "this is not a valid operator of Genred(): its specification was changed or damaged, or "
+                                "comes from another version of genred");
 }
 
 bool ffi_spec_ok(SEXP spec) { return is_list(spec) && has_types(spec) && key_fits(spec); }
@@ -166,7 +180,7 @@ SEXP ffi_key(SEXP spec) {
 
 SEXP ffi_spec(SEXP spec) { return ffi_spec_ok(spec) ? Rf_ScalarLogical(TRUE) : not_ours(); }
 
-/* ---- making one ------------------------------------------------------------------------------------------------------ */
+/* ---- creating a program ---------------------------------------------------------------------- */
 
 static void op_free(SEXP pointer) {
   ffi_op *op = R_ExternalPtrAddr(pointer);
@@ -238,7 +252,8 @@ SEXP ffi_op_get(SEXP spec, ffi_op **op) {
   if (pointer != R_NilValue) *op = R_ExternalPtrAddr(pointer);
   if (*op) return pointer;
 
-  if (++table.made % (SETS * WAYS) == 0) R_gc(); /* R's collector does not see the memory of programs that were evicted */
+  /* R's garbage collector does not know how much memory evicted programs occupy. */
+  if (++table.made % (SETS * WAYS) == 0) R_gc();
   gr_error err = {GR_OK, "", NULL};
   gr_spec s = spec_of(spec);
   pointer = PROTECT(R_MakeExternalPtr(NULL, R_NilValue, R_NilValue));
@@ -273,7 +288,7 @@ SEXP ffi_dump(SEXP spec, SEXP stage) {
   return pointer;
 }
 
-/* ---- what it says about itself ------------------------------------------------------------------------------------------ */
+/* ---- describing a program -------------------------------------------------------------------- */
 
 static SEXP text_value(const char *s) { return s ? ffi_text(s) : R_NilValue; }
 
@@ -314,12 +329,13 @@ static SEXP describe_result(const gr_result_info *r) {
 
 static SEXP describe_last(const gr_report *last) {
   static const char *const backends[] = {NULL, "CPU", "interpreter", "GPU", "GPU_1D", "GPU_2D"};
-  static const char *const origins[] = {"none", "memory", "disk", "compiled"};
-  const char *names[] = {"backend", "origin", "threads", "seconds_compile", "seconds_run", "device_id", "devices", "device_name", ""};
+  static const char *const provenances[] = {"none", "memory", "disk", "compiled"};
+  const char *names[] = {"backend",     "origin",    "threads", "seconds_compile",
+                         "seconds_run", "device_id", "devices", "device_name",     ""};
   if (last->backend == GR_AUTO) return R_NilValue;
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, text_value(backends[last->backend]));
-  SET_VECTOR_ELT(out, 1, text_value(origins[last->origin]));
+  SET_VECTOR_ELT(out, 1, text_value(provenances[last->provenance]));
   SET_VECTOR_ELT(out, 2, Rf_ScalarInteger(last->threads));
   SET_VECTOR_ELT(out, 3, Rf_ScalarReal(last->seconds_compile));
   SET_VECTOR_ELT(out, 4, Rf_ScalarReal(last->seconds_run));

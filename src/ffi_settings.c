@@ -1,6 +1,11 @@
-/* ffi_settings.c: an argument beats the option genred.NAME, which beats the environment variable GENRED_NAME, which
- * beats the default.  Read here, in C, because every call of an operator reads them.  The defaults that R has to work
- * out (its compiler, the cache folder, the session's temporary folder) come once per session, from .defaults(). */
+/* ffi_settings.c: the settings of a call, from options and environment variables.
+ *
+ * An argument takes precedence over the option genred.NAME, the option over the environment
+ * variable GENRED_NAME, and that over the default.  They are read in C because every call of an
+ * operator reads them.  An invalid value only sets ffi_settings.bad; R code
+ * (check_session_settings() in R/options.R) then says what is wrong with it.  Defaults that R has
+ * to determine (its compiler, the cache folder, the session's temporary folder) are set once per
+ * session by .defaults(). */
 #include "ffi.h"
 
 #include <stdlib.h>
@@ -65,7 +70,7 @@ static const char *expand_home(const char *path) {
   return strcpy(R_alloc(strlen(path) + 1, 1), path);
 }
 
-/* ---- GPUs: numbers from 0 ---- */
+/* ---- GPUs, numbered from 0 ---- */
 
 static bool add_id(double x, ffi_ids *ids) {
   if (!(x >= 0 && x <= 1e6) || x != (int)x || ids->n == FFI_DEVICES) return false;
@@ -88,7 +93,7 @@ bool ffi_read_ids(SEXP x, ffi_ids *ids) {
   return true;
 }
 
-/* "0" or "0,1"; "-1" as none. */
+/* "0" or "0,1"; "-1" means none. */
 static bool ids_of_text(const char *text, ffi_ids *ids) {
   char *end = NULL;
   ids->n = 0;
@@ -114,6 +119,42 @@ static void device_setting(ffi_settings *s) {
   s->devices.n = 0;
 }
 
+/* ---- progress: true, false, or not set ---- */
+
+/* 1, 0, or -1 if the text is neither TRUE nor FALSE. */
+static int flag_of_text(const char *text) {
+  static const struct {
+    const char *text;
+    int value;
+  } words[] = {{"TRUE", 1},  {"true", 1},  {"True", 1},  {"T", 1}, {"1", 1},
+               {"FALSE", 0}, {"false", 0}, {"False", 0}, {"F", 0}, {"0", 0}};
+  for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+    if (strcmp(text, words[k].text) == 0) return words[k].value;
+  return -1;
+}
+
+static int flag_of(SEXP x) {
+  if (is_string(x)) return flag_of_text(CHAR(STRING_ELT(x, 0)));
+  if (Rf_isObject(x) || !(Rf_isNumeric(x) || Rf_isLogical(x)) || XLENGTH(x) != 1) return -1;
+  int flag = Rf_asLogical(x);
+  return flag == NA_LOGICAL ? -1 : flag;
+}
+
+/* Progress may be shown unless it is FALSE; whether the session is interactive is asked in R. */
+static void progress_setting(ffi_settings *s) {
+  SEXP option = Rf_GetOption1(sym_progress);
+  const char *env = getenv("GENRED_PROGRESS");
+  int flag = 1;
+  if (option != R_NilValue) {
+    flag = flag_of(option);
+    if (flag < 0) s->bad = CHAR(PRINTNAME(sym_progress));
+  } else if (env && *env) {
+    flag = flag_of_text(env);
+    if (flag < 0) s->bad = "GENRED_PROGRESS";
+  }
+  s->progress = flag != 0;
+}
+
 ffi_settings ffi_settings_now(void) {
   ffi_settings s;
   need_defaults();
@@ -125,8 +166,7 @@ ffi_settings ffi_settings_now(void) {
   s.cache_dir = s.cache_dir ? expand_home(s.cache_dir) : defaults.cache_dir;
   s.tmp_dir = defaults.tmp_dir;
   device_setting(&s);
-  SEXP progress = Rf_GetOption1(sym_progress);
-  s.progress = !(TYPEOF(progress) == LGLSXP && XLENGTH(progress) == 1 && LOGICAL(progress)[0] == FALSE);
+  progress_setting(&s);
   return s;
 }
 
@@ -134,7 +174,8 @@ static bool named_backend(const char *name, gr_backend *backend) {
   static const struct {
     const char *name;
     gr_backend backend;
-  } known[] = {{"auto", GR_AUTO}, {"CPU", GR_CPU}, {"interpreter", GR_INTERPRETER}, {"GPU", GR_GPU}, {"GPU_1D", GR_GPU_1D}, {"GPU_2D", GR_GPU_2D}};
+  } known[] = {{"auto", GR_AUTO}, {"CPU", GR_CPU},       {"interpreter", GR_INTERPRETER},
+               {"GPU", GR_GPU},   {"GPU_1D", GR_GPU_1D}, {"GPU_2D", GR_GPU_2D}};
   for (size_t k = 0; k < sizeof known / sizeof *known; k++)
     if (strcmp(name, known[k].name) == 0) {
       *backend = known[k].backend;
@@ -160,7 +201,7 @@ static SEXP ids_value(const ffi_ids *ids) {
 
 static SEXP text_or_null(const char *s) { return s ? Rf_mkString(s) : R_NilValue; }
 
-/* What a call would use now; no devices where a setting has a value that it cannot have. */
+/* What a call would use now; devices is NULL if a setting is invalid. */
 SEXP ffi_settings_list(void) {
   const char *names[] = {"cc", "cflags", "cache_dir", "tmp_dir", "progress", "devices", ""};
   ffi_settings s = ffi_settings_now();

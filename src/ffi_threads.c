@@ -1,9 +1,10 @@
 /* ffi_threads.c: how many threads a run may use.
  *
- * As data.table does it: a count of our own, given to each parallel region, never omp_set_num_threads.  The default
- * is the least of what the machine, the process' affinity, its cgroup quota and the usual variables allow.  A forked
- * child uses one thread, because libgomp hangs there once the parent ran a parallel region; the handler of the fork
- * only sets a flag. */
+ * As in data.table, the number is passed to each parallel region, and omp_set_num_threads is never
+ * called.  The default is the minimum of what the machine, the CPU affinity of the process, its
+ * cgroup quota and the usual environment variables allow.  A forked child uses one thread, because
+ * libgomp deadlocks there if the parent has run a parallel region; the fork handler only sets a
+ * flag. */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -36,7 +37,7 @@ static void watch_forks(void) {
   registered = true;
 }
 #else
-static void watch_forks(void) {} /* there are none */
+static void watch_forks(void) {} /* Windows has no fork */
 #endif
 
 void ffi_threads_init(void) {
@@ -45,7 +46,7 @@ void ffi_threads_init(void) {
   watch_forks();
 }
 
-/* ---- the limits; 0 where there is none ---------------------------------------------------------------------------- */
+/* ---- the limits; 0 for no limit -------------------------------------------------------------- */
 
 static int limit_affinity(void) {
 #ifdef __linux__
@@ -69,7 +70,7 @@ static bool read_line(const char *path, char *line, int size) {
   return ok;
 }
 
-/* A quota of 1.5 processors is worth two threads. */
+/* Rounds up: a quota of 1.5 processors allows two threads. */
 static int cpus_of(double quota, double period) {
   if (!(quota > 0) || !(period > 0)) return 0;
   double n = quota / period;
@@ -98,7 +99,7 @@ static int quota_v1(const char *dir) {
 
 static int least(int a, int b) { return a == 0 ? b : b == 0 ? a : a < b ? a : b; }
 
-/* The least quota from the folder of this process' group up to the root. */
+/* The minimum of the quotas from the folder of this process' cgroup up to the root. */
 static int quota_upwards(const char *root, const char *group, int (*quota)(const char *)) {
   char dir[PATH_SIZE];
   int limit = 0, top = (int)strlen(root);
@@ -111,26 +112,27 @@ static int quota_upwards(const char *root, const char *group, int (*quota)(const
   }
 }
 
-/* `self` is /proc/self/cgroup: lines "0::/group" (v2) and "4:cpu,cpuacct:/group" (v1). */
+/* A line of /proc/self/cgroup is "0::/group" (cgroup v2) or "4:cpu,cpuacct:/group" (v1). */
+static int limit_of_line(const char *root, char *line) {
+  char dir[PATH_SIZE];
+  line[strcspn(line, "\n")] = 0;
+  char *names = strchr(line, ':'), *group = names ? strchr(names + 1, ':') : NULL;
+  if (!group) return 0;
+  *group++ = 0;
+  if (strcmp(group, "/") == 0) group = "";
+  names++;
+  if (!*names) return quota_upwards(root, group, quota_v2);
+  if (strcmp(names, "cpu") != 0 && strncmp(names, "cpu,", 4) != 0 && !strstr(names, ",cpu")) return 0;
+  snprintf(dir, sizeof dir, "%s/cpu", root);
+  return quota_upwards(dir, group, quota_v1);
+}
+
 static int limit_cgroup(const char *root, const char *self) {
-  char line[PATH_SIZE], dir[PATH_SIZE];
+  char line[PATH_SIZE];
   int limit = least(quota_v2(root), 0);
   FILE *f = fopen(self, "r");
   if (!f) return limit;
-  while (fgets(line, sizeof line, f)) {
-    line[strcspn(line, "\n")] = 0;
-    char *names = strchr(line, ':'), *group = names ? strchr(names + 1, ':') : NULL;
-    if (!group) continue;
-    *group++ = 0;
-    if (strcmp(group, "/") == 0) group = "";
-    names++;
-    if (!*names) {
-      limit = least(limit, quota_upwards(root, group, quota_v2));
-    } else if (strcmp(names, "cpu") == 0 || strncmp(names, "cpu,", 4) == 0 || strstr(names, ",cpu") != NULL) {
-      snprintf(dir, sizeof dir, "%s/cpu", root);
-      limit = least(limit, quota_upwards(dir, group, quota_v1));
-    }
-  }
+  while (fgets(line, sizeof line, f)) limit = least(limit, limit_of_line(root, line));
   fclose(f);
   return limit;
 }
@@ -152,6 +154,13 @@ static int positive(const char *text) {
 
 static int env_count(const char *name) { return positive(getenv(name)); }
 
+/* GENRED_THREADS: a number of threads, or 0 for the default. */
+static bool env_is_bad(void) {
+  const char *text = getenv("GENRED_THREADS");
+  if (!text || !*text) return false;
+  return text[strspn(text, "0123456789")] != 0 || (positive(text) == 0 && text[strspn(text, "0")] != 0);
+}
+
 static int option_count(SEXP symbol) {
   SEXP x = Rf_GetOption1(symbol);
   if ((TYPEOF(x) != INTSXP && TYPEOF(x) != REALSXP) || XLENGTH(x) != 1) return 0;
@@ -165,7 +174,7 @@ static int limit_check(void) {
   return 2;
 }
 
-/* ---- the count ------------------------------------------------------------------------------------------------------ */
+/* ---- the number of threads ------------------------------------------------------------------- */
 
 enum { L_PROCS, L_AFFINITY, L_CGROUP, L_OMP, L_OMP_LIMIT, L_MC_OPTION, L_MC_ENV, L_CHECK, L_COUNT };
 
@@ -191,7 +200,7 @@ static void read_limits(int *limit) {
   limit[L_CHECK] = limit_check();
 }
 
-/* A number asked for is limited only by what would fail or is forbidden. */
+/* A requested number is limited only by what would fail or is forbidden. */
 static int asked_count(int asked, const int *limit) {
   asked = asked > 1024 ? 1024 : asked;
   return least(least(asked, limit[L_OMP_LIMIT]), limit[L_CHECK]);
@@ -203,9 +212,12 @@ static int default_count(const int *limit) {
   return n > 0 ? n : 1;
 }
 
-static bool option_is_bad(void) {
+/* Whether the option, or the environment variable if there is no option, is not a number of
+ * threads. */
+static bool setting_is_bad(void) {
   SEXP x = Rf_GetOption1(sym_threads);
-  if (x == R_NilValue || option_count(sym_threads)) return false;
+  if (x == R_NilValue) return env_is_bad();
+  if (option_count(sym_threads)) return false;
   return !Rf_isNumeric(x) || XLENGTH(x) != 1 || Rf_asReal(x) != 0; /* 0: the default */
 }
 
@@ -222,7 +234,7 @@ static int count_threads(const int *limit, int *option, int *env) {
 
 int ffi_threads_now(void) {
   int limit[L_COUNT], option, env;
-  if (option_is_bad()) return 0;
+  if (setting_is_bad()) return 0;
   if (forked) return 1;
   read_limits(limit);
   return count_threads(limit, &option, &env);

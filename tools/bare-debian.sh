@@ -1,24 +1,25 @@
 #!/bin/sh
-# Proves the two commands on a bare Debian 12: a minimal system in a folder, with nothing added but git.
+# Runs demo.sh and test.sh on a minimal Debian 12, installed into a folder with nothing added but
+# git.
 #
-#   sh tools/bare-debian.sh [FOLDER]      as root, with debootstrap installed; FOLDER is made, and removed at the end
+#   sh tools/bare-debian.sh [FOLDER]      as root, with debootstrap installed
 #
-# Runs sh tools/demo.sh and sh tools/test.sh there on a copy of what git knows of this checkout (and what it would add),
-# and tells how long each took.  The package mirror, its options and its keys are those of this machine's apt.
-# KEEP=1 leaves the folder.
+# FOLDER is created, and removed at the end (KEEP=1 leaves it).  The scripts run on a copy of the
+# files of this checkout that git tracks or would add, and the time of each is printed.  The package
+# mirror, its options and its keys are those of this machine's apt.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 tree=${1:-$(mktemp -d)/bare}
 suite=bookworm
 
-[ "$(id -u)" -eq 0 ] || { echo "this needs root: it changes root into the folder" >&2; exit 1; }
-command -v debootstrap >/dev/null || { echo "this needs debootstrap: apt-get install debootstrap" >&2; exit 1; }
+[ "$(id -u)" -eq 0 ] || { echo "this script must be run as root, because it uses chroot" >&2; exit 1; }
+command -v debootstrap >/dev/null || { echo "this script requires debootstrap: apt-get install debootstrap" >&2; exit 1; }
 [ ! -e "$tree" ] || { echo "$tree exists already" >&2; exit 1; }
 
 leave() {
   status=$?
   umount "$tree/dev/shm" "$tree/proc" 2>/dev/null || true
-  # never into a folder that is still mounted
+  # never delete anything in a file system that is still mounted
   if [ -z "${KEEP:-}" ] && ! grep -q " $tree/" /proc/mounts; then rm -rf "$tree"; fi
   exit $status
 }

@@ -1,22 +1,24 @@
-# Leave-one-out kernel regression on 53 940 diamonds: 2.9 billion kernel values, none of them kept.
+# Leave-one-out kernel regression on 53 940 diamonds: 2.9 billion kernel values, none of them
+# stored.
 #
 #   Rscript tools/demo.R [figure.png]
 #
-# Predicts the log price of each stone from all the others: the mean of their log prices, weighted by a Gaussian of the
-# distance in weight, clarity, colour and cut (Nadaraya and Watson's estimator).  Numerator and denominator are two
-# signals of one reduction; a stone's own term, exp(0) times its value, is taken off afterwards.
+# Predicts the log price of each stone from all others: the mean of their log prices, weighted by a
+# Gaussian of the distance in weight, clarity, colour and cut (the Nadaraya-Watson estimator).
+# Numerator and denominator are two signals of one reduction; a stone's own term, exp(0) times its
+# value, is subtracted afterwards.
 
 library(genred)
 figure <- c(commandArgs(TRUE), "demo.png")[1]
 
-# ---- printing -------------------------------------------------------------------------------------------------------
+# ---- printing ------------------------------------------------------------------------------------
 
 say <- function(label, ...) cat(formatC(label, width = -11), sprintf(...), "\n", sep = "")
 count <- function(n) format(n, big.mark = " ", scientific = FALSE, trim = TRUE)
 billions <- function(n) sprintf("%.2f billion", n / 1e9)
 seconds <- function(expr) system.time(expr)[["elapsed"]]
 
-# Memory of this process in MB, as Linux counts it: the present size, the largest so far, and a restart of the latter.
+# Memory of this process in MB, from /proc: its current size and its peak, and a reset of the peak.
 memory <- function(field) {
   status <- tryCatch(readLines("/proc/self/status"), error = function(e) character(), warning = function(w) character())
   line <- grep(paste0("^", field, ":"), status, value = TRUE)
@@ -24,7 +26,7 @@ memory <- function(field) {
 }
 forget_peak <- function() try(suppressWarnings(cat("5\n", file = "/proc/self/clear_refs")), silent = TRUE)
 
-# ---- data and operator ----------------------------------------------------------------------------------------------
+# ---- data and operator ---------------------------------------------------------------------------
 
 data(diamonds, package = "ggplot2", envir = environment())
 diamonds <- as.data.frame(diamonds)
@@ -32,13 +34,14 @@ n <- nrow(diamonds)
 features <- with(diamonds, cbind(weight = log10(carat), clarity = as.integer(clarity), colour = as.integer(color),
                                  cut = as.integer(cut)))
 centre <- colMeans(features)
-x <- sweep(features, 2, centre) # centred: single precision is then plenty
+x <- sweep(features, 2, centre) # centred, so that single precision suffices
 log_price <- log10(diamonds$price)
 y <- log_price - mean(log_price)
 
 smooth <- Genred("Exp(-WeightedSqDist(W, X, Y)) * B", c("W = Pm(4)", "X = Vi(4)", "Y = Vj(4)", "B = Vj(2)"), axis = 1)
 
-# A stone with no neighbour within reach is drawn to the mean price by a neighbour of this weight.
+# The weight of an artificial neighbour at the mean price, which determines the prediction if a
+# stone has no other neighbour within reach.
 prior <- 1e-3
 weights <- function(width) 1 / (2 * width^2)
 leave_one_out <- function(width, rows = seq_len(n)) {
@@ -54,7 +57,7 @@ say("operator", "Exp(-WeightedSqDist(W, X, Y)) * B, summed over j, in single pre
 say("", "%d thread%s", genred_threads(), if (genred_threads() == 1) "" else "s")
 cat("\n")
 
-# ---- the widths of the Gaussian ---------------------------------------------------------------------------------------
+# ---- the widths of the Gaussian ------------------------------------------------------------------
 
 first <- seconds(leave_one_out(c(0.02, 0.4, 0.4, 0.4), 1:2000))
 say("kernel", "first call on %s x %s points, kernel compiled or found in the cache: %.2f s", count(2000), count(n), first)
@@ -72,7 +75,7 @@ say("widths", "%d pairs tried on %s stones left out, %s kernel values: %.2f s", 
 say("", "best: %.1f %% in weight, %.2f of a grade in clarity, colour and cut", 100 * (10^best$weight - 1), best$grade)
 cat("\n")
 
-# ---- every stone --------------------------------------------------------------------------------------------------------
+# ---- every stone ---------------------------------------------------------------------------------
 
 invisible(gc())
 forget_peak()
@@ -87,7 +90,7 @@ if (!is.na(peak)) {
       max(0, peak - before), count(round(8e-6 * n^2)))
 }
 
-# ---- against base R, row by row -------------------------------------------------------------------------------------------
+# ---- against base R, row by row ------------------------------------------------------------------
 
 rows <- sample(n, 200)
 tx <- t(x)
@@ -104,7 +107,7 @@ say("", "base R took %.1f s for them, %.0f s for all at that rate: %.0f times as
 stopifnot(difference < 1e-3)
 cat("\n")
 
-# ---- what it says about diamonds --------------------------------------------------------------------------------------------
+# ---- what it says about diamonds -----------------------------------------------------------------
 
 line <- lm(y ~ x)
 say("result", "%.1f %% of the variance of log price is explained; half of the prices within %.1f %%", 100 * r_squared(fit),
@@ -112,7 +115,8 @@ say("result", "%.1f %% of the variance of log price is explained; half of the pr
 say("", "linear regression on the same columns: %.1f %%, within %.1f %%", 100 * summary(line)$r.squared,
     100 * typical_error(residuals(line)))
 
-# The fit at new points: one colour and cut, all weights and clarities; nothing where too few stones are near.
+# The fit at new points: one colour and cut, all weights and clarities; NA if too few stones are
+# near.
 curve <- expand.grid(carat = 10^seq(log10(0.23), log10(2.6), length.out = 240), clarity = levels(diamonds$clarity))
 at <- cbind(log10(curve$carat), as.integer(curve$clarity), match("G", levels(diamonds$color)),
             match("Ideal", levels(diamonds$cut)))
@@ -120,7 +124,7 @@ s <- smooth(weights(width), sweep(at, 2, centre), x, cbind(y, 1))
 curve$price <- ifelse(s[, 2] < 4, NA, 10^(mean(log_price) + s[, 1] / s[, 2]))
 diamonds$fit <- 10^(mean(log_price) + fit)
 
-# ---- figure ---------------------------------------------------------------------------------------------------------
+# ---- figure --------------------------------------------------------------------------------------
 
 suppressPackageStartupMessages(library(ggplot2))
 

@@ -1,7 +1,9 @@
 #!/bin/sh
-# The demo: set-up, build and install into build/lib of this checkout, then tools/demo.R.
+# The demo: installs what is missing, installs the package into build/lib, and runs tools/demo.R.
 #
-#   sh tools/demo.sh        from any folder; writes only under build/ (and installs Debian packages that are missing)
+#   sh tools/demo.sh        from any folder
+#
+# Writes only under build/, apart from Debian packages that it installs.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 export LC_ALL=C.UTF-8

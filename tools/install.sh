@@ -1,8 +1,11 @@
 # Sourced by demo.sh and test.sh, with $root set.
-# install_package [R CMD build's options]: builds the package from the checkout and installs it into build/lib; both see
-# a copy of the sources, so the tree stays as it is.  Leaves the path of the source package in $tarball.
 #
-# R CMD build copies everything and follows links before it looks at .Rbuildignore: so what is built and what is not ours stays away.
+# install_package [OPTIONS of R CMD build]: builds the package and installs it into build/lib.  Both
+# use a copy of the sources, so that the checkout is not changed.  Sets $tarball to the source
+# package.
+#
+# Build products and foreign files are not copied, because R CMD build copies all files, following
+# symbolic links, before it applies .Rbuildignore.
 copy_sources() {
   mkdir -p "$1" &&
     (cd "$root" && tar cf - --exclude=./.git --exclude=./build --exclude=./shared --exclude=./tests/testthat/engine/build .) | (cd "$1" && tar xf -)
@@ -19,7 +22,7 @@ install_package() {
       R CMD INSTALL --library="$root/build/lib" genred_*.tar.gz
   ) </dev/null >"$root/build/install.log" 2>&1; then :; else
     tail -n 20 "$root/build/install.log" >&2
-    echo "genred: the installation failed (whole log: $root/build/install.log)" >&2
+    echo "genred: the installation failed (complete log: $root/build/install.log)" >&2
     return 1
   fi
   rm -rf "$root/build/source"

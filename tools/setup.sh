@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes sure that what `demo` or `test` needs is there.
+# Ensures that the requirements of the demo or of the tests are installed.
 #
 #   sh tools/setup.sh demo | test
 #
-# On Debian (12 or a relative of it), as root, installs what is missing with apt-get.  Where everything is there
-# already it touches nothing.  Elsewhere it says what is missing and fails.
-# A requirement is a line "KIND NAME PACKAGE": the test that shows it is there, and the Debian package that brings it.
+# On Debian 12 and similar systems, as root, it installs what is missing with apt-get.  If nothing
+# is missing, it changes nothing.  Otherwise it says what is missing and fails.  A requirement is a
+# line "KIND NAME PACKAGE": how to test for it, and the Debian package that provides it.
 set -eu
 
 goal=${1:-demo}
@@ -35,14 +35,14 @@ END
   done
 }
 
-# What DESCRIPTION suggests, one a line, without the packages that are part of R.
+# The packages that DESCRIPTION suggests, one per line, without those that are part of R.
 suggested() {
   awk '/^[^ \t]/ {on = /^Suggests:/} on {sub(/^Suggests:/, ""); gsub(/\([^)]*\)/, ""); gsub(/,/, " "); print}' \
     "$root/DESCRIPTION" | tr -s ' \t' '\n\n' |
     grep -vxE '|compiler|graphics|grDevices|grid|methods|parallel|splines|stats|stats4|tcltk|tools|utils'
 }
 
-# The R packages asked about that are not installed, all in one start of R.
+# Those of the given R packages that are not installed, determined in one run of R.
 missing_r() {
   command -v Rscript >/dev/null 2>&1 || { echo "$@"; return; }
   Rscript --vanilla -e 'p <- commandArgs(TRUE); cat(p[!nzchar(vapply(p, function(x) system.file(package = x), ""))])' "$@"
@@ -58,7 +58,7 @@ compiles() { # includes the header $1 with the flags that follow
   return $status
 }
 
-# The Debian packages that would bring what is missing, one a line.
+# The Debian packages that provide what is missing, one per line.
 missing() {
   # shellcheck disable=SC2046
   absent=" $(missing_r $(requirements | awk '$1 == "r" {print $2}')) "
@@ -78,7 +78,8 @@ run_apt() {
 
 case $goal in demo | test) ;; *) echo "usage: sh tools/setup.sh demo | test" >&2; exit 2 ;; esac
 
-# What the step `platforms` of tools/test.sh runs programs for arm64 and for Windows with.  Where they cannot be had, that step is skipped.
+# The cross compilers and emulators for arm64 and Windows of the step `platforms` in tools/test.sh,
+# which is skipped without them.
 optional() {
   [ "$goal" = test ] || return 0
   command -v aarch64-linux-gnu-gcc >/dev/null 2>&1 && [ -d /usr/aarch64-linux-gnu/lib ] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross
@@ -94,7 +95,8 @@ install_optional() {
   echo "set-up: installing for the tests of other platforms: $wanted"
   ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || run_apt update || true
   # shellcheck disable=SC2086
-  run_apt install -y --no-install-recommends $wanted || echo "set-up: they could not be installed; those tests will be skipped"
+  run_apt install -y --no-install-recommends $wanted ||
+    echo "set-up: they could not be installed; those tests will be skipped"
 }
 
 need=$(missing | tr '\n' ' ')
@@ -114,14 +116,14 @@ fi
 
 mkdir -p "$root/build"
 : >"$log"
-echo "set-up: installing $(echo "$need" | wc -w | tr -d ' ') Debian packages and what they depend on"
+echo "set-up: installing $(echo "$need" | wc -w | tr -d ' ') Debian packages and their dependencies"
 echo "set-up:   $need"
 ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || run_apt update || true
-# Package lists may be stale: a failure is followed by one update and one more try.
+# Package lists may be out of date: after a failure, update them and retry once.
 # shellcheck disable=SC2086
 run_apt $install || { run_apt update && run_apt $install; } || {
   tail -n 20 "$log" >&2
-  echo "genred: apt-get could not install them (whole log: $log)" >&2
+  echo "genred: apt-get could not install them (complete log: $log)" >&2
   exit 1
 }
 still=$(missing | tr '\n' ' ')

@@ -1,6 +1,6 @@
-/* The memory's limit: the plain sum of three arrays of doubles, each read once.
+/* Memory bandwidth as the limit: the plain sum of three arrays of doubles, each read once.
  *
- * bench.R calls bandwidth() through .C(), as the kernels of this folder; it times itself. */
+ * bench.R calls bandwidth() through .C(), like the kernels in this folder; it measures its own time. */
 #include <time.h>
 
 typedef double V __attribute__((vector_size(32), aligned(8), may_alias));

@@ -1,14 +1,15 @@
-/* The ceiling: a_i = sum_j exp(-g |x_i - y_j|^2) b_j, written by hand for one dimension and one type.
+/* A ceiling: a_i = sum_j exp(-g |x_i - y_j|^2) b_j, written by hand for one dimension and one type.
  *
  * bench.R compiles this file for each case and calls limit() through .C():
  *   D      coordinates           F64    1: double, else float
  *   RV     vectors of rows       CV     columns of the register tile: RV * CV vectors of distances
  *   WIDTH  bytes of a vector     (64, 32 or 16: the widest the target has)
  *
- * Method: each lane is a row.  The columns lie in groups of CV, so that a broadcast is one load at a constant offset.
- * exp(-g s) is 2^(c s) with c = -g / ln 2 made once: integer part to the exponent's bits, a polynomial for the rest.
- * Only what a Gaussian needs: arguments are not positive, the sum of one block of columns is kept in V.
- * limit() times itself, packing included, but not what .C() copies; it checks nothing. */
+ * Method: each vector lane is a row.  The columns are packed in groups of CV, so that a broadcast is one
+ * load at a constant offset.  exp(-g s) is 2^(c s) with c = -g / ln 2, computed once: the integer part is
+ * added to the exponent bits, and a polynomial approximates the rest.  It is specific to a Gaussian, whose
+ * exponents are not positive; the sum of one block of columns is accumulated in V.
+ * limit() measures its own time, including packing but not the copies of .C(); it checks nothing. */
 #include <stdlib.h>
 #include <string.h>
 

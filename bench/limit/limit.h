@@ -1,7 +1,8 @@
-/* limit.h: what the hand-written kernels of this folder share: types, the two builtins that gcc needs, packing, the clock.
+/* limit.h: shared by the hand-written kernels of this folder: types, two builtins that gcc needs, packing,
+ * and the clock.
  *
- * Before it: D coordinates, F64 (1: double, else float), for the register tiles RV and CV (vectors of rows, columns).
- * WIDTH, the bytes of a vector, is the widest that the target has where it is not given. */
+ * Define before including it: D (coordinates), F64 (1: double, else float), and for register tiles RV and
+ * CV (vectors of rows, columns).  The default of WIDTH, the bytes of a vector, is the widest of the target. */
 #include <stddef.h>
 #include <time.h>
 

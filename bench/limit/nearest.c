@@ -1,14 +1,16 @@
-/* The ceiling: the K nearest of n points to each of m, by squared distances, written by hand for one dimension and type.
+/* A ceiling: the K nearest of n points to each of m, by squared distances, written by hand for one
+ * dimension and one type.
  *
  * Compiled for each case; limit() is called through .C():
  *   D      coordinates           F64    1: double, else float
  *   RV     vectors of rows       CV     columns of the register tile: RV * CV vectors of distances
  *   K      neighbours            WIDTH  bytes of a vector (64, 32 or 16: the widest the target has)
  *
- * Method: each lane is a row. The smallest of CV columns is compared with the worst of the K that each row has by now; where
- * it is smaller in some lane, a mask of bits says which distances to insert, one by one, into the row's sorted list. On data in
- * random order that is K (1 + log(n / K)) insertions a row.  Only what finite data need: no NaN, no infinities.
- * limit() times itself, packing included, but not what .C() copies; it checks nothing. */
+ * Method: each vector lane is a row.  The minimum of CV columns is compared with the largest of the K
+ * distances that each row has so far; if it is smaller in some lane, a bit mask tells which distances to
+ * insert, one by one, into the sorted list of the row.  For data in random order these are
+ * K (1 + log(n / K)) insertions per row.  For finite data only: no NaN, no infinities.
+ * limit() measures its own time, including packing but not the copies of .C(); it checks nothing. */
 #include <stdlib.h>
 #include <string.h>
 

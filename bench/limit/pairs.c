@@ -1,6 +1,6 @@
 /* Ceilings: a_i = reduction over j of a kernel of x_i and y_j, written by hand for one kernel, dimension and type.
  *
- * As gaussian.c, whose method this is; compile with -O3 -march=native and
+ * The method is that of gaussian.c.  Compile with -O3 -march=native and
  *   KERNEL one of LAPLACE      exp(-|x-y|) b
  *                 MULTIQUADRIC b / sqrt(1 + |x-y|^2)
  *                 MATERN       (1 + r + r^2/3) exp(-r) b with r = sqrt(5) |x-y|
@@ -8,7 +8,8 @@
  *                 GRADIENT     of exp(-g |x-y|^2) b in x: D sums
  *   D, F64        coordinates; 1: double, else float
  *   CV            columns side by side (4 is best nearly everywhere)
- * limit() is called through .C(), times itself and checks nothing: only what finite arguments of moderate size need. */
+ * limit() is called through .C(), measures its own time and checks nothing; for finite arguments of
+ * moderate size only. */
 #include <math.h>
 #include <stdlib.h>
 

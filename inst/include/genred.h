@@ -1,32 +1,38 @@
-/* genred.h: genred from the C or C++ code of another R package.
+/* genred.h: the interface of genred for C or C++ code in other R packages.
  *
- * In the other package: `LinkingTo: genred` and `Imports: genred` in DESCRIPTION, `importFrom(genred, Genred)` in
- * NAMESPACE (so that genred is loaded), and
+ * The other package needs `LinkingTo: genred` and `Imports: genred` in DESCRIPTION, and
+ * `importFrom(genred, Genred)` in NAMESPACE, so that genred is loaded.  Its code looks like this:
  *
  *     #include <Rinternals.h>
  *     #include <genred.h>
  *     const genred_api *g = genred_try_api();
- *     if (!g) ... genred is not loaded, or has another ABI
+ *     if (!g) ... genred is not loaded, or has a different ABI
  *     genred_spec spec = {0};
  *     const char *aliases[] = {"x = Vi(3)", "y = Vj(3)", "b = Vj(1)"};
  *     char message[GENRED_MESSAGE];
  *     genred_program *p;
- *     spec.formula = "Exp(-SqDist(x,y)) * b"; spec.aliases = aliases; spec.n_aliases = 3; spec.axis = 1;
+ *     spec.formula = "Exp(-SqDist(x,y)) * b";
+ *     spec.aliases = aliases;
+ *     spec.n_aliases = 3;
+ *     spec.axis = 1;
  *     if (g->program_new(&spec, &p, message) != GENRED_OK) ...
  *     genred_array args[] = {{x, m, 3, m}, {y, n, 3, n}, {b, n, 1, n}};
  *     genred_output out = {a, GENRED_DOUBLE};
  *     if (g->program_run(p, args, 3, &out, GENRED_AUTO, 0, message) != GENRED_OK) ...
  *     g->program_free(p);
  *
- * Everything is to be called on R's main thread.  No function of the table jumps (no R error, no C++ exception crosses it): each
- * returns a status and writes a message (empty where the status is GENRED_OK), unless `message` is NULL.  Pointers that are NULL, negative counts,
- * strides that do not fit and numbers that are in no enumeration give GENRED_ARGUMENT; what a program is asked about itself, program_nargs,
- * program_arg and program_result, answers with zeros where there is no such program or argument, and program_free(NULL) does nothing.
- * Not checked, because it cannot be: that a pointer leads to as many numbers as its rows, columns and stride say, that a text ends, and that a
- * program has not been freed.  Settings (compiler, cache folder, threads, GPU) are those of the R session. A running
- * reduction answers to the user's interrupt with GENRED_INTERRUPT; the caller then frees what it holds and calls
- * R_CheckUserInterrupt() or returns.  C99 and C++11.
- */
+ * All functions must be called on R's main thread.  They never jump (no R error or C++ exception
+ * crosses them): each returns a status and, unless `message` is NULL, writes a message, which is
+ * empty for GENRED_OK.  NULL pointers, negative counts, invalid strides and values outside of an
+ * enumeration give GENRED_ARGUMENT. program_nargs, program_arg and program_result return zeros if
+ * there is no such program or argument, and program_free(NULL) does nothing.
+ *
+ * It cannot be checked that a pointer refers to as many numbers as rows, columns and stride say,
+ * that a string is terminated, and that a program has not been freed.
+ *
+ * Settings (compiler, cache folder, threads, GPU) are those of the R session.  If the user
+ * interrupts a running reduction, it returns GENRED_INTERRUPT; the caller then frees its resources
+ * and calls R_CheckUserInterrupt() or returns.  Compatible with C99 and C++11. */
 #ifndef GENRED_H
 #define GENRED_H
 
@@ -39,17 +45,17 @@
 extern "C" {
 #endif
 
-#define GENRED_ABI 1       /* grows when the table changes in a way that is not an addition at its end */
+#define GENRED_ABI 1        /* increases with every change of the table but additions at its end */
 #define GENRED_MESSAGE 2048 /* bytes of a message buffer */
 
 typedef enum genred_status {
   GENRED_OK = 0,
   GENRED_PARSE,     /* the text is not a formula */
-  GENRED_DIMENSION, /* dimensions do not fit */
-  GENRED_ARGUMENT,  /* a setting, an array or a pointer is wrong */
+  GENRED_DIMENSION, /* dimensions do not match */
+  GENRED_ARGUMENT,  /* a setting, an array or a pointer is invalid */
   GENRED_COMPILER,  /* no compiler, or it failed */
   GENRED_CUDA,      /* no GPU can be used, or it failed */
-  GENRED_MEMORY,    /* out of memory, or a limit is reached */
+  GENRED_MEMORY,    /* out of memory, or a limit was exceeded */
   GENRED_INTERRUPT, /* the user interrupted */
   GENRED_INTERNAL   /* a bug in genred */
 } genred_status;
@@ -58,14 +64,14 @@ typedef enum genred_backend {
   GENRED_AUTO = 0,
   GENRED_CPU,
   GENRED_INTERPRETER,
-  GENRED_GPU,    /* or GENRED_CUDA, with what was tried */
+  GENRED_GPU,    /* if it cannot be used: GENRED_CUDA, and the message says what was tried */
   GENRED_GPU_1D, /* the reduced index is not split */
-  GENRED_GPU_2D  /* it is */
+  GENRED_GPU_2D  /* the reduced index is split */
 } genred_backend;
 typedef enum genred_type { GENRED_DOUBLE = 0, GENRED_INT64 } genred_type;
 typedef enum genred_category { GENRED_VI = 0, GENRED_VJ = 1, GENRED_PM = 2 } genred_category;
 
-/* As the arguments of Genred() in R; a field that is 0 or NULL has the default. */
+/* Like the arguments of Genred() in R; fields that are 0 or NULL have their defaults. */
 typedef struct genred_spec {
   const char *formula;
   const char *formula2;
@@ -73,22 +79,24 @@ typedef struct genred_spec {
   int n_aliases;
   const char *reduction; /* NULL: "Sum" */
   int axis;              /* the index that is reduced: 0 is i, 1 is j, 2 is both */
-  int k;                 /* of KMin and its kin; 0: none */
+  int k;                 /* K of KMin and the other K-fold reductions; 0: none */
   const char *dtype;      /* NULL: "float32" */
   const char *dtype_acc;  /* NULL: "auto" */
   const char *sum_scheme; /* NULL: "auto" */
 } genred_spec;
 
-/* Column-major: component k of row r is data[r + k * stride].  R, Armadillo and Eigen matrices, and blocks of them, pass
- * without a copy.  A Pm(d) has 1 row, d columns and stride 1.  The stride is at least the rows where there are several columns.  0 rows are
- * a value (an empty sum is 0); `data` may then be NULL. */
+/* Column-major: component k of row r is data[r + k * stride].  R, Armadillo and Eigen matrices, and
+ * blocks of them, are passed without a copy.  A Pm(d) has 1 row, d columns and stride 1.  With
+ * several columns, the stride is at least the number of rows. 0 rows are valid (an empty sum is 0);
+ * `data` may then be NULL. */
 typedef struct genred_array {
   const double *data;
   int64_t rows, cols, stride;
 } genred_array;
 
-/* Where a result goes: component d of neighbour k (of K, 1 without) of row r is data[r + rows * (k + K * d)].
- * Indices are int64_t, or doubles where these are asked for; they count from 0, and are -1 where there is none. */
+/* Where a result is stored: component d of neighbour k of row r is data[r + rows * (k + K * d)]; K
+ * is 1 for reductions without neighbours.  Indices are int64_t, or doubles on request; they count
+ * from 0, and -1 stands for none. */
 typedef struct genred_output {
   void *data;
   genred_type type; /* GENRED_DOUBLE for values; GENRED_INT64 or GENRED_DOUBLE for indices */
@@ -104,7 +112,7 @@ typedef struct genred_result {
   int n;           /* results: 1, or 2 (value, index) */
   int is_index[2]; /* whether result r holds indices */
   int dim;         /* components of a row */
-  int k;           /* neighbours, 0 where the reduction has none */
+  int k;           /* number of neighbours; 0 if the reduction has none */
 } genred_result;
 
 typedef struct genred_program genred_program;
@@ -112,28 +120,31 @@ typedef struct genred_program genred_program;
 typedef struct genred_api {
   int abi;
   const char *version;
-  genred_status (*program_new)(const genred_spec *spec, genred_program **program, char *message); /* *program is NULL where it fails */
+  /* Sets *program to NULL on failure. */
+  genred_status (*program_new)(const genred_spec *spec, genred_program **program, char *message);
   void (*program_free)(genred_program *program);
   int (*program_nargs)(const genred_program *program);
-  genred_arg (*program_arg)(const genred_program *program, int k); /* the name lives as long as the program */
+  genred_arg (*program_arg)(const genred_program *program, int k); /* the program owns the name */
   genred_result (*program_result)(const genred_program *program);
-  /* Checks the arrays and gives the number of result rows. */
+  /* Checks the arrays and sets the number of result rows. */
   genred_status (*program_rows)(const genred_program *program, const genred_array *args, int n_args, int64_t *rows,
                                 char *message);
-  /* threads: at most so many; 0 for the session's setting.  out has one element per result. */
+  /* threads: their maximum number; 0 for the session's setting.  out has one element per result. */
   genred_status (*program_run)(genred_program *program, const genred_array *args, int n_args, const genred_output *out,
                                genred_backend backend, int threads, char *message);
 } genred_api;
 
-/* The table, or NULL if the installed genred has another ABI.  Where genred is not loaded this raises an R error, which is how R_GetCCallable
- * answers, and which jumps over the caller's frames: with importFrom(genred, Genred) in NAMESPACE it is always loaded.  Else see below. */
+/* Returns the table, or NULL if the installed genred has a different ABI.  If genred is not loaded,
+ * R_GetCCallable raises an R error, which jumps over the caller's frames.  With importFrom(genred,
+ * Genred) in NAMESPACE it is always loaded; otherwise use genred_try_api(). */
 static inline const genred_api *genred_get_api(void) {
   typedef const genred_api *(*getter)(void);
   const genred_api *api = ((getter)R_GetCCallable("genred", "genred_api_v1"))();
   return api->abi == GENRED_ABI ? api : NULL;
 }
 
-/* The same with NULL, and no R error, where genred is not loaded.  There where <Rinternals.h> is included before this file. */
+/* The same, but returns NULL if genred is not loaded.  Available if <Rinternals.h> is included
+ * before this file. */
 #ifdef R_INTERNALS_H_
 static inline SEXP genred_found(void *api) {
   *(const genred_api **)api = genred_get_api();

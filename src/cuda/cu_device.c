@@ -300,7 +300,7 @@ static gr_class make_kernels(cu_gpu *g, gr_program *p, bool written, const gr_op
   gr_cuda_layout l;
   if (need_nvrtc(err) != GR_OK || gr_program_cuda(p, written, &text, &l, err) != GR_OK) return err->cls;
   cu_make_key(&state.nvrtc, &target, text, key);
-  report->origin = GR_FROM_MEMORY;
+  report->provenance = GR_FROM_MEMORY;
   for (*out = g->kernels; *out; *out = (*out)->next)
     if (!memcmp((*out)->key, key, CU_KEY)) return GR_OK;
   gr_class cls = cu_compile(&state.nvrtc, &target, text, opt, key, &image, report, err);
@@ -314,7 +314,7 @@ static gr_class make_kernels(cu_gpu *g, gr_program *p, bool written, const gr_op
 gr_class cu_kernels_of(cu_gpu *g, gr_program *p, bool written, const gr_options *opt, cu_kernels **k, gr_report *report, gr_error *err) {
   int fast = opt->use_fast_math != 0;
   bool remembered = g->id < GR_DEVICES;
-  report->origin = GR_FROM_MEMORY;
+  report->provenance = GR_FROM_MEMORY;
   if (remembered && p->loaded[written][fast][g->id].life == g->life) {
     *k = p->loaded[written][fast][g->id].kernels;
     return GR_OK;

@@ -118,15 +118,15 @@ gr_class cu_compile(const cu_nvrtc *n, const cu_target *target, const char *text
   bool has_cache = to.architecture && gr_cache_open(opt, report);
   *image = (cu_image){0};
   if (!to.architecture) return GR_OK;
-  report->origin = GR_FROM_DISK;
+  report->provenance = GR_FROM_DISK;
   if (has_cache) image->data = gr_cache_read(opt->cache_dir, key, ".cubin", &image->n);
   if (image->data) return GR_OK;
-  report->origin = GR_NO_KERNEL;
+  report->provenance = GR_NO_KERNEL;
   double start = gr_now();
   gr_class cls = compile(n, &to, target->fast_math, text, image, err);
   report->seconds_compile = gr_now() - start;
   if (cls) return cls;
-  report->origin = GR_COMPILED;
+  report->provenance = GR_COMPILED;
   if (has_cache) gr_cache_write(opt->cache_dir, key, ".cubin", image->data, image->n, report);
   return GR_OK;
 }

@@ -1,14 +1,16 @@
-/* engine.h: the public face of the genred engine.
+/* engine.h: the public interface of the genred engine.
  *
- * Text and numbers in, text and numbers out: plain C11, no R, no CUDA, no printing, no exit.  A program is made
- * from strings (gr_program_new), asked about itself (gr_program_arg, gr_program_result, gr_program_dump) and run on
- * column-major arrays of double (gr_program_run).  Every fallible function fills a caller-owned gr_error and returns
- * GR_OK or the error's class; nothing longjmps across this header.  A program may be used by one thread at a time.
- * A pointer that is NULL where this header does not allow it, a negative count, a stride that does not fit, a number that names nothing in an
- * enumeration: GR_ARGUMENT (questions without an error answer with zeros).  The gr_error itself must be there.
+ * Text and numbers in, text and numbers out: plain C11 without R, CUDA, printing or exit.  A
+ * program is created from strings (gr_program_new), describes itself (gr_program_arg,
+ * gr_program_result, gr_program_dump) and runs on column-major arrays of doubles (gr_program_run).
  *
- * GPUs are reached through a table of functions that the caller hands in (gr_options.device); without one the engine knows none.
- */
+ * Every function that can fail fills a caller-owned gr_error and returns GR_OK or the class of the
+ * error; no longjmp crosses this interface.  A program may be used by one thread at a time.  A NULL
+ * pointer where this header does not allow it, a negative count, an invalid stride or a value
+ * outside of its enumeration gives GR_ARGUMENT; functions without a gr_error return zeros then.
+ * The gr_error itself must not be NULL.
+ *
+ * GPUs are reached through a table of functions that the caller provides (gr_options.device). */
 #ifndef GENRED_ENGINE_H
 #define GENRED_ENGINE_H
 
@@ -21,16 +23,16 @@ extern "C" {
 
 #define GR_VERSION "0.1.0"
 
-/* Classes of failure; the R side maps them to condition classes (genred_error_parse, ...). */
+/* Error classes; R code maps them to condition classes (genred_error_parse, ...). */
 typedef enum gr_class {
   GR_OK = 0,
   GR_PARSE,      /* the text is not a formula */
-  GR_DIMENSION,  /* dimensions do not fit */
-  GR_ARGUMENT,   /* a setting or an argument of the call is wrong */
+  GR_DIMENSION,  /* dimensions do not match */
+  GR_ARGUMENT,   /* a setting or an argument of the call is invalid */
   GR_COMPILER,   /* no compiler, or it failed; gr_error.log has its output */
-  GR_CUDA,       /* no device, driver or NVRTC, or they failed */
-  GR_MEMORY,     /* out of memory, or a limit of the engine is reached */
-  GR_INTERRUPT,  /* the caller's `interrupted` said stop */
+  GR_CUDA,       /* no device, driver or NVRTC, or one of them failed */
+  GR_MEMORY,     /* out of memory, or a limit of the engine was exceeded */
+  GR_INTERRUPT,  /* gr_options.interrupted asked to stop */
   GR_INTERNAL    /* a bug in genred */
 } gr_class;
 
@@ -38,14 +40,14 @@ typedef enum gr_class {
 
 typedef struct gr_error {
   gr_class cls;
-  char message[GR_MESSAGE_MAX]; /* several lines: text, formula, caret, suggestion */
+  char message[GR_MESSAGE_MAX]; /* may have several lines: message, formula, caret, suggestion */
   char *log;                    /* compiler output or NULL; freed by gr_error_clear */
 } gr_error;
 
 void gr_error_clear(gr_error *err);
 const char *gr_class_name(gr_class cls); /* "parse", "dimension", ... */
 
-/* ---- making a program --------------------------------------------------------------------------------------- */
+/* ---- creating a program ---------------------------------------------------------------------- */
 
 typedef struct gr_spec {
   const char *formula;
@@ -54,7 +56,7 @@ typedef struct gr_spec {
   int n_aliases;
   const char *reduction;  /* "Sum", ...; NULL: not given (the formula may name it, else "Sum") */
   int axis;               /* index that is reduced: 0 = i, 1 = j, 2 = both; -1: not given (the formula may, else 0) */
-  int opt_arg;            /* K of KMin and its kin; 0 or less with has_opt_arg is an error */
+  int opt_arg;            /* K of KMin and the other K-fold reductions, if has_opt_arg; at least 1 */
   int has_opt_arg;
   const char *dtype;      /* "float32" or "float64" */
   const char *dtype_acc;  /* "auto", "float32", "float64" */
@@ -66,8 +68,8 @@ typedef struct gr_program gr_program; /* owns every string the accessors return 
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err);
 void gr_program_free(gr_program *p);
-/* Lets go of its kernels, which may then be unloaded; the next call finds them again.  Not while it
- * runs. */
+/* Releases the kernels of the program, which may then be unloaded; the next call looks them up
+ * again.  Must not be called while the program runs. */
 void gr_program_let_go(gr_program *p);
 
 typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2 } gr_category;
@@ -83,13 +85,13 @@ gr_arg_info gr_program_arg(const gr_program *p, int k); /* k-th argument of the 
 
 typedef struct gr_result_info {
   const char *reduction; /* canonical name, "LogSumExp" */
-  int axis;              /* 0: one row out per j; 1: one row out per i; 2: one row */
-  int dim;               /* D: columns of a result row (of each of the K for KMin) */
-  int k;                 /* K of KMin and its kin, else 0 */
+  int axis;              /* 0: one result row per j; 1: one per i; 2: one row */
+  int dim;               /* D: components of a result row (for KMin, of each of the K) */
+  int k;                 /* K of KMin and the other K-fold reductions, else 0 */
   int n;                 /* number of results: 1, or 2 (value, index) */
   int is_index[2];       /* whether result r holds indices */
   const char *dtype;     /* "float32" or "float64" */
-  const char *note;      /* how a reduction written in the formula was read, or NULL */
+  const char *note;      /* how a reduction in the formula was interpreted, or NULL */
 } gr_result_info;
 
 gr_result_info gr_program_result(const gr_program *p);
@@ -97,33 +99,34 @@ gr_result_info gr_program_result(const gr_program *p);
 /* Stages: "tokens", "ast", "dag", "plan", "c", "cuda".  *text is malloc'ed, NUL-terminated. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err);
 
-/* ---- running it --------------------------------------------------------------------------------------------- */
+/* ---- running it ------------------------------------------------------------------------------ */
 
-/* How numbers lie on a device; the first four are types of arguments. */
+/* Types of numbers on a device; arguments have one of the first four. */
 typedef enum gr_storage_type { GR_DOUBLE = 0, GR_FLOAT, GR_HALF, GR_BFLOAT16, GR_INT } gr_storage_type;
 
-/* A matrix on a device, made and freed through gr_device.  Component k of row r is entry r + k * rows.  GR_INT holds indices as
- * GR_R_INT does. */
+/* A matrix on a device, created and freed through gr_device, column by column: component k of row r
+ * is entry r + k * rows.  GR_INT represents indices as GR_R_INT does. */
 typedef struct gr_buffer {
   int64_t rows, cols;
   gr_storage_type type;
   int device; /* id, from 0 */
-  const double *range; /* of each column, on the host: its least, largest and first finite number (gr_range_of); NULL: not known */
-  const double *vector; /* the numbers of an n x 1 matrix, which may stand for a parameter of n components; NULL: not known */
+  const double *range;  /* gr_range_of each column, three numbers each, on the host; NULL: not known */
+  const double *vector; /* the numbers of an n x 1 matrix, which may be a parameter; NULL: not known */
 } gr_buffer;
 
-/* Of n numbers: range[0] the least, [1] the largest, [2] the first, infinite ones and NaN left aside; NaN where none is left. */
+/* The minimum, maximum and first of the finite ones among n numbers; NaN if none is finite. */
 void gr_range_of(const double *x, int64_t n, double range[3]);
 
-/* Component k of row r is data[r + k * stride].  A Pm(d) is rows = 1, stride = 1.  Where buffer is not NULL the entries are its,
- * and data is not looked at; any backend takes it (the CPU from a copy).  The origin is the engine's: callers leave it NULL. */
+/* Component k of row r is data[r + k * stride].  A Pm(d) has rows = 1 and stride = 1.  If buffer is
+ * not NULL, it holds the entries and data is ignored; every backend accepts it (the CPU uses a
+ * copy).  Only the engine sets origin; callers leave it NULL. */
 typedef struct gr_array {
   const double *data;
   int64_t rows;
   int64_t cols;
   int64_t stride;
   const gr_buffer *buffer;
-  const double *origin; /* one number for each component, subtracted in double before rounding; NULL: nothing is */
+  const double *origin; /* for each component, subtracted in double precision before rounding; or NULL */
 } gr_array;
 
 typedef enum gr_backend {
@@ -131,18 +134,19 @@ typedef enum gr_backend {
   GR_CPU,
   GR_INTERPRETER,
   GR_GPU,
-  GR_GPU_1D, /* the columns are not split */
-  GR_GPU_2D  /* they are */
+  GR_GPU_1D, /* the reduced index is not split */
+  GR_GPU_2D  /* the reduced index is split */
 } gr_backend;
 
 typedef enum gr_otype {
   GR_F64,   /* double */
-  GR_R_INT, /* int32_t, 1-based, INT32_MIN where there is none: an R integer */
-  GR_I64    /* int64_t, 0-based, -1 where there is none */
+  GR_R_INT, /* int32_t, 1-based, INT32_MIN for none: an R integer */
+  GR_I64    /* int64_t, 0-based, -1 for none */
 } gr_otype;
 
-/* Result r of row m, component d, neighbour k: data[m + rows * (k + K * d)]; K = 1 when the reduction has none.  Where buffer is not
- * NULL, the result stays there, in the same order (rows x K D; values GR_FLOAT or GR_DOUBLE as the program's precision is, indices GR_INT). */
+/* Component d of neighbour k of row m is data[m + rows * (k + K * d)]; K = 1 for reductions without
+ * K.  If buffer is not NULL, the result stays there in the same order, as a matrix of rows x K D
+ * numbers: values as GR_FLOAT or GR_DOUBLE by the precision of the program, indices as GR_INT. */
 typedef struct gr_output {
   void *data;
   gr_otype type;
@@ -153,57 +157,59 @@ typedef struct gr_device gr_device;
 
 typedef struct gr_options {
   gr_backend backend;
-  int threads;           /* at most this many; 1 = no parallel region at all */
-  const char *cc;        /* compiler command, split as a shell does; NULL or "": search cc, gcc, clang */
-  const char *cflags;    /* extra compiler flags or NULL */
-  const char *cache_dir; /* existing or creatable folder for compiled kernels; NULL or "": none is kept */
-  const char *tmp_dir;   /* existing folder for scratch files (never NULL for the CPU backend) */
+  int threads;           /* maximum number; 1: no parallel region at all */
+  const char *cc;        /* compiler command, split as by a shell; NULL or "": cc, gcc or clang */
+  const char *cflags;    /* additional compiler flags, or NULL */
+  const char *cache_dir; /* folder for compiled kernels, created if necessary; NULL or "": none */
+  const char *tmp_dir;   /* existing folder for temporary files */
   int (*interrupted)(void *ctx);               /* polled on the calling thread, about every 50 ms; may be NULL */
   void (*progress)(double fraction, void *ctx); /* likewise; may be NULL */
   void *ctx;
-  const gr_device *device; /* how GPUs are reached; NULL: there are none */
-  const int *device_ids;   /* which, from 0; of several each takes a part of the rows */
-  int n_devices;           /* 0: the one where the arguments lie, else the first */
-  int use_fast_math;       /* GPU: functions and divisions of less precision */
+  const gr_device *device; /* the GPU backend; NULL: none */
+  const int *device_ids;   /* from 0; each of several computes a part of the rows */
+  int n_devices;           /* 0: the GPU that holds the arguments, else the first */
+  int use_fast_math;       /* GPU: less accurate functions and divisions */
 } gr_options;
 
-typedef enum gr_origin { GR_NO_KERNEL, GR_FROM_MEMORY, GR_FROM_DISK, GR_COMPILED } gr_origin;
+typedef enum gr_provenance { GR_NO_KERNEL, GR_FROM_MEMORY, GR_FROM_DISK, GR_COMPILED } gr_provenance;
 
 typedef struct gr_report {
-  gr_backend backend;  /* what ran: GR_CPU, GR_INTERPRETER, GR_GPU_1D or GR_GPU_2D */
-  gr_origin origin;    /* where the kernel came from */
-  int threads;         /* threads that took part */
+  gr_backend backend;  /* the one that ran: GR_CPU, GR_INTERPRETER, GR_GPU_1D or GR_GPU_2D */
+  gr_provenance provenance; /* where the kernel came from */
+  int threads;         /* number of threads that were used */
   double seconds_compile, seconds_run;
-  char note[512]; /* why "auto" did not use the compiler or the GPU, why the cache was not written, or why kernels are slower; else "" */
-  int note_on_data; /* the note is about the arguments: digits that they lose */
-  int device, n_devices; /* the first GPU that took part, and how many did (0: none) */
+  /* Why "auto" did not use the compiler or the GPU, why the cache was not written, why kernels are
+   * slower, or that arguments lose digits; else "". */
+  char note[512];
+  int note_on_data;      /* whether the note is about the arguments */
+  int device, n_devices; /* the first GPU that was used, and their number (0: none) */
   char device_name[64];
 } gr_report;
 
-/* Checks the arguments (dimensions, M, N) and gives the number of result rows. */
+/* Checks the arguments (dimensions, M, N) and sets the number of result rows. */
 gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, gr_error *err);
 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
                         gr_report *report, gr_error *err);
 
-/* Compiles (or finds) the kernel without running it. */
+/* Finds or compiles the kernel without running it. */
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
 
-/* A call to come: a program, and the rows of its i and of its j arguments (1 where it has none). */
+/* A future call: a program, and the numbers of rows of its i and j arguments (1 if it has none). */
 typedef struct gr_call {
   gr_program *program;
   int64_t m, n;
 } gr_call;
 
-/* Finds the processor's kernels that these calls will use, if they use one, in memory and on disk;
- * those that are missing are compiled together, in one run of the compiler for each precision.
- * What fails here the calls do by themselves, and report; GR_INTERRUPT alone is returned.  For
- * calls that go to a GPU nothing is done; "auto" is decided as if all arguments and results lay on
- * the host: calls with others need not be told of. report: origin (GR_COMPILED if there was such a
- * run), seconds_compile, note (why the cache was not written). */
+/* Finds the CPU kernels that these calls will use in memory and on disk, and compiles the missing
+ * ones together, in one run of the compiler for each precision.  Failures are left for the calls to
+ * repeat and report; only GR_INTERRUPT and GR_ARGUMENT are returned.  Nothing is done for calls
+ * that will run on a GPU; for "auto" all arguments and results are assumed to lie on the host.
+ * Sets in the report the provenance (GR_COMPILED if the compiler was run), seconds_compile, and note
+ * (why the cache was not written). */
 gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
 
-/* ---- GPUs ------------------------------------------------------------------------------------------------------ */
+/* ---- GPUs ------------------------------------------------------------------------------------ */
 
 typedef struct gr_device_info {
   char name[64];
@@ -212,51 +218,56 @@ typedef struct gr_device_info {
   int multiprocessors;
 } gr_device_info;
 
-/* The libraries behind it: version and path, or why there is none. */
+/* The libraries of a backend: version and path, or why the library cannot be used. */
 typedef struct gr_device_libraries {
   char driver[512], compiler[1024];
 } gr_device_libraries;
 
-/* What a GPU backend offers.  For the engine: run, compile, count, get, put.  For its callers: all but run and compile.
- * Functions that fail leave GR_CUDA in err (or GR_INTERRUPT, GR_MEMORY, GR_ARGUMENT). */
+/* A GPU backend.  The engine uses run, compile, count, get and put; callers use all but run and
+ * compile.  Functions that fail set the class in err to GR_CUDA (or GR_INTERRUPT, GR_MEMORY,
+ * GR_ARGUMENT). */
 struct gr_device {
-  /* Devices that can be used.  With an error, n is 0 where there is no driver or no device, -1 where something is wrong with them. */
+  /* The number of usable devices.  On error, n is 0 if there is no driver or no device, and -1 if
+   * there is one that cannot be used. */
   gr_class (*count)(int *n, gr_error *err);
   gr_class (*info)(int id, gr_device_info *info, gr_error *err);
   void (*libraries)(gr_device_libraries *libraries);
-  /* The arguments have passed the engine's checks; rows is the kept index. */
+  /* The engine has checked the arguments.  rows: of the result; cols: of the reduced index. */
   gr_class (*run)(gr_program *p, const gr_array *args, int64_t rows, int64_t cols, const gr_output *out, const gr_options *opt,
                   gr_report *report, gr_error *err);
   gr_class (*compile)(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
-  /* A matrix on device `id`, its entries not set; put and get copy all of it, from and to column-major doubles with `stride` between
-   * columns (indices are 1-based, NaN where there is none). */
+  /* Creates a matrix on device `id` with undefined entries.  put and get copy all of it from and to
+   * column-major doubles whose columns are `stride` apart (indices are 1-based, NaN for none). */
   gr_class (*make)(int id, int64_t rows, int64_t cols, gr_storage_type type, gr_buffer **out, gr_error *err);
   gr_class (*put)(gr_buffer *b, const double *data, int64_t stride, gr_error *err);
   gr_class (*get)(const gr_buffer *b, double *data, int64_t stride, gr_error *err);
-  void (*free)(gr_buffer *b);   /* NULL is fine; also in a forked child, and after a fault */
-  void (*shutdown)(void);       /* gives everything back; buffers that live on are lost */
+  void (*free)(gr_buffer *b);   /* accepts NULL; allowed in a forked child and after a fault */
+  void (*shutdown)(void);       /* releases everything; remaining buffers are lost */
 };
 
-/* ---- the engine itself -------------------------------------------------------------------------------------- */
+/* ---- the engine itself ----------------------------------------------------------------------- */
 
-/* The compiler that would be used: path and version line, or a message in err. */
+/* Path and version line of the compiler that would be used. */
 gr_class gr_compiler_info(const char *cc, char *text, size_t size, gr_error *err);
-const char *gr_simd_name(void); /* widest vectors of this CPU, "AVX2" */
+const char *gr_simd_name(void); /* the widest vector instructions of this CPU, such as "AVX2" */
 
-/* Bytes and number of kernels in a cache folder; clear deletes them. Files that are not ours are left alone. */
+/* Number and bytes of the kernels in a cache folder; clear deletes them.  Other files are left
+ * alone. */
 gr_class gr_cache_info(const char *dir, int64_t *files, int64_t *bytes, gr_error *err);
 gr_class gr_cache_clear(const char *dir, int64_t *files, gr_error *err);
-int gr_kernels_loaded(void); /* kernels of living programs, and those of up to 256 shared objects more, the last that were used */
+/* Number of kernels in memory: those of existing programs, and of up to 256 further shared
+ * objects. */
+int gr_kernels_loaded(void);
 
-/* The operation table as text. */
+/* The operation table as strings. */
 typedef struct gr_operation {
   const char *name, *kind, *dimension, *meaning;
-  const char *derivative; /* rules in the formula language (of a rewrite, what it is rewritten into), or NULL */
+  const char *derivative; /* rules in the formula language (for a rewrite: the replacement), or NULL */
   char arguments[80];
 } gr_operation;
 
 int gr_operation_count(void);
-gr_operation gr_operation_row(int k); /* from 0; the texts are static */
+gr_operation gr_operation_row(int k); /* from 0; the strings are static */
 
 #ifdef __cplusplus
 }

@@ -444,7 +444,7 @@ test_that("a gradient whose plan was changed is refused", {
 
 test_that("aliases that R or the engine cannot take are refused at once", {
   for (name in c("...", "..1", "..23")) {
-    expect_error(Genred(paste0(name, "+x"), c(paste(name, "= Vi(1)"), "x = Vi(1)")), "further arguments", class = "genred_error_argument")
+    expect_error(Genred(paste0(name, "+x"), c(paste(name, "= Vi(1)"), "x = Vi(1)")), "variable arguments", class = "genred_error_argument")
   }
   for (junk in list(1:1e9, 1, NULL, TRUE, sum, quote(x), new.env(), numeric(1e7), NA_character_, list("x=Vi(1)", 2))) {
     time <- system.time(expect_error(Genred("x", junk), class = "genred_error_argument"))
@@ -471,4 +471,19 @@ test_that("a specification without names, or with a factor for a number, is refu
     for (use in list(print, summary, format, function(op) genred_grad(op, "X"), function(op) update(op, axis = "i")))
       expect_error(use(op), class = "genred_error_argument")
   }
+})
+
+test_that("KMin and indices over both indices are refused with the reason", {
+  for (reduction in c("KMin", "ArgKMin", "KMax")) {
+    expect_error(Genred("X-Y", c("X = Vi(1)", "Y = Vj(1)"), reduction, axis = "ij", opt_arg = 2),
+                 "both indices .axis = 2.*no single index", class = "genred_error_argument")
+  }
+  expect_error(Genred("X-Y", c("X = Vi(1)", "Y = Vj(1)"), "ArgMin", axis = 2), "no single index", class = "genred_error_argument")
+})
+
+test_that("a result that R cannot allocate is a classed error", {
+  op <- Genred("OneHot(X, 1000000)", c("X = Vi(1)", "Y = Vj(1)"), axis = 1)
+  e <- tryCatch(op(numeric(1e7), 1), error = identity) # 80 TB
+  expect_s3_class(e, "genred_error_memory")
+  expect_match(conditionMessage(e), "the result, 80000000000000 bytes", fixed = TRUE)
 })

@@ -116,13 +116,13 @@ test_that("a genred_array is a matrix on the GPU", {
   expect_identical(got$default, "3 x 1 float32 on GPU 0 (12 B)")
   expect_identical(got$named, matrix(c(1, 2), dimnames = list(c("a", "b"), NULL)))
   expect_identical(got$print, c("<genred_array> 4 x 3 float64 on GPU 0 (96 B)", " genred_array 4 x 3 float64 on GPU 0 (96 B)",
-                                "<genred_array> 4 x 3 float64, gone: only the session that made it had its entries"))
+                                "<genred_array> 4 x 3 float64, lost: its entries existed only in the session that created it"))
   expect_identical(got$summary, list(dim = 4:3, dtype = "float64", device_id = 0L, bytes = 96, alive = TRUE))
   for (e in c(got$refused, got$shape)) expect_identical(e[1], "genred_error_argument")
   for (e in got$refused) expect_match(e[2], "as.matrix()", fixed = TRUE)
   for (e in got$dead) {
     expect_identical(e[1], "genred_error_cuda")
-    expect_match(e[2], "gone")
+    expect_match(e[2], "lost")
   }
   expect_match(got$shape[[1]][2], "must have 3 columns (Vi(3)), it has 1", fixed = TRUE)
   expect_identical(got$device[1], "genred_error_cuda")
@@ -341,7 +341,7 @@ test_that("after a fault the session lives, what lay on the GPU is lost, and aut
   expect_match(got$fault[2], "a kernel failed on GPU 0 (Fake device 0)", fixed = TRUE)
   for (e in got$lost) expect_match(e[2], "lost")
   expect_length(got$said, 1)
-  expect_match(got$said, "no GPU was used, the CPU computes: a kernel failed on GPU 0")
+  expect_match(got$said, "the CPU is used because the GPU cannot be: a kernel failed on GPU 0")
   expect_true(got$first && got$again && got$anew)
   expect_lt(got$right, 1e-3)
   expect_clean(got)
@@ -359,7 +359,7 @@ test_that("without NVRTC a GPU is no use: an error, or the CPU with a message", 
   expect_identical(got$error[1], "genred_error_cuda")
   expect_match(got$error[2], "/nowhere/libnvrtc.so", fixed = TRUE)
   expect_length(got$said, 1)
-  expect_match(got$said, "no GPU was used.*NVRTC")
+  expect_match(got$said, "the CPU is used because.*NVRTC")
   expect_true(got$same)
   expect_match(got$info$nvrtc, "/nowhere/libnvrtc.so", fixed = TRUE)
   expect_identical(nrow(got$info$devices), 1L)

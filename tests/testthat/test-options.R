@@ -192,3 +192,40 @@ test_that("the cache folder is that of R", {
     expect_identical(genred:::user_cache_dir(), tools::R_user_dir("genred", "cache"))
   })
 })
+
+test_that("an invalid setting is an error that names the setting and its value", {
+  op <- Genred("X * Y + 0.25", c("X = Vi(1)", "Y = Vj(1)"))
+  refused <- function(code, source, value) {
+    e <- tryCatch(code, error = identity)
+    expect_s3_class(e, "genred_error_argument")
+    expect_match(conditionMessage(e), source, fixed = TRUE)
+    expect_match(conditionMessage(e), paste(value, "was given"), fixed = TRUE)
+  }
+  for (name in c("progress", "threads", "device", "cc", "cflags", "cache_dir")) {
+    option <- paste0("genred.", name)
+    with_options(stats::setNames(list(list(1)), option), refused(op(1, 2), option, "a list of length 1"))
+  }
+  for (name in c("PROGRESS", "THREADS", "DEVICE")) {
+    variable <- paste0("GENRED_", name)
+    with_env(stats::setNames("x", variable), with_options(list(genred.threads = NULL), refused(op(1, 2), variable, '"x"')))
+  }
+  with_options(list(genred.progress = "x"), refused(op(1, 2), "genred.progress", '"x"'))
+  with_options(list(genred.progress = NA), refused(op(1, 2), "genred.progress", "NA"))
+  with_env(c(GENRED_THREADS = "4x"), with_options(list(genred.threads = NULL), {
+    refused(op(1, 2), "GENRED_THREADS", '"4x"')
+    refused(genred_threads(), "GENRED_THREADS", '"4x"')
+    with_options(list(genred.threads = 1), expect_equal(op(1, 2)[1], 2.25)) # the option takes precedence
+  }))
+  with_env(c(GENRED_USE_FAST_MATH = "maybe"), refused(Genred("X", "X = Vi(1)"), "GENRED_USE_FAST_MATH", '"maybe"'))
+  with_env(c(GENRED_DTYPE = "half"), refused(Genred("X", "X = Vi(1)"), "GENRED_DTYPE", '"half"'))
+  with_options(list(genred.dtype = "half"), refused(Genred("X", "X = Vi(1)"), "genred.dtype", '"half"'))
+})
+
+test_that("flags in environment variables may be written as in R, or as 1 and 0", {
+  op <- Genred("X * Y + 0.25", c("X = Vi(1)", "Y = Vj(1)"))
+  for (value in c("TRUE", "true", "T", "1", "FALSE", "false", "F", "0")) {
+    with_env(c(GENRED_PROGRESS = value), expect_equal(op(1, 2)[1], 2.25))
+    fast <- with_env(c(GENRED_USE_FAST_MATH = value), genred:::operator_spec(Genred("X", "X = Vi(1)"))$fast_math)
+    expect_identical(fast, value %in% c("TRUE", "true", "T", "1"))
+  }
+})

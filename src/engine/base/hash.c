@@ -1,7 +1,7 @@
-/* hash.c: SHA-256 (FIPS 180-4), the name of a compiled kernel in the cache, and a checksum of its file.
+/* hash.c: SHA-256 (FIPS 180-4), which names compiled kernels in the cache, and a checksum of files.
  *
- * Owns nothing: the state is the caller's.  Any number of gr_sha256_add, then one gr_sha256_hex, which finishes.
- * Plain portable arithmetic: 20 KB of kernel text take less than a tenth of a millisecond. */
+ * The caller owns the state: gr_sha256_init, any number of gr_sha256_add, then one gr_sha256_hex.
+ * Portable arithmetic: hashing 20 KB of kernel text takes less than a tenth of a millisecond. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,8 +28,10 @@ static void message_schedule(uint32_t w[64], const unsigned char *p) {
   }
 }
 
-/* One round.  Of the eight numbers only two change; the callers rename them instead of moving them. */
-static inline void one_round(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g, uint32_t *h, uint32_t word) {
+/* One round.  Only two of the eight state words change, so the callers rotate the arguments instead
+ * of moving the words. */
+static inline void one_round(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g,
+                             uint32_t *h, uint32_t word) {
   uint32_t t = *h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + (g ^ (e & (f ^ g))) + word;
   *d += t;
   *h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b)));
@@ -86,8 +88,9 @@ void gr_sha256_hex(gr_sha256 *s, char hex[65]) {
   for (int k = 0; k < 8; k++) snprintf(hex + 8 * k, 9, "%08lx", (unsigned long)s->h[k]);
 }
 
-/* Every step maps the sum one to one for a given word, and the word one to one for a given sum: a change within one word of
- * eight bytes is always seen, others but once in 2^64.  Against accidents only; a hundred times as fast as SHA-256. */
+/* Each step is a bijection of the sum for a given word, and of the word for a given sum.  A change
+ * within one 8-byte word is therefore always detected; other changes are missed with probability
+ * 2^-64.  Protects against accidental damage, not tampering; a hundred times as fast as SHA-256. */
 uint64_t gr_checksum(const void *data, size_t n) {
   const unsigned char *p = data;
   uint64_t sum = n;

@@ -1,19 +1,21 @@
-/* number.c: decimal numbers to doubles and back, whatever the locale.
+/* number.c: decimal numbers to doubles and back, independent of the locale.
  *
- * strtod and printf write and expect the decimal point of the locale that the process has set; a formula and a kernel have one of their own.
- * Reading is exact: the digits become a big integer, which is multiplied or divided by the power of ten and rounded once, to nearest, ties to even. */
+ * strtod and printf use the decimal point of the locale; formulas and kernels always use a period.
+ * Reading is correctly rounded: the digits become a big integer, which is multiplied or divided by
+ * the power of ten exactly and rounded once, to nearest, ties to even. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/base.h"
 
-/* ---- a big integer, little-endian ---- */
+/* ---- big integers, little-endian ---- */
 
-/* More digits than any double, or the middle between two of them, has; those after them only say that the number is a little larger. */
+/* DIGITS exceeds the significant digits of any double and of any midpoint between two doubles
+ * (768).  Of the digits beyond it only matters whether one is not 0.  WORDS holds 3.33 * 1130 + 64
+ * bits: DIGITS digits, the last of which stands for 10^-1130. */
 enum { DIGITS = 800, WORDS = 160 };
 
-/* At most 3.33 * 1130 + 64 bits: DIGITS digits that end at 10^-1130. */
 typedef struct big {
   uint32_t word[WORDS];
   int n;
@@ -33,7 +35,7 @@ static void multiply(big *b, uint32_t by, uint32_t plus) {
   push(b, carry);
 }
 
-/* The remainder. */
+/* Divides in place and returns the remainder. */
 static uint32_t divide(big *b, uint32_t by) {
   uint64_t rest = 0;
   for (int k = b->n - 1; k >= 0; k--) {
@@ -53,9 +55,9 @@ static int bits(const big *b) {
 
 static bool bit(const big *b, int k) { return k >= 0 && k < 32 * b->n && (b->word[k / 32] >> k % 32 & 1); }
 
-/* b 2^e2, and a little more if `more`, as the nearest double. */
+/* The double nearest to b 2^e2 or, if `more`, to a number slightly above it. */
 static double rounded(const big *b, int e2, bool more) {
-  int top = bits(b) - 1 + e2, last = top - 52 < -1074 ? -1074 : top - 52; /* exponents of the first and the last bit kept */
+  int top = bits(b) - 1 + e2, last = top - 52 < -1074 ? -1074 : top - 52; /* exponents of the first and last bits */
   uint64_t m = 0;
   for (int k = top - e2; k >= last - e2; k--) m = m << 1 | bit(b, k);
   bool half = bit(b, last - e2 - 1);
@@ -68,11 +70,11 @@ static double rounded(const big *b, int e2, bool more) {
 
 typedef struct decimal {
   char digit[DIGITS + 1];
-  int n;        /* digits, the first not 0 */
-  int64_t e10; /* the number is digits 10^e10 */
+  int n;       /* number of digits; the first is not 0 */
+  int64_t e10; /* the value is the integer of these digits times 10^e10 */
 } decimal;
 
-/* The text of a number: digits, a point, digits, an exponent; all but some digit may be missing. */
+/* Parses digits, decimal point, digits, exponent; at least one digit must be there. */
 static decimal scan(const char *s, size_t n) {
   decimal d = {.n = 0};
   bool point = false, more = false;
@@ -106,7 +108,8 @@ double gr_read_number(const char *s, size_t n) {
   for (int k = 0; k < d.n; k++) multiply(&b, 10, (uint32_t)(d.digit[k] - '0'));
   int e10 = (int)d.e10, e2 = 0;
   for (; e10 > 0; e10--) multiply(&b, 10, 0);
-  /* so many bits before the division that 64 or more are left; quotients of quotients are exact but for what `more` tells */
+  /* Shift left so that 64 or more bits remain after the divisions.  Repeated integer division gives
+   * the exact quotient; `more` records whether a remainder was lost. */
   for (int need = 64 - e10 * 10 / 3; e10 < 0 && bits(&b) < need; e2 -= 16) multiply(&b, 1 << 16, 0);
   bool more = false;
   for (; e10 <= -9; e10 += 9) more |= divide(&b, TEN9) != 0;
@@ -116,14 +119,15 @@ double gr_read_number(const char *s, size_t n) {
 
 /* ---- writing ---- */
 
-/* As "%.*g" writes it where the decimal point is a point. */
+/* Writes x as "%.*g" does in the C locale. */
 const char *gr_number_text(double x, int digits, char *text) {
   char e[GR_NUMBER + 24], d[GR_NUMBER];
   if (!isfinite(x)) {
     snprintf(text, GR_NUMBER, "%s", x != x ? "nan" : x > 0 ? "inf" : "-inf");
     return text;
   }
-  snprintf(e, sizeof e, "%.*e", digits - 1, x); /* -d.ddde+dd, with the locale's point, of several bytes perhaps */
+  /* -d.ddde+dd, where the decimal point of the locale may be several bytes long */
+  snprintf(e, sizeof e, "%.*e", digits - 1, x);
   int n = 0, exponent = 0;
   const char *at = e;
   for (; *at != 'e'; at++)
@@ -133,7 +137,7 @@ const char *gr_number_text(double x, int digits, char *text) {
   while (n > 1 && d[n - 1] == '0') n--;
   char *to = text;
   bool scientific = exponent < -4 || exponent >= digits;
-  int before = scientific ? 1 : exponent + 1; /* digits in front of the point */
+  int before = scientific ? 1 : exponent + 1; /* digits before the decimal point */
   if (signbit(x)) *to++ = '-';
   if (before <= 0) *to++ = '0';
   for (int k = 0; k < before; k++) *to++ = k < n ? d[k] : '0';
@@ -144,7 +148,7 @@ const char *gr_number_text(double x, int digits, char *text) {
   return text;
 }
 
-/* A finite number as C's hexadecimal float, exactly. */
+/* Writes a finite number exactly, as a hexadecimal floating constant of C. */
 const char *gr_hex_text(double x, char *text) {
   uint64_t u;
   memcpy(&u, &x, sizeof u);

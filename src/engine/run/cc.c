@@ -1,11 +1,12 @@
-/* cc.c: find the C compiler and turn a kernel's text into a shared object.
+/* cc.c: finds the C compiler and compiles the text of a kernel to a shared object.
  *
- * Owns the compiler flags and their reasons.
- * Assumes a gcc-like driver: gcc, clang, or a wrapper such as `ccache gcc`.
- * Guarantees: a command is split as a POSIX shell splits it (on Windows a backslash is one) and
- * never handed to one; finding it starts no process; a failure's log (at most 64 KB) goes with the error, never to the terminal.
- * A flag is left out only where it is what failed: a kernel that does not compile is an error,
- * and a run that fails once, for want of memory or because somebody ended it, changes nothing. */
+ * Owns the compiler flags and the reasons for them.  Assumes a driver compatible with gcc: gcc,
+ * clang, or a wrapper such as `ccache gcc`.  Guarantees that a command is split into words as by a
+ * POSIX shell (on Windows a backslash is an ordinary character) but never passed to one; that
+ * finding the compiler starts no process; and that the output of a failed run (at most 64 KB) is
+ * attached to the error and never printed.  A flag is dropped only if the compiler rejects that
+ * flag: a kernel that does not compile is an error, and a run that fails once, out of memory or
+ * killed, changes nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 enum { LONG_PATH = 4096, LOG_MAX = 1 << 16 };
 
-/* ---- words: what a shell makes of a command ---------------------------------------------------------------------- */
+/* ---- splitting a command into words, as a shell does ----------------------------------------- */
 
 typedef struct words {
   char **word; /* NULL-terminated, each malloc'ed */
@@ -43,13 +44,14 @@ static gr_class words_add(words *w, const char *s, size_t n, gr_error *err) {
   return GR_OK;
 }
 
-/* Does a backslash before c, in quotes or outside, stand for c alone?  On Windows, whose paths are full of backslashes, before a quote only. */
+/* Whether a backslash in front of c, inside or outside quotes, escapes it.  On Windows, where paths
+ * contain backslashes, it escapes quotes only. */
 static bool is_escaped(char c, bool quoted) {
   if (strcmp(gr_os_name(), "windows") == 0) return c == '"' || (!quoted && c == '\'');
   return c && (!quoted || strchr("$`\"\\\n", c));
 }
 
-/* Appends one word without its quotes to out; returns where it ends, or NULL where a quote is not closed. */
+/* Writes one word without its quotes to out; returns its end, or NULL if a quote is not closed. */
 static const char *unquote(const char *s, char *out, size_t *n) {
   char quote = 0;
   for (*n = 0; *s && (quote || !gr_is_space(*s)); s++) {
@@ -82,9 +84,10 @@ static gr_class split_words(words *w, const char *command, gr_error *err) {
   return cls;
 }
 
-/* ---- finding it -------------------------------------------------------------------------------------------------- */
+/* ---- finding the compiler -------------------------------------------------------------------- */
 
-/* What of a program would change with an update.  The real path counts: under Nix and Guix every file has time 1. */
+/* Hashes what an update of the program would change.  The real path is included because Nix and
+ * Guix set the modification time of every file to 1. */
 static void add_identity(gr_sha256 *h, const char *path) {
   char real[LONG_PATH], stamp[64];
   struct stat st = {0};
@@ -95,7 +98,7 @@ static void add_identity(gr_sha256 *h, const char *path) {
   gr_sha256_add(h, stamp, strlen(stamp) + 1);
 }
 
-/* Every word that is no option may be a program: `ccache gcc -m64` is both of its programs. */
+/* Every word that is not an option may be a program: `ccache gcc -m64` is identified by both. */
 static void make_identity(gr_compiler *c) {
   char path[LONG_PATH], hex[65];
   gr_sha256 h;
@@ -109,9 +112,9 @@ static void make_identity(gr_compiler *c) {
   snprintf(c->identity, sizeof c->identity, "%.400s %s", c->argv[0], hex);
 }
 
-#define HOW_TO                                                                                                       \
-  "Install a C compiler (gcc or clang), or name yours with options(genred.cc = \"/path/to/cc\") or the environment " \
-  "variable GENRED_CC."
+#define HOW_TO \
+  "Install a C compiler (gcc or clang), or name yours with options(genred.cc = \"/path/to/cc\") or the " \
+  "environment variable GENRED_CC."
 
 static gr_class find_any(words *w, char *path, size_t size, gr_error *err) {
   static const char *const names[] = {"cc", "gcc", "clang"};
@@ -156,27 +159,31 @@ void gr_compiler_free(gr_compiler *c) {
   *c = (gr_compiler){0};
 }
 
-/* ---- running it -------------------------------------------------------------------------------------------------- */
+/* ---- running the compiler -------------------------------------------------------------------- */
 
-/* What every compiler gets, and why (times: gcc 12):
- *   -std=gnu11                    the same language from every compiler
+/* The flags for every compiler, and their reasons (times are those of gcc 12):
+ *   -std=gnu11           the same language from every compiler
  *   -O3 -fno-math-errno -fno-trapping-math
- *                                 vectors of sqrt and of selections.  Never -ffast-math nor -Ofast: gcc and clang then
- *                                 link code that switches the denormals of the whole process off.
- *   -nostdlib -fno-lto            no start files, libraries, linker plugin: 8 ms of linking (naming only libm costs 5).
- *                                 What a kernel calls (memcpy, sin) is in the process already; gr_dlopen sees to it.
- *   -pipe                         compiler and assembler at once, without a file between them: 3 ms
+ *                        allow the vectorisation of sqrt and of selections.  Never -ffast-math or
+ *                        -Ofast: gcc and clang then link start-up code that makes the whole process
+ *                        flush denormal numbers to zero.
+ *   -nostdlib -fno-lto   no start files, libraries or linker plugin, which saves 8 ms of linking
+ *                        (naming libm alone costs 5).  The functions that a kernel calls (memcpy,
+ *                        sin) are in the process already; gr_dlopen makes sure of that.
+ *   -pipe                compiler and assembler run concurrently, without a temporary file: 3 ms
  *   -fno-asynchronous-unwind-tables -fno-stack-protector -w
- *                                 nothing unwinds through a kernel; less text for the assembler; no warnings
- * Passes that only gcc has a switch for are switched off in prelude.h (clang refuses -fno-tree-pre and its like).
- * Not worth a flag: -fno-schedule-insns2 (4 % less to compile, but 10 % slower contractions), -fno-gcse (1 %; 4 % slower in
- * double precision), -fno-tree-vectorize (1 %), another linker or its options (it takes 3 ms). */
-#define COMMON                                                                                     \
+ *                        nothing unwinds through a kernel; less text for the assembler; no warnings
+ * Passes that only gcc can disable are disabled in prelude.h, because clang rejects -fno-tree-pre
+ * and similar flags.  Tried and not worth a flag: -fno-schedule-insns2 (compiles 4 % faster,
+ * contractions are 10 % slower), -fno-gcse (1 %; 4 % slower in double precision),
+ * -fno-tree-vectorize (1 %), other linkers or linker options (linking takes 3 ms). */
+#define COMMON \
   "-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables", \
       "-fno-stack-protector", "-fno-lto", "-pipe", "-w", "-shared"
 
-/* NATIVE and what follows it is left out where the compiler refuses it (`refuses_native`).  (gcc
- * for Windows does not align the stack for AVX, its bug 54412: so no instruction may need it.) */
+/* NATIVE and the flags after it are omitted if the compiler rejects NATIVE (see rejects_native).
+ * Because of gcc bug 54412, gcc for Windows does not align the stack for AVX, so that only
+ * unaligned vector moves may be used there. */
 #if defined(__aarch64__) || defined(__arm__) || defined(__powerpc__)
 #define NATIVE "-mcpu=native"
 #else
@@ -203,7 +210,7 @@ const char *const *gr_compile_flags(const gr_compiler *cc, int *n) {
   return targets[k].flags;
 }
 
-/* The first 64 KB of the log, malloc'ed, or NULL. */
+/* The first 64 KB of the log, malloc'ed; or NULL. */
 static char *read_log(const char *path) {
   FILE *f = fopen(path, "rb");
   char *text = f ? malloc(LOG_MAX + 1) : NULL;
@@ -221,10 +228,11 @@ static gr_class command(words *w, const gr_compiler *cc, const char *cflags, gr_
   return cls || !cflags ? cls : split_words(w, cflags, err);
 }
 
-/* One run of the compiler.  *status is 0 only if the shared object is there: where nobody can know the exit status
- * (gr_spawn), the file decides, which compilers delete when they fail. */
-static gr_class run_compiler(const gr_compiler *cc, const gr_options *opt, const char *c_path, const char *log_path, const char *so_path,
-                             int *status, gr_error *err) {
+/* Runs the compiler once.  *status is 0 only if the shared object exists.  If the exit status
+ * cannot be known (see gr_spawn), the existence of the file decides, which compilers delete when
+ * they fail. */
+static gr_class run_compiler(const gr_compiler *cc, const gr_options *opt, const char *c_path, const char *log_path,
+                             const char *so_path, int *status, gr_error *err) {
   words w = {0};
   struct stat st;
   gr_class cls = command(&w, cc, opt->cflags, err);
@@ -244,24 +252,25 @@ static gr_class fail_compile(const gr_compiler *cc, int status, const char *log_
   char how[64] = "wrote no shared object";
   if (status > 0) snprintf(how, sizeof how, "failed with status %d", status);
   gr_failf(err, GR_COMPILER, "the C compiler `%.1000s` %s%s", cc->argv[0], how,
-           log && *log ? "; the compiler's output is attached" : " and said nothing");
+           log && *log ? "; the compiler's output is attached" : " without any output");
   err->log = log;
   return GR_COMPILER;
 }
 
-/* Compiler and assembler must know the machine's widest vectors, masks and conversions, not only
- * the flag. */
+/* A test program for the native flag: compiler and assembler must support the processor's vectors,
+ * masks and conversions, not just accept the flag. */
 static const char probe[] =
     "typedef float f __attribute__((vector_size(64)));\n"
     "typedef double d __attribute__((vector_size(64)));\n"
     "typedef int i __attribute__((vector_size(64)));\n"
     "f gr_floats(f x, f y) { i m = x < y; return (f)(((i)x & m) | ((i)y & ~m)) * y + x; }\n"
     "d gr_doubles(d x, d y) { return x * y + x; }\n"
-    "void gr_convert(float *x, const double *y, const int *z, int n) { for (int k = 0; k < n; k++) x[k] = (float)y[k] + (float)z[k]; }\n";
+    "void gr_convert(float *x, const double *y, const int *z, int n) {\n"
+    "  for (int k = 0; k < n; k++) x[k] = (float)y[k] + (float)z[k];\n"
+    "}\n";
 
-/* Does the compiler take this text?  With the flag for this machine's own instructions, or (plain)
- * without it. */
-static gr_class takes(gr_compiler cc, bool plain, const gr_options *opt, const char *dir, bool *works, gr_error *err) {
+/* Whether the compiler accepts the test program, with the native flag or (plain) without it. */
+static gr_class accepts_probe(gr_compiler cc, bool plain, const gr_options *opt, const char *dir, bool *works, gr_error *err) {
   char c_path[LONG_PATH], log_path[LONG_PATH], so_path[LONG_PATH];
   int status = -1;
   cc.plain = plain;
@@ -273,27 +282,30 @@ static gr_class takes(gr_compiler cc, bool plain, const gr_options *opt, const c
   return cls;
 }
 
-/* Asked after a kernel failed to compile.  The flag is what fails if a small text fails with it,
- * compiles without it, and fails with it again: what fails by chance is not taken for a refusal. */
-static gr_class refuses_native(const gr_compiler *cc, const gr_options *opt, const char *dir, bool *refuses, gr_error *err) {
+/* Called after a kernel failed to compile.  The native flag is the cause if the test program fails
+ * with it, compiles without it, and fails with it again; one repetition guards against sporadic
+ * failures. */
+static gr_class rejects_native(const gr_compiler *cc, const gr_options *opt, const char *dir, bool *rejects,
+                               gr_error *err) {
   static const bool plain[] = {false, true, false};
   char c_path[LONG_PATH];
-  *refuses = false;
+  *rejects = false;
   snprintf(c_path, sizeof c_path, "%.4000s/probe.c", dir);
   gr_class cls = gr_write_file(c_path, probe, sizeof probe - 1, err);
   for (int k = 0; k < 3; k++) {
     bool works = false;
-    if (!cls) cls = takes(*cc, plain[k], opt, dir, &works, err);
+    if (!cls) cls = accepts_probe(*cc, plain[k], opt, dir, &works, err);
     if (cls || works != plain[k]) return cls;
   }
-  *refuses = true;
+  *rejects = true;
   return GR_OK;
 }
 
-/* 128 and more: a signal ended it. */
-static bool said_no(int status) { return status == -1 || (status > 0 && status < 128); }
+/* Whether the compiler itself reported failure; from 128 on, a signal terminated it. */
+static bool is_rejection(int status) { return status == -1 || (status > 0 && status < 128); }
 
-gr_class gr_compile_c(gr_compiler *cc, const gr_options *opt, const char *text, const char *dir, const char *so_path, gr_error *err) {
+gr_class gr_compile_c(gr_compiler *cc, const gr_options *opt, const char *text, const char *dir, const char *so_path,
+                      gr_error *err) {
   char c_path[LONG_PATH], log_path[LONG_PATH];
   gr_error trouble = {0};
   int status = -1;
@@ -303,13 +315,13 @@ gr_class gr_compile_c(gr_compiler *cc, const gr_options *opt, const char *text, 
   gr_class cls = gr_write_file(c_path, text, strlen(text), err);
   if (!cls) cls = run_compiler(cc, opt, c_path, log_path, so_path, &status, err);
   if (cls || status == 0) return cls;
-  if (!cc->plain && said_no(status)) refuses_native(cc, opt, dir, &cc->plain, &trouble);
+  if (!cc->plain && is_rejection(status)) rejects_native(cc, opt, dir, &cc->plain, &trouble);
   bool stop = trouble.cls == GR_INTERRUPT;
   gr_error_clear(&trouble);
   return stop ? gr_failf(err, GR_INTERRUPT, "interrupted") : fail_compile(cc, status, log_path, err);
 }
 
-/* ---- asking it --------------------------------------------------------------------------------------------------- */
+/* ---- its version ----------------------------------------------------------------------------- */
 
 static gr_class ask_version(const gr_compiler *cc, const char *dir, char *text, size_t size, gr_error *err) {
   char log_path[LONG_PATH];
@@ -332,7 +344,7 @@ static gr_class ask_version(const gr_compiler *cc, const char *dir, char *text, 
 gr_class gr_compiler_info(const char *cc, char *text, size_t size, gr_error *err) {
   gr_compiler compiler = {0};
   char dir[LONG_PATH];
-  if (!text || !size) return gr_fail(err, ERR_Null, "the place for a text");
+  if (!text || !size) return gr_fail(err, ERR_Null, "the buffer for the text");
   gr_class cls = gr_compiler_find(cc, &compiler, err);
   if (cls) return cls;
   cls = gr_temp_dir(NULL, dir, sizeof dir, err);

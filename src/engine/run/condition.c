@@ -1,7 +1,8 @@
-/* condition.c: may a call use the kernel of the lowered graph?
+/* condition.c: whether a call may use the kernel of the lowered graph.
  *
- * Lowering (plan/lower.c) rewrites exp(d (c s)) as 2^(k s), which is right only where k can stand for c and d.  That depends on
- * the parameters of a call, so it is asked at each: their values are evaluated by the interpreter, in 65 ns. */
+ * Lowering (plan/lower.c) rewrites exp(d (c s)) as 2^(k s), which is valid only if k = c d log2 e
+ * neither overflows nor underflows.  That depends on the parameters of the call, and is therefore
+ * checked at each call: the interpreter evaluates the scales, in 65 ns. */
 #include "run/run.h"
 
 void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g, const gr_args *args) {
@@ -21,7 +22,7 @@ void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g
   condition->scratch = gr_alloc(a, gr_interp_bytes(p));
 }
 
-/* Component i of node r; all have the dimension of the product, or 1. */
+/* Component i of node r, which has the dimension of the product, or 1. */
 static double component(const gr_condition *condition, const gr_vals *v, gr_ref r, int i) {
   return gr_at(&v[r], condition->plan->ask.dag->node[r].dim > 1 ? i : 0, 0);
 }

@@ -1,19 +1,22 @@
-/* device.c: the engine's seam to a GPU backend: when a call goes to a GPU, what happens where none can take it.
+/* device.c: the interface to a GPU backend: which calls go to a GPU, and what happens if it cannot
+ * be used.
  *
- * A GPU is reached through the table gr_options.device alone.  "GPU", "GPU_1D" and "GPU_2D" are orders: no driver, no device, an unknown id
- * are errors.  "auto" takes the GPU where the work is worth it or the data lie there already; where that fails, this machine's processor
- * answers, and the report says why (but a machine without any GPU is no matter for a note). */
+ * A GPU is reached only through the table gr_options.device.  "GPU", "GPU_1D" and "GPU_2D" demand
+ * one: a missing driver or device, or an unknown id, is an error.  "auto" uses a GPU if the work is
+ * worth the transfer or the data are already there.  If that fails, the CPU computes and the report
+ * says why, unless the machine simply has no GPU. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "run/run.h"
 
-/* All thresholds of this file.  Costs as in run.c: cost * pairs, in multiplications.
- *   work  One thread does 5e10 a second, so up to 1e9 it takes 20 ms.  A call of a GPU is launches and copies, some 0.1 ms; but the first of
- *         a formula costs 0.6 to 1.1 s of NVRTC (measured) against 0.1 s of a C compiler, which must be worth it.
- *   byte  A host's number is converted and copied at about 2.5e9 bytes a second; in that time a thread does so many multiplications
- *         for each of its bytes. */
+/* All thresholds of this file.  Costs are those of run.c: cost * pairs, in multiplications.
+ *   work  One thread executes 5e10 a second, so that 1e9 take 20 ms.  A call of a GPU takes some
+ *         0.1 ms for launches and copies, but the first call of a formula takes 0.6 to 1.1 s in
+ *         NVRTC (measured), against 0.1 s in a C compiler, which must be worth it.
+ *   byte  Numbers on the host are converted and copied at about 2.5e9 bytes a second; this is the
+ *         number of multiplications that a thread executes in the time that one byte takes. */
 static const struct {
   double work, byte;
 } tune = {.work = 1e9, .byte = 20};
@@ -24,29 +27,31 @@ void gr_note(gr_report *report, gr_error *err) {
   gr_error_clear(err);
 }
 
-/* The same of a GPU that did not take a call of "auto". */
+/* The same if a call with backend "auto" could not use the GPU. */
 static void note_gpu(gr_report *report, gr_error *err) {
-  snprintf(report->note, sizeof report->note, "no GPU was used, the CPU computes: %.460s", err->message);
+  snprintf(report->note, sizeof report->note, "the CPU is used because the GPU cannot be: %.460s", err->message);
   gr_whole_characters(report->note);
   gr_error_clear(err);
 }
 
+/* Whether a result stays on a GPU. */
 static bool stays(const gr_run *r) {
   bool any = false;
   for (int k = 0; k < r->p->plan->ask.red.nout; k++) any = any || r->out[k].buffer;
   return any;
 }
 
+/* Whether an argument lies on a GPU. */
 static bool resident(const gr_run *r) {
   bool any = false;
   for (int k = 0; k < r->n_args; k++) any = any || r->args[k].buffer;
   return any;
 }
 
-/* Is the GPU worth it for so many numbers that lie here? */
+/* Whether a GPU pays off if that many numbers have to be transferred from the host. */
 static bool pays(double work, double numbers) { return work > tune.work + tune.byte * 8 * numbers; }
 
-/* Is the GPU worth it, where the choice is ours? */
+/* Whether "auto" should use a GPU for this call. */
 static bool worth(const gr_run *r) {
   double numbers = 0, work = r->p->plan->cost * (double)r->rows * (double)r->cols;
   if (stays(r) || (resident(r) && work > 0)) return true;
@@ -70,7 +75,7 @@ gr_class gr_device_check(const gr_options *opt, gr_error *err) {
   return opt->device->count(&n, err) != GR_OK ? err->cls : check_ids(opt, n, err);
 }
 
-/* Where "auto" may choose: a GPU that is broken is worth a note, one that is not there is none. */
+/* For "auto": a GPU that cannot be used is worth a note, the absence of any GPU is not. */
 static gr_class choose_freely(const gr_run *r, bool *device, gr_error *err) {
   int n = 0;
   *device = r->opt->device && worth(r);
@@ -92,7 +97,7 @@ gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
   return stays(r) ? gr_fail(err, ERR_KeepHere) : GR_OK;
 }
 
-/* Where "auto" finds no device, or a broken one, the processor will compute. */
+/* With "auto", if there is no usable device, the CPU will compute. */
 bool gr_device_expected(const gr_call *call, const gr_options *opt) {
   const double size[] = {[GR_VI] = (double)call->m, [GR_VJ] = (double)call->n, [GR_PM] = 1};
   double numbers = 0;
@@ -103,7 +108,8 @@ bool gr_device_expected(const gr_call *call, const gr_options *opt) {
     gr_arg_info arg = gr_program_arg(call->program, k);
     numbers += size[arg.category] * arg.dim;
   }
-  bool expected = pays(call->program->plan->cost * size[GR_VI] * size[GR_VJ], numbers) && opt->device->count(&n, &ignored) == GR_OK;
+  double work = call->program->plan->cost * size[GR_VI] * size[GR_VJ];
+  bool expected = pays(work, numbers) && opt->device->count(&n, &ignored) == GR_OK;
   gr_error_clear(&ignored);
   return expected;
 }
@@ -127,8 +133,8 @@ gr_class gr_device_run(const gr_run *r, gr_error *err) {
   if (check_outputs(r, err) != GR_OK) return err->cls;
   r->report->backend = r->opt->backend == GR_AUTO ? GR_GPU : r->opt->backend;
   r->report->threads = 1;
-  for (int k = 0; k < r->p->plan->ask.red.nout; k++)
-    if (r->out[k].buffer) r->out[k].buffer->range = r->out[k].buffer->vector = NULL; /* of what lay there before */
+  for (int k = 0; k < r->p->plan->ask.red.nout; k++) /* these described the previous contents */
+    if (r->out[k].buffer) r->out[k].buffer->range = r->out[k].buffer->vector = NULL;
   r->opt->device->run(r->p, r->args, r->rows, r->cols, r->out, r->opt, r->report, err);
   r->report->seconds_run = gr_now() - start - r->report->seconds_compile;
   return err->cls;

@@ -1,17 +1,20 @@
-/* loaded.c: kernels in memory: which are loaded, who holds them, and when they are unloaded.
+/* loaded.c: the kernels in memory, counted by reference, and when they are unloaded.
  *
- * Owns the table of loaded kernels, the engine's only state.  A kernel lies in an object, a
- * shared object that was loaded, alone or with those that were compiled together with it.
- * Programs hold kernels (gr_program_keep), and a kernel that is held holds its object.
- * The rule: an object stays loaded while somebody holds a kernel of it; when nobody does, it is
- * kept for reuse, until IDLE_MOST others have been let go after it.  So a process has the
- * objects of its living programs, and IDLE_MOST more.
- * Unloading one is safe: a program is used by one thread at a time and holds its kernel while
- * that runs; kernels have no constructors, no threads, no state, and nothing of theirs is
- * pointed to from elsewhere.
- * Threads may use different programs at a time: the table has a lock that is held for well under
- * a microsecond, and never while an object is loaded or unloaded.  A fork waits for it
- * (gr_at_fork), so that a child finds the lock free and the table whole. */
+ * Owns the table of loaded kernels, the engine's only mutable state.  A kernel lies in a shared
+ * object, alone or with the kernels that were compiled together with it.  Programs hold references
+ * to kernels (gr_program_keep), and each counts as a reference to the object.  An object with
+ * references stays loaded.  Objects without references (idle ones) are kept for reuse in the order
+ * of their release; when there are more than GR_IDLE_OBJECTS, the one that was released first is
+ * unloaded.
+ *
+ * Unloading is safe: a program is used by one thread at a time and holds its kernel while that
+ * runs; kernels have no constructors, threads or state, and no pointers to their data exist
+ * elsewhere.
+ *
+ * Different threads may use different programs concurrently.  A spin lock protects the table; it is
+ * held for well under a microsecond, and never while an object is loaded or unloaded. fork() waits
+ * for the lock (gr_at_fork), so that a child process starts with a free lock and a consistent
+ * table. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +23,12 @@
 
 enum {
   BUCKETS = 256,
-  IDLE_MOST = GR_IDLE_OBJECTS,
-  FACTS = 16 /* the oldest is forgotten, and found out again */
+  FACTS = 16 /* a further one replaces the oldest, which will be determined again */
 };
 
 typedef struct entry {
-  struct entry *next;    /* of the bucket */
-  struct entry *sibling; /* of the object */
+  struct entry *next;    /* in the bucket */
+  struct entry *sibling; /* in the object */
   gr_object *object;
   gr_kernel_fn *fn;
   char key[GR_KEY + 1];
@@ -35,25 +37,25 @@ typedef struct entry {
 struct gr_object {
   void *handle;
   entry *entries;
-  int holders;
-  gr_object *newer, *older; /* among those that nobody holds */
+  int references;
+  gr_object *newer, *older; /* neighbours in the list of idle objects */
 };
 
 static struct {
   atomic_flag lock;
   atomic_bool fork_safe;
-  entry *bucket[BUCKETS]; /* by the first two digits of the key */
-  gr_object *newest, *oldest;
+  entry *bucket[BUCKETS];     /* by the first two digits of the key */
+  gr_object *newest, *oldest; /* of the idle objects */
   int idle, kernels;
   char fact[FACTS][GR_KEY + 1];
   int next_fact, facts;
 } table = {.lock = ATOMIC_FLAG_INIT};
 
-/* ---- the lock ---------------------------------------------------------------------------------------------------- */
+/* ---- the lock -------------------------------------------------------------------------------- */
 
 static void lock(void) {
   for (int k = 1; atomic_flag_test_and_set_explicit(&table.lock, memory_order_acquire); k++)
-    if (k % 100 == 0) gr_sleep(2e-5); /* whoever has it may be asleep */
+    if (k % 100 == 0) gr_sleep(2e-5); /* the owner of the lock may have been preempted */
 }
 
 static void unlock(void) { atomic_flag_clear_explicit(&table.lock, memory_order_release); }
@@ -61,11 +63,11 @@ static void unlock(void) { atomic_flag_clear_explicit(&table.lock, memory_order_
 static void enter(void) {
   lock();
   if (table.fork_safe) return;
-  gr_at_fork(lock, unlock); /* under the lock: no other thread is inside before */
+  gr_at_fork(lock, unlock); /* under the lock, so that it is registered once */
   table.fork_safe = true;
 }
 
-/* ---- objects that nobody holds ----------------------------------------------------------------------------------- */
+/* ---- idle objects ---------------------------------------------------------------------------- */
 
 static void add_idle(gr_object *o) {
   o->newer = NULL;
@@ -81,7 +83,7 @@ static void remove_idle(gr_object *o) {
   table.idle--;
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static entry **bucket_of(const char *key) {
   char digits[3] = {key[0], key[1], 0};
@@ -112,30 +114,35 @@ bool gr_loaded_find(const char *key, gr_kernel *k) {
   const entry *e = *bucket_of(key);
   while (e && strcmp(e->key, key) != 0) e = e->next;
   if (e) {
-    if (e->object->holders++ == 0) remove_idle(e->object);
+    if (e->object->references++ == 0) remove_idle(e->object);
     *k = (gr_kernel){e->fn, e->object};
   }
   unlock();
   return e != NULL;
 }
 
-/* Two threads may load the same kernel; both entries are right. */
-gr_class gr_loaded_add(void *handle, gr_wanted *const *w, int n, gr_error *err) {
+/* An object with n entries, without a handle; NULL if out of memory. */
+static gr_object *new_object(gr_wanted *const *w, int n) {
   gr_object *o = calloc(1, sizeof *o);
   for (int k = 0; o && k < n; k++) {
     entry *e = malloc(sizeof *e);
     if (!e) {
       unload(o);
-      o = NULL;
-      break;
+      return NULL;
     }
     *e = (entry){.sibling = o->entries, .object = o, .fn = w[k]->kernel.fn};
     memcpy(e->key, w[k]->key, sizeof e->key);
     o->entries = e;
   }
+  return o;
+}
+
+/* Two threads may load the same kernel at the same time; then both entries are valid. */
+gr_class gr_loaded_add(void *handle, gr_wanted *const *w, int n, gr_error *err) {
+  gr_object *o = new_object(w, n);
   if (!o) return gr_fail(err, ERR_NoMemory, "a kernel", (long long)sizeof *o);
   o->handle = handle;
-  o->holders = n;
+  o->references = n;
   enter();
   for (entry *e = o->entries; e; e = e->sibling) {
     entry **bucket = bucket_of(e->key);
@@ -153,9 +160,9 @@ void gr_kernel_drop(gr_kernel *k) {
   *k = (gr_kernel){NULL, NULL};
   if (!o) return;
   enter();
-  if (--o->holders == 0) {
+  if (--o->references == 0) {
     add_idle(o);
-    if (table.idle > IDLE_MOST) {
+    if (table.idle > GR_IDLE_OBJECTS) {
       last = table.oldest;
       remove_idle(last);
       remove_entries(last);
@@ -172,7 +179,7 @@ int gr_kernels_loaded(void) {
   return n;
 }
 
-/* ---- facts ------------------------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 int gr_facts(void) {
   enter();
@@ -197,12 +204,12 @@ void gr_fact_keep(const char *key) {
   unlock();
 }
 
-/* ---- the kernels of a program ------------------------------------------------------------------------------------ */
+/* ---- the kernels of a program ---------------------------------------------------------------- */
 
 static const char *text_or_empty(const char *s) { return s ? s : ""; }
 
-/* A program's kernels are those of a compiler command and its flags: `settings` is the one, NUL,
- * the other, NUL. */
+/* The kernels of a program belong to a compiler command and its flags.  `settings` holds these two
+ * strings, one after the other, each with its terminating NUL. */
 bool gr_program_has(const gr_program *p, int plan, const gr_options *opt) {
   const char *settings = p->held[plan].settings, *cc = text_or_empty(opt->cc);
   return p->kernel[plan] && settings && !strcmp(settings, cc) && !strcmp(settings + strlen(cc) + 1, text_or_empty(opt->cflags));
@@ -212,7 +219,7 @@ void gr_program_keep(gr_program *p, int plan, const gr_options *opt, gr_kernel *
   gr_kernel old = {p->kernel[plan], p->held[plan].object};
   const char *cc = text_or_empty(opt->cc), *cflags = text_or_empty(opt->cflags);
   size_t n = strlen(cc) + 1, m = strlen(cflags) + 1;
-  char *settings = malloc(n + m); /* NULL: the next call looks for the kernel again */
+  char *settings = malloc(n + m); /* NULL: the next call looks the kernel up again */
   if (settings) {
     memcpy(settings, cc, n);
     memcpy(settings + n, cflags, m);

@@ -1,13 +1,16 @@
-/* origin.c: the common origin of a group of variables (invariance.c), found from the arguments of a call.
+/* origin.c: the common origin of a group of variables (graph/invariance.c), from the arguments of a
+ * call.
  *
- * An origin is subtracted in double precision before numbers are rounded to single precision.  It is a value of the
- * group, component by component, where the group lies far from 0: where every value is at least FAR times as large as
- * the values are apart.  There a number less the origin is smaller than the number itself, so that rounding loses less.
- * Elsewhere the origin is 0: data that spread around 0, or that have detail near 0, keep the precision that floating
- * point gives them there.  So no value is rounded more coarsely than without an origin.
+ * An origin is subtracted in double precision before numbers are rounded to single precision.  For
+ * each component it is a value of the group if the group is far from 0, that is, if the magnitude
+ * of every value is at least FAR times the range of the values.  Then the difference from the
+ * origin is smaller in magnitude than the value itself, so that rounding loses less.  Otherwise the
+ * origin is 0, so that data around 0, or with detail near 0, keep the precision that floating point
+ * has there.  Hence no value is rounded more coarsely than without an origin.
  *
- * A few rows show at once that most data are not far; only where they look far are all rows read, once, which costs
- * about as much as reading them in a sum.  The result depends on the values alone, not on threads, parts or devices. */
+ * For most data a few rows show that they are not far from 0.  Only if these rows are far are all
+ * rows read, once, which costs about as much as reading them for a sum.  The result depends on the
+ * values only, not on threads, parts or devices. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,21 +18,25 @@
 
 #include "run/run.h"
 
-enum { FAR = 8, GLANCE = 4, SAMPLE = 16 }; /* three bits at least are won; rows that are looked at first, and for a note */
+enum {
+  FAR = 8,    /* gains at least three bits */
+  GLANCE = 4, /* rows that are read first */
+  SAMPLE = 16 /* rows that are read for a note */
+};
 
 typedef struct range {
-  double least, most, first; /* of the finite values; first of the reduced index where there is one */
+  double least, most, first; /* of the finite values; `first` is of the reduced index if it has any */
   bool any, reduced;
 } range;
 
-/* Once this is wrong, more values leave it so. */
+/* Once false, it stays false whatever values are added. */
 static bool is_far(const range *r) {
   double nearest = r->least > 0 ? r->least : -r->most;
   return r->most - r->least <= nearest / FAR;
 }
 
-/* Takes in a value; false: the group is not far from 0. */
-static bool take_in(range *r, double v, bool reduced) {
+/* Adds a value; returns whether the group is still far from 0. */
+static bool add_value(range *r, double v, bool reduced) {
   if (!isfinite(v)) return true;
   if (!r->any || (reduced && !r->reduced)) r->first = v, r->reduced = reduced;
   if (!r->any || v < r->least) r->least = v;
@@ -50,8 +57,9 @@ static void range_of_finite(const double *x, int64_t n, double range[3]) {
 static double lesser(double a, double b) { return a < b ? a : b; }
 static double larger(double a, double b) { return a > b ? a : b; }
 
-/* Four at a time, which do not wait for each other.  NaN is neither less nor more than anything; infinite numbers are rare
- * enough to look again. */
+/* Four independent chains of operations, which the processor executes in parallel.  Comparisons
+ * with NaN are false, so that it is ignored; infinite numbers are rare, and handled by a second
+ * pass. */
 void gr_range_of(const double *x, int64_t n, double range[3]) {
   double a0 = INFINITY, a1 = a0, a2 = a0, a3 = a0, b0 = -INFINITY, b1 = b0, b2 = b0, b3 = b0;
   int64_t k = 0, first = 0;
@@ -68,27 +76,31 @@ void gr_range_of(const double *x, int64_t n, double range[3]) {
   if (first == n) range[0] = range[1] = NAN;
 }
 
-static bool take_in_range(range *r, const double of[3], bool reduced) {
-  return take_in(r, of[2], reduced) && take_in(r, of[0], reduced) && take_in(r, of[1], reduced);
+static bool add_range(range *r, const double of[3], bool reduced) {
+  return add_value(r, of[2], reduced) && add_value(r, of[0], reduced) && add_value(r, of[1], reduced);
 }
 
 /* The k-th of n rows, evenly spaced. */
-static int64_t sample_row(int64_t rows, int k, int n) { return rows <= n ? k : (int64_t)((double)k * (double)(rows - 1) / (n - 1)); }
+static int64_t sample_row(int64_t rows, int k, int n) {
+  return rows <= n ? k : (int64_t)((double)k * (double)(rows - 1) / (n - 1));
+}
 
-/* Some rows, evenly spaced; or all.  An n x 1 matrix on a device may stand for a parameter of n components: these are known, or all have its
- * range. */
-static bool look_at(range *r, const gr_array *x, int64_t component, bool reduced, bool all) {
+/* Adds a component of all rows, or of a few evenly spaced rows.  An n x 1 matrix on a device may
+ * represent a parameter of n components, whose values are either known or assumed to fill the range
+ * of the matrix. */
+static bool add_component(range *r, const gr_array *x, int64_t component, bool reduced, bool all) {
   const gr_buffer *b = x->buffer;
   double whole[3];
   bool far = true;
-  if (b && b->rows != x->rows && b->vector) return take_in(r, b->vector[component], reduced);
-  if (b) return !b->range || take_in_range(r, b->range + 3 * (b->cols == x->cols ? component : 0), reduced);
+  if (b && b->rows != x->rows && b->vector) return add_value(r, b->vector[component], reduced);
+  if (b) return !b->range || add_range(r, b->range + 3 * (b->cols == x->cols ? component : 0), reduced);
   const double *column = x->data + component * x->stride;
   if (all && x->rows > GLANCE) {
     gr_range_of(column, x->rows, whole);
-    return take_in_range(r, whole, reduced);
+    return add_range(r, whole, reduced);
   }
-  for (int k = 0; far && k < GLANCE && k < x->rows; k++) far = take_in(r, column[sample_row(x->rows, k, GLANCE)], reduced);
+  for (int k = 0; far && k < GLANCE && k < x->rows; k++)
+    far = add_value(r, column[sample_row(x->rows, k, GLANCE)], reduced);
   return far;
 }
 
@@ -97,23 +109,31 @@ static double origin_of(const gr_program *p, const gr_array *args, int group, in
   range r = {.any = false};
   for (int all = 0; all < 2; all++) {
     r = (range){.any = false};
-    for (int k = 0; k < p->args.n; k++)
-      if (p->args.arg[k].group == group && !look_at(&r, &args[k], component, p->args.arg[k].cat == reduced, all)) return 0;
+    for (int k = 0; k < p->args.n; k++) {
+      const gr_arg *a = &p->args.arg[k];
+      if (a->group == group && !add_component(&r, &args[k], component, a->cat == reduced, all)) return 0;
+    }
   }
   return r.first;
 }
 
-/* ---- data of which most lie far from 0, but not all ---- */
+/* ---- a note on data most of which, but not all, are far from 0 ------------------------------- */
 
-enum { LOST = 1000, COMPONENTS = 16, VALUES = 256 };
+enum {
+  LOST = 1000,     /* distance from 0, in units of the spread, that is worth a note */
+  COMPONENTS = 16, /* components that are examined */
+  VALUES = 256     /* size of the sample */
+};
 
 static int ascending(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return x < y ? -1 : x > y;
 }
 
-/* Is the middle half of a sample of the group LOST times farther from 0 than it is wide?  Then *around and *width say where. */
-static bool mostly_far(const gr_program *p, const gr_array *args, int group, int64_t component, double *around, double *width) {
+/* Whether the distance from 0 of the middle half of a sample is more than LOST times its width (the
+ * interquartile range).  *around is the median, *width the width. */
+static bool mostly_far(const gr_program *p, const gr_array *args, int group, int64_t component, double *around,
+                       double *width) {
   double v[VALUES];
   int n = 0;
   for (int k = 0; k < p->args.n; k++) {
@@ -140,8 +160,10 @@ bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size
       if (with[k].origin[d] != 0 || !mostly_far(p, with, a->group, d, &around, &width)) continue;
       gr_number_text(around, 2, at);
       gr_number_text(width, 2, wide);
-      snprintf(note, size, "most values of `%s` (column %d) lie far from zero (around %s) compared with their spread (about %s), but not all, so that no common "
-               "origin can be subtracted: in float32 their differences lose digits. Centre the data, leave out the exceptions, or use dtype = \"float64\"",
+      snprintf(note, size,
+               "most values of `%s` (column %d) lie far from zero (around %s) compared with their spread (about %s), but "
+               "not all, so that no common origin can be subtracted: in float32 their differences lose digits. Centre the "
+               "data, leave out the exceptions, or use dtype = \"float64\"",
                a->name, d + 1, at, wide);
       return true;
     }

@@ -1,21 +1,26 @@
-/* prepare.c: the kernels of calls to come, those that are missing compiled together.
+/* prepare.c: compiles the missing kernels of several future calls together.
  *
- * Measured: of 70 to 110 ms for a small kernel, 40 are saved by every one that shares a run of the compiler with another: starting it,
- * the prelude, the linker, and functions that are alike in both.  So an operator of several programs says first what it will call; there is
- * one run for each precision, as a text has one.
- * Guarantees: nothing is compiled that the calls would interpret or hand to a GPU (parameters are not known yet: where they ask for
- * the kernel of the graph as written, see lower.c, that call compiles it); what fails here changes nothing: every call then looks for its
- * kernel itself, compiles it alone, and tells what is wrong. */
+ * A small kernel compiles in 70 to 110 ms.  Each further kernel in the same run of the compiler
+ * saves about 40 ms of that (measured): starting the compiler, the prelude, linking, and functions
+ * that are common to both.  Therefore an operator that consists of several programs announces its
+ * calls first.  There is one run for each precision, because a source text has one precision.
+ *
+ * Guarantees: nothing is compiled that the calls would interpret or run on a GPU.  Parameters are
+ * not known yet; if they require the kernel of the graph as written (see plan/lower.c), the call
+ * compiles it.  A failure here has no effect: each call then looks for its kernel itself, compiles
+ * it alone, and reports the error. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "run/run.h"
 
-/* Characters of the kernels' texts (each alone) in one run.  Long ones take seconds: what is shared does not show there, and the time
- * that a run may take (gr_spawn) should be enough for all of it. */
+/* Maximum total length, in bytes, of the texts in one run of the compiler.  Long texts take seconds
+ * to compile, so that sharing a run gains little, and the time limit of gr_spawn must suffice for
+ * all. */
 enum { TEXT_MOST = 512 * 1024 };
 
-/* Does the call need a kernel of the processor that its program does not have?  The GPU is asked last: that may wake a driver. */
+/* Whether the call needs a CPU kernel that its program does not have.  The GPU is queried last,
+ * because that may load its driver. */
 static bool lacks_kernel(const gr_call *call, const gr_options *opt, bool *few) {
   const gr_program *p = call->program;
   bool by_i = p->plan->ask.axis == 1;
@@ -41,19 +46,22 @@ static bool is_among(gr_wanted *const *w, int n, const char *key) {
   return false;
 }
 
-/* Those that are neither in memory nor on disk, each once. */
-static int find_missing(gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing, gr_report *report) {
+/* The kernels that are neither in memory nor on disk, each once. */
+static int find_missing(gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing,
+                        gr_report *report) {
   int count = 0;
   gr_error err = {0};
-  for (int k = 0; k < n; k++)
-    if (!w[k].kernel.fn && !gr_program_text(w[k].program, w[k].few, &w[k].text, &err) && !gr_kernel_known(cc, opt, &w[k], report) &&
-        !is_among(missing, count, w[k].key))
-      missing[count++] = &w[k];
+  for (int k = 0; k < n; k++) {
+    if (w[k].kernel.fn || gr_program_text(w[k].program, w[k].few, &w[k].text, &err)) continue;
+    if (gr_kernel_known(cc, opt, &w[k], report) || is_among(missing, count, w[k].key)) continue;
+    missing[count++] = &w[k];
+  }
   gr_error_clear(&err);
   return count;
 }
 
-/* Those of one precision, as many as one run takes, to the front. */
+/* Moves kernels of one precision to the front, as many as one run may compile; returns their
+ * number. */
 static int take_group(gr_wanted **missing, int n, bool f64) {
   int count = 0;
   size_t length = 0;
@@ -71,7 +79,7 @@ static int take_group(gr_wanted **missing, int n, bool f64) {
 static gr_class compile_group(gr_compiler *cc, const gr_options *opt, gr_wanted *const *group, int n, gr_report *report) {
   gr_error err = {0};
   char *text = NULL;
-  if (n < 2) return GR_OK; /* its call compiles it */
+  if (n < 2) return GR_OK; /* a single kernel is compiled by its call */
   gr_class cls = gr_programs_text(group, n, &text, &err);
   if (!cls) cls = gr_kernels_compile(cc, text, group, n, opt, report, &err);
   free(text);
@@ -79,7 +87,8 @@ static gr_class compile_group(gr_compiler *cc, const gr_options *opt, gr_wanted 
   return cls;
 }
 
-/* Once more where the compiler turns out to refuse a flag: then all keys are others. */
+/* Repeats if the compiler turns out to reject the native flag, because all keys change with the
+ * flags. */
 static gr_class prepare(gr_compiler *cc, const gr_options *opt, gr_wanted *w, int n, gr_wanted **missing, gr_report *report) {
   gr_class cls = GR_OK;
   bool plain;

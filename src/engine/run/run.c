@@ -351,7 +351,7 @@ static gr_class find_kernel(gr_program *p, int plan, const gr_options *opt, gr_r
   const char *text;
   gr_kernel kernel;
   if (gr_program_has(p, plan, opt)) {
-    report->origin = GR_FROM_MEMORY;
+    report->provenance = GR_FROM_MEMORY;
     return GR_OK;
   }
   if (gr_program_text(p, plan, &text, err) != GR_OK) return err->cls;
@@ -392,7 +392,7 @@ static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
   if (!err->cls || r->opt->backend == GR_CPU) return err->cls;
   if (err->cls != GR_COMPILER && err->cls != GR_MEMORY) return err->cls;
   report->backend = GR_INTERPRETER;
-  report->origin = GR_NO_KERNEL;
+  report->provenance = GR_NO_KERNEL;
   gr_note(report, err);
   return GR_OK;
 }

@@ -1,6 +1,8 @@
-/* validate.c: what callers hand over, before anything is read through it: pointers, counts, sizes, enumerations.
+/* validate.c: checks of what callers pass, before it is used: pointers, counts, sizes,
+ * enumerations.
  *
- * What cannot be seen from here stays the caller's: that a pointer leads to as many numbers as rows, columns and stride say, and that a text ends. */
+ * The caller remains responsible for what cannot be checked: that a pointer refers to as many
+ * numbers as rows, columns and stride say, and that a string is terminated. */
 #include <string.h>
 
 #include "run/run.h"
@@ -18,22 +20,29 @@ gr_class gr_validate_spec(const gr_spec *s, gr_error *err) {
   return GR_OK;
 }
 
-/* Columns of one matrix, `stride` numbers apart, must neither overlap nor reach beyond what a pointer can address. */
+/* Columns, which are `stride` numbers apart, must neither overlap nor exceed the address space. */
 static bool stride_fits(const gr_array *x) {
   const int64_t most = PTRDIFF_MAX / (int64_t)sizeof(double);
   if (x->cols <= 1 || x->rows == 0) return x->rows <= most;
   return x->stride >= x->rows && x->stride <= most / x->cols;
 }
 
+/* The shape must be that of the matrix on the device, or one row with all its numbers for a
+ * parameter. */
+static gr_class validate_buffer(const gr_arg *a, const gr_array *x, gr_error *err) {
+  const gr_buffer *b = x->buffer;
+  bool same = x->rows == b->rows && x->cols == b->cols, vector = a->cat == GR_PM && x->rows == 1;
+  bool all = b->rows > 0 && x->cols % b->rows == 0 && x->cols / b->rows == b->cols;
+  if (same || (vector && all)) return GR_OK;
+  return gr_fail(err, ERR_ArgBuffer, a->name, (long long)x->rows, (long long)x->cols, (long long)b->rows,
+                 (long long)b->cols);
+}
+
 static gr_class validate_array(const gr_arg *a, const gr_array *x, gr_error *err) {
-  if (x->rows < 0 || x->cols < 0) return gr_fail(err, ERR_ArgNegative, a->name, (long long)x->rows, (long long)x->cols);
-  if (x->buffer) {
-    bool same = x->rows == x->buffer->rows && x->cols == x->buffer->cols, vector = a->cat == GR_PM && x->rows == 1;
-    bool all = x->buffer->rows > 0 && x->cols % x->buffer->rows == 0 && x->cols / x->buffer->rows == x->buffer->cols;
-    return same || (vector && all) ? GR_OK : gr_fail(err, ERR_ArgBuffer, a->name, (long long)x->rows, (long long)x->cols, (long long)x->buffer->rows,
-                                                     (long long)x->buffer->cols);
-  }
-  if (!stride_fits(x)) return gr_fail(err, ERR_ArgStride, a->name, (long long)x->stride, (long long)x->rows, (long long)x->cols);
+  long long rows = (long long)x->rows, cols = (long long)x->cols;
+  if (rows < 0 || cols < 0) return gr_fail(err, ERR_ArgNegative, a->name, rows, cols);
+  if (x->buffer) return validate_buffer(a, x, err);
+  if (!stride_fits(x)) return gr_fail(err, ERR_ArgStride, a->name, (long long)x->stride, rows, cols);
   return x->data || x->rows == 0 || x->cols == 0 ? GR_OK : gr_fail(err, ERR_ArgNull, a->name);
 }
 
@@ -53,7 +62,8 @@ gr_class gr_validate_outputs(const gr_program *p, const gr_output *out, int64_t 
     if (out[k].buffer) continue;
     if (!out[k].data && rows > 0) return missing(err, "the memory of a result");
     bool known = out[k].type == GR_F64 || out[k].type == GR_R_INT || out[k].type == GR_I64;
-    if (!known || (!info.is_index[k] && out[k].type != GR_F64)) return gr_fail(err, ERR_OutputType, k + 1, info.is_index[k] ? "doubles or integers" : "doubles", (int)out[k].type);
+    if (!known || (!info.is_index[k] && out[k].type != GR_F64))
+      return gr_fail(err, ERR_OutputType, k + 1, info.is_index[k] ? "doubles or integers" : "doubles", (int)out[k].type);
   }
   return GR_OK;
 }
@@ -63,5 +73,5 @@ gr_class gr_validate_options(const gr_options *o, gr_error *err) {
   if ((int)o->backend < GR_AUTO || (int)o->backend > GR_GPU_2D) return gr_fail(err, ERR_Backend, (int)o->backend);
   if (o->n_devices < 0 || (o->n_devices > 0 && !o->device_ids)) return missing(err, "the list of GPUs");
   if (o->threads < 0) return gr_fail(err, ERR_Threads, o->threads);
-  return o->tmp_dir ? GR_OK : missing(err, "the folder for scratch files");
+  return o->tmp_dir ? GR_OK : missing(err, "the folder for temporary files");
 }

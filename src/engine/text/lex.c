@@ -1,8 +1,8 @@
-/* lex.c: text to tokens.  Assumes nothing about the text; every token keeps its span.
+/* lex.c: text to tokens.  Assumes nothing about the text; every token records its span.
  *
- *   number   12  0.5  .5  1e-3        name   letter or _ or . followed by letters, digits, _ and .
+ *   number   12  0.5  .5  1e-3        name   a letter, _ or . followed by letters, digits, _ and .
  *
- * A name may hold dots, as R's do (`x.new`); one that starts with a dot and a digit is a number. */
+ * Names may contain dots, as in R (`x.new`); a dot followed by a digit starts a number. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ typedef struct lexer {
   int pos;
 } lexer;
 
-/* Longer spellings first. */
+/* A symbol precedes its prefixes, so that the first match is the longest. */
 static const struct {
   const char *text;
   gr_tok kind;
@@ -41,7 +41,7 @@ static int digits(const char *s) {
   return n;
 }
 
-/* Length of a number; *is_int unless it has a point or an exponent. */
+/* The length of a number; *is_int is set unless it has a decimal point or an exponent. */
 static int number_length(const char *s, bool *is_int) {
   int n = digits(s);
   *is_int = true;
@@ -70,7 +70,7 @@ static gr_token lex_symbol(lexer *x) {
     size_t n = strlen(symbols[k].text);
     if (strncmp(s, symbols[k].text, n) == 0) return (gr_token){.kind = symbols[k].kind, .span = span_here(x, (int)n)};
   }
-  int n = 1; /* a UTF-8 character is shown whole */
+  int n = 1; /* include the continuation bytes of a UTF-8 character */
   while (((unsigned char)s[0] & 0x80) && ((unsigned char)s[n] & 0xC0) == 0x80) n++;
   gr_span at = span_here(x, n);
   const char *shown = (unsigned char)s[0] < 32 ? gr_format(x->c->arena, "number %d", s[0])
@@ -115,5 +115,8 @@ gr_token *gr_lex(gr_ctx *c, const char *text, const char *what, int *n) {
 }
 
 void gr_print_tokens(gr_str *b, const gr_token *t, int n) {
-  for (int k = 0; k < n - 1; k++) gr_line(b, "%3d  %.*s", t[k].span.start, t[k].span.len, t[k].span.text + t[k].span.start);
+  for (int k = 0; k < n - 1; k++) {
+    const gr_span *at = &t[k].span;
+    gr_line(b, "%3d  %.*s", at->start, at->len, at->text + at->start);
+  }
 }

@@ -1,7 +1,7 @@
-/* parse.c: tokens to a syntax tree, by recursive descent; the only recursion over a formula, with a depth limit.
+/* parse.c: tokens to an abstract syntax tree, by recursive descent with a depth limit.
  *
- * Operators become calls of the operation they mean, so that later stages know calls only.  The tree is not checked
- * against the operation table here; bind.c does that. */
+ * Operators become calls of the operations that they denote, so that later stages handle calls
+ * only.  The tree is not checked against the operation table here; graph/bind.c does that. */
 #include <string.h>
 
 #include "text/text.h"
@@ -53,7 +53,8 @@ static gr_span join(gr_span a, gr_span b) {
   return a;
 }
 
-/* A long chain such as x+x+...+x is no deeper in the text, but its tree is: later stages recurse over it. */
+/* A long chain such as x+x+...+x is not nested in the text, but its tree is high, and bind.c
+ * recurses over the tree. */
 static void measure(parser *p, gr_ast *a) {
   for (int k = 0; k < a->n; k++)
     if (a->arg[k]->height >= a->height) a->height = a->arg[k]->height + 1;
@@ -111,13 +112,13 @@ static gr_ast *name(parser *p) {
   return a;
 }
 
-/* paren = "(" expression ")" | "(" items: with a comma, or nothing, it is a list */
+/* paren = "(" expression ")" | "(" items.  It is a list if it is empty or contains a comma. */
 static gr_ast *paren(parser *p) {
   gr_ast *list = node(p, AST_LIST, p->t->span);
   p->t++;
   items(p, list, TOK_RPAREN, "`)`");
   if (list->n != 1) return list;
-  list->arg[0]->span = list->span; /* an error about the whole shows the parentheses too */
+  list->arg[0]->span = list->span; /* errors about the expression show the parentheses too */
   return list->arg[0];
 }
 
@@ -142,7 +143,7 @@ static gr_ast *primary(parser *p) {
   }
 }
 
-/* The number of components of a:b, as a node for Extract(f, a, b - a). */
+/* The length of the slice a:b, as a node for Extract(f, a, b - a). */
 static gr_ast *slice_length(parser *p, const gr_ast *from, const gr_ast *to) {
   gr_ast *a = node(p, AST_NUMBER, join(from->span, to->span));
   a->num = to->num - from->num;
@@ -173,7 +174,8 @@ static gr_ast *postfix(parser *p) {
 
 static gr_ast *unary(parser *p);
 
-/* power = postfix [ ("**" | "^") unary ]: right-associative, tighter than a minus on its left, looser than on its right */
+/* power = postfix [ ("**" | "^") unary ].  Right-associative; binds tighter than a unary minus on
+ * its left and looser than one on its right. */
 static gr_ast *power(parser *p) {
   gr_ast *a = postfix(p);
   gr_span at = p->t->span;
@@ -181,7 +183,7 @@ static gr_ast *power(parser *p) {
   return call(p, "**", at, 2, a, unary(p), NULL);
 }
 
-/* unary = "-" unary | "+" unary | power.  A minus before a number is part of it. */
+/* unary = "-" unary | "+" unary | power.  A minus in front of a number is folded into it. */
 static gr_ast *unary(parser *p) {
   gr_span at = p->t->span;
   enter(p);
@@ -224,13 +226,14 @@ static gr_ast *binary(parser *p, int level) {
     gr_span at = p->t->span;
     p->t++;
     gr_ast *b = binary(p, level + 1);
-    a = binary_ops[k].swap ? call(p, binary_ops[k].op, at, 2, b, a, NULL) : call(p, binary_ops[k].op, at, 2, a, b, NULL);
+    bool swap = binary_ops[k].swap;
+    a = call(p, binary_ops[k].op, at, 2, swap ? b : a, swap ? a : b, NULL);
     k = -1; /* look for the next operator of this level */
   }
   return a;
 }
 
-/* expression = comparisons of  |  of sums of products of unary */
+/* expression = binary(0): comparisons, then "|", then sums, then products */
 static gr_ast *expression(parser *p) {
   enter(p);
   gr_ast *a = binary(p, 0);

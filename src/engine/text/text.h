@@ -1,16 +1,16 @@
-/* text.h: the formula as text: tokens, and the syntax tree. */
+/* text.h: from the text of a formula to tokens and to the abstract syntax tree. */
 #ifndef GENRED_TEXT_H
 #define GENRED_TEXT_H
 #include "base/base.h"
 
-/* Limits: beyond each, an error. */
+/* Limits; exceeding one is an error. */
 enum {
-  GR_MAX_SOURCE = 1 << 20, /* characters of a formula */
-  GR_MAX_DEPTH = 500,      /* nesting in the text */
-  GR_MAX_HEIGHT = 5000     /* of the syntax tree: terms of one long sum */
+  GR_MAX_SOURCE = 1 << 20, /* bytes of a formula */
+  GR_MAX_DEPTH = 500,      /* levels of nesting in the text */
+  GR_MAX_HEIGHT = 5000     /* height of the syntax tree, such as the number of terms of a sum */
 };
 
-/* ---- lex.c, parse.c -------------------------------------------------------------------------------------------- */
+/* ---- lex.c, parse.c -------------------------------------------------------------------------- */
 
 typedef enum gr_tok {
   TOK_END, TOK_NUMBER, TOK_NAME, TOK_LPAREN, TOK_RPAREN, TOK_LBRACKET, TOK_RBRACKET, TOK_COMMA, TOK_COLON, TOK_ASSIGN,
@@ -26,11 +26,11 @@ typedef struct gr_token {
 
 typedef enum gr_ast_kind { AST_NUMBER, AST_NAME, AST_CALL, AST_LIST } gr_ast_kind;
 
-/* Operators are calls of the operation they mean: `a*b` is Mult(a,b). */
+/* Operators are calls of operations: `a*b` is Mult(a,b). */
 typedef struct gr_ast {
   gr_ast_kind kind;
-  gr_span span; /* the whole expression; for a call of an operation, its name is in `name` */
-  gr_span at;   /* what an error about this node points to: name or operator */
+  gr_span span; /* the whole expression */
+  gr_span at;   /* what errors about this node point to: the name or operator */
   const char *name;
   double num;
   bool is_int;

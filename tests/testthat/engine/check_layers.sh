@@ -58,7 +58,7 @@ rule "the engine runs no shell" "$(undefined 'system|popen|wordexp')"
 cat >"$tmp/allowed" <<'END'
 loaded.o table   the table of loaded kernels
 cache.o count    makes the names of temporary files unique
-os.o kept        the string of gr_cpu_features, written once
+os_cpu.o published the text of gr_cpu_features, written once
 END
 awk '{print $1, $2}' "$tmp/allowed" >"$tmp/allowed-data"
 rule "no mutable globals in the engine beyond those named in check_layers.sh" "$(grep -vxF -f "$tmp/allowed-data" "$tmp/data")"

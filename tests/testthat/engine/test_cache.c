@@ -25,10 +25,10 @@ static void test_kernel(void) {
   gr_options opt = with(cache, tmp, "");
   int before = gr_kernels_loaded();
   int64_t files, bytes;
-  CHECK(value(1, &opt, &report, &err) == 1 && report.origin == GR_COMPILED && report.seconds_compile > 0);
+  CHECK(value(1, &opt, &report, &err) == 1 && report.provenance == GR_COMPILED && report.seconds_compile > 0);
   CHECK(report.note[0] == 0 && count_files(tmp, "") == 0 && count_files(cache, "") == 1);
-  CHECK(value(1, &opt, &report, &err) == 1 && report.origin == GR_FROM_MEMORY && report.seconds_compile == 0);
-  CHECK(value(2, &opt, &report, &err) == 2 && report.origin == GR_COMPILED && gr_kernels_loaded() == before + 2);
+  CHECK(value(1, &opt, &report, &err) == 1 && report.provenance == GR_FROM_MEMORY && report.seconds_compile == 0);
+  CHECK(value(2, &opt, &report, &err) == 2 && report.provenance == GR_COMPILED && gr_kernels_loaded() == before + 2);
   /* Under valgrind the processor of this process differs from that of the child, and so does the
    * key. */
   CHECK_SAYS(in_new_process(cache, tmp, 1, "", NULL), getenv("GR_TEST_CFLAGS") ? "3 1 |\n" : "2 1 |\n");
@@ -36,7 +36,7 @@ static void test_kernel(void) {
   CHECK_SAYS(in_new_process(cache, tmp, 1, "gcc", NULL), "3 1 |\n"); /* another path: another key */
   CHECK(gr_cache_info(cache, &files, &bytes, &err) == GR_OK && files >= 3 && bytes > 3000);
   opt.cflags = "-O1 -DX='a b'";
-  CHECK(value(1, &opt, &report, &err) == 1 && report.origin == GR_COMPILED);
+  CHECK(value(1, &opt, &report, &err) == 1 && report.provenance == GR_COMPILED);
   opt.cflags = "'";
   CHECK(value(1, &opt, &report, &err) == -1 && err.cls == GR_ARGUMENT);
   gr_error_clear(&err);
@@ -51,8 +51,8 @@ static void test_fork(void) {
   CHECK(value(1, &opt, &report, &err) == 1);
   pid_t pid = fork();
   if (pid == 0) {
-    bool good = value(1, &opt, &report, &err) == 1 && report.origin == GR_FROM_MEMORY;
-    good = good && value(77, &opt, &report, &err) == 77 && report.origin == GR_COMPILED;
+    bool good = value(1, &opt, &report, &err) == 1 && report.provenance == GR_FROM_MEMORY;
+    good = good && value(77, &opt, &report, &err) == 77 && report.provenance == GR_COMPILED;
     _exit(good ? 0 : 1);
   }
   int status = -1;
@@ -193,9 +193,9 @@ static void test_paths(void) {
   CHECK(symlink(at("loose/in"), at("detour")) == 0 && !gr_is_safe_path(at("detour/cache")));
   if (getenv("GR_TEST_CFLAGS")) return; /* valgrind: the child has another key */
   gr_options opt = with(at("loose/in/cache"), at("tmp"), "");
-  CHECK(value(60, &opt, &report, &err) == 60 && report.origin == GR_FROM_DISK && !is_mapped(at("loose/in/cache")));
+  CHECK(value(60, &opt, &report, &err) == 60 && report.provenance == GR_FROM_DISK && !is_mapped(at("loose/in/cache")));
   opt.cache_dir = at("tight");
-  CHECK(value(61, &opt, &report, &err) == 61 && report.origin == GR_FROM_DISK && is_mapped(at("tight")) == (safe && gr_may_map(at("tight"))));
+  CHECK(value(61, &opt, &report, &err) == 61 && report.provenance == GR_FROM_DISK && is_mapped(at("tight")) == (safe && gr_may_map(at("tight"))));
 }
 
 static void test_unwritable(void) {
@@ -367,7 +367,7 @@ static int child_disk(char **argv) {
   char out[64];
   double start = gr_now();
   gr_kernel_get(argv[5], &opt, &kernel, &report, &err);
-  snprintf(out, sizeof out, "%g", report.origin == GR_FROM_DISK ? gr_now() - start : 1e9);
+  snprintf(out, sizeof out, "%g", report.provenance == GR_FROM_DISK ? gr_now() - start : 1e9);
   put(at("tmp/time"), out, strlen(out), 0600);
   return 0;
 }

@@ -93,14 +93,14 @@ static gr_class compile_with(const char *name, const char *body, gr_error *err) 
   gr_options opt = with(at("bad"), at("tmp"), command);
   gr_error_clear(err);
   double v = value(9, &opt, &report, err);
-  CHECK(count_files(at("tmp"), "") == 0 && (v == 9 || report.origin == GR_NO_KERNEL));
+  CHECK(count_files(at("tmp"), "") == 0 && (v == 9 || report.provenance == GR_NO_KERNEL));
   return v == 9 ? GR_OK : err->cls;
 }
 
 static void test_compilers(void) {
   gr_error err = {0};
   CHECK(compile_with("cc_false", "exit 1", &err) == GR_COMPILER);
-  CHECK_SAYS(err.message, "cc_false` failed with status 1 and said nothing");
+  CHECK_SAYS(err.message, "cc_false` failed with status 1 without any output");
   CHECK(compile_with("cc_loud",
                      "i=0; while [ $i -lt 3000 ]; do echo 'a line of the compiler that says much'; i=$((i+1)); "
                      "done; exit 4",

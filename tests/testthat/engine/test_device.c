@@ -337,7 +337,7 @@ static void failures(void) {
   setenv("GENRED_FAKE_FAIL", "kernel:1", 1);
   s.opt.backend = GR_GPU;
   check(bad(&s, &err) == GR_CUDA, "a kernel that faults");
-  says(&err, "matrices that lay on it are lost");
+  says(&err, "matrices that were on it are lost");
   setenv("GENRED_FAKE_FAIL", "", 1);
   check(bad(&s, &err) == GR_CUDA, "a matrix that is lost");
   says(&err, "its entries are lost");
@@ -442,7 +442,7 @@ static void repeated(void) {
   setenv("GENRED_FAKE_LOG", log, 1);
   gr_report rep = good(&s, "again");
   setenv("GENRED_FAKE_LOG", "", 1);
-  check(rep.origin == GR_FROM_MEMORY, "found in %d", rep.origin);
+  check(rep.provenance == GR_FROM_MEMORY, "found in %d", rep.provenance);
   check(calls_of(log, "cuMemAlloc_v2") == 0 && calls_of(log, "cuMemHostAlloc") == 0 && calls_of(log, "nvrtcCompileProgram") == 0, "allocates or compiles again");
   check(calls_of(log, "cuLaunchKernel") > 0, "nothing ran");
   end(&s);

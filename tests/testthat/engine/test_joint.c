@@ -86,12 +86,12 @@ static bool agrees(gr_program *p, const test *t, const gr_options *opt, gr_repor
 }
 
 /* All calls find their kernels in memory and compute what the interpreter computes. */
-static void all_agree(gr_program **p, const test *t, int n, const gr_options *opt, gr_origin origin) {
+static void all_agree(gr_program **p, const test *t, int n, const gr_options *opt, gr_provenance origin) {
   for (int k = 0; k < n; k++) {
     gr_report rep = {0};
     gr_error err = {0};
     check(agrees(p[k], &t[k], opt, &rep, &err), "%s: %s\n%s", describe(&t[k]), err.message, err.log ? err.log : "");
-    check(rep.origin == origin, "%s: kernel from %d instead of %d", describe(&t[k]), rep.origin, origin);
+    check(rep.provenance == origin, "%s: kernel from %d instead of %d", describe(&t[k]), rep.provenance, origin);
     gr_error_clear(&err);
   }
 }
@@ -111,7 +111,7 @@ static void test_one_run(const char *cc, const char *cache, bool f64) {
   int n = make_all(p, tests, TESTS, f64), loaded = gr_kernels_loaded();
   if (f64 && !opt.cflags) opt.cflags = "-O1";
   gr_report rep = prepare(p, tests, n, &opt);
-  check(runs(cc) == 1 && rep.origin == GR_COMPILED && rep.seconds_compile > 0 && !*rep.note, "%s: %d runs, %s", cc, runs(cc), rep.note);
+  check(runs(cc) == 1 && rep.provenance == GR_COMPILED && rep.seconds_compile > 0 && !*rep.note, "%s: %d runs, %s", cc, runs(cc), rep.note);
   all_agree(p, tests, n, &opt, GR_FROM_MEMORY);
   prepare(p, tests, n, &opt);
   check(runs(cc) == 1 && gr_kernels_loaded() == loaded + n, "%s: %d runs, %d kernels in the end", cc, runs(cc),
@@ -181,7 +181,7 @@ static void test_choice(void) {
 
   tiny.backend = GR_AUTO;
   rep = prepare(p, tests, 6, &tiny);
-  check(runs(cc) == 0 && rep.origin == GR_NO_KERNEL, "\"auto\" compiles for tiny work");
+  check(runs(cc) == 0 && rep.provenance == GR_NO_KERNEL, "\"auto\" compiles for tiny work");
   tiny.backend = GR_INTERPRETER;
   prepare(p, tests, 6, &tiny);
   prepare(p, tests, 0, &opt);
@@ -198,7 +198,7 @@ static void test_choice(void) {
   gr_programs_prepare(call, 5, &opt, &rep);
   check(runs(cc) == 2, "%d runs", runs(cc));
   check(p[0]->kernel[1] && p[0]->kernel[1] != p[0]->kernel[0] && !p[3]->kernel[0], "few rows, no columns");
-  check(agrees(p[0], &few, &opt, &rep, &err) && rep.origin == GR_FROM_MEMORY, "few rows");
+  check(agrees(p[0], &few, &opt, &rep, &err) && rep.provenance == GR_FROM_MEMORY, "few rows");
   all_agree(q + 2, tests + 2, 1, &opt, GR_FROM_MEMORY);
   free_all(p, 6);
   free_all(q, 6);
@@ -280,7 +280,7 @@ static void test_device(void) {
     opt.device = &one;
     gr_report there = prepare(p, large, 4, &opt);
     opt.device = NULL;
-    check(runs(cc) == 0 && none.origin == GR_NO_KERNEL && there.origin == GR_NO_KERNEL, "backend %d: %d runs", (int)opt.backend, runs(cc));
+    check(runs(cc) == 0 && none.provenance == GR_NO_KERNEL && there.provenance == GR_NO_KERNEL, "backend %d: %d runs", (int)opt.backend, runs(cc));
   }
   opt.backend = GR_AUTO;
   opt.device = &one;
@@ -303,7 +303,7 @@ static void test_fallback(void) {
   gr_program *p[3];
   make_all(p, tests, 3, false);
   gr_report rep = prepare(p, tests, 3, &opt);
-  check(runs(cc) == 2 && rep.origin == GR_NO_KERNEL && !p[0]->kernel[0], "%d runs: together, and a question about the flag", runs(cc));
+  check(runs(cc) == 2 && rep.provenance == GR_NO_KERNEL && !p[0]->kernel[0], "%d runs: together, and a question about the flag", runs(cc));
   all_agree(p, tests, 3, &opt, GR_COMPILED);
   check(runs(cc) == 5, "%d runs: then one by one", runs(cc));
   free_all(p, 3);
@@ -322,7 +322,7 @@ static void test_half(void) {
   make_all(p, tests, 3, false);
   gr_report rep = prepare(p, tests, 3, &opt);
   gr_cache_info(opt.cache_dir, &files, &bytes, &err);
-  check(runs(cc) == 1 && rep.origin == GR_NO_KERNEL && !p[0]->kernel[0] && files == 0, "half an object: %d runs", runs(cc));
+  check(runs(cc) == 1 && rep.provenance == GR_NO_KERNEL && !p[0]->kernel[0] && files == 0, "half an object: %d runs", runs(cc));
   all_agree(p, tests, 3, &opt, GR_COMPILED);
   free_all(p, 3);
 }
@@ -334,19 +334,19 @@ static void test_errors(void) {
   make_all(p, tests, 2, false);
   gr_options opt = with(compiler("broken", "echo it is broken; exit 3"), "broken cache");
   rep = prepare(p, tests, 2, &opt);
-  check(rep.origin == GR_NO_KERNEL && !agrees(p[0], &tests[0], &opt, &rep, &err) && err.cls == GR_COMPILER && err.log &&
+  check(rep.provenance == GR_NO_KERNEL && !agrees(p[0], &tests[0], &opt, &rep, &err) && err.cls == GR_COMPILER && err.log &&
             strstr(err.log, "it is broken"),
         "a broken compiler: %s", err.message);
   gr_error_clear(&err);
   opt.cc = at("no such compiler");
   rep = prepare(p, tests, 2, &opt);
-  check(rep.origin == GR_NO_KERNEL && !agrees(p[0], &tests[0], &opt, &rep, &err) && strstr(err.message, "was not found"),
+  check(rep.provenance == GR_NO_KERNEL && !agrees(p[0], &tests[0], &opt, &rep, &err) && strstr(err.message, "was not found"),
         "no compiler: %s", err.message);
   gr_error_clear(&err);
   opt = with(compiler("unkept", "exec gcc -O1 \"$@\""), "");
   opt.cache_dir = "/dev/null/x";
   rep = prepare(p, tests, 2, &opt);
-  check(rep.origin == GR_COMPILED && strstr(rep.note, "not kept in the cache"), "no cache: %s", rep.note);
+  check(rep.provenance == GR_COMPILED && strstr(rep.note, "not kept in the cache"), "no cache: %s", rep.note);
   all_agree(p, tests, 2, &opt, GR_FROM_MEMORY);
   check(runs(opt.cc) == 1, "%d runs without a cache", runs(opt.cc));
   free_all(p, 2);
@@ -399,7 +399,7 @@ static int child(char **argv) {
   opt.cflags = getenv("GR_QUICK") ? "-O0" : NULL;
   if (make(&t, &p, &err) != GR_OK) return 1;
   bool right = agrees(p, &t, &opt, &rep, &err);
-  printf("%d %s\n", rep.origin, right ? "right" : err.message);
+  printf("%d %s\n", rep.provenance, right ? "right" : err.message);
   gr_program_free(p);
   gr_error_clear(&err);
   return 0;

@@ -115,7 +115,7 @@ static gr_class pass_by(const gr_options *opt, int k, gr_report *rep) {
 static void many_pass_by(const gr_options *opt, int from, int to) {
   gr_report rep;
   int bad = 0;
-  for (int k = from; k < to; k++) bad += pass_by(opt, k, &rep) != GR_OK || rep.origin != GR_COMPILED;
+  for (int k = from; k < to; k++) bad += pass_by(opt, k, &rep) != GR_OK || rep.provenance != GR_COMPILED;
   check(bad == 0, "%d of %d kernels are not there", bad, to - from);
 }
 
@@ -130,13 +130,13 @@ static void test_bounded(void) {
   many_pass_by(&opt, 0, 2 * GR_IDLE_OBJECTS);
   check(gr_kernels_loaded() <= GR_IDLE_OBJECTS + 1 && gr_kernels_loaded() >= GR_IDLE_OBJECTS, "%d kernels loaded", gr_kernels_loaded());
   check(objects_mapped() <= mapped + GR_IDLE_OBJECTS + 1, "%d objects mapped, %d before", objects_mapped(), mapped);
-  check(pass_by(&opt, 2 * GR_IDLE_OBJECTS - 1, &rep) == GR_OK && rep.origin == GR_FROM_MEMORY, "the last one has gone");
-  check(pass_by(&opt, GR_IDLE_OBJECTS, &rep) == GR_OK && rep.origin == GR_FROM_MEMORY, "the oldest that is kept has gone");
+  check(pass_by(&opt, 2 * GR_IDLE_OBJECTS - 1, &rep) == GR_OK && rep.provenance == GR_FROM_MEMORY, "the last one has gone");
+  check(pass_by(&opt, GR_IDLE_OBJECTS, &rep) == GR_OK && rep.provenance == GR_FROM_MEMORY, "the oldest that is kept has gone");
   many_pass_by(&opt, 2 * GR_IDLE_OBJECTS, 2 * GR_IDLE_OBJECTS + 1);
-  check(pass_by(&opt, GR_IDLE_OBJECTS, &rep) == GR_OK && rep.origin == GR_FROM_MEMORY, "what was used again is kept");
-  check(pass_by(&opt, GR_IDLE_OBJECTS + 1, &rep) == GR_OK && rep.origin == GR_COMPILED, "what was used longest ago is still there");
-  check(pass_by(&opt, 0, &rep) == GR_OK && rep.origin == GR_COMPILED, "the first one is still there");
-  check(gr_kernel_get(text, &opt, &same, &rep, &err) == GR_OK && rep.origin == GR_FROM_MEMORY && same.fn == held.fn, "what is held has gone");
+  check(pass_by(&opt, GR_IDLE_OBJECTS, &rep) == GR_OK && rep.provenance == GR_FROM_MEMORY, "what was used again is kept");
+  check(pass_by(&opt, GR_IDLE_OBJECTS + 1, &rep) == GR_OK && rep.provenance == GR_COMPILED, "what was used longest ago is still there");
+  check(pass_by(&opt, 0, &rep) == GR_OK && rep.provenance == GR_COMPILED, "the first one is still there");
+  check(gr_kernel_get(text, &opt, &same, &rep, &err) == GR_OK && rep.provenance == GR_FROM_MEMORY && same.fn == held.fn, "what is held has gone");
   held.fn(NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL);
   gr_kernel_drop(&held);
   gr_kernel_drop(&same);
@@ -155,17 +155,17 @@ static void test_joint_object(void) {
   for (int k = 0; k < N; k++) p[k] = program(&gauss, k + 0.5), call[k] = (gr_call){p[k], gauss.m, gauss.n};
   many_pass_by(&quick, 0, GR_IDLE_OBJECTS);
   int full = gr_kernels_loaded();
-  check(gr_programs_prepare(call, N, &opt, &rep) == GR_OK && rep.origin == GR_COMPILED && runs(opt.cc) == 1, "not compiled together");
+  check(gr_programs_prepare(call, N, &opt, &rep) == GR_OK && rep.provenance == GR_COMPILED && runs(opt.cc) == 1, "not compiled together");
   for (int k = 1; k < N; k++) gr_program_free(p[k]);
   many_pass_by(&quick, GR_IDLE_OBJECTS, 2 * GR_IDLE_OBJECTS);
   check(gr_kernels_loaded() == full + N, "%d kernels, %d and %d expected", gr_kernels_loaded(), full, N);
-  check(runs_right(p[0], &gauss, &opt, &rep, &err) == GR_OK && rep.origin == GR_FROM_MEMORY, "the program has lost its kernel: %s", err.message);
+  check(runs_right(p[0], &gauss, &opt, &rep, &err) == GR_OK && rep.provenance == GR_FROM_MEMORY, "the program has lost its kernel: %s", err.message);
   gr_program_free(p[0]);
   check(gr_kernels_loaded() == full + N - 1, "an object that nobody holds takes the place of one: %d, %d", gr_kernels_loaded(), full);
   many_pass_by(&quick, 2 * GR_IDLE_OBJECTS, 3 * GR_IDLE_OBJECTS);
   check(gr_kernels_loaded() == full, "the object is still there: %d kernels, %d", gr_kernels_loaded(), full);
   p[0] = program(&gauss, 0.5);
-  check(runs_right(p[0], &gauss, &opt, &rep, &err) == GR_OK && rep.origin == GR_FROM_DISK && runs(opt.cc) == 1, "from disk again: %s", err.message);
+  check(runs_right(p[0], &gauss, &opt, &rep, &err) == GR_OK && rep.provenance == GR_FROM_DISK && runs(opt.cc) == 1, "from disk again: %s", err.message);
   gr_program_free(p[0]);
   gr_error_clear(&err);
 }
@@ -204,7 +204,7 @@ static void test_threads(void) {
     int status = -1;
     if (pid == 0) {
       alarm(300);
-      _exit(pass_by(&opt, 3, &rep) == GR_OK && rep.origin == GR_FROM_MEMORY && gr_kernels_loaded() > 0 ? 0 : 1);
+      _exit(pass_by(&opt, 3, &rep) == GR_OK && rep.provenance == GR_FROM_MEMORY && gr_kernels_loaded() > 0 ? 0 : 1);
     }
     good += waitpid(pid, &status, 0) == pid && status == 0;
   }
@@ -226,14 +226,14 @@ static void test_settings(void) {
   gr_error err = {0};
   const struct {
     const char *cc, *cflags;
-    gr_origin origin;
+    gr_provenance provenance;
   } step[] = {{one, "-O0", GR_COMPILED},    {one, "-O0", GR_FROM_MEMORY}, {one, "-O0 -DX", GR_COMPILED}, {one, "-O0 -DX", GR_FROM_MEMORY},
               {two, "-O0 -DX", GR_COMPILED}, {one, "-O0", GR_FROM_MEMORY}, {one, NULL, GR_COMPILED},      {one, "", GR_FROM_MEMORY}};
   for (size_t k = 0; k < sizeof step / sizeof *step; k++) {
     opt.cc = step[k].cc;
     opt.cflags = step[k].cflags;
     gr_class cls = runs_right(p, &gauss, &opt, &rep, &err);
-    check(cls == GR_OK && rep.origin == step[k].origin, "step %d: from %d, not %d: %s", (int)k, rep.origin, step[k].origin, err.message);
+    check(cls == GR_OK && rep.provenance == step[k].provenance, "step %d: from %d, not %d: %s", (int)k, rep.provenance, step[k].provenance, err.message);
   }
   check(runs(one) == 3 && runs(two) == 1, "%d and %d runs", runs(one), runs(two));
   opt.cflags = "--no-such-flag";
@@ -258,7 +258,7 @@ static int run_child(char **argv) {
   gr_report rep = {0};
   gr_error err = {0};
   gr_class cls = run_once(argv[3], argv[2], 1, &rep, &err);
-  printf("%d %s %s\n", rep.origin, cls ? err.message : failed ? "wrong" : "right", rep.note);
+  printf("%d %s %s\n", rep.provenance, cls ? err.message : failed ? "wrong" : "right", rep.note);
   gr_error_clear(&err);
   return 0;
 }
@@ -271,7 +271,7 @@ static void test_fails_once(void) {
   const char *cc = compiler("once", "[ -e \"$0.done\" ] || { : >\"$0.done\"; echo no room; exit 1; }; exec gcc \"$@\"");
   check(run_once(cc, "once cache", 1, &rep, &err) == GR_COMPILER && err.log && strstr(err.log, "no room"), "fails once: %s", err.message);
   check(count_files(at("once cache"), "") == 0 && runs(cc) == 2 && runs_with(cc, "probe.c") == 1, "%d runs", runs(cc));
-  check(run_once(cc, "once cache", 1, &rep, &err) == GR_OK && rep.origin == GR_COMPILED && !*rep.note, "the second time: %s", err.message);
+  check(run_once(cc, "once cache", 1, &rep, &err) == GR_OK && rep.provenance == GR_COMPILED && !*rep.note, "the second time: %s", err.message);
   check(runs_with(cc, gr_native_flag()) == 3 && count_files(at("once cache"), ".so") == 1, "%d with the flag", runs_with(cc, gr_native_flag()));
   check(strstr(in_new_process("once cache", cc), "2 right \n") != NULL, "in a new process: %s", in_new_process("once cache", cc));
 
@@ -298,11 +298,11 @@ static void test_refuses(void) {
   int64_t files, bytes;
   gr_arena a = {NULL, NULL};
   const char *cc = compiler("refuses", refusing), *cache = at("refuses cache");
-  check(run_once(cc, "refuses cache", 1, &rep, &err) == GR_OK && rep.origin == GR_COMPILED, "refuses: %s", err.message);
+  check(run_once(cc, "refuses cache", 1, &rep, &err) == GR_OK && rep.provenance == GR_COMPILED, "refuses: %s", err.message);
   check(strstr(rep.note, gr_format(&a, "refuses %s", gr_native_flag())) != NULL, "the note: %s", rep.note);
   check(runs(cc) == 5 && runs_with(cc, "native") == 3, "%d runs: the kernel, three questions, the kernel", runs(cc));
   check(run_once(cc, "refuses cache", 2, &rep, &err) == GR_OK && strstr(rep.note, "refuses") && runs(cc) == 6, "it is asked again: %d runs", runs(cc));
-  check(run_once(cc, "refuses cache", 2, &rep, &err) == GR_OK && rep.origin == GR_FROM_MEMORY, "from memory: %d", rep.origin);
+  check(run_once(cc, "refuses cache", 2, &rep, &err) == GR_OK && rep.provenance == GR_FROM_MEMORY, "from memory: %d", rep.provenance);
   check(count_files(cache, ".so") == 2 && count_files(cache, ".plain") == 1, "%d files", count_files(cache, ""));
   check(gr_cache_info(cache, &files, &bytes, &err) == GR_OK && files == 2, "%d kernels", (int)files);
   const char *said = in_new_process("refuses cache", cc);
@@ -316,10 +316,10 @@ static void test_refuses(void) {
   gr_options opt = with(cc, "together cache");
   gr_program *p[2] = {program(&gauss, 1), program(&gauss, 2)};
   gr_call call[2] = {{p[0], gauss.m, gauss.n}, {p[1], gauss.m, gauss.n}};
-  check(gr_programs_prepare(call, 2, &opt, &rep) == GR_OK && rep.origin == GR_COMPILED && strstr(rep.note, "refuses"), "together: %s", rep.note);
+  check(gr_programs_prepare(call, 2, &opt, &rep) == GR_OK && rep.provenance == GR_COMPILED && strstr(rep.note, "refuses"), "together: %s", rep.note);
   for (int k = 0; k < 2; k++) {
     test t = gauss;
-    check(runs_right(p[k], &t, &opt, &rep, &err) == GR_OK && rep.origin == GR_FROM_MEMORY && runs(cc) == 5, "%s, %d runs", err.message, runs(cc));
+    check(runs_right(p[k], &t, &opt, &rep, &err) == GR_OK && rep.provenance == GR_FROM_MEMORY && runs(cc) == 5, "%s, %d runs", err.message, runs(cc));
     gr_program_free(p[k]);
   }
   gr_error_clear(&err);
@@ -396,7 +396,7 @@ static void test_interrupt(void) {
     char go[700];
     snprintf(go, sizeof go, "%s.go", opt.cc);
     fclose(fopen(go, "w"));
-    check(runs_right(p[0], &gauss, &opt, &rep, &err) == GR_OK && rep.origin == GR_COMPILED, "%s: the next call: %s", cases[k].name, err.message);
+    check(runs_right(p[0], &gauss, &opt, &rep, &err) == GR_OK && rep.provenance == GR_COMPILED, "%s: the next call: %s", cases[k].name, err.message);
     gr_error_clear(&err);
   }
   gr_program_free(p[0]);

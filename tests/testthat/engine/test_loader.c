@@ -113,13 +113,13 @@ static void each_architecture(const cu_nvrtc *n, const gr_options *opt) {
   for (int k = 0; k < 4; k++) {
     cu_target t = {architectures[k], false};
     cu_make_key(n, &t, text_good, key);
-    check(cu_compile(n, &t, text_good, opt, key, &image, &rep, &err) == GR_OK && rep.origin == GR_COMPILED, "sm_%d: %s",
+    check(cu_compile(n, &t, text_good, opt, key, &image, &rep, &err) == GR_OK && rep.provenance == GR_COMPILED, "sm_%d: %s",
           t.architecture, err.message);
     bool known = image.data != NULL;
     check(!known || (image.n > 4 && (!memcmp(image.data, "\177ELF", 4) || strstr(image.data, ".target"))),
           "sm_%d: neither a cubin nor PTX", t.architecture);
     free(image.data);
-    check(cu_compile(n, &t, text_good, opt, key, &image, &rep, &err) == GR_OK && rep.origin == GR_FROM_DISK && image.data && known,
+    check(cu_compile(n, &t, text_good, opt, key, &image, &rep, &err) == GR_OK && rep.provenance == GR_FROM_DISK && image.data && known,
           "sm_%d is not in the cache", t.architecture);
     free(image.data);
   }
@@ -149,7 +149,7 @@ static void broken_text(const cu_nvrtc *n, const gr_options *opt) {
   cu_make_key(n, &t, text_bad, key);
   check(cu_compile(n, &t, text_bad, opt, key, &image, &rep, &err) == GR_CUDA && err.log && strstr(err.log, "nonsense"),
         "the log of a broken text: %s", err.log ? err.log : "none");
-  check(rep.origin == GR_NO_KERNEL && !image.data, "a broken text gave code");
+  check(rep.provenance == GR_NO_KERNEL && !image.data, "a broken text gave code");
   gr_error_clear(&err);
 }
 

@@ -325,7 +325,7 @@ static void auto_takes_the_kernel_that_is_there(void) {
   check(rep.threads == 2, "2000 x 5000 has one thread");
 #endif
   rep = report_of(p, some, &o);
-  check(rep.backend == GR_CPU && rep.origin == GR_FROM_MEMORY && rep.threads == 1, "\"auto\" interprets 10 x 10 although the kernel is there");
+  check(rep.backend == GR_CPU && rep.provenance == GR_FROM_MEMORY && rep.threads == 1, "\"auto\" interprets 10 x 10 although the kernel is there");
   some[0].rows = some[1].rows = some[2].rows = 1000;
   check(report_of(p, some, &o).threads == 1, "1000 x 1000 takes a fraction of a millisecond, and has two threads");
   some[0].rows = 1, some[1].rows = some[2].rows = 5000;

@@ -75,8 +75,8 @@ static void kernels(void) {
   const char *cache = at("k/cache");
   char cc[MAX_PATH + 16], quoted[MAX_PATH + 32], version[512], path[MAX_PATH];
   int64_t files = 0, bytes = 0;
-  check(value(1, &opt, &report, &err) == 1 && report.origin == GR_COMPILED && !report.note[0], "compiled: %s %s", err.message, report.note);
-  check(value(1, &opt, &report, &err) == 1 && report.origin == GR_FROM_MEMORY, "from memory: %s", err.message);
+  check(value(1, &opt, &report, &err) == 1 && report.provenance == GR_COMPILED && !report.note[0], "compiled: %s %s", err.message, report.note);
+  check(value(1, &opt, &report, &err) == 1 && report.provenance == GR_FROM_MEMORY, "from memory: %s", err.message);
   check(strcmp(in_new_process(cache, at("tmp"), 1, "", NULL), "2 1 |\n") == 0, "from disk: %s", text_of(at("child.log")));
   check(strcmp(in_new_process("", at("tmp"), 1, "", NULL), "3 1 |\n") == 0, "without a cache: %s", text_of(at("child.log")));
   check(gr_find_program("gcc", path, sizeof path) && strstr(path, "gcc.exe"), "gcc is found as '%s'", path);

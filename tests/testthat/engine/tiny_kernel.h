@@ -51,7 +51,7 @@ static inline int child_get(char **argv) {
   gr_report report;
   gr_error err = {0};
   double v = value(atoi(argv[4]), &opt, &report, &err);
-  printf("%d %g %s|%s\n", (int)report.origin, v, report.note, err.message);
+  printf("%d %g %s|%s\n", (int)report.provenance, v, report.note, err.message);
   gr_error_clear(&err);
   return 0;
 }
