@@ -1,21 +1,24 @@
 /* emit.c: plan to C: values, statements, the levels below the pairs, and the skeleton.
  *
- * The text is a pure function of the plan.  Lanes of a vector V are rows.  Buffers, in the working precision T:
- *   P[k]                    parameters                        (P, R, S, C and W lie one after the other in scratch)
+ * Owns      what is common to all targets (values, statements), and the functions of a processor's kernel
+ *           besides the pairs (emit_pairs.c): parameters, rows, columns and the entry.
+ * Assumes   a plan that gr_check_sizes has passed.
+ * Guarantees  the text is a pure function of the plan.
+ *
+ * Buffers of a processor's kernel, in the working precision T, one after the other in `scratch`:
+ *   P[k]                    parameters, and what depends on them only
  *   R[(v*NROW + k)*GR_L+l]  row v*GR_L + l
  *   S[k*LD + c]             staged columns: as loaded, and what depends on one column only
- *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over their components
+ *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over components
  *   W                       what is kept for each column of a tile, and arrays too large for the stack
- * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and the first row reads small variables of columns from
- * the arguments themselves (gr_place.direct) and stages them for the others.  Copies of the last column fill the last vector.
- */
+ * The lanes of a vector V are rows or columns (target_c.c); copies of the last one fill the last vector. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e, r); }
 
 /* ---- lines ---- */
 
@@ -34,21 +37,22 @@ void gr_close(gr_emitter *e) {
   gr_line(&e->out, "}");
 }
 
+void gr_lines(gr_emitter *e, const char *const *line) {
+  for (; *line; line++) gr_line(&e->out, "%s", *line);
+}
+
 const char *gr_idx_text(gr_emitter *e, gr_idx k) {
   if (!k.sym) return gr_format(e->c->arena, "%d", k.off);
   if (k.off) return gr_format(e->c->arena, "(%s + %d)", k.sym, k.off);
   return strchr(k.sym, ' ') && *k.sym != '(' ? gr_format(e->c->arena, "(%s)", k.sym) : k.sym;
 }
 
-/* In a kernel for a GPU, arrays are registers only where every index is a constant. */
-enum { CUDA_UNROLL = 64 };
-
 void gr_each(gr_emitter *e, int dim, gr_body *body, const void *data) {
   if (dim <= GR_UNROLL) {
     for (int k = 0; k < dim; k++) body(e, (gr_idx){NULL, k}, data);
     return;
   }
-  if (gr_for_gpu(e->p) && e->at == LEVEL_PAIR && dim <= CUDA_UNROLL) gr_line(&e->out, "#pragma unroll");
+  if (e->at == LEVEL_PAIR && dim <= e->t->in->unrolled) gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int k = 0; k < %d; k++)", dim);
   body(e, (gr_idx){"k", 0}, data);
   gr_close(e);
@@ -100,50 +104,10 @@ static const char *constant(gr_emitter *e, double x) {
   return gr_format(e->c->arena, "v_set((T)%s)", s);
 }
 
-/* Lanes are columns: rows are broadcast, columns loaded from the stage or, `direct`, from the argument. */
-static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, gr_idx k) {
-  gr_arena *a = e->c->arena;
-  const gr_place *pl = &e->p->place[r];
-  const char *of = gr_idx_text(e, k), *t = gr_idx_text(e, (gr_idx){k.sym, k.off + pl->buffer});
-  if (pl->level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
-  if (pl->level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
-  const char *c = e->col < 0 || e->late ? "c" : gr_format(a, "c + %d * GR_L", e->col), *name = gr_node_name(e, r);
-  if (!pl->direct) return gr_format(a, "v_load(S + %s * LD + %s)", t, c);
-  const char *from = gr_has_origin(e, node(e, r)->ints[0]) ? gr_format(a, "%s_from[%s]", name, of) : "0";
-  return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, %s, r)", t, c, name, of, name, c, from);
-}
-
-/* Variables come from the arguments where a level is computed, from buffers where pairs are. */
-static const char *from_buffer_cuda(gr_emitter *e, gr_ref r, gr_idx k) {
-  if (e->tile) return gr_stream_value(e, r, k);
-  const gr_place *pl = &e->p->place[r];
-  gr_arena *a = e->c->arena;
-  const char *of = gr_idx_text(e, k);
-  bool global = pl->level == LEVEL_COL && !pl->staged;
-  k.off += global ? pl->packed : pl->buffer;
-  const char *t = gr_idx_text(e, k);
-  if (pl->level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
-  if (e->at != LEVEL_PAIR) return gr_format(a, "v_take(arg[%d], %s, base, at)", node(e, r)->ints[0], of);
-  if (pl->level == LEVEL_ROW) return gr_format(a, "v_rows(Rv + %s * ld_r, at)", t);
-  return gr_format(a, global ? "v_set(C[%s * ld_c + (b - c_base + c)])" : "v_set(S[c * RECORD + %s])", t);
-}
-
-/* Component k of a node of a lower level, read from its buffer. */
 const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
-  gr_arena *a = e->c->arena;
-  if (gr_for_gpu(e->p)) return from_buffer_cuda(e, r, k);
-  bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late;
-  if (e->p->target == TARGET_COLUMNS && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, k);
-  k.off += packed ? pl->packed : pl->buffer;
-  const char *t = gr_idx_text(e, k);
-  switch (pl->level) {
-  case LEVEL_PARAM: return gr_format(a, "v_set(P[%s])", t);
-  case LEVEL_ROW: return e->row < 0 ? gr_format(a, "v_load(Rv + %s * GR_L)", t) : gr_format(a, "v_load(R%d + %s * GR_L)", e->row, t);
-  default:
-    if (packed) return e->col <= 0 ? gr_format(a, "v_set(Cg[%s * G])", t) : gr_format(a, "v_set(Cg[%s * G + %d])", t, e->col);
-    return gr_format(a, e->at == LEVEL_COL ? "v_load(S + %s * LD + c)" : "v_set(S[%s * LD + c])", t);
-  }
+  if (pl->level == LEVEL_PARAM) return gr_format(e->c->arena, "v_set(P[%s])", gr_idx_after(e, k, pl->buffer));
+  return (pl->level == LEVEL_ROW ? e->t->row : e->t->column)(e, r, k);
 }
 
 /* The template of an element-wise operation with its arguments filled in. */
@@ -175,7 +139,7 @@ static const char *call(gr_emitter *e, const gr_node *n, const char *const *arg,
   return s.s;
 }
 
-static bool is_called(const gr_emitter *e, const gr_node *n) { return e->p->calls && !gr_for_gpu(e->p) && gr_is_function(n->op); }
+static bool is_called(const gr_emitter *e, const gr_node *n) { return e->p->calls && e->t->in->eases_compiling && gr_is_function(n->op); }
 
 static void emit_called(gr_emitter *e) {
   static const char *const arg[GR_MAX_KIDS] = {"a", "b", "c"};
@@ -207,12 +171,8 @@ static bool is_call(const char *s) {
 }
 
 static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {
-  if (e->tile) return gr_stream_value(e, r, k);
-  const gr_place *pl = &e->p->place[r];
-  const char *name = gr_node_name(e, r);
-  if (node(e, r)->dim > 1) return gr_format(e->c->arena, "%s[%s]", name, gr_idx_text(e, k));
-  if (!e->late || pl->level != LEVEL_PAIR) return name;
-  return gr_format(e->c->arena, e->row > 0 ? "%st[apart + %s]" : "%st[%s]", name, gr_at_column(e));
+  if (node(e, r)->dim > 1) return gr_format(e->c->arena, "%s[%s]", gr_node_name(e, r), gr_idx_text(e, k));
+  return e->late && e->p->place[r].level == LEVEL_PAIR ? e->t->in->kept(e, r, k) : gr_node_name(e, r);
 }
 
 /* Where part 0 or 1 of complex number k lies. */
@@ -243,9 +203,6 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   return from_storage(e, r, k);
 }
 
-const char *gr_at_column(const gr_emitter *e) { return gr_for_gpu(e->p) ? "c * THREADS + x" : e->p->target == TARGET_COLUMNS ? "c / GR_L" : "c"; }
-
-/* Where the second vector of rows begins in what is kept for each column of a tile. */
 const char *gr_of_row(const gr_emitter *e) { return e->p->cpu.rows > 1 ? "v * TILE + " : ""; }
 
 /* ---- statements: one stored node ---- */
@@ -272,10 +229,10 @@ static void emit_node(gr_emitter *e, gr_ref r) {
   if (!pl->live || pl->level != e->at || pl->inlined || node(e, r)->op == OP_Var) return;
   const char *name = gr_node_name(e, r);
   if (pl->contract)
-    gr_line(&e->out, "const V %s = %st[%s%s];", name, name, gr_of_row(e), gr_at_column(e));
+    gr_line(&e->out, "const V %s = %st[%s%s];", name, name, gr_of_row(e), e->t->at_column);
   else
     compute(e, r);
-  if (pl->saved && !pl->contract) gr_line(&e->out, "%st[%s%s] = %s;", name, gr_of_row(e), gr_at_column(e), name);
+  if (pl->saved && !pl->contract) gr_line(&e->out, "%st[%s%s] = %s;", name, gr_of_row(e), e->t->at_column, name);
 }
 
 /* All nodes of the current level, in order. */
@@ -291,35 +248,22 @@ static bool has_nodes(const gr_emitter *e, gr_level level) {
   return false;
 }
 
-/* The destination of component k of a kept node, as text. */
-static const char *destination(gr_emitter *e, gr_ref r, gr_idx k) {
-  bool prepared = gr_for_gpu(e->p) && e->at == LEVEL_COL;
-  k.off += prepared ? e->p->place[r].packed : e->p->place[r].buffer;
-  const char *t = gr_idx_text(e, k);
-  if (gr_for_gpu(e->p) && e->at != LEVEL_PARAM) return gr_format(e->c->arena, "v_put(%s + %s * ld, at,", prepared ? "C" : "R", t);
-  switch (e->at) {
-  case LEVEL_PARAM: return gr_format(e->c->arena, "P[%s] =", t);
-  case LEVEL_ROW: return gr_format(e->c->arena, "v_store(Rv + %s * GR_L,", t);
-  default: return gr_format(e->c->arena, "v_store(S + %s * LD + c,", t);
-  }
-}
-
 static void keep_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_ref r = *(const gr_ref *)data;
-  gr_line(&e->out, e->at == LEVEL_PARAM ? "%s (%s)[0];" : "%s %s);", destination(e, r, k), gr_value(e, r, k));
+  if (e->at == LEVEL_PARAM)
+    gr_line(&e->out, "P[%s] = (%s)[0];", gr_idx_after(e, k, e->p->place[r].buffer), gr_value(e, r, k));
+  else
+    e->t->in->keep(e, r, k);
 }
 
-/* Kept for deeper levels; variables too where these do not read the arguments. */
 static bool is_kept(const gr_emitter *e, gr_ref r) {
   const gr_place *pl = &e->p->place[r];
-  if (!pl->live || pl->level != e->at) return false;
-  if (gr_for_gpu(e->p) && e->at == LEVEL_COL) return pl->packed >= 0;
-  return pl->buffer >= 0 && (node(e, r)->op != OP_Var || (gr_for_gpu(e->p) && e->at == LEVEL_ROW));
+  return pl->live && pl->level == e->at && e->t->in->keeps(e, r);
 }
 
-/* In long texts each at once, so that few values live at a time. */
+/* In long kernels each value is kept at once, so that few are live at a time (register allocation). */
 void gr_compute_and_keep(gr_emitter *e) {
-  bool at_once = e->p->lengthy && !gr_for_gpu(e->p);
+  bool at_once = e->p->lengthy && e->t->in->eases_compiling;
   if (!at_once) gr_emit_level(e);
   for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     if (at_once) emit_node(e, r);
@@ -448,7 +392,7 @@ static void call_tiles_by_columns(gr_emitter *e) {
 }
 
 static void emit_entry(gr_emitter *e) {
-  bool few = e->p->target == TARGET_COLUMNS;
+  bool few = e->t->c->state_per_lane;
   if (few) emit_tiles_by_columns(e);
   gr_open(e, "GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
              "int64 c0, int64 c1, void *scratch)");
@@ -470,10 +414,7 @@ static void emit_head(gr_emitter *e) {
   const gr_plan *p = e->p;
   gr_line(&e->out, "typedef long long int64;");
   gr_line(&e->out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->width.row, p->width.packed, p->tile, GR_PAD, p->cpu.columns, GR_SPAN);
-  if (p->target == TARGET_COLUMNS)
-    gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */");
-  else
-    gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
+  gr_line(&e->out, "#define %s", e->t->c->state);
   gr_line(&e->out, "#define GR_APART static __attribute__((noinline, unused))");
   gr_line(&e->out, "#define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */");
   gr_line(&e->out, "#define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */");
@@ -488,7 +429,7 @@ static void emit_head(gr_emitter *e) {
 
 /* What a kernel has of its own: all that follows the prelude. */
 void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p) {
-  gr_emitter body = {.c = c, .out = {.arena = c->arena}, .p = p, .row = -1, .col = -1}, whole = body;
+  gr_emitter body = gr_emitter_of(c, p), whole = body;
   void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, gr_emit_pairs, emit_entry};
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
     gr_put(&body.out, "\n");

@@ -165,7 +165,7 @@ static bool takes_group(bool cuda, const bool used[GROUPS], const char *name) {
 /* In prelude.h a group stands between `#ifndef GR_WITHOUT_name` and its #endif; these two lines are left out, too. */
 void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n) {
   static const char mark[] = "#ifndef GR_WITHOUT_";
-  bool used[GROUPS], ungrouped = !gr_for_gpu(plan[0]), wanted = ungrouped, empty = false;
+  bool used[GROUPS], ungrouped = gr_target_of(plan[0])->c != NULL, wanted = ungrouped, empty = false;
   int depth = 0;
   find_groups(plan, n, used);
   for (const char *const *line = gr_prelude; *line; line++) {
