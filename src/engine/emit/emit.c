@@ -20,26 +20,7 @@
 
 static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e, r); }
 
-/* ---- lines ---- */
-
-void gr_open(gr_emitter *e, const char *fmt, ...) {
-  va_list ap;
-  size_t empty = e->out.n + 2 * (size_t)e->out.indent;
-  va_start(ap, fmt);
-  gr_line_begin(&e->out, fmt, ap);
-  va_end(ap);
-  gr_put(&e->out, e->out.n > empty ? " {\n" : "{\n");
-  e->out.indent++;
-}
-
-void gr_close(gr_emitter *e) {
-  e->out.indent--;
-  gr_line(&e->out, "}");
-}
-
-void gr_lines(gr_emitter *e, const char *const *line) {
-  for (; *line; line++) gr_line(&e->out, "%s", *line);
-}
+/* ---- components ---- */
 
 const char *gr_idx_text(gr_emitter *e, gr_idx k) {
   if (!k.sym) return gr_format(e->c->arena, "%d", k.off);
@@ -113,6 +94,7 @@ const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
 /* The template of an element-wise operation with its arguments filled in. */
 static const char *fill_in(gr_emitter *e, const gr_node *n, const char *const *arg) {
   gr_str s = {.arena = e->c->arena};
+  gr_calls(e, gr_forms[n->op].pieces);
   for (const char *t = gr_ops[n->op].emitted; *t; t++) {
     if (*t != '@')
       gr_putf(&s, "%c", *t);
@@ -130,10 +112,14 @@ static const char *lower_case(gr_emitter *e, const char *name) {
   return s;
 }
 
-/* v_called_exp(a): functions of the file, where they are too many to be inlined. */
+/* v_called_exp(a): functions of the file, where there are too many to be inlined. */
+static const char *called_name(gr_emitter *e, const gr_node *n) {
+  return gr_format(e->c->arena, "v_called_%s", lower_case(e, gr_ops[n->op].name));
+}
+
 static const char *call(gr_emitter *e, const gr_node *n, const char *const *arg, const char *type) {
   gr_str s = {.arena = e->c->arena};
-  gr_putf(&s, "v_called_%s(", lower_case(e, gr_ops[n->op].name));
+  gr_putf(&s, "%s(", called_name(e, n));
   for (int i = 0; i < n->nkid; i++) gr_putf(&s, "%s%s%s", i ? ", " : "", type, arg[i]);
   gr_put(&s, ")");
   return s.s;
@@ -147,27 +133,24 @@ static void emit_called(gr_emitter *e) {
   for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     const gr_node *n = node(e, r);
     if (!e->p->place[r].live || !is_called(e, n) || done[n->op]) continue;
+    gr_in_scope(e, (const char *const[]){called_name(e, n), NULL});
     gr_line(&e->out, "GR_APART V %s { return %s; }", call(e, n, arg, "V "), fill_in(e, n, arg));
     done[n->op] = true;
   }
 }
 
-static const char *expression(gr_emitter *e, gr_ref r, gr_idx k) {
+/* An expression, and whether it can stand among operators without parentheses. */
+typedef struct expr {
+  const char *text;
+  bool primary;
+} expr;
+
+static expr expression(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_node *n = node(e, r);
   const char *arg[GR_MAX_KIDS] = {"", "", ""};
   for (int i = 0; i < n->nkid; i++) arg[i] = gr_value(e, n->kid[i], k);
-  return is_called(e, n) ? call(e, n, arg, "") : fill_in(e, n, arg);
-}
-
-static bool is_call(const char *s) {
-  size_t n = strlen(s);
-  if (strncmp(s, "v_", 2) != 0 || s[n - 1] != ')') return false;
-  int depth = 0;
-  for (size_t k = 0; k + 1 < n; k++) {
-    depth += s[k] == '(' ? 1 : s[k] == ')' ? -1 : 0;
-    if (depth == 0 && s[k] == ')') return false;
-  }
-  return true;
+  if (is_called(e, n)) return (expr){call(e, n, arg, ""), true};
+  return (expr){fill_in(e, n, arg), !gr_forms[n->op].operators};
 }
 
 static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {
@@ -195,8 +178,8 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   default: break;
   }
   if (pl->level == e->at && pl->inlined) {
-    const char *s = expression(e, r, k);
-    return is_call(s) ? s : gr_format(e->c->arena, "(%s)", s);
+    expr x = expression(e, r, k);
+    return x.primary ? x.text : gr_format(e->c->arena, "(%s)", x.text);
   }
   bool local = e->locals && n->dim <= GR_UNROLL && !k.sym;
   if (pl->level == e->at ? n->op == OP_Var : !local) return gr_from_buffer(e, r, k);
@@ -209,7 +192,7 @@ const char *gr_of_row(const gr_emitter *e) { return e->p->cpu.rows > 1 ? "v * TI
 
 static void store_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_ref r = *(const gr_ref *)data;
-  gr_line(&e->out, "%s[%s] = %s;", gr_node_name(e, r), gr_idx_text(e, k), expression(e, r, k));
+  gr_line(&e->out, "%s[%s] = %s;", gr_node_name(e, r), gr_idx_text(e, k), expression(e, r, k).text);
 }
 
 static void compute(gr_emitter *e, gr_ref r) {
@@ -217,7 +200,7 @@ static void compute(gr_emitter *e, gr_ref r) {
   if (gr_ops[n->op].kind == KIND_LOOP) {
     gr_emit_loop_op(e, r);
   } else if (n->dim == 1) {
-    gr_line(&e->out, "const V %s = %s;", gr_node_name(e, r), expression(e, r, (gr_idx){NULL, 0}));
+    gr_line(&e->out, "const V %s = %s;", gr_node_name(e, r), expression(e, r, (gr_idx){NULL, 0}).text);
   } else {
     gr_declare(e, "V", gr_node_name(e, r), n->dim, e->p->place[r].work);
     gr_each(e, n->dim, store_component, &r);
@@ -294,7 +277,7 @@ static void load_param(gr_emitter *e, gr_ref r, int arg) {
 static void emit_params(gr_emitter *e) {
   e->at = LEVEL_PARAM;
   gr_line(&e->out, "/* Parameters, and what depends on them only. */");
-  gr_open(e, "static void parameters(const double *const *arg, const int64 *ld, T *P, V *W)");
+  gr_open_function(e, "static void", "parameters", "const double *const *arg, const int64 *ld, T *P, V *W");
   gr_line(&e->out, "(void)W;");
   gr_each_variable(e, load_param);
   gr_compute_and_keep(e);
@@ -302,6 +285,7 @@ static void emit_params(gr_emitter *e) {
 }
 
 static void load_row(gr_emitter *e, gr_ref r, int arg) {
+  gr_calls(e, GR_PIECE(take_rows));
   gr_line(&e->out, "take_rows(arg[%d] + r0, ld[%d], %s, %d, nr, R + %d * GR_L); /* %s */", arg, arg, origin(e, arg), node(e, r)->dim,
           e->p->place[r].buffer, e->p->ask.args->arg[arg].name);
 }
@@ -309,7 +293,8 @@ static void load_row(gr_emitter *e, gr_ref r, int arg) {
 static void emit_rows(gr_emitter *e) {
   e->at = LEVEL_ROW;
   gr_line(&e->out, "/* Rows r0 ... r0 + nr. */");
-  gr_open(e, "static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W)");
+  gr_open_function(e, "static void", "rows",
+                   "const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W");
   gr_line(&e->out, "(void)P, (void)W;");
   gr_each_variable(e, load_row);
   if (has_nodes(e, LEVEL_ROW)) {
@@ -326,6 +311,7 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
   const char *name = e->p->ask.args->arg[arg].name;
   int dim = node(e, r)->dim;
   if (pl->direct) return;
+  gr_calls(e, pl->staged ? GR_PIECE(take_columns) : GR_PIECE(take_packed));
   if (pl->staged)
     gr_line(&e->out, "take_columns(arg[%d] + b, ld[%d], %s, %d, nc, S + %d * LD); /* %s */", arg, arg, origin(e, arg), dim, pl->buffer, name);
   else
@@ -335,15 +321,17 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
 static void pack_columns(gr_emitter *e) {
   for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
-    if (pl->packed >= 0 && pl->staged)
-      gr_line(&e->out, "pack_columns(S + %d * LD, nc, %d, C + %d * G);", pl->buffer, node(e, r)->dim, pl->packed);
+    if (pl->packed < 0 || !pl->staged) continue;
+    gr_calls(e, GR_PIECE(pack_columns));
+    gr_line(&e->out, "pack_columns(S + %d * LD, nc, %d, C + %d * G);", pl->buffer, node(e, r)->dim, pl->packed);
   }
 }
 
 static void emit_columns(gr_emitter *e) {
   e->at = LEVEL_COL;
   gr_line(&e->out, "/* Columns b ... b + nc. */");
-  gr_open(e, "static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W)");
+  gr_open_function(e, "static void", "columns",
+                   "const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W");
   gr_line(&e->out, "(void)P, (void)W;");
   gr_each_variable(e, load_column);
   if (has_nodes(e, LEVEL_COL)) {
@@ -375,8 +363,9 @@ static void emit_tiles(gr_emitter *e, const char *call) {
 
 /* A function of its own, as the size of a tile is to be a constant where there are many columns. */
 static void emit_tiles_by_columns(gr_emitter *e) {
-  gr_open(e, "static void tiles(const double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, double *state, int64 ld_state, "
-             "int nr, int64 c0, int64 c1)");
+  gr_open_function(e, "static void", "tiles",
+                   "const double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, "
+                   "double *state, int64 ld_state, int nr, int64 c0, int64 c1");
   emit_tiles(e, "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_put(&e->out, "\n");
@@ -394,8 +383,9 @@ static void call_tiles_by_columns(gr_emitter *e) {
 static void emit_entry(gr_emitter *e) {
   bool few = e->t->c->state_per_lane;
   if (few) emit_tiles_by_columns(e);
-  gr_open(e, "GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
-             "int64 c0, int64 c1, void *scratch)");
+  gr_open_function(e, "GR_EXPORT void", "gr_kernel",
+                   "const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
+                   "int64 c0, int64 c1, void *scratch");
   gr_line(&e->out, "const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;");
   gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (int64)padded * NROW, *C = S + LD * %d;", (e->p->width.param + 15) / 16 * 16,
           e->p->width.stage);
@@ -412,42 +402,47 @@ static void emit_entry(gr_emitter *e) {
 /* What a kernel has before its functions. */
 static void emit_head(gr_emitter *e) {
   const gr_plan *p = e->p;
+  gr_in_scope(e, (const char *const[]){"int64", "NROW", "NCOL", "TILE", "LD", "G", "SPAN", "v_square", NULL});
   gr_line(&e->out, "typedef long long int64;");
-  gr_line(&e->out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->width.row, p->width.packed, p->tile, GR_PAD, p->cpu.columns, GR_SPAN);
-  gr_line(&e->out, "#define %s", e->t->c->state);
-  gr_line(&e->out, "#define GR_APART static __attribute__((noinline, unused))");
-  gr_line(&e->out, "#define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */");
-  gr_line(&e->out, "#define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */");
+  gr_line(&e->out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->width.row,
+          p->width.packed, p->tile, GR_PAD, p->cpu.columns, GR_SPAN);
+  gr_macro(e, "AT", "%s", e->t->c->state);
+  gr_macro(e, "GR_APART", " static __attribute__((noinline, unused))");
+  gr_macro(e, "GR_FILL", " GR_APART __attribute__((noclone)) /* one version for all dimensions */");
+  gr_macro(e, "WHOLE", "(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */");
   gr_line(&e->out, "GR_FN V v_square(V a) { return a * a; }");
   emit_called(e);
   if (!p->lengthy) return;
   gr_line(&e->out, "#if defined(__GNUC__) && !defined(__clang__)");
-  gr_line(&e->out, "#pragma GCC optimize(\"no-ivopts\", \"no-gcse-after-reload\", \"no-tree-loop-distribution\", \"no-predictive-commoning\", "
-                   "\"ira-region=one\")");
+  gr_line(&e->out, "#pragma GCC optimize(\"no-ivopts\", \"no-gcse-after-reload\", \"no-tree-loop-distribution\", "
+                   "\"no-predictive-commoning\", \"ira-region=one\")");
   gr_line(&e->out, "#endif");
 }
 
-/* What a kernel has of its own: all that follows the prelude. */
-void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p) {
-  gr_emitter body = gr_emitter_of(c, p), whole = body;
-  void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, gr_emit_pairs, emit_entry};
+/* The functions come first, and tell what the head has to have. */
+gr_emitter gr_emit_own(gr_ctx *c, const gr_plan *p) {
+  static void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, gr_emit_pairs, emit_entry};
+  gr_emitter e = gr_emitter_of(c, p);
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
-    gr_put(&body.out, "\n");
-    part[k](&body);
+    gr_put(&e.out, "\n");
+    part[k](&e);
   }
-  emit_head(&whole);
-  gr_emit_support(&whole, body.out.s);
-  gr_put(out, whole.out.s);
-  gr_put(out, body.out.s);
+  gr_str functions = e.out;
+  e.out = (gr_str){.arena = c->arena};
+  emit_head(&e);
+  gr_emit_support(&e);
+  gr_put(&e.out, functions.s);
+  return e;
 }
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   gr_str out = {.arena = c->arena};
+  gr_emitter own = gr_emit_own(c, p);
   gr_emit_title(&out, title);
   if (p->ask.f64) gr_put(&out, "#define GR_F64 1\n");
-  gr_emit_prelude(&out, &p, 1);
+  gr_emit_prelude(&out, own.t->in, own.pieces);
   gr_put(&out, "\n");
-  gr_emit_own(&out, c, p);
+  gr_put(&out, own.out.s);
   return out.s;
 }
 

@@ -253,23 +253,28 @@ static void emit_head(gr_emitter *e, const char *title) {
   gr_line(&e->out, "#define GR_L %d /* rows of a thread */", p->gpu.lanes);
   gr_lines(e, definitions);
   gr_put(&e->out, "\n");
-  for (const char *const *line = gr_prelude_cuda; *line; line++) gr_put(&e->out, *line);
-  gr_emit_prelude(&e->out, &p, 1);
+  for (const gr_prelude_line *line = gr_prelude_cuda; line->text; line++) gr_put(&e->out, line->text);
+  gr_emit_prelude(&e->out, e->t->in, e->pieces);
   gr_put(&e->out, "\n");
   emit_reduction(e);
-  gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->gpu.record, GR_SPAN);
+  gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->gpu.record,
+          GR_SPAN);
   gr_line(&e->out, "#define AT(n) (own + (n)) /* number n of the states of a thread's rows */");
   gr_part(e, e->t->cuda->definitions);
 }
 
+/* The kernels come first, and tell what the head has to have. */
 char *gr_emit_cuda(gr_ctx *c, const gr_plan *p, const char *title) {
+  static void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, emit_pairs, emit_after};
   gr_emitter e = gr_emitter_of(c, p);
-  void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, emit_pairs, emit_after};
-  emit_head(&e, title);
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
     gr_put(&e.out, "\n");
     part[k](&e);
   }
+  gr_str kernels = e.out;
+  e.out = (gr_str){.arena = c->arena};
+  emit_head(&e, title);
+  gr_put(&e.out, kernels.s);
   return e.out.s;
 }
 

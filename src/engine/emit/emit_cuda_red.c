@@ -48,7 +48,7 @@ static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
     gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, e->p->ask.red.direction > 0 ? "v_min" : "v_max", gr_root_value(e, k), i);
     return;
   }
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "const V f = %s;", gr_root_value(e, k));
   gr_open(e, "if (vi_any(f REACHES limit[%s]))", i);
   gr_line(&e->out, "const VI hit = f REACHES limit[%s];", i);
@@ -136,7 +136,7 @@ static void top_begin(gr_emitter *e) { gr_each(e, gr_formula_dim(e), top_load, N
 static void top_component(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "const V f = %s;", gr_root_value(e, k));
   gr_line(&e->out, "if (vi_any(f REACHES limit[%s])) top_insert(list + %s * TOP, index + %s * TOP, limit + %s, f, (TI)(b + c));", i, i, i, i);
   gr_close(e);
@@ -212,7 +212,7 @@ static void expsum_step(gr_emitter *e) {
 static void add_weighted(gr_emitter *e, gr_idx k, const void *data) {
   const char *to = gr_idx_after(e, k, e->p->ask.red.lead);
   (void)data;
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "V a = sum[%s] * keep;", to);
   gr_line(&e->out, "#pragma unroll");
   if (weights_kept(e)) {

@@ -151,7 +151,7 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
   const char *name = gr_node_name(e, r), *add = term(e, &t, kid, "k");
   int dim = node(e, kid)->dim, chunk = chunk_size(e->p, &t);
   gr_line(&e->out, "/* %s: 8 rows by %d columns of a thread. */", name, columns_of_thread(e->p));
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "T *const chunk = (T *)%st, *const columns = chunk + %d * THREADS;", name, count(&t, LEVEL_ROW, true) * chunk);
   gr_line(&e->out, "V a[8][COLUMNS];");
   gr_line(&e->out, "#pragma unroll");

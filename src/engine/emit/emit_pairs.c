@@ -80,8 +80,9 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
   bool blocks = dim > K_BLOCK;
   const char *at = e->t->at_column;
   gr_line(&e->out, "%s", s->contraction);
-  gr_open(e, "GR_APART %svoid sum_%s(const T *P, const T *R0, const T *R1, const T *%s, int nc, V *to)",
-          cols == 6 ? "GR_ALIGNED " : "", gr_node_name(e, r), s->contraction_columns);
+  gr_open_function(e, cols == 6 ? "GR_APART GR_ALIGNED void" : "GR_APART void",
+                   gr_format(e->c->arena, "sum_%s", gr_node_name(e, r)),
+                   "const T *P, const T *R0, const T *R1, const T *%s, int nc, V *to", s->contraction_columns);
   gr_line(&e->out, "(void)P, (void)R1;");
   if (blocks) gr_open(e, "for (int b = 0; b < %d; b += %d)", dim, K_BLOCK);
   gr_open(e, "%s", s->contraction_loop);
@@ -135,7 +136,8 @@ static void emit_wide_sums(gr_emitter *e) {
   enum { MOST = 6 };
   int tiles = (w.n + MOST - 1) / MOST, cols = (w.n + tiles - 1) / tiles, whole = w.n / cols * cols;
   gr_line(&e->out, "/* The components of the sum, for the columns of a tile. */");
-  gr_open(e, "GR_APART void wide_sums(const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart)");
+  gr_open_function(e, "GR_APART void", "wide_sums",
+                   "const T *P, const T *R0, const T *R1, const T *S, V *W, int nc, int apart");
   gr_line(&e->out, "(void)P, (void)R0, (void)R1, (void)S, (void)apart;");
   name_kept(e, false);
   if (w.factor) gr_line(&e->out, "const V *const %s = W + %d;", w.factor, e->p->cpu.kept);
@@ -146,7 +148,7 @@ static void emit_wide_sums(gr_emitter *e) {
     gr_close(e);
   }
   if (w.n > whole) {
-    gr_open(e, "%s", "");
+    gr_open_block(e);
     gr_line(&e->out, "enum { k = %d };", whole);
     emit_wide_tile(e, &w, w.n - whole, "k");
     gr_close(e);
@@ -263,8 +265,8 @@ void gr_emit_pairs(gr_emitter *e) {
   gr_part(e, e->red->support);
   if (abreast(e) || e->red->scheduled) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
-  gr_open(e, "static void pairs(%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc)",
-          s->parameters);
+  gr_open_function(e, "static void", "pairs",
+                   "%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc", s->parameters);
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
   gr_part(e, s->begin);
   name_kept(e, true);

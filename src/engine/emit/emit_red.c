@@ -114,7 +114,7 @@ static void expsum_step(gr_emitter *e) {
 
 static void expsum_weighted(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, e->p->ask.acc64 ? "VD a = vd_set(0);" : "V a = v_set(0);");
   gr_line(&e->out, e->p->ask.acc64 ? "for (int c = 0; c < n; c++) a += vd_of(term[c]) * vd_of(weight[%s * TILE + c]);"
                                : "for (int c = 0; c < n; c++) a += term[c] * weight[%s * TILE + c];", gr_idx_text(e, k));
@@ -135,7 +135,7 @@ static void expsum_tile(gr_emitter *e) {
 }
 
 static void expsum_end(gr_emitter *e) {
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   expsum_base(e);
   gr_line(&e->out, "const VD keep = vd_of(%s(v_of(vd_load(AT(0))), base));", gr_exp_function(e));
   gr_line(&e->out, "vd_store(AT(0), vd_of(top[0]));");
@@ -232,7 +232,7 @@ static void moments_step(gr_emitter *e) {
 static void moments_fold(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k), *mean = gr_idx_after(e, k, 1), *dev = gr_idx_after(e, k, 1 + gr_formula_dim(e));
   (void)data;
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "const VD s = vd_of(sum[%s]), old = vd_load(AT(%s));", i, mean);
   gr_line(&e->out, "const VD delta = vd_of(first[%s]) + s / count - old;", i);
   gr_line(&e->out, "vd_store(AT(%s), old + delta * (count / n));", mean);

@@ -37,6 +37,7 @@ static const char *const selection[] = {
 
 static void select_support(gr_emitter *e) {
   const char *sign = e->p->ask.red.direction > 0 ? "" : "-";
+  gr_in_scope(e, (const char *const[]){"lanes", "i_sel", "v_below", "limit_of", NULL});
   gr_lines(e, selection);
   gr_line(&e->out, "GR_FN V limit_of(V last, VI none) { return v_sel(none, v_set(%s), %sv_below(%slast)); }", worst(e), sign, sign);
   gr_line(&e->out, "%s", "");
@@ -286,19 +287,31 @@ static const char *const top_enter_rest[] = {
     "}",
     "", NULL};
 
-static void top_support(gr_emitter *e) {
+/* Names of the fixed text. */
+static const char *const top_names[] = {"TOP",      "LIST",     "ROOM",       "SHORT",     "PER_COLUMN", "WORD",      "top",
+                                        "top_level", "top_many", "top_take", "top_insert", "top_stage", "top_merge", "top_enter",
+                                        NULL};
+
+static void top_definitions(gr_emitter *e) {
   int k = e->p->ask.red.k;
-  bool network = k > GR_TOP_INSERT;
+  gr_in_scope(e, top_names);
+  gr_line(&e->out,
+          "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, "
+          "WORD = SPAN * GR_L <= 64 ? SPAN : 64 / GR_L };",
+          k, gr_top_list(k), gr_top_room(k), e->t->c->lanes_of_column);
+  gr_macro(e, "COLUMNS", "%s", e->t->c->index_of_column);
+  gr_macro(e, "NONE", " (TI)((GR_TU)-1 >> 1) /* index of none, above all others */");
+  gr_macro(e, "GR_ROLLED", " _Pragma(\"GCC unroll 1\")");
+  gr_macro(e, "WORST", " %s", worst(e));
+  gr_macro(e, "BETTER", " %s", e->p->ask.red.direction > 0 ? "<" : ">");
+  gr_macro(e, "REACHES", " %s", reaches(e));
+}
+
+static void top_support(gr_emitter *e) {
+  bool network = e->p->ask.red.k > GR_TOP_INSERT;
   select_support(e);
-  gr_line(&e->out, "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, WORD = SPAN * GR_L <= 64 ? SPAN : 64 / GR_L };", k, gr_top_list(k),
-          gr_top_room(k), e->t->c->lanes_of_column);
-  gr_line(&e->out, "#define COLUMNS(first, q) %s", e->t->c->index_of_column);
-  gr_line(&e->out, "#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */");
-  gr_line(&e->out, "#define GR_ROLLED _Pragma(\"GCC unroll 1\")");
-  gr_line(&e->out, "#define WORST %s", worst(e));
-  gr_line(&e->out, "#define BETTER %s", e->p->ask.red.direction > 0 ? "<" : ">");
-  gr_line(&e->out, "#define REACHES %s", reaches(e));
-  gr_line(&e->out, "%s", "");
+  top_definitions(e);
+  gr_put(&e->out, "\n");
   gr_lines(e, top_text);
   if (network) gr_lines(e, top_network);
   gr_lines(e, top_enter);

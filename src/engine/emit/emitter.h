@@ -7,13 +7,48 @@
 #include "emit/emit.h"
 #include "emit/target.h"
 
-/* ---- what is in front of kernels (prelude.c) ---- */
+/* ---- fixed text (emit_text.c, prelude.c) ---- */
 
-/* The lines of prelude.h and prelude_gamma.h, and those in front of kernels for a GPU, of state.h and
- * prelude_cuda.h, without most comments; NULL-terminated. */
-extern const char *const gr_prelude[], *const gr_prelude_cuda[];
+/* Pieces of fixed text, of which a kernel gets those that it needs, in this order: the groups of the
+ * prelude (`base` is what stands in none), and functions of a processor's kernel that fill buffers. */
+#define GR_PIECES(PIECE)                                                                          \
+  PIECE(base) PIECE(plain) PIECE(exp) PIECE(exp2) PIECE(sigmoid) PIECE(hyp) PIECE(log)            \
+  PIECE(log1p) PIECE(sin) PIECE(tan) PIECE(asin) PIECE(atan) PIECE(erf) PIECE(softmin)            \
+  PIECE(gamma) PIECE(take_last) PIECE(take_vectors) PIECE(take_left) PIECE(take_rows)             \
+  PIECE(take_columns) PIECE(take_packed) PIECE(pack_columns) PIECE(column)
+
+typedef enum gr_piece {
+#define PIECE(name) PIECE_##name,
+  GR_PIECES(PIECE)
+#undef PIECE
+      PIECE_COUNT
+} gr_piece;
+#define GR_PIECE(name) (1u << PIECE_##name) /* sets of pieces */
+
+/* A line of the prelude, and the group that it belongs to. */
+typedef struct gr_prelude_line {
+  gr_piece piece;
+  const char *text;
+} gr_prelude_line;
+
+/* The headers prelude_*.h, and those in front of kernels for a GPU only: reduce/state.h and
+ * prelude_cuda.h.  Without most comments; NULL-terminated. */
+extern const gr_prelude_line gr_prelude[], gr_prelude_cuda[];
+
+/* What the text of an element-wise or loop operation is. */
+typedef struct gr_form {
+  bool operators;  /* an expression of operators, else a call: in other expressions it is in parentheses */
+  unsigned pieces; /* that it calls */
+} gr_form;
+extern const gr_form gr_forms[OP_COUNT];
 
 /* ---- the emitter ---- */
+
+/* Names that grow in number. */
+typedef struct gr_names {
+  const char **name;
+  int n, cap;
+} gr_names;
 
 /* Numbers that a term of a register tile reads (emit_cuda_tile.c). */
 typedef struct gr_stream {
@@ -43,6 +78,8 @@ struct gr_emitter {
   int row, col;    /* which of the register tile; -1: there is none */
   int red_used;    /* vectors of the accumulators' workspace that are taken */
   gr_tile *tile;   /* GPU: the register tile whose term is being written, or NULL */
+  unsigned pieces; /* of fixed text that what is written calls */
+  gr_names scope, macros; /* what the text declares in the scope of the file; names of macros */
 };
 
 /* target.c */
@@ -56,11 +93,22 @@ static inline void gr_part(gr_emitter *e, void (*f)(gr_emitter *)) {
   if (f) f(e);
 }
 
-/* ---- lines (emit.c) ---- */
+static inline void gr_calls(gr_emitter *e, unsigned pieces) { e->pieces |= pieces; }
+
+/* ---- lines (emit_text.c) ---- */
 
 void gr_open(gr_emitter *e, const char *fmt, ...) GR_PRINTF(2, 3); /* a line and its brace, then deeper */
+void gr_open_block(gr_emitter *e);                                /* a brace alone */
 void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_lines(gr_emitter *e, const char *const *line);            /* as they are, up to NULL */
+
+/* Every name of the file scope goes through one of these, so that kernels can share a file
+ * (emit_joint.c): names that are declared by what is written next, up to NULL; the definition of a
+ * function; a macro. */
+void gr_in_scope(gr_emitter *e, const char *const *name);
+void gr_open_function(gr_emitter *e, const char *type, const char *name, const char *parameters, ...)
+    GR_PRINTF(4, 5);
+void gr_macro(gr_emitter *e, const char *name, const char *fmt, ...) GR_PRINTF(3, 4);
 
 /* ---- values and statements (emit.c, emit_loops.c) ---- */
 
@@ -86,10 +134,12 @@ void gr_declare_locals(gr_emitter *e, gr_level level);
 
 /* ---- whole texts (emit.c, emit_text.c) ---- */
 
-void gr_emit_title(gr_str *out, const char *title);         /* as a comment */
-void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p); /* all that follows the prelude */
-void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n); /* the groups that these plans need */
-void gr_emit_support(gr_emitter *e, const char *text);      /* the functions that `text` calls */
+void gr_emit_title(gr_str *out, const char *title); /* as a comment */
+/* The emitter of all that follows the prelude of a processor's kernel, in `out`. */
+gr_emitter gr_emit_own(gr_ctx *c, const gr_plan *p);
+/* The groups of the prelude among these pieces and the pieces that these need, in this language. */
+void gr_emit_prelude(gr_str *out, const gr_language *in, unsigned pieces);
+void gr_emit_support(gr_emitter *e); /* the functions among the pieces */
 
 /* ---- reductions (emit_red.c, emit_select.c, emit_cuda_red.c) ---- */
 
@@ -106,7 +156,8 @@ static inline const char *gr_idx_after(gr_emitter *e, gr_idx k, int off) {
   return gr_idx_text(e, (gr_idx){k.sym, k.off + off});
 }
 /* The function of exp(f - base); a factor of weights is 0 for f = -Inf only. */
-static inline const char *gr_exp_function(const gr_emitter *e) {
+static inline const char *gr_exp_function(gr_emitter *e) {
+  gr_calls(e, GR_PIECE(exp2));
   return e->p->ask.weight < 0 ? "gr_exp_below" : "gr_factor_below";
 }
 

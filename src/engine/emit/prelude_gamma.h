@@ -1,7 +1,7 @@
-/* prelude_gamma.h: lgamma and digamma, the last group of prelude.h, after which it stands in a kernel.  Its polynomials,
- * too, were made as is told there. */
+/* prelude_gamma.h: lgamma and digamma (prelude.h). */
+
 #ifndef GR_WITHOUT_gamma
-/* ---- lgamma, digamma --------------------------------------------------------------------------------------------- */
+/* ---- lgamma, digamma ---- */
 
 /* While u >= top, at most so many times: u = u-1, the factor u goes to p and the term 1/u to the sum n/p. */
 GR_FN void gr_descend(T top, int times, V *u, V *p, V *n) {
@@ -136,4 +136,4 @@ GR_FN V v_digamma(V a) {
   if (__builtin_expect(vi_any(a < 0), 0)) gr_digamma_negative(&y, &a);
   return v_sel(a == 0, v_set(GR_NAN), y);
 }
-#endif
+#endif /* GR_WITHOUT_gamma */

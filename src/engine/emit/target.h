@@ -55,6 +55,8 @@ typedef struct gr_language {
   int unrolled;        /* loops of pairs over at most so many components are marked to be unrolled */
   bool eases_compiling; /* long kernels call functions out of line and keep values as soon as computed */
   bool may_see_none;   /* a thread may have no column of a tile */
+  unsigned prelude;    /* groups of the prelude that every kernel has */
+  unsigned offered;    /* groups that it can have; the others are in prelude_cuda.h */
   const gr_red_emitter *const *reduction, *const *late; /* by family; late: NULL where none is wide */
   bool (*keeps)(const gr_emitter *e, gr_ref r);         /* is this node of the current level kept? */
   void (*keep)(gr_emitter *e, gr_ref r, gr_idx k);      /* keeps a component of a row or of a column */
@@ -64,9 +66,9 @@ typedef struct gr_language {
 /* Lanes of a processor's vectors: rows or columns. */
 typedef struct gr_c_scheme {
   bool state_per_lane; /* a row has a state for each lane, else one */
-  const char *state;   /* what follows #define: entry n of the state */
+  const char *state;   /* what follows #define AT: entry n of the state */
   /* pairs */
-  const char *parameters;         /* the first of the function of the pairs */
+  const char *parameters;         /* of the function of the pairs, before S */
   void (*begin)(gr_emitter *e);   /* its first lines, or NULL */
   const char *const *lanes;       /* declares the numbers of the lanes, or NULL */
   const char *row_loop, *row;     /* opens the loop over rows; names the current row */
@@ -83,7 +85,7 @@ typedef struct gr_c_scheme {
   /* selections */
   const char *span_index;         /* the indices of column q of a span, in the lanes */
   const char *lanes_of_column;    /* how many values of a span belong to one column */
-  const char *index_of_column;    /* what follows #define: the indices of column q after the first */
+  const char *index_of_column;    /* what follows #define COLUMNS: the indices of column q after the first */
 } gr_c_scheme;
 
 /* How the threads of a block on a GPU share the pairs. */

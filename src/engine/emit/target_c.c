@@ -43,8 +43,14 @@ static const gr_red_emitter *const late[FAM_COUNT] = {
 #undef FAMILY
 };
 
-static const gr_language in_c = {
-    .eases_compiling = true, .reduction = reductions, .late = late, .keeps = keeps, .keep = keep, .kept = kept};
+static const gr_language in_c = {.eases_compiling = true,
+                                 .prelude = GR_PIECE(base) | GR_PIECE(plain),
+                                 .offered = ~0u,
+                                 .reduction = reductions,
+                                 .late = late,
+                                 .keeps = keeps,
+                                 .keep = keep,
+                                 .kept = kept};
 
 static const char *staged_index(gr_emitter *e, gr_ref r, gr_idx k) {
   return gr_idx_text(e, (gr_idx){k.sym, k.off + e->p->place[r].buffer});
@@ -73,7 +79,7 @@ static const char *const two_vectors[] = {
     "const T *R0 = R + (int64)t * NROW, *R1 = nv == 2 ? R0 + (int64)NROW * GR_L : R0;", NULL};
 
 static const gr_c_scheme by_rows = {
-    .state = "AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */",
+    .state = "(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */",
     .parameters = "const T *P, const T *R, const ",
     .row_loop = "for (int r = 0; r < nr; r += GR_L)",
     .row = "const T *Rv = R + (int64)r * NROW; (void)Rv;",
@@ -92,7 +98,7 @@ static const gr_c_scheme by_rows = {
     .contraction_group = "const T *Cg = C + (int64)c * NCOL;",
     .span_index = "vi_set((TI)(b + g + q))",
     .lanes_of_column = "GR_L",
-    .index_of_column = "vi_set((first) + (q))"};
+    .index_of_column = "(first, q) vi_set((first) + (q))"};
 
 const gr_target gr_target_rows = {
     .in = &in_c, .row = rows_row, .column = rows_column, .at_column = "c", .columns_seen = "nc", .c = &by_rows};
@@ -112,6 +118,7 @@ static const char *columns_column(gr_emitter *e, gr_ref r, gr_idx k) {
   if (!e->p->place[r].direct) return gr_format(a, "v_load(S + %s * LD + %s)", t, c);
   bool origin = gr_has_origin(e, gr_node_of(e, r)->ints[0]);
   const char *from = origin ? gr_format(a, "%s_from[%s]", name, of) : "0";
+  gr_calls(e, GR_PIECE(column));
   return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, %s, r)", t, c, name, of, name, c, from);
 }
 
@@ -120,6 +127,7 @@ static void name_direct(gr_emitter *e, gr_ref r, int arg) {
   const char *name = gr_node_name(e, r);
   int dim = gr_node_of(e, r)->dim;
   if (!e->p->place[r].direct) return;
+  gr_calls(e, GR_PIECE(take_left));
   gr_line(&e->out, "double %s_left[%d * GR_L];", name, dim);
   gr_line(&e->out,
           "const double *const %s_at = left ? take_left(arg[%d] + b, ld[%d], %d, left, %s_left) : arg[%d] + b;", name,
@@ -146,7 +154,7 @@ static const char *const one_row[] = {
 
 static const gr_c_scheme by_columns = {
     .state_per_lane = true,
-    .state = "AT(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */",
+    .state = "(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */",
     .parameters = "const double *const *arg, const int64 *ld, const T *P, const T *R, ",
     .begin = name_columns,
     .lanes = lane_numbers,
@@ -165,7 +173,7 @@ static const gr_c_scheme by_columns = {
     .contraction_loop = "for (int c = 0; c < nc; c += G * GR_L)",
     .span_index = "(vi_set((TI)(b + g + q * GR_L)) + lane)",
     .lanes_of_column = "1",
-    .index_of_column = "(vi_set((first) + (q) * GR_L) + lanes())"};
+    .index_of_column = "(first, q) (vi_set((first) + (q) * GR_L) + lanes())"};
 
 const gr_target gr_target_columns = {.in = &in_c,
                                      .row = columns_row,

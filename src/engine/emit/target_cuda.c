@@ -50,6 +50,8 @@ static const gr_red_emitter *const late[FAM_COUNT] = {
 
 static const gr_language in_cuda = {.unrolled = UNROLL,
                                     .may_see_none = true,
+                                    .prelude = GR_PIECE(plain),
+                                    .offered = GR_PIECE(plain) | GR_PIECE(softmin) | GR_PIECE(gamma),
                                     .reduction = reductions,
                                     .late = late,
                                     .keeps = keeps,
