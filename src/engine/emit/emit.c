@@ -1,7 +1,7 @@
 /* emit.c: plan to C: values, statements, the levels below the pairs, and the skeleton.
  *
- * Owns      what is common to all targets (values, statements), and the functions of a processor's kernel
- *           besides the pairs (emit_pairs.c): parameters, rows, columns and the entry.
+ * Owns      what is common to all targets (values, statements), and the functions of a processor's
+ *           kernel other than the pairs (emit_pairs.c): parameters, rows, columns and the entry.
  * Assumes   a plan that gr_check_sizes has passed.
  * Guarantees  the text is a pure function of the plan.
  *
@@ -9,9 +9,12 @@
  *   P[k]                    parameters, and what depends on them only
  *   R[(v*NROW + k)*GR_L+l]  row v*GR_L + l
  *   S[k*LD + c]             staged columns: as loaded, and what depends on one column only
- *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over components
- *   W                       what is kept for each column of a tile, and arrays too large for the stack
- * The lanes of a vector V are rows or columns (target_c.c); copies of the last one fill the last vector. */
+ *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, packed for loops over
+ *                           their components
+ *   W                       what is kept for each column of a tile, and arrays too large for the
+ *                           stack
+ * The lanes of a vector V are rows or columns (target_c.c); copies of the last one fill the last
+ * vector. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,9 +58,10 @@ static bool ends_numbered(const char *s) {
   return digits > 0 && digits < n && s[n - 1 - digits] == '_';
 }
 
-/* x_i, y_j, g_p for variables, with the number of the argument where a dot became an underscore (x.new: x_new_0_i) or where that would read the
- * same (x_new_0: x_new_0_1_i); operation and number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++, macros and
- * our own names apart from aliases. */
+/* x_i, y_j, g_p for variables, with the number of the argument where a dot became an underscore
+ * (x.new: x_new_0_i) or where that would read the same (x_new_0: x_new_0_1_i); operation and
+ * number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++, macros
+ * and our own names apart from aliases. */
 const char *gr_node_name(gr_emitter *e, gr_ref r) {
   const gr_node *n = node(e, r);
   bool var = n->op == OP_Var, changed = false;
@@ -67,7 +71,8 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
     if (!var) *t = *t == '_' ? 'd' : gr_lower_case(*t);
     if (*t == '.') *t = '_', changed = true;
   }
-  if (!var) return gr_format(e->c->arena, gr_is_digit(s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
+  /* exp2_14 is not exp214 */
+  if (!var) return gr_format(e->c->arena, gr_is_digit(s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r);
   const char *tail = n->cats == CAT_I ? "i" : n->cats == CAT_J ? "j" : "p";
   if (changed || ends_numbered(s)) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
   return gr_format(e->c->arena, "%s_%s", s, tail);
@@ -244,7 +249,7 @@ static bool is_kept(const gr_emitter *e, gr_ref r) {
   return pl->live && pl->level == e->at && e->t->in->keeps(e, r);
 }
 
-/* In long kernels each value is kept at once, so that few are live at a time (register allocation). */
+/* In long kernels each value is kept as soon as it is computed, so that few are live at a time. */
 void gr_compute_and_keep(gr_emitter *e) {
   bool at_once = e->p->lengthy && e->t->in->eases_compiling;
   if (!at_once) gr_emit_level(e);
@@ -450,6 +455,7 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
   size_t t = p->ask.f64 ? 8 : 4, n = (size_t)(p->width.param + 15) / 16 * 16 + (size_t)rows * (size_t)p->width.row;
   n += (size_t)(p->tile + GR_PAD) * (size_t)p->width.stage + (size_t)p->tile * (size_t)p->width.packed;
-  n += GR_LANES_MAX * 8; /* by columns, a last group that is not full is read (not used) past the stage */
+  /* by columns, a last group that is not full is read (not used) past the stage */
+  n += GR_LANES_MAX * 8;
   return n * t + (size_t)p->cpu.work * 64 + 64;
 }

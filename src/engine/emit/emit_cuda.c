@@ -3,20 +3,22 @@
  * Owns      the kernels, in this order:
  *   gr_params      parameters, and what depends on them only, into P
  *   gr_rows        what pairs read of rows, into R[k * ld + row]
- *   gr_columns     what pairs read of columns and is no variable (or too wide for the stage), into C[k * ld + column]
- *   gr_pairs       rows against columns, into states: entry e of row r of split s is
- *                  state[(s * NSTATE + e) * ld_state + r]
+ *   gr_columns     what pairs read of columns and is no variable (or too wide for the stage), into
+ *                  C[k * ld + column]
+ *   gr_pairs       rows against columns, into states: entry e of row r of split s is state[(s *
+ *                  NSTATE + e) * ld_state + r]
  *   gr_merge       split s takes in split s + half
  *   gr_merge_rows  row r takes in row r + half
  *   gr_finish      states to results that stay on the device
- * Assumes   a target that has a gr_cuda_scheme.  Values, statements, loops and most reductions are those of a
- *           processor's kernels, over the types of prelude_cuda.h: a vector V is GR_L rows of one thread, in registers.
+ * Assumes   a target that has a gr_cuda_scheme.  Values, statements, loops and most reductions are
+ *           those of a processor's kernels, over the types of prelude_cuda.h: a vector V is GR_L
+ *           rows of one thread, in registers.
  * Guarantees  the text is a pure function of the plan.
  *
- * In gr_pairs, tx threads of a block lie along rows, the others along columns; every thread has the states of its rows
- * for its columns, and at the end those along columns are merged.  The columns of a tile are staged in shared memory, one
- * after the other, as records.  Blocks along y are splits of the columns.  Sums of a tile are added in double, as on a
- * processor. */
+ * In gr_pairs, tx threads of a block lie along rows, the others along columns; every thread has the
+ * states of its rows for its columns, and at the end those along columns are merged.  The columns
+ * of a tile are staged in shared memory, one after the other, as records.  Blocks along y are
+ * splits of the columns.  Sums of a tile are added in double, as on a processor. */
 #include "emit/emitter.h"
 
 static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e, r); }
@@ -63,7 +65,8 @@ static void emit_columns(gr_emitter *e) {
 
 /* ---- pairs ---- */
 
-/* Component by component, so that neighbouring threads read neighbouring numbers, some of them at once. */
+/* Component by component, so that neighbouring threads read neighbouring numbers, some of them at
+ * once. */
 static void stage_node(gr_emitter *e, gr_ref r) {
   const gr_place *pl = &e->p->place[r];
   bool prepared = pl->packed >= 0;

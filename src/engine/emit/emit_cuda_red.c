@@ -1,7 +1,9 @@
 /* emit_cuda_red.c: the reductions that a GPU does in its own way; the others are emit_red.c's.
  *
- * A thread's columns come in order, so that of equal values the first is that of the lowest index.  Selections compare every value with a limit,
- * the last value that would change what is kept; what follows is rare, and only then do the threads of a warp wait for each other. */
+ * Owns      the emitters gr_cuda_NAME and gr_cuda_late_NAME (target_cuda.c).
+ * A thread's columns come in order, so that of equal values the first is that of the lowest index.
+ * Selections compare every value with a limit, the last value that would change what is kept; what
+ * follows is rare, and only then do the threads of a warp wait for each other. */
 #include "emit/emitter.h"
 
 /* ---- what both selections share ---- */
@@ -164,7 +166,9 @@ const gr_red_emitter gr_cuda_Top = {.support = top_support,
                                     .end = top_end,
                                     .across_tiles = true};
 
-/* ---- ExpSum: the maximum over a span of columns is found first; `base`, made finite, is what is subtracted ---- */
+/* ---- ExpSum ---- */
+
+/* The maximum over a span of columns is found first; `base`, made finite, is what is subtracted. */
 
 static bool weights_kept(const gr_emitter *e) { return e->p->ask.weight >= 0 && !e->p->gpu.reread; }
 
@@ -208,7 +212,8 @@ static void expsum_step(gr_emitter *e) {
   if (weights_kept(e)) gr_each(e, gr_weight_dim(e), keep_weight, NULL);
 }
 
-/* What is read again lies in the column of the span, or in its last where there are no more (times an exponential that is 0). */
+/* What is read again lies in the column of the span, or in its last where there are no more (times
+ * an exponential that is 0). */
 static void add_weighted(gr_emitter *e, gr_idx k, const void *data) {
   const char *to = gr_idx_after(e, k, e->p->ask.red.lead);
   (void)data;
@@ -258,7 +263,9 @@ const gr_red_emitter gr_cuda_ExpSum = {.declare = expsum_declare,
                                        .span = expsum_span,
                                        .end = expsum_end};
 
-/* ---- wide sums: emit_cuda_tile.c adds up the components, of what is left here to each row's thread ---- */
+/* ---- wide sums ---- */
+
+/* Threads compute what the terms of their rows share; emit_cuda_tile.c adds up the components. */
 
 static gr_wide total_wide(gr_emitter *e) { return (gr_wide){.term = e->p->ask.root, .n = gr_formula_dim(e)}; }
 

@@ -1,9 +1,10 @@
-/* emit_cuda_tile.c: what all threads of a block compute together in the tiled scheme (plan_cuda.c): contractions before the pairs and wide sums
- * after them, as a matrix product does it.
+/* emit_cuda_tile.c: what all threads of a block compute together in the tiled scheme (plan_cuda.c):
+ * contractions before the pairs and wide sums after them, as a matrix product does it.
  *
- * A thread has 8 rows by some columns, or 8 rows by 8 components, in registers; what it reads goes through shared memory, in chunks of coordinates
- * or as 64 components of the tile's columns.  The numbers that a term reads, from rows, columns or what pairs left, are `streams`: found while
- * the term is written, declared and loaded before it. */
+ * A thread has 8 rows by some columns, or 8 rows by 8 components, in registers; what it reads goes
+ * through shared memory, in chunks of coordinates or as 64 components of the tile's columns.  The
+ * numbers that a term reads, from rows, columns or what pairs left, are `streams`: found while the
+ * term is written, declared and loaded before it. */
 #include <string.h>
 
 #include "emit/emitter.h"
@@ -12,7 +13,8 @@ static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e,
 
 /* ---- streams ---- */
 
-/* A number of a node as the term reads it: for a thread's rows [v], its columns [q], its components [m]. */
+/* A number of a node as the term reads it: for a thread's rows [v], its columns [q], its components
+ * [m]. */
 const char *gr_stream_value(gr_emitter *e, gr_ref r, gr_idx k) {
   gr_tile *t = e->tile;
   gr_level level = e->p->place[r].level;
@@ -34,7 +36,8 @@ static const char *term(gr_emitter *e, gr_tile *t, gr_ref r, const char *compone
   return s;
 }
 
-/* Where component `idx` of the stream lies in memory, for row `at` of the block or column `at` of the tile. */
+/* Where component `idx` of the stream lies in memory, for row `at` of the block or column `at` of
+ * the tile. */
 static const char *in_memory(gr_emitter *e, const gr_stream *x, const char *at) {
   const gr_place *pl = &e->p->place[x->r];
   gr_arena *a = e->c->arena;
@@ -84,7 +87,8 @@ static const char *in_reading(gr_emitter *e, const gr_stream *x, const char *at)
   return e->p->place[x->r].packed >= 0 ? in_memory(e, x, at) : gr_format(e->c->arena, "take(%s, b + %s)", x->idx, at);
 }
 
-/* A thread's share of a chunk goes through registers, so that the next one is on its way while one is computed. */
+/* A thread's share of a chunk goes through registers, so that the next one is on its way while one
+ * is computed. */
 static int share(const gr_emitter *e, const gr_stream *x, int chunk) {
   return x->level == LEVEL_ROW ? chunk : (chunk * e->p->tile + GR_CUDA_THREADS - 1) / GR_CUDA_THREADS;
 }
@@ -196,8 +200,8 @@ void gr_emit_cuda_contractions(gr_emitter *e) {
 
 /* ---- wide sums ---- */
 
-/* The components of a pass for the tile's columns, one column after the other, four at a time: so neighbouring threads read neighbouring numbers,
- * and write in different banks. */
+/* The components of a pass for the tile's columns, one column after the other, four at a time: so
+ * neighbouring threads read neighbouring numbers, and write in different banks. */
 static void stage_pass(gr_emitter *e, const gr_stream *x, int rows, int columns, int n) {
   (void)rows;
   if (x->level != LEVEL_COL) return;

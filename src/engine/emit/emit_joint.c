@@ -1,15 +1,16 @@
 /* emit_joint.c: several kernels as one text, for one run of the compiler.
  *
- * Owns      the order: one prelude, with the groups that any of the kernels needs, then each kernel's own text
- *           exactly as it is in a file of its own.
- * Method    in front of a kernel the preprocessor is told to give a suffix to every name that the kernel
- *           declares in the scope of the file (`#define pairs pairs_SUFFIX`); behind it, to forget these and
- *           the kernel's own macros.  Where such a name is a local one too, it gets the suffix there as well,
- *           which changes nothing.
- * Assumes   the emitters have declared all of these names (gr_in_scope, gr_open_function, gr_macro).  Where one
- *           is missing and two kernels have it, the text does not compile, and kernels are compiled alone.
- * Guarantees  a kernel means what it means alone: options of GR_MIX, which hold to the end of the file, are
- *           taken back. */
+ * Owns      the order: one prelude, with the groups that any of the kernels needs, then each
+ *           kernel's own text exactly as it is in a file of its own.
+ * Method    in front of a kernel the preprocessor is told to give a suffix to every name that the
+ *           kernel declares in the scope of the file (`#define pairs pairs_SUFFIX`); behind it, to
+ *           forget these and the kernel's own macros.  Where such a name is a local one too, it
+ *           gets the suffix there as well, which changes nothing.
+ * Assumes   the emitters have declared all of these names (gr_in_scope, gr_open_function,
+ *           gr_macro).  Where one is missing and two kernels have it, the text does not compile,
+ *           and kernels are compiled alone.
+ * Guarantees  a kernel means what it means alone: options of GR_MIX, which hold to the end of the
+ *           file, are taken back. */
 #include "emit/emitter.h"
 
 static void forget(gr_str *out, const gr_names *names) {

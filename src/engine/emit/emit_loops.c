@@ -1,5 +1,7 @@
-/* emit_loops.c: the operations that are no element-wise expressions, one function each: declares the node's storage and
- * fills it.  In the middle of the loop over pairs as in the lower levels. */
+/* emit_loops.c: the operations that are not element-wise: one function each, emit_NAME.
+ *
+ * Guarantees  it declares the storage of the node and fills it, in the loop over pairs and in the
+ *           lower levels alike; all targets share it. */
 #include <string.h>
 
 #include "emit/emitter.h"
@@ -133,7 +135,9 @@ static void emit_OneHot(gr_emitter *e, gr_ref r) {
   gr_each(e, dim(e, r), hot_component, &r);
 }
 
-/* ---- contraction in normal form: loops k0 k1 ... over the kept axes, inside them l0 l1 ... over the others ---- */
+/* ---- contraction in normal form (gr_axis) ---- */
+
+/* Loops k0 k1 ... over the kept axes; inside them l0 l1 ... over the contracted ones. */
 
 static const char *position(gr_emitter *e, const gr_axis *axis, int n, int keep, size_t stride) {
   gr_str s = {.arena = e->c->arena};
@@ -161,7 +165,9 @@ static void emit_TensorDot(gr_emitter *e, gr_ref r) {
   for (int k = 0; k < keep || k == 0; k++) gr_close(e);
 }
 
-/* ---- soft dynamic time warping (Cuturi and Blondel 2017), one column of the table at a time ---- */
+/* ---- soft dynamic time warping (Cuturi and Blondel 2017) ---- */
+
+/* One column of the table at a time. */
 
 static void emit_SoftDTW_SqDist(gr_emitter *e, gr_ref r) {
   int n = dim(e, node(e, r)->kid[0]), m = dim(e, node(e, r)->kid[1]);

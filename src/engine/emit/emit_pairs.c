@@ -1,9 +1,11 @@
 /* emit_pairs.c: plan to C: what is computed for pairs, in a processor's kernel.
  *
- * Owns      the function `pairs`, and contractions and wide sums.  These are functions of their own, called
- *           before and after the loop over the columns of a tile, so that the compiler gives all registers
- *           to each.  Both accumulate in a register tile: vectors of rows by columns or by components.
- * Assumes   a target that has a gr_c_scheme; loops and names that differ between the two are strings of it. */
+ * Owns      the function `pairs`, and contractions and wide sums.  These are functions of their
+ *           own, called before and after the loop over the columns of a tile, so that the compiler
+ *           gives all registers to each.  Both accumulate in a register tile: vectors of rows by
+ *           columns or by components.
+ * Assumes   a target that has a gr_c_scheme; loops and names that differ between the two are
+ *           strings of it. */
 #include "emit/emitter.h"
 
 static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e, r); }
@@ -159,13 +161,15 @@ static void emit_wide_sums(gr_emitter *e) {
 
 /* ---- pairs ---- */
 
-/* The latency of cheap pairs is hidden by instructions of other pairs: several columns are interleaved. */
+/* The latency of cheap pairs is hidden by instructions of other pairs: several columns are
+ * interleaved. */
 enum { ABREAST_COST = 80 };
 static bool abreast(const gr_emitter *e) {
   return e->red->abreast && e->p->cpu.columns == 1 && e->p->cost <= ABREAST_COST;
 }
 
-/* The loop over columns, or vectors of them; for selections in spans, the last of which is filled with copies. */
+/* The loop over columns, or vectors of them; for selections in spans, the last of which is filled
+ * with copies. */
 static void open_columns(gr_emitter *e) {
   const gr_c_scheme *s = e->t->c;
   if (!gr_selects(e->p)) {
@@ -235,7 +239,8 @@ static void emit_rows(gr_emitter *e) {
   gr_close(e);
 }
 
-/* The rows of a register tile: contractions, then the pairs of each vector of rows, then wide sums. */
+/* The rows of a register tile: contractions, then the pairs of each vector of rows, then wide
+ * sums. */
 static void emit_tiles_of_rows(gr_emitter *e) {
   const char *row_loop = e->t->c->tile_row_loop;
   gr_open(e, "%s", e->t->c->tile_loop);

@@ -1,9 +1,11 @@
-/* emit_red.c: the reductions inside a tile, for the lanes of one vector of rows; those that select are in emit_select.c,
- * those that a GPU does in its own way in emit_cuda_red.c.
+/* emit_red.c: the reductions inside a tile, for the lanes of one vector of rows; those that select
+ * are in emit_select.c, those that a GPU does in its own way in emit_cuda_red.c.
  *
- * Owns      the accumulators of a tile: local arrays or parts of the workspace.
- * Guarantees  at the end of a tile they are added to the state, which is double (reduce/state.h): this is block
- *           summation, so that the error of single precision does not grow with the number of columns. */
+ * Owns      the emitters gr_c_NAME and gr_c_late_NAME (target_c.c), and the accumulators of a tile:
+ *           local arrays or parts of the workspace.
+ * Guarantees  at the end of a tile they are added to the state, which is double (reduce/state.h):
+ *           this is block summation, so that the error of single precision does not grow with the
+ *           number of columns. */
 #include "emit/emitter.h"
 
 void gr_red_array(gr_emitter *e, const char *type, const char *name, int n, int size) {
@@ -84,8 +86,10 @@ static gr_wide total_wide(gr_emitter *e) {
 const gr_red_emitter gr_c_late_Total = {
     .declare = late_total_declare, .end = total_end, .wide = total_wide, .abreast = true};
 
-/* ---- ExpSum: the maximum over the state and a tile is found first, so that a pair costs one exponential and sums are
- * rescaled once per tile.  `base` is the maximum made finite: what is subtracted. ---- */
+/* ---- ExpSum ---- */
+
+/* The maximum over the state and a tile is found first, so that a pair costs one exponential and
+ * sums are rescaled once per tile.  `base` is the maximum made finite: what is subtracted. */
 
 static bool weights_kept(const gr_emitter *e) { return e->p->ask.weight >= 0 && !e->p->late; }
 
@@ -196,8 +200,10 @@ static void product_end(gr_emitter *e) { gr_each(e, gr_formula_dim(e), product_f
 const gr_red_emitter gr_c_Product = {
     .declare = product_declare, .begin = product_begin, .step = product_step, .end = product_end};
 
-/* ---- Moments: in a tile, sums of f - c and of their squares, c the value at the tile's first column; at its end, as count,
- * mean and squares, merged into the state as reduce.c does ---- */
+/* ---- Moments ---- */
+
+/* In a tile, sums of f - c and of their squares, where c is the value at the tile's first column;
+ * at its end they are merged into the state, as count, mean and squares (reduce/state.h). */
 
 static void moments_zero(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);

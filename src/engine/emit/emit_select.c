@@ -1,7 +1,9 @@
-/* emit_select.c: reductions that select: smallest and largest values, their indices, the K best.  See emit_red.c.
+/* emit_select.c: reductions that select: smallest and largest values, their indices, the K best.
  *
- * Columns come in spans of SPAN: the best of a span is compared with a limit, the last value that would change what is kept; what
- * follows is rare on data in random order.  NaN reaches no limit, and is not the best of a span (v_min). */
+ * Owns      the emitters gr_c_Extremum and gr_c_Top.
+ * Columns come in spans of SPAN: the best of a span is compared with a limit, the last value that
+ * would change what is kept; what follows is rare on data in random order.  NaN reaches no limit,
+ * and is not the best of a span (v_min). */
 #include "emit/emitter.h"
 
 /* One that should be local, whatever the size of the others. */
@@ -108,7 +110,8 @@ static void extremum_step(gr_emitter *e) {
     gr_each(e, gr_formula_dim(e), extremum_component, NULL);
 }
 
-/* The best of the span is taken where it reaches the limit, at the first of its columns that has it. */
+/* The best of the span is taken where it reaches the limit, at the first of its columns that has
+ * it. */
 static void extremum_take(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
@@ -142,10 +145,13 @@ const gr_red_emitter gr_c_Extremum = {.support = extremum_support,
                                       .span = extremum_span,
                                       .end = extremum_end};
 
-/* ---- Top: the sorted lists stay in the state.  Values that reach the limit wait in a room, each lane having its own count; when
- * a lane's room is full, and at the end of the tile, they enter the lists, all lanes at once.  Few are inserted one by one
- * (a list is passed once for four); many are sorted and merged, both by Batcher's bitonic network: in lists of K, the cost of
- * one is K steps or log(K)^2. ---- */
+/* ---- Top ---- */
+
+/* The sorted lists stay in the state.  Candidates, which reach the limit, wait in a room, where
+ * each lane has a count of its own; when the room of a lane is full, and at the end of the tile,
+ * they enter the lists, all lanes at once.  Few are inserted one by one (a list is passed once for
+ * four); many are sorted and merged, both by Batcher's bitonic network: in a list of K, the cost
+ * of one is K steps or log(K)^2. */
 
 static const char *const top_text[] = {
     "/* What a list waits for: the limit; how many candidates each lane has, and the most of them. */",

@@ -1,9 +1,10 @@
 /* emit_text.c: lines, names of the file scope, and fixed text.
  *
- * Owns      which pieces of fixed text the operations call (gr_forms), which pieces these call in turn,
- *           and the functions of a processor's kernel that fill buffers.
- * Guarantees  a kernel has the groups of the prelude and the functions that it needs, and no others:
- *           whoever writes a call records what it calls (gr_calls); text that was written is not read. */
+ * Owns      which pieces of fixed text the operations call (gr_forms), which pieces these call in
+ *           turn, and the functions of a processor's kernel that fill buffers.
+ * Guarantees  a kernel has the groups of the prelude and the functions that it needs, and no
+ *           others: whoever writes a call records what it calls (gr_calls); text that was written
+ *           is not read. */
 #include <string.h>
 
 #include "emit/emitter.h"
@@ -136,10 +137,11 @@ void gr_emit_prelude(gr_str *out, const gr_language *in, unsigned pieces) {
 
 /* ---- functions that fill buffers ---- */
 
-/* The same in every kernel that has them.  They are neither inlined nor cloned and use explicit vectors, and
- * one function without vectors does the ends of all, because a compiler would otherwise spend more time on
- * specialized, vectorized and unrolled versions of these loops than on the pairs (gcc 12, dimension 3: 500
- * million instructions instead of 350; dimension 100: 1030 instead of 420). */
+/* The same in every kernel that has them.  They are neither inlined nor cloned and use explicit
+ * vectors, and one function without vectors does the ends of all, because a compiler would
+ * otherwise spend more time on specialized, vectorized and unrolled versions of these loops than on
+ * the pairs (gcc 12, dimension 3: 500 million instructions instead of 350; dimension 100: 1030
+ * instead of 420). */
 static const struct support {
   gr_piece piece;
   const char *const name[7]; /* of the file scope; NULL at the end */

@@ -1,4 +1,5 @@
-/* emitter.h: what the files of this room share: where text is being written, and the pieces it is made of.
+/* emitter.h: what the files of this room share: where text is being written, and the pieces it is
+ * made of.
  *
  * Assumes     an emitter made by gr_emitter_of; one emitter writes one text, from its plan alone.
  * Guarantees  strings that functions return live as long as the arena of the context. */
@@ -9,8 +10,9 @@
 
 /* ---- fixed text (emit_text.c, prelude.c) ---- */
 
-/* Pieces of fixed text, of which a kernel gets those that it needs, in this order: the groups of the
- * prelude (`base` is what stands in none), and functions of a processor's kernel that fill buffers. */
+/* Pieces of fixed text, of which a kernel gets those that it needs, in this order: the groups of
+ * the prelude (`base` is what stands in none), and functions of a processor's kernel that fill
+ * buffers. */
 #define GR_PIECES(PIECE)                                                                          \
   PIECE(base) PIECE(plain) PIECE(exp) PIECE(exp2) PIECE(sigmoid) PIECE(hyp) PIECE(log)            \
   PIECE(log1p) PIECE(sin) PIECE(tan) PIECE(asin) PIECE(atan) PIECE(erf) PIECE(softmin)            \
@@ -37,7 +39,8 @@ extern const gr_prelude_line gr_prelude[], gr_prelude_cuda[];
 
 /* What the text of an element-wise or loop operation is. */
 typedef struct gr_form {
-  bool operators;  /* an expression of operators, else a call: in other expressions it is in parentheses */
+  /* an expression of operators, else a call: in other expressions it is in parentheses */
+  bool operators;
   unsigned pieces; /* that it calls */
 } gr_form;
 extern const gr_form gr_forms[OP_COUNT];
@@ -74,7 +77,8 @@ struct gr_emitter {
   const gr_red_emitter *red; /* of the plan's reduction, on this target */
   gr_level at;     /* level whose nodes are being computed */
   bool locals;     /* small vectors of lower levels have local names */
-  bool late;       /* in the loop over wide sums: scalars of the pair are read from what was kept of the tile */
+  /* in the loop over wide sums: scalars of the pair are read from what was kept of the tile */
+  bool late;
   int row, col;    /* which of the register tile; -1: there is none */
   int red_used;    /* vectors of the accumulators' workspace that are taken */
   gr_tile *tile;   /* GPU: the register tile whose term is being written, or NULL */
@@ -97,7 +101,8 @@ static inline void gr_calls(gr_emitter *e, unsigned pieces) { e->pieces |= piece
 
 /* ---- lines (emit_text.c) ---- */
 
-void gr_open(gr_emitter *e, const char *fmt, ...) GR_PRINTF(2, 3); /* a line and its brace, then deeper */
+/* a line and its brace, then deeper */
+void gr_open(gr_emitter *e, const char *fmt, ...) GR_PRINTF(2, 3);
 void gr_open_block(gr_emitter *e);                                /* a brace alone */
 void gr_close(gr_emitter *e);                                     /* "}" */
 void gr_lines(gr_emitter *e, const char *const *line);            /* as they are, up to NULL */
@@ -113,7 +118,8 @@ void gr_macro(gr_emitter *e, const char *name, const char *fmt, ...) GR_PRINTF(3
 /* ---- values and statements (emit.c, emit_loops.c) ---- */
 
 const char *gr_idx_text(gr_emitter *e, gr_idx k);
-const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k); /* C expression for a component of a node */
+/* C expression for a component of a node */
+const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k);
 const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k); /* of a node of a lower level */
 const char *gr_node_name(gr_emitter *e, gr_ref r);
 bool gr_has_origin(const gr_emitter *e, int arg); /* an origin is subtracted from this argument */

@@ -1,7 +1,7 @@
 /* prelude.c: the headers whose text kernels begin with, as text.
  *
- * The two headers that are included here are made by prelude.sh when the package is built: a line each,
- * with the group of the prelude that it belongs to. */
+ * The two headers that are included here are made by prelude.sh when the package is built: a line
+ * each, with the group of the prelude that it belongs to. */
 #include "emit/emitter.h"
 
 const gr_prelude_line gr_prelude[] = {

@@ -1,7 +1,7 @@
 #!/bin/sh
-# prelude.sh ENGINE cpu|cuda: the text that kernels of a processor or of a GPU begin with, as initializers of
-# gr_prelude_line (prelude.c), from the headers in the folder ENGINE.  The processor's are those that
-# prelude.h includes, in that order.
+# prelude.sh ENGINE cpu|cuda: the text that kernels of a processor or of a GPU begin with, as
+# initializers of gr_prelude_line (prelude.c), from the headers in the folder ENGINE.  The
+# processor's are those that prelude.h includes, in that order.
 engine=$1
 text() { sed -f "$engine/emit/prelude.sed" "$@"; }
 

@@ -1,10 +1,10 @@
 /* prelude_cuda.h: the vectors of kernels for a GPU, in front of each of them.
  *
- * Owns      the types of such a kernel (T V VI TI VD), lanes, loads, stores and masks, under the names of
- *           prelude.h, so that the same emitted expressions serve both.  A V is GR_L numbers of one thread,
- *           in registers: GR_L rows.
- * Assumes   CUDA C++17 (NVRTC), no headers; GR_F64 and GR_L defined before; in front of it the text of state.h
- *           and what that needs (emit_cuda.c). */
+ * Owns      the types of such a kernel (T V VI TI VD), lanes, loads, stores and masks, under the
+ *           names of prelude.h, so that the same emitted expressions serve both.  A V is GR_L
+ *           numbers of one thread, in registers: GR_L rows.
+ * Assumes   CUDA C++17 (NVRTC), no headers; GR_F64 and GR_L defined before; in front of it the text
+ *           of state.h and what that needs (emit_cuda.c). */
 
 #ifdef __CUDACC__
 #pragma nv_diag_suppress 177 /* not every kernel calls every function */
@@ -131,7 +131,9 @@ GR_CONVERT(int_of_vd, VI, VD, TI)
 GR_CONVERT(vd_of_int, VD, VI, double)
 GR_CONVERT(v_of_int, V, VI, T)
 
-/* ---- memory: lane l of a thread is row first + l * step, or the last row where there are no more ---- */
+/* ---- memory ---- */
+
+/* Lane l of a thread is row first + l * step, or the last row where there are no more. */
 
 struct gr_lanes {
   int64 first, last;
@@ -177,13 +179,14 @@ GR_D float gr_number(float x) { return x; }
 GR_D float gr_number(gr_half x) { return half_value(x.bits); }
 GR_D float gr_number(gr_bfloat x) { return __int_as_float((int)((unsigned)x.bits << 16)); }
 
-/* Number `at` of the data, less component k of the origin where there is one: in double, and then rounded. */
+/* Number `at` of the data, less component k of the origin where there is one: in double, and then
+ * rounded. */
 template <class S> GR_D T gr_number_at(const gr_source &x, int k, int64 at) {
   const auto v = gr_number(((const S *)x.data)[at]);
   return x.origin ? (T)(v - x.origin[k]) : (T)v;
 }
 
-/* One function for all that read it: it is large, and where it is called often (gr_read) most arguments do not need it. */
+/* Not inlined: it is large, and where it is called often (gr_read) few arguments need it. */
 GR_RARE T gr_take(const gr_source &x, int k, int64 r) {
   const int64 at = r + k * x.ld;
   switch ((int)x.type) {
@@ -204,7 +207,8 @@ struct gr_any {
   GR_MEMBER T operator()(int k, int64 r) const { return gr_take(*x, k, r); }
 };
 
-/* f(reader): the loop in f exists twice, so that most arguments are read without a question about their type. */
+/* f(reader): the loop in f is compiled twice, so that arguments of the usual type are read without
+ * a branch on the type. */
 template <class F> GR_D void gr_read(const gr_source &x, F f) {
   if (x.type == GR_K(1, 0) && !x.origin)
     f(gr_own{(const T *)x.data, x.ld});

@@ -1,8 +1,8 @@
 /* prelude_cuda_math.h: element-wise functions of kernels for a GPU, behind prelude_cuda.h.
  *
- * Guarantees  as prelude.h: 4 units in the last place, NaN passes through.  Functions are CUDA's own (CUDA C++
- *           Programming Guide, Mathematical Functions); exp2 of float is the processor's instruction, which
- *           flushes subnormal numbers to 0. */
+ * Guarantees  as prelude.h: 4 units in the last place, NaN passes through.  Functions are CUDA's
+ *           own (CUDA C++ Programming Guide, Mathematical Functions); exp2 of float is the
+ *           processor's instruction, which flushes subnormal numbers to 0. */
 
 /* ---- functions ---- */
 

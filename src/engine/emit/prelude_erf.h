@@ -17,9 +17,10 @@ GR_FN V gr_erf_near(V a) {
   return a + a * p;
 }
 
-/* erfc(b) for b >= 5/8: exp(-b^2) times erfc(b) exp(b^2) = P(t) q with q = 1/(b+K), t = (b-K) q, P to 2^-29 and 2^-56.
- * h is b in so few bits that h^2 is exact, and the rest of b^2 goes to exp apart.  What the sums b+K and P = c + t p
- * lose to rounding is added at the end.  From the limit on it is 0. */
+/* erfc(b) for b >= 5/8: exp(-b^2) times erfc(b) exp(b^2) = P(t) q with q = 1/(b+K), t = (b-K) q, P
+ * to 2^-29 and 2^-56.  h is b in so few bits that h^2 is exact, and the rest of b^2 goes to exp
+ * apart.  What the sums b+K and P = c + t p lose to rounding is added at the end.  From the limit
+ * on it is 0. */
 GR_FN V gr_erfc_far(V b) {
   b = v_min(v_set(GR_K(11, 28)), b);
   V h = (V)((VI)b & ~GR_K(0xfff, 0x7ffffffLL)), e = gr_exp(-h * h, (b - h) * (b + h), 0);

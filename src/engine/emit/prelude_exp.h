@@ -38,14 +38,16 @@ GR_FN V gr_exp_tail(V r) {
 #if GR_SCALES
 /* exp = 2 exp(r) 2^(n-1), n the integer nearest to a / ln2. */
 GR_FN V gr_exp(V a, V lo, int half) {
-  a = v_min(v_set(GR_K(150, 1000)), v_max(v_set(GR_K(-150, -1000)), a)); /* Inf or 0 anyway; NaN passes */
+  /* Inf or 0 anyway; NaN passes */
+  a = v_min(v_set(GR_K(150, 1000)), v_max(v_set(GR_K(-150, -1000)), a));
   V z = (a - lo) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0) + GR_NEAR, r = gr_exp_rest(a, lo, z, GR_NEAR);
   return gr_scale(2 + r * (2 + r * gr_exp_centre(r)), (z - GR_NEAR) - (T)(1 + half));
 }
 #else
-/* exp = exp(r) 2^n with exp(r) in [1, 2]; the exponent field of 2^n is the low bits of z.  Limits beyond which
- * the result is Inf or 0 anyway keep n in range; NaN passes them.  1 / ln2 is a little too small, so that
- * rounding makes no n of -127 or 128 (double: -1023, 1024) where exp is neither 0 nor Inf. */
+/* exp = exp(r) 2^n with exp(r) in [1, 2]; the exponent field of 2^n is the low bits of z.  Limits
+ * beyond which the result is Inf or 0 anyway keep n in range; NaN passes them.  1 / ln2 is a little
+ * too small, so that rounding makes no n of -127 or 128 (double: -1023, 1024) where exp is neither
+ * 0 nor Inf. */
 GR_FN V gr_exp(V a, V lo, int half) {
   const T near = GR_NEAR + (GR_BIAS - half);
   a = v_min(v_set(half ? GR_K(89.7f, 710.6) : GR_K(89, 710)), v_max(v_set(GR_K(-87.5f, -708.5)), a));
@@ -77,10 +79,10 @@ GR_FN V v_exp2(V a) {
 GR_FN V gr_exp2(V a, T least) { return v_exp2(v_max(v_set(least), a)); }
 #define GR_EXP2_LEAST GR_K(-126, -1022)
 #else
-/* 2^a for a in [least, 128 or 1024], below as at least.  It is 2^f 2^n with n = floor(a) = t - near and
- * f = a - n, both exact, and 2^f in [1, 2] to 2^-28 and 2^-58.  The exponent field of 2^n is the low bits
- * of t: all ones (Inf) for overflow, and 0 at GR_EXP2_ZERO: what would be subnormal is 0, which also avoids
- * slow arithmetic. */
+/* 2^a for a in [least, 128 or 1024], below as at least.  It is 2^f 2^n with n = floor(a) = t - near
+ * and f = a - n, both exact, and 2^f in [1, 2] to 2^-28 and 2^-58.  The exponent field of 2^n is
+ * the low bits of t: all ones (Inf) for overflow, and 0 at GR_EXP2_ZERO: what would be subnormal is
+ * 0, which also avoids slow arithmetic. */
 #define GR_EXP2_ZERO GR_K(-127, -1023)
 #define GR_EXP2_LEAST (GR_EXP2_ZERO + 1)
 GR_FN V gr_exp2(V a, T least) {
@@ -101,8 +103,9 @@ GR_FN V gr_exp2(V a, T least) {
 GR_FN V v_exp2(V a) { return gr_exp2(v_min(v_set(GR_K(128, 1024)), a), GR_EXP2_ZERO); }
 #endif
 
-/* exp(a - top) for weights that are added up, the largest of them 1: a <= top, which is finite, but a = Inf counts as top.  The
- * relative error grows with |a - top|, by which exp falls faster: it is never seen in the sum. */
+/* exp(a - top) for weights that are added up, the largest of them 1: a <= top, which is finite, but
+ * a = Inf counts as top.  The relative error grows with |a - top|, by which exp falls faster: it is
+ * never seen in the sum. */
 GR_FN V gr_exponent_below(V a, V top) { return v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0); }
 #if GR_SCALES
 GR_FN V gr_exp_below(V a, V top) { return v_exp2(gr_exponent_below(a, top)); }
@@ -110,7 +113,8 @@ GR_FN V gr_exp_below(V a, V top) { return v_exp2(gr_exponent_below(a, top)); }
 GR_FN V gr_exp_below(V a, V top) { return gr_exp2(gr_exponent_below(a, top), GR_EXP2_ZERO); }
 #endif
 
-/* The same for weights, which may be infinite: not below the smallest normal number but for a = -Inf. */
+/* The same for weights, which may be infinite: not below the smallest normal number, except
+ * for a = -Inf. */
 GR_FN V gr_factor_below(V a, V top) { return (V)((VI)gr_exp2(gr_exponent_below(a, top), GR_EXP2_LEAST) & (VI)(a != -GR_INF)); }
 #endif /* GR_WITHOUT_exp2 */
 
@@ -121,8 +125,8 @@ GR_FN V v_sigmoid(V a) { return 1 / (1 + v_exp(-a)); }
 #ifndef GR_WITHOUT_hyp
 /* ---- sinh, cosh, tanh, expm1 ---- */
 
-/* With n the integer nearest to a / ln2, s = 2^(n-1) and t = 1/s: 2 exp(r) - 2 has no constant term to lose the
- * others in. */
+/* With n the integer nearest to a / ln2, s = 2^(n-1) and t = 1/s: 2 exp(r) - 2 has no constant term
+ * to lose the others in. */
 GR_FN V gr_expm1(V a) {
   const T near = GR_NEAR + (GR_BIAS - 1);
   a = v_min(v_set(GR_K(89, 710)), v_max(v_set(GR_K(-20, -40)), a));

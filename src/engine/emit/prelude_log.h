@@ -8,12 +8,13 @@ GR_FN V gr_log_reduce(V a, V *k) {
   const TI root = GR_K(0x3f3504f3, 0x3fe6a09e667f3bcdLL); /* bits of sqrt(1/2) */
   const T up = GR_K(0x1p23f, 0x1p52);
   VI t = (VI)((GR_VN)a + (((GR_TU)GR_BIAS << GR_MANT) - (GR_TU)root)); /* wraps for NaN */
-  *k = (V)((VI)((GR_VN)t >> GR_MANT) | (VI)v_set(up)) - (up + GR_BIAS); /* exponent to T by way of the bits */
+  /* exponent to T by way of the bits */
+  *k = (V)((VI)((GR_VN)t >> GR_MANT) | (VI)v_set(up)) - (up + GR_BIAS);
   return (V)((t & (((TI)1 << GR_MANT) - 1)) + root) - 1;
 }
 
-/* k ln2 + log(1+f).  With s = f/(2+f), log(1+f) = 2 atanh(s) = 2s + s R(s^2), and 2s is f - f^2/2 + s f^2/2, where the
- * largest term is exact.  R to 2^-30 and 2^-59. */
+/* k ln2 + log(1+f).  With s = f/(2+f), log(1+f) = 2 atanh(s) = 2s + s R(s^2), and 2s is f - f^2/2 +
+ * s f^2/2, where the largest term is exact.  R to 2^-30 and 2^-59. */
 GR_FN V gr_log_sum(V k, V f) {
   V s = f / (2 + f), h = GR_K(0.5f, 0.5) * f * f, z = s * s;
 #if GR_F64
@@ -39,7 +40,8 @@ GR_FN V v_xlogx(V a) { return v_sel(a == 0, v_set(0), a * v_log(a)); }
 #endif /* GR_WITHOUT_log */
 
 #ifndef GR_WITHOUT_log1p
-/* For a > -1 log(u), where u is 1+a rounded, plus the c/u that the rounding lost; where k = 0, f is a itself. */
+/* For a > -1 log(u), where u is 1+a rounded, plus the c/u that the rounding lost; where k = 0, f is
+ * a itself. */
 GR_FN V gr_log1p(V a, V u) {
   V c = a - (u - 1), k, f = gr_log_reduce(u, &k);
   VI near = k == 0;
@@ -47,7 +49,8 @@ GR_FN V gr_log1p(V a, V u) {
 }
 
 GR_FN V v_log1p(V a) {
-  V u = 1 + a, edge = v_sel(u == 0, v_set(-GR_INF), v_sel(u < 0, v_set(GR_NAN), a)); /* -0.0, Inf and NaN stay */
+  /* -0.0, Inf and NaN stay */
+  V u = 1 + a, edge = v_sel(u == 0, v_set(-GR_INF), v_sel(u < 0, v_set(GR_NAN), a));
   return v_sel((VI)(u > 0) & (VI)(u < GR_INF) & (VI)(a != 0), gr_log1p(a, u), edge);
 }
 

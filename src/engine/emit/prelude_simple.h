@@ -1,9 +1,11 @@
-/* prelude_simple.h: square roots, rounding and other functions of a few instructions (prelude.h). */
+/* prelude_simple.h: square roots, rounding and other functions of a few instructions
+ * (prelude.h). */
 
 /* ---- rounding and other cheap functions ---- */
 
 GR_FN V v_abs(V a) { return (V)((VI)a & ~GR_SIGN); }
-GR_FN V gr_signed(V a, V s) { return (V)((VI)a ^ ((VI)s & GR_SIGN)); } /* a, times -1 where s has the sign bit */
+/* a, times -1 where s has the sign bit */
+GR_FN V gr_signed(V a, V s) { return (V)((VI)a ^ ((VI)s & GR_SIGN)); }
 
 GR_FN V v_sqrt(V a) {
 #if GR_GCC && GR_AVX512
@@ -32,7 +34,8 @@ GR_FN V v_floor(V a) {
 
 GR_FN V v_ceil(V a) { return -v_floor(-a); }
 
-/* floor(a b) + near, for near = GR_NEAR + k: low bits of an integer.  AVX-512 can round down (9). */
+/* floor(a b) + near, for near = GR_NEAR + k: low bits of an integer.  AVX-512 can round down
+ * (9). */
 GR_FN V gr_floor_near(V a, T b, T near) {
 #if GR_AVX512
   if (b != 1)
@@ -47,8 +50,9 @@ GR_FN V gr_floor_near(V a, T b, T near) {
 #endif
 }
 
-/* a 2^n for integers n, of any size: overflow gives Inf, underflow subnormal numbers and 0; and a less the integer nearest to
- * it, 0 for an infinite a.  By AVX-512's own instructions, whose builtins differ between compilers. */
+/* a 2^n for integers n, of any size: overflow gives Inf, underflow subnormal numbers and 0; and a
+ * less the integer nearest to it, 0 for an infinite a.  By AVX-512's own instructions, whose
+ * builtins differ between compilers. */
 #if GR_AVX512 && defined(__AVX512DQ__)
 #define GR_SCALES 1
 GR_FN V gr_scale(V a, V n) {
@@ -83,8 +87,9 @@ GR_FN V gr_rsqrt(V a) { return v_sel(a == 0, v_set(0), 1 / v_sqrt(a)); }
 #if !GR_F64 && defined(GR_X86)
 GR_RARE void gr_rsqrt_any(V *y, const V *a) { *y = gr_rsqrt(*a); }
 
-/* The processor's estimate, to 1.5 2^-12, and one of Newton's steps: to 4 units in the last place, and less than half the time of a square
- * root and a division.  Where a lane is no normal positive number, those decide. */
+/* The processor's estimate, to 1.5 2^-12, and one step of Newton's method: to 4 units in the last
+ * place, in less than half the time of a square root and a division.  Where a lane is not a normal
+ * positive number, these are computed instead. */
 GR_FN V v_rsqrt(V a) {
 #if GR_AVX512
   V y = __builtin_ia32_rsqrt14ps512_mask((GR_BV)a, (GR_BV)a, -1);
@@ -94,7 +99,8 @@ GR_FN V v_rsqrt(V a) {
   V y = __builtin_ia32_rsqrtps((GR_BV)a);
 #endif
   y = y * (1.5f - (0.5f * a * y) * y);
-  if (__builtin_expect(vi_any((VI)((GR_VN)a + 0x7f800000) >= -0x01000000), 0)) gr_rsqrt_any(&y, &a); /* normal ones wrap to the lowest */
+  /* normal ones wrap to the lowest */
+  if (__builtin_expect(vi_any((VI)((GR_VN)a + 0x7f800000) >= -0x01000000), 0)) gr_rsqrt_any(&y, &a);
   return y;
 }
 #else
@@ -102,7 +108,8 @@ GR_FN V v_rsqrt(V a) { return gr_rsqrt(a); }
 #endif
 
 #ifndef GR_WITHOUT_plain
-/* sqrt(a^2 + b^2): far from 1 both are scaled so that their squares are normal numbers.  Inf beats NaN. */
+/* sqrt(a^2 + b^2): far from 1 both are scaled so that their squares are normal numbers.  Inf beats
+ * NaN. */
 GR_FN V v_hypot(V a, V b) {
   const T up = GR_K(0x1p100f, 0x1p700), down = GR_K(0x1p-66f, 0x1p-520);
   a = v_abs(a), b = v_abs(b);
@@ -128,8 +135,8 @@ _Pragma("GCC unroll 32")
   return y;
 }
 
-/* Pieces of polynomials: Horner's scheme, and halves that do not wait for each other.  A sum of products is one
- * expression where it can be: clang contracts to an FMA only within a statement. */
+/* Pieces of polynomials: Horner's scheme, and halves that are computed independently.  A sum of
+ * products is one expression where it can be: clang contracts to an FMA only within a statement. */
 #define GR_P2(x, a, b) ((a) + (x) * (b))
 #define GR_P3(x, a, b, c) ((a) + (x) * ((b) + (x) * (c)))
 #define GR_P4(x, x2, a, b, c, d) (GR_P2(x, a, b) + (x2)*GR_P2(x, c, d))

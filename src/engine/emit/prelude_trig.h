@@ -3,7 +3,8 @@
 #ifndef GR_WITHOUT_sin
 /* ---- sin, cos, tan ---- */
 
-#define GR_TRIG_MAX GR_K(0x1p11f, 0x1p20) /* up to here n below has so few bits that n times a piece of pi/2 is exact */
+/* Up to here n below has so few bits that n times a piece of pi/2 is exact. */
+#define GR_TRIG_MAX GR_K(0x1p11f, 0x1p20)
 
 enum { GR_SIN, GR_COS, GR_TAN };
 
@@ -19,7 +20,8 @@ GR_RARE void gr_trig_large(T *y, const T *a, int fn) {
 #endif
 }
 
-/* fn(a) for a >= 0 (or NaN).  a = n pi/2 + r; sin(r) to 2^-28 and 2^-58, cos(r) to 2^-33 and 2^-63. */
+/* fn(a) for a >= 0 (or NaN).  a = n pi/2 + r; sin(r) to 2^-28 and 2^-58, cos(r) to 2^-33 and
+ * 2^-63. */
 GR_FN V gr_trig(V a, int fn) {
   V z = a * GR_K(0x1.45f306p-1f, 0x1.45f306dc9c883p-1) + GR_NEAR, n = z - GR_NEAR;
   V r = a - n * GR_K(0x1.921p0f, 0x1.921fb544p0);
@@ -61,7 +63,8 @@ GR_FN V v_tan(V a) { return gr_signed(gr_trig(v_abs(a), GR_TAN), a); }
 #ifndef GR_WITHOUT_asin
 /* ---- asin, acos ---- */
 
-/* asin(a) where a <= 1/2, else asin(sqrt((1-a)/2)) = (pi/2 - asin(a)) / 2; NaN above 1.  To 2^-27 and 2^-56. */
+/* asin(a) where a <= 1/2, else asin(sqrt((1-a)/2)) = (pi/2 - asin(a)) / 2; NaN above 1.  To 2^-27
+ * and 2^-56. */
 GR_FN V gr_asin(V a, VI large) {
   V z = v_sel(large, GR_K(0.5f, 0.5) * (1 - a), a * a), x = v_sel(large, v_sqrt(z), a);
 #if GR_F64
@@ -115,7 +118,8 @@ GR_FN V v_atan(V a) {
   return gr_signed(v_sel(large, GR_PI_2 - (p - GR_PI_2_LO), p), a);
 }
 
-/* The angle of (x, y): by the smaller over the larger of |x| and |y|, then back to octant, half plane, sign. */
+/* The angle of (x, y): by the smaller over the larger of |x| and |y|, then back to octant, half
+ * plane, sign. */
 GR_FN V v_atan2(V y, V x) {
   V b = v_abs(y), a = v_abs(x);
   VI steep = b > a;
@@ -124,7 +128,8 @@ GR_FN V v_atan2(V y, V x) {
   t = v_sel(den == 0, num, t);        /* 0 / 0; NaN stays */
   V p = gr_atan_unit(t);
   p = v_sel(steep, GR_PI_2 - (p - GR_PI_2_LO), p);
-  p = v_sel((VI)x < 0, 2 * GR_PI_2 - (p - 2 * GR_PI_2_LO), p); /* the bits of -0.0 are negative, too */
+  /* the bits of -0.0 are negative, too */
+  p = v_sel((VI)x < 0, 2 * GR_PI_2 - (p - 2 * GR_PI_2_LO), p);
   return gr_signed(p, y);
 }
 #endif /* GR_WITHOUT_atan */

@@ -1,4 +1,5 @@
-/* prelude_types.h: the types of a kernel, and loads, stores, conversions and selection of lanes (prelude.h).
+/* prelude_types.h: the types of a kernel, and loads, stores, conversions and selection of lanes
+ * (prelude.h).
  *
  * Assumes   that it is the first text of the file. */
 
@@ -37,16 +38,18 @@ _Pragma("GCC diagnostic ignored \"-Wpsabi\"")
 #define GR_EXPORT __attribute__((visibility("default")))
 #endif
 
-/* For short loops over pairs: a loop marked with GR_ABREAST is unrolled, and in the functions after GR_MIX instructions are ordered before
- * registers are given out, so that one column's do not wait for each other.  clang does this by itself. */
+/* For short loops over pairs: a loop marked with GR_ABREAST is unrolled, and the functions after
+ * GR_MIX get instruction scheduling before register allocation, so that instructions of several
+ * columns are interleaved and hide each other's latency.  clang does this by itself. */
 #if defined(__GNUC__) && !defined(__clang__)
-/* What these passes look for (repeated work across branches, stores that nothing reads, tests known to be true) is not in this text: without
- * them gcc 12 needs a tenth fewer instructions, and kernels run as fast.  (Without the second scheduler, gcse or branch probabilities they are
- * 4 to 10 % slower in places.) */
+/* Kernels have none of what these passes look for (partial redundancies, dead stores, conditions
+ * known to be true): without them gcc 12 executes a tenth fewer instructions, and kernels are as
+ * fast.  (Without the second scheduler, gcse or branch probabilities some are 4 to 10 % slower.) */
 _Pragma("GCC optimize(\"no-tree-pre\", \"no-dse\", \"no-tree-dominator-opts\", \"no-thread-jumps\", \"no-tree-pta\")")
 #define GR_MIX _Pragma("GCC optimize(\"schedule-insns\", \"sched-pressure\", \"web\")")
 #define GR_ABREAST _Pragma("GCC unroll 4")
-/* A loop that keeps all units busy begins where the processor fetches, else up to 10 % slower by what stands before it. */
+/* A loop that keeps all execution units busy is aligned to a cache line: else it is up to 10 %
+ * slower, depending on the code before it. */
 #define GR_ALIGNED __attribute__((optimize("align-loops=64")))
 #else
 #define GR_MIX
@@ -55,13 +58,16 @@ _Pragma("GCC optimize(\"no-tree-pre\", \"no-dse\", \"no-tree-dominator-opts\", \
 #endif
 
 typedef T V __attribute__((vector_size(GR_VBYTES), may_alias));
-typedef TI VI __attribute__((vector_size(GR_VBYTES), may_alias)); /* integers, and masks: lanes 0 or -1 */
+/* integers, and masks: lanes 0 or -1 */
+typedef TI VI __attribute__((vector_size(GR_VBYTES), may_alias));
 typedef double VD __attribute__((vector_size(GR_L * 8), may_alias));
 typedef T GR_V1 __attribute__((vector_size(GR_VBYTES), may_alias, aligned(GR_TBYTES)));
 typedef double GR_VD1 __attribute__((vector_size(GR_L * 8), may_alias, aligned(8)));
 typedef long long GR_VL __attribute__((vector_size(GR_L * 8), may_alias));
-typedef GR_TU GR_VN __attribute__((vector_size(GR_VBYTES), may_alias)); /* shifts right without the sign */
-typedef T GR_BV __attribute__((vector_size(GR_VBYTES)));                /* what the compiler's builtins take */
+/* shifts right without the sign */
+typedef GR_TU GR_VN __attribute__((vector_size(GR_VBYTES), may_alias));
+/* what the compiler's builtins take */
+typedef T GR_BV __attribute__((vector_size(GR_VBYTES)));
 typedef TI GR_BI __attribute__((vector_size(GR_VBYTES)));
 
 #define GR_INF ((T)__builtin_inf())
@@ -70,7 +76,7 @@ typedef TI GR_BI __attribute__((vector_size(GR_VBYTES)));
 #define GR_MANT GR_K(23, 52)    /* bits of the fraction */
 #define GR_BIAS GR_K(127, 1023) /* of the exponent */
 #define GR_SIGN (GR_K(-0x7fffffff, -0x7fffffffffffffffLL) - 1)
-#define GR_NEAR GR_K(0x1.8p23f, 0x1.8p52) /* x + GR_NEAR holds the integer nearest to x in its low bits */
+#define GR_NEAR GR_K(0x1.8p23f, 0x1.8p52) /* low bits of x + GR_NEAR: the nearest integer */
 #define GR_PI_2 GR_K(0x1.921fb6p0f, 0x1.921fb54442d18p0)
 #define GR_PI_2_LO GR_K(-0x1.777a5cp-25f, 0x1.1a62633145c07p-54) /* pi/2 = GR_PI_2 + GR_PI_2_LO */
 
@@ -100,8 +106,8 @@ GR_FN V v_of_int(VI a) { return __builtin_convertvector(a, V); }
 
 /* ---- selection ---- */
 
-/* gcc needs builtins for what GNU C has no words for; clang finds minps, blendv, roundps in the plain text.
- * GR_X86(min) is the builtin of this type and width. */
+/* gcc needs builtins for what GNU C has no words for; clang finds minps, blendv, roundps in the
+ * plain text.  GR_X86(min) is the builtin of this type and width. */
 #define GR_PASTE3(a, b, c) __builtin_ia32_##a##b##c
 #define GR_PASTE(a, b, c) GR_PASTE3(a, b, c)
 #if GR_VBYTES == 64 && defined(__AVX512F__)
@@ -140,7 +146,8 @@ GR_FN VD vd_sel_by(VI m, VD a, VD b) {
 
 #if GR_AVX512
 GR_FN int vi_any(VI m) {
-  return GR_K(__builtin_ia32_cmpd512_mask, __builtin_ia32_cmpq512_mask)((GR_BI)m, (GR_BI){0}, 4, -1) != 0; /* 4: != */
+  /* 4: != */
+  return GR_K(__builtin_ia32_cmpd512_mask, __builtin_ia32_cmpq512_mask)((GR_BI)m, (GR_BI){0}, 4, -1) != 0;
 }
 #elif defined(GR_X86)
 GR_FN int vi_any(VI m) { return GR_X86(movmsk)((GR_BV)m) != 0; }

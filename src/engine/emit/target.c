@@ -1,4 +1,5 @@
-/* target.c: where an emitter begins: the target and the reduction's emitters are found from the plan. */
+/* target.c: where an emitter begins: the target and the reduction's emitters are found from the
+ * plan. */
 #include "emit/emitter.h"
 
 const gr_target *gr_target_of(const gr_plan *p) {

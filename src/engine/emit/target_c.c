@@ -1,10 +1,11 @@
 /* target_c.c: the two targets of a processor, whose kernels are C: lanes are rows, or columns.
  *
- * Owns        how pairs read rows and columns, how values of the lower levels are kept, and the strings
- *             in which the two differ (gr_c_scheme).  emit.c describes the buffers P, R, S, C and W.
- * Guarantees  by columns, rows are broadcast and nothing is packed into C; the first row reads small
- *             variables of columns from the arguments themselves (gr_place.direct), converts them and
- *             stages them for the other rows. */
+ * Owns        how pairs read rows and columns, how values of the lower levels are kept, and the
+ *             strings in which the two differ (gr_c_scheme).  emit.c describes the buffers P, R, S,
+ *             C and W.
+ * Guarantees  by columns, rows are broadcast and nothing is packed into C; the first row reads
+ *             small variables of columns from the arguments themselves (gr_place.direct), converts
+ *             them and stages them for the other rows. */
 #include "emit/emitter.h"
 
 #define FAMILY(name) extern const gr_red_emitter gr_c_##name;
@@ -122,7 +123,8 @@ static const char *columns_column(gr_emitter *e, gr_ref r, gr_idx k) {
   return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, %s, r)", t, c, name, of, name, c, from);
 }
 
-/* Where the first row reads the columns of a variable: in the argument or, where they fill no vector, in a copy. */
+/* Where the first row reads the columns of a variable: in the argument or, where they fill no
+ * vector, in a copy. */
 static void name_direct(gr_emitter *e, gr_ref r, int arg) {
   const char *name = gr_node_name(e, r);
   int dim = gr_node_of(e, r)->dim;

@@ -1,9 +1,12 @@
-/* target_cuda.c: the two targets of a GPU, whose kernels are CUDA C++: narrow and tiled (plan_cuda.c).
+/* target_cuda.c: the two targets of a GPU, whose kernels are CUDA C++: narrow and tiled
+ * (plan_cuda.c).
  *
- * Owns        how threads read rows and columns, how values of the lower levels are kept, and the strings
- *             in which the two differ (gr_cuda_scheme).  emit_cuda.c describes the kernels and buffers.
- * Guarantees  in the narrow scheme, tx threads of a block lie along rows and the others along columns; in
- *             the tiled one all lie along rows, and terms of register tiles read streams (emit_cuda_tile.c). */
+ * Owns        how threads read rows and columns, how values of the lower levels are kept, and the
+ *             strings in which the two differ (gr_cuda_scheme).  emit_cuda.c describes the kernels
+ *             and buffers.
+ * Guarantees  in the narrow scheme, tx threads of a block lie along rows and the others along
+ *             columns; in the tiled one all lie along rows, and terms of register tiles read
+ *             streams (emit_cuda_tile.c). */
 #include "emit/emitter.h"
 
 /* Families that a GPU's threads reduce as a processor's lanes do. */

@@ -55,7 +55,7 @@ mutant Extract 's/"ExtractT(e,n,d)"/"ExtractT(e,0,d)"/'
 # compiled before its call; options of one hold for the next; what goes to a GPU is compiled for the processor; "auto" forgets the arguments' size.
 change emit/emit_joint.c emit/emit_joint test_joint macros '/^  forget(out, \&own->macros);$/d'
 change emit/emit_text.c emit/emit_text test_joint names 's/add_name(e, \&e->scope, name);/(void)name;/'
-change run/prepare.c run/prepare test_joint precision 's/w->program->plan->f64 != f64 || //'
+change run/prepare.c run/prepare test_joint precision 's/w->program->plan->ask.f64 != f64 || //'
 change run/cache.c run/cache test_joint store 's/has_cache \&\& k < count; k++) gr_cache_write/has_cache \&\& k < 1; k++) gr_cache_write/'
 change run/prepare.c run/prepare test_joint group 's/if (n < 2) return GR_OK;/if (n < 1) return GR_OK;/'
 change emit/emit_joint.c emit/emit_joint test_joint options '/pop_options/d'
