@@ -77,8 +77,7 @@ struct gr_emitter {
   const gr_red_emitter *red; /* of the plan's reduction, on this target */
   gr_level at;     /* level whose nodes are being computed */
   bool locals;     /* small vectors of lower levels have local names */
-  /* in the loop over wide sums: scalars of the pair are read from what was kept of the tile */
-  bool late;
+  bool late;       /* in the loop over wide sums: scalars of the pair were kept for the tile */
   int row, col;    /* which of the register tile; -1: there is none */
   int red_used;    /* vectors of the accumulators' workspace that are taken */
   gr_tile *tile;   /* GPU: the register tile whose term is being written, or NULL */
@@ -92,20 +91,20 @@ gr_emitter gr_emitter_of(gr_ctx *c, const gr_plan *p);
 
 static inline const gr_node *gr_node_of(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
 
-/* Calls one of the functions of a reduction or of a target that may be NULL. */
+/* Calls a function of a reduction or of a target that may be NULL. */
 static inline void gr_part(gr_emitter *e, void (*f)(gr_emitter *)) {
   if (f) f(e);
 }
 
+/* What is being written calls these pieces. */
 static inline void gr_calls(gr_emitter *e, unsigned pieces) { e->pieces |= pieces; }
 
 /* ---- lines (emit_text.c) ---- */
 
-/* a line and its brace, then deeper */
-void gr_open(gr_emitter *e, const char *fmt, ...) GR_PRINTF(2, 3);
-void gr_open_block(gr_emitter *e);                                /* a brace alone */
-void gr_close(gr_emitter *e);                                     /* "}" */
-void gr_lines(gr_emitter *e, const char *const *line);            /* as they are, up to NULL */
+void gr_open(gr_emitter *e, const char *fmt, ...) GR_PRINTF(2, 3); /* a line with a brace */
+void gr_open_block(gr_emitter *e);                     /* a brace alone */
+void gr_close(gr_emitter *e);                          /* the closing brace */
+void gr_lines(gr_emitter *e, const char *const *line); /* as they are, up to NULL */
 
 /* Every name of the file scope goes through one of these, so that kernels can share a file
  * (emit_joint.c): names that are declared by what is written next, up to NULL; the definition of a
@@ -118,9 +117,9 @@ void gr_macro(gr_emitter *e, const char *name, const char *fmt, ...) GR_PRINTF(3
 /* ---- values and statements (emit.c, emit_loops.c) ---- */
 
 const char *gr_idx_text(gr_emitter *e, gr_idx k);
-/* C expression for a component of a node */
+/* The C expression for a component of a node; the same from the buffer of a lower level. */
 const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k);
-const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k); /* of a node of a lower level */
+const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k);
 const char *gr_node_name(gr_emitter *e, gr_ref r);
 bool gr_has_origin(const gr_emitter *e, int arg); /* an origin is subtracted from this argument */
 void gr_declare(gr_emitter *e, const char *type, const char *name, int dim, int work);
