@@ -1,38 +1,29 @@
 /* emit.c: plan to C: values, statements, the levels below the pairs, and the skeleton.
  *
- * The text is a pure function of the plan.  Lanes of a vector V are rows.  Buffers, in the working precision T:
- *   P[k]                    parameters                        (P, R, S, C and W lie one after the other in scratch)
+ * Owns      what is common to all targets (values, statements), and the functions of a processor's
+ *           kernel other than the pairs (emit_pairs.c): parameters, rows, columns and the entry.
+ * Assumes   a plan that gr_check_sizes has passed.
+ * Guarantees  the text is a pure function of the plan.
+ *
+ * Buffers of a processor's kernel, in the working precision T, one after the other in `scratch`:
+ *   P[k]                    parameters, and what depends on them only
  *   R[(v*NROW + k)*GR_L+l]  row v*GR_L + l
  *   S[k*LD + c]             staged columns: as loaded, and what depends on one column only
- *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, for loops over their components
- *   W                       what is kept for each column of a tile, and arrays too large for the stack
- * With by_columns, lanes are columns: rows are broadcast, nothing is packed into C, and the first row reads small variables of columns from
- * the arguments themselves (gr_place.direct) and stages them for the others.  Copies of the last column fill the last vector.
- */
+ *   C[(c/G*NCOL + k)*G + q] column c + q of a group of G: wide ones again, packed for loops over
+ *                           their components
+ *   W                       what is kept for each column of a tile, and arrays too large for the
+ *                           stack
+ * The lanes of a vector V are rows or columns (target_c.c); copies of the last one fill the last
+ * vector. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e, r); }
 
-/* ---- lines ---- */
-
-void gr_open(gr_emitter *e, const char *fmt, ...) {
-  va_list ap;
-  size_t empty = e->out.n + 2 * (size_t)e->out.indent;
-  va_start(ap, fmt);
-  gr_line_begin(&e->out, fmt, ap);
-  va_end(ap);
-  gr_put(&e->out, e->out.n > empty ? " {\n" : "{\n");
-  e->out.indent++;
-}
-
-void gr_close(gr_emitter *e) {
-  e->out.indent--;
-  gr_line(&e->out, "}");
-}
+/* ---- components ---- */
 
 const char *gr_idx_text(gr_emitter *e, gr_idx k) {
   if (!k.sym) return gr_format(e->c->arena, "%d", k.off);
@@ -40,15 +31,12 @@ const char *gr_idx_text(gr_emitter *e, gr_idx k) {
   return strchr(k.sym, ' ') && *k.sym != '(' ? gr_format(e->c->arena, "(%s)", k.sym) : k.sym;
 }
 
-/* In a kernel for a GPU, arrays are registers only where every index is a constant. */
-enum { CUDA_UNROLL = 64 };
-
 void gr_each(gr_emitter *e, int dim, gr_body *body, const void *data) {
   if (dim <= GR_UNROLL) {
     for (int k = 0; k < dim; k++) body(e, (gr_idx){NULL, k}, data);
     return;
   }
-  if (gr_for_gpu(e->p) && e->at == LEVEL_PAIR && dim <= CUDA_UNROLL) gr_line(&e->out, "#pragma unroll");
+  if (e->at == LEVEL_PAIR && dim <= e->t->in->unrolled) gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int k = 0; k < %d; k++)", dim);
   body(e, (gr_idx){"k", 0}, data);
   gr_close(e);
@@ -70,9 +58,10 @@ static bool ends_numbered(const char *s) {
   return digits > 0 && digits < n && s[n - 1 - digits] == '_';
 }
 
-/* x_i, y_j, g_p for variables, with the number of the argument where a dot became an underscore (x.new: x_new_0_i) or where that would read the
- * same (x_new_0: x_new_0_1_i); operation and number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++, macros and
- * our own names apart from aliases. */
+/* x_i, y_j, g_p for variables, with the number of the argument where a dot became an underscore
+ * (x.new: x_new_0_i) or where that would read the same (x_new_0: x_new_0_1_i); operation and
+ * number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++, macros
+ * and our own names apart from aliases. */
 const char *gr_node_name(gr_emitter *e, gr_ref r) {
   const gr_node *n = node(e, r);
   bool var = n->op == OP_Var, changed = false;
@@ -82,7 +71,8 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
     if (!var) *t = *t == '_' ? 'd' : gr_lower_case(*t);
     if (*t == '.') *t = '_', changed = true;
   }
-  if (!var) return gr_format(e->c->arena, gr_is_digit(s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r); /* exp2_14 is not exp214 */
+  /* exp2_14 is not exp214 */
+  if (!var) return gr_format(e->c->arena, gr_is_digit(s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r);
   const char *tail = n->cats == CAT_I ? "i" : n->cats == CAT_J ? "j" : "p";
   if (changed || ends_numbered(s)) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
   return gr_format(e->c->arena, "%s_%s", s, tail);
@@ -100,55 +90,16 @@ static const char *constant(gr_emitter *e, double x) {
   return gr_format(e->c->arena, "v_set((T)%s)", s);
 }
 
-/* Lanes are columns: rows are broadcast, columns loaded from the stage or, `direct`, from the argument. */
-static const char *from_buffer_by_columns(gr_emitter *e, gr_ref r, gr_idx k) {
-  gr_arena *a = e->c->arena;
-  const gr_place *pl = &e->p->place[r];
-  const char *of = gr_idx_text(e, k), *t = gr_idx_text(e, (gr_idx){k.sym, k.off + pl->buffer});
-  if (pl->level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
-  if (pl->level == LEVEL_ROW) return gr_format(a, "v_set(%s[%s * GR_L])", e->row < 0 ? "Rv" : "R0", t);
-  const char *c = e->col < 0 || e->late ? "c" : gr_format(a, "c + %d * GR_L", e->col), *name = gr_node_name(e, r);
-  if (!pl->direct) return gr_format(a, "v_load(S + %s * LD + %s)", t, c);
-  const char *from = gr_has_origin(e, node(e, r)->ints[0]) ? gr_format(a, "%s_from[%s]", name, of) : "0";
-  return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, %s, r)", t, c, name, of, name, c, from);
-}
-
-/* Variables come from the arguments where a level is computed, from buffers where pairs are. */
-static const char *from_buffer_cuda(gr_emitter *e, gr_ref r, gr_idx k) {
-  if (e->tile) return gr_stream_value(e, r, k);
-  const gr_place *pl = &e->p->place[r];
-  gr_arena *a = e->c->arena;
-  const char *of = gr_idx_text(e, k);
-  bool global = pl->level == LEVEL_COL && !pl->staged;
-  k.off += global ? pl->packed : pl->buffer;
-  const char *t = gr_idx_text(e, k);
-  if (pl->level == LEVEL_PARAM) return gr_format(a, "v_set(P[%s])", t);
-  if (e->at != LEVEL_PAIR) return gr_format(a, "v_take(arg[%d], %s, base, at)", node(e, r)->ints[0], of);
-  if (pl->level == LEVEL_ROW) return gr_format(a, "v_rows(Rv + %s * ld_r, at)", t);
-  return gr_format(a, global ? "v_set(C[%s * ld_c + (b - c_base + c)])" : "v_set(S[c * RECORD + %s])", t);
-}
-
-/* Component k of a node of a lower level, read from its buffer. */
 const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_place *pl = &e->p->place[r];
-  gr_arena *a = e->c->arena;
-  if (gr_for_gpu(e->p)) return from_buffer_cuda(e, r, k);
-  bool packed = pl->packed >= 0 && e->at == LEVEL_PAIR && !e->late;
-  if (e->p->target == TARGET_COLUMNS && e->at == LEVEL_PAIR) return from_buffer_by_columns(e, r, k);
-  k.off += packed ? pl->packed : pl->buffer;
-  const char *t = gr_idx_text(e, k);
-  switch (pl->level) {
-  case LEVEL_PARAM: return gr_format(a, "v_set(P[%s])", t);
-  case LEVEL_ROW: return e->row < 0 ? gr_format(a, "v_load(Rv + %s * GR_L)", t) : gr_format(a, "v_load(R%d + %s * GR_L)", e->row, t);
-  default:
-    if (packed) return e->col <= 0 ? gr_format(a, "v_set(Cg[%s * G])", t) : gr_format(a, "v_set(Cg[%s * G + %d])", t, e->col);
-    return gr_format(a, e->at == LEVEL_COL ? "v_load(S + %s * LD + c)" : "v_set(S[%s * LD + c])", t);
-  }
+  if (pl->level == LEVEL_PARAM) return gr_format(e->c->arena, "v_set(P[%s])", gr_idx_after(e, k, pl->buffer));
+  return (pl->level == LEVEL_ROW ? e->t->row : e->t->column)(e, r, k);
 }
 
 /* The template of an element-wise operation with its arguments filled in. */
 static const char *fill_in(gr_emitter *e, const gr_node *n, const char *const *arg) {
   gr_str s = {.arena = e->c->arena};
+  gr_calls(e, gr_forms[n->op].pieces);
   for (const char *t = gr_ops[n->op].emitted; *t; t++) {
     if (*t != '@')
       gr_putf(&s, "%c", *t);
@@ -166,16 +117,20 @@ static const char *lower_case(gr_emitter *e, const char *name) {
   return s;
 }
 
-/* v_called_exp(a): functions of the file, where they are too many to be inlined. */
+/* v_called_exp(a): functions of the file, where there are too many to be inlined. */
+static const char *called_name(gr_emitter *e, const gr_node *n) {
+  return gr_format(e->c->arena, "v_called_%s", lower_case(e, gr_ops[n->op].name));
+}
+
 static const char *call(gr_emitter *e, const gr_node *n, const char *const *arg, const char *type) {
   gr_str s = {.arena = e->c->arena};
-  gr_putf(&s, "v_called_%s(", lower_case(e, gr_ops[n->op].name));
+  gr_putf(&s, "%s(", called_name(e, n));
   for (int i = 0; i < n->nkid; i++) gr_putf(&s, "%s%s%s", i ? ", " : "", type, arg[i]);
   gr_put(&s, ")");
   return s.s;
 }
 
-static bool is_called(const gr_emitter *e, const gr_node *n) { return e->p->calls && !gr_for_gpu(e->p) && gr_is_function(n->op); }
+static bool is_called(const gr_emitter *e, const gr_node *n) { return e->p->calls && e->t->in->eases_compiling && gr_is_function(n->op); }
 
 static void emit_called(gr_emitter *e) {
   static const char *const arg[GR_MAX_KIDS] = {"a", "b", "c"};
@@ -183,36 +138,29 @@ static void emit_called(gr_emitter *e) {
   for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     const gr_node *n = node(e, r);
     if (!e->p->place[r].live || !is_called(e, n) || done[n->op]) continue;
+    gr_in_scope(e, (const char *const[]){called_name(e, n), NULL});
     gr_line(&e->out, "GR_APART V %s { return %s; }", call(e, n, arg, "V "), fill_in(e, n, arg));
     done[n->op] = true;
   }
 }
 
-static const char *expression(gr_emitter *e, gr_ref r, gr_idx k) {
+/* An expression, and whether it can stand among operators without parentheses. */
+typedef struct expr {
+  const char *text;
+  bool primary;
+} expr;
+
+static expr expression(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_node *n = node(e, r);
   const char *arg[GR_MAX_KIDS] = {"", "", ""};
   for (int i = 0; i < n->nkid; i++) arg[i] = gr_value(e, n->kid[i], k);
-  return is_called(e, n) ? call(e, n, arg, "") : fill_in(e, n, arg);
-}
-
-static bool is_call(const char *s) {
-  size_t n = strlen(s);
-  if (strncmp(s, "v_", 2) != 0 || s[n - 1] != ')') return false;
-  int depth = 0;
-  for (size_t k = 0; k + 1 < n; k++) {
-    depth += s[k] == '(' ? 1 : s[k] == ')' ? -1 : 0;
-    if (depth == 0 && s[k] == ')') return false;
-  }
-  return true;
+  if (is_called(e, n)) return (expr){call(e, n, arg, ""), true};
+  return (expr){fill_in(e, n, arg), !gr_forms[n->op].operators};
 }
 
 static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {
-  if (e->tile) return gr_stream_value(e, r, k);
-  const gr_place *pl = &e->p->place[r];
-  const char *name = gr_node_name(e, r);
-  if (node(e, r)->dim > 1) return gr_format(e->c->arena, "%s[%s]", name, gr_idx_text(e, k));
-  if (!e->late || pl->level != LEVEL_PAIR) return name;
-  return gr_format(e->c->arena, e->row > 0 ? "%st[apart + %s]" : "%st[%s]", name, gr_at_column(e));
+  if (node(e, r)->dim > 1) return gr_format(e->c->arena, "%s[%s]", gr_node_name(e, r), gr_idx_text(e, k));
+  return e->late && e->p->place[r].level == LEVEL_PAIR ? e->t->in->kept(e, r, k) : gr_node_name(e, r);
 }
 
 /* The component of its argument that component k of a view shows. */
@@ -230,24 +178,21 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
   if (n->op == OP_Zero) return "v_set(0)";
   if (gr_is_view(n)) return gr_value(e, n->kid[0], seen(e, gr_view_of(n), k));
   if (pl->level == e->at && pl->inlined) {
-    const char *s = expression(e, r, k);
-    return is_call(s) ? s : gr_format(e->c->arena, "(%s)", s);
+    expr x = expression(e, r, k);
+    return x.primary ? x.text : gr_format(e->c->arena, "(%s)", x.text);
   }
   bool local = e->locals && n->dim <= GR_UNROLL && !k.sym;
   if (pl->level == e->at ? n->op == OP_Var : !local) return gr_from_buffer(e, r, k);
   return from_storage(e, r, k);
 }
 
-const char *gr_at_column(const gr_emitter *e) { return gr_for_gpu(e->p) ? "c * THREADS + x" : e->p->target == TARGET_COLUMNS ? "c / GR_L" : "c"; }
-
-/* Where the second vector of rows begins in what is kept for each column of a tile. */
 const char *gr_of_row(const gr_emitter *e) { return e->p->cpu.rows > 1 ? "v * TILE + " : ""; }
 
 /* ---- statements: one stored node ---- */
 
 static void store_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_ref r = *(const gr_ref *)data;
-  gr_line(&e->out, "%s[%s] = %s;", gr_node_name(e, r), gr_idx_text(e, k), expression(e, r, k));
+  gr_line(&e->out, "%s[%s] = %s;", gr_node_name(e, r), gr_idx_text(e, k), expression(e, r, k).text);
 }
 
 static void compute(gr_emitter *e, gr_ref r) {
@@ -255,7 +200,7 @@ static void compute(gr_emitter *e, gr_ref r) {
   if (gr_ops[n->op].kind == KIND_LOOP) {
     gr_emit_loop_op(e, r);
   } else if (n->dim == 1) {
-    gr_line(&e->out, "const V %s = %s;", gr_node_name(e, r), expression(e, r, (gr_idx){NULL, 0}));
+    gr_line(&e->out, "const V %s = %s;", gr_node_name(e, r), expression(e, r, (gr_idx){NULL, 0}).text);
   } else {
     gr_declare(e, "V", gr_node_name(e, r), n->dim, e->p->place[r].work);
     gr_each(e, n->dim, store_component, &r);
@@ -267,10 +212,10 @@ static void emit_node(gr_emitter *e, gr_ref r) {
   if (!pl->live || pl->level != e->at || pl->inlined || node(e, r)->op == OP_Var) return;
   const char *name = gr_node_name(e, r);
   if (pl->contract)
-    gr_line(&e->out, "const V %s = %st[%s%s];", name, name, gr_of_row(e), gr_at_column(e));
+    gr_line(&e->out, "const V %s = %st[%s%s];", name, name, gr_of_row(e), e->t->at_column);
   else
     compute(e, r);
-  if (pl->saved && !pl->contract) gr_line(&e->out, "%st[%s%s] = %s;", name, gr_of_row(e), gr_at_column(e), name);
+  if (pl->saved && !pl->contract) gr_line(&e->out, "%st[%s%s] = %s;", name, gr_of_row(e), e->t->at_column, name);
 }
 
 /* All nodes of the current level, in order. */
@@ -286,35 +231,22 @@ static bool has_nodes(const gr_emitter *e, gr_level level) {
   return false;
 }
 
-/* The destination of component k of a kept node, as text. */
-static const char *destination(gr_emitter *e, gr_ref r, gr_idx k) {
-  bool prepared = gr_for_gpu(e->p) && e->at == LEVEL_COL;
-  k.off += prepared ? e->p->place[r].packed : e->p->place[r].buffer;
-  const char *t = gr_idx_text(e, k);
-  if (gr_for_gpu(e->p) && e->at != LEVEL_PARAM) return gr_format(e->c->arena, "v_put(%s + %s * ld, at,", prepared ? "C" : "R", t);
-  switch (e->at) {
-  case LEVEL_PARAM: return gr_format(e->c->arena, "P[%s] =", t);
-  case LEVEL_ROW: return gr_format(e->c->arena, "v_store(Rv + %s * GR_L,", t);
-  default: return gr_format(e->c->arena, "v_store(S + %s * LD + c,", t);
-  }
-}
-
 static void keep_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_ref r = *(const gr_ref *)data;
-  gr_line(&e->out, e->at == LEVEL_PARAM ? "%s (%s)[0];" : "%s %s);", destination(e, r, k), gr_value(e, r, k));
+  if (e->at == LEVEL_PARAM)
+    gr_line(&e->out, "P[%s] = (%s)[0];", gr_idx_after(e, k, e->p->place[r].buffer), gr_value(e, r, k));
+  else
+    e->t->in->keep(e, r, k);
 }
 
-/* Kept for deeper levels; variables too where these do not read the arguments. */
 static bool is_kept(const gr_emitter *e, gr_ref r) {
   const gr_place *pl = &e->p->place[r];
-  if (!pl->live || pl->level != e->at) return false;
-  if (gr_for_gpu(e->p) && e->at == LEVEL_COL) return pl->packed >= 0;
-  return pl->buffer >= 0 && (node(e, r)->op != OP_Var || (gr_for_gpu(e->p) && e->at == LEVEL_ROW));
+  return pl->live && pl->level == e->at && e->t->in->keeps(e, r);
 }
 
-/* In long texts each at once, so that few values live at a time. */
+/* In long kernels each value is kept as soon as it is computed, so that few are live at a time. */
 void gr_compute_and_keep(gr_emitter *e) {
-  bool at_once = e->p->lengthy && !gr_for_gpu(e->p);
+  bool at_once = e->p->lengthy && e->t->in->eases_compiling;
   if (!at_once) gr_emit_level(e);
   for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     if (at_once) emit_node(e, r);
@@ -345,7 +277,7 @@ static void load_param(gr_emitter *e, gr_ref r, int arg) {
 static void emit_params(gr_emitter *e) {
   e->at = LEVEL_PARAM;
   gr_line(&e->out, "/* Parameters, and what depends on them only. */");
-  gr_open(e, "static void parameters(const double *const *arg, const int64 *ld, T *P, V *W)");
+  gr_open_function(e, "static void", "parameters", "const double *const *arg, const int64 *ld, T *P, V *W");
   gr_line(&e->out, "(void)W;");
   gr_each_variable(e, load_param);
   gr_compute_and_keep(e);
@@ -353,6 +285,7 @@ static void emit_params(gr_emitter *e) {
 }
 
 static void load_row(gr_emitter *e, gr_ref r, int arg) {
+  gr_calls(e, GR_PIECE(take_rows));
   gr_line(&e->out, "take_rows(arg[%d] + r0, ld[%d], %s, %d, nr, R + %d * GR_L); /* %s */", arg, arg, origin(e, arg), node(e, r)->dim,
           e->p->place[r].buffer, e->p->ask.args->arg[arg].name);
 }
@@ -360,7 +293,8 @@ static void load_row(gr_emitter *e, gr_ref r, int arg) {
 static void emit_rows(gr_emitter *e) {
   e->at = LEVEL_ROW;
   gr_line(&e->out, "/* Rows r0 ... r0 + nr. */");
-  gr_open(e, "static void rows(const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W)");
+  gr_open_function(e, "static void", "rows",
+                   "const double *const *arg, const int64 *ld, int64 r0, int nr, const T *P, T *R, V *W");
   gr_line(&e->out, "(void)P, (void)W;");
   gr_each_variable(e, load_row);
   if (has_nodes(e, LEVEL_ROW)) {
@@ -377,6 +311,7 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
   const char *name = e->p->ask.args->arg[arg].name;
   int dim = node(e, r)->dim;
   if (pl->direct) return;
+  gr_calls(e, pl->staged ? GR_PIECE(take_columns) : GR_PIECE(take_packed));
   if (pl->staged)
     gr_line(&e->out, "take_columns(arg[%d] + b, ld[%d], %s, %d, nc, S + %d * LD); /* %s */", arg, arg, origin(e, arg), dim, pl->buffer, name);
   else
@@ -386,15 +321,17 @@ static void load_column(gr_emitter *e, gr_ref r, int arg) {
 static void pack_columns(gr_emitter *e) {
   for (gr_ref r = 0; r < e->p->ask.dag->n; r++) {
     const gr_place *pl = &e->p->place[r];
-    if (pl->packed >= 0 && pl->staged)
-      gr_line(&e->out, "pack_columns(S + %d * LD, nc, %d, C + %d * G);", pl->buffer, node(e, r)->dim, pl->packed);
+    if (pl->packed < 0 || !pl->staged) continue;
+    gr_calls(e, GR_PIECE(pack_columns));
+    gr_line(&e->out, "pack_columns(S + %d * LD, nc, %d, C + %d * G);", pl->buffer, node(e, r)->dim, pl->packed);
   }
 }
 
 static void emit_columns(gr_emitter *e) {
   e->at = LEVEL_COL;
   gr_line(&e->out, "/* Columns b ... b + nc. */");
-  gr_open(e, "static void columns(const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W)");
+  gr_open_function(e, "static void", "columns",
+                   "const double *const *arg, const int64 *ld, int64 b, int nc, const T *P, T *S, T *C, V *W");
   gr_line(&e->out, "(void)P, (void)W;");
   gr_each_variable(e, load_column);
   if (has_nodes(e, LEVEL_COL)) {
@@ -426,8 +363,9 @@ static void emit_tiles(gr_emitter *e, const char *call) {
 
 /* A function of its own, as the size of a tile is to be a constant where there are many columns. */
 static void emit_tiles_by_columns(gr_emitter *e) {
-  gr_open(e, "static void tiles(const double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, double *state, int64 ld_state, "
-             "int nr, int64 c0, int64 c1)");
+  gr_open_function(e, "static void", "tiles",
+                   "const double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, "
+                   "double *state, int64 ld_state, int nr, int64 c0, int64 c1");
   emit_tiles(e, "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);");
   gr_close(e);
   gr_put(&e->out, "\n");
@@ -443,10 +381,11 @@ static void call_tiles_by_columns(gr_emitter *e) {
 }
 
 static void emit_entry(gr_emitter *e) {
-  bool few = e->p->target == TARGET_COLUMNS;
+  bool few = e->t->c->state_per_lane;
   if (few) emit_tiles_by_columns(e);
-  gr_open(e, "GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
-             "int64 c0, int64 c1, void *scratch)");
+  gr_open_function(e, "GR_EXPORT void", "gr_kernel",
+                   "const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
+                   "int64 c0, int64 c1, void *scratch");
   gr_line(&e->out, "const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;");
   gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (int64)padded * NROW, *C = S + LD * %d;", (e->p->width.param + 15) / 16 * 16,
           e->p->width.stage);
@@ -463,45 +402,47 @@ static void emit_entry(gr_emitter *e) {
 /* What a kernel has before its functions. */
 static void emit_head(gr_emitter *e) {
   const gr_plan *p = e->p;
+  gr_in_scope(e, (const char *const[]){"int64", "NROW", "NCOL", "TILE", "LD", "G", "SPAN", "v_square", NULL});
   gr_line(&e->out, "typedef long long int64;");
-  gr_line(&e->out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->width.row, p->width.packed, p->tile, GR_PAD, p->cpu.columns, GR_SPAN);
-  if (p->target == TARGET_COLUMNS)
-    gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */");
-  else
-    gr_line(&e->out, "#define AT(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */");
-  gr_line(&e->out, "#define GR_APART static __attribute__((noinline, unused))");
-  gr_line(&e->out, "#define GR_FILL GR_APART __attribute__((noclone)) /* one version for all dimensions */");
-  gr_line(&e->out, "#define WHOLE(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */");
+  gr_line(&e->out, "enum { NROW = %d, NCOL = %d, TILE = %d, LD = TILE + %d, G = %d, SPAN = %d };", p->width.row,
+          p->width.packed, p->tile, GR_PAD, p->cpu.columns, GR_SPAN);
+  gr_macro(e, "AT", "%s", e->t->c->state);
+  gr_macro(e, "GR_APART", " static __attribute__((noinline, unused))");
+  gr_macro(e, "GR_FILL", " GR_APART __attribute__((noclone)) /* one version for all dimensions */");
+  gr_macro(e, "WHOLE", "(n) ((((n) + 7) / 8 * 8 + G - 1) / G * G) /* columns with the copies that fill groups and spans */");
   gr_line(&e->out, "GR_FN V v_square(V a) { return a * a; }");
   emit_called(e);
   if (!p->lengthy) return;
   gr_line(&e->out, "#if defined(__GNUC__) && !defined(__clang__)");
-  gr_line(&e->out, "#pragma GCC optimize(\"no-ivopts\", \"no-gcse-after-reload\", \"no-tree-loop-distribution\", \"no-predictive-commoning\", "
-                   "\"ira-region=one\")");
+  gr_line(&e->out, "#pragma GCC optimize(\"no-ivopts\", \"no-gcse-after-reload\", \"no-tree-loop-distribution\", "
+                   "\"no-predictive-commoning\", \"ira-region=one\")");
   gr_line(&e->out, "#endif");
 }
 
-/* What a kernel has of its own: all that follows the prelude. */
-void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p) {
-  gr_emitter body = {.c = c, .out = {.arena = c->arena}, .p = p, .row = -1, .col = -1}, whole = body;
-  void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, gr_emit_pairs, emit_entry};
+/* The functions come first, and tell what the head has to have. */
+gr_emitter gr_emit_own(gr_ctx *c, const gr_plan *p) {
+  static void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, gr_emit_pairs, emit_entry};
+  gr_emitter e = gr_emitter_of(c, p);
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
-    gr_put(&body.out, "\n");
-    part[k](&body);
+    gr_put(&e.out, "\n");
+    part[k](&e);
   }
-  emit_head(&whole);
-  gr_emit_support(&whole, body.out.s);
-  gr_put(out, whole.out.s);
-  gr_put(out, body.out.s);
+  gr_str functions = e.out;
+  e.out = (gr_str){.arena = c->arena};
+  emit_head(&e);
+  gr_emit_support(&e);
+  gr_put(&e.out, functions.s);
+  return e;
 }
 
 char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   gr_str out = {.arena = c->arena};
+  gr_emitter own = gr_emit_own(c, p);
   gr_emit_title(&out, title);
   if (p->ask.f64) gr_put(&out, "#define GR_F64 1\n");
-  gr_emit_prelude(&out, &p, 1);
+  gr_emit_prelude(&out, own.t->in, own.pieces);
   gr_put(&out, "\n");
-  gr_emit_own(&out, c, p);
+  gr_put(&out, own.out.s);
   return out.s;
 }
 
@@ -509,6 +450,7 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
   size_t t = p->ask.f64 ? 8 : 4, n = (size_t)(p->width.param + 15) / 16 * 16 + (size_t)rows * (size_t)p->width.row;
   n += (size_t)(p->tile + GR_PAD) * (size_t)p->width.stage + (size_t)p->tile * (size_t)p->width.packed;
-  n += GR_LANES_MAX * 8; /* by columns, a last group that is not full is read (not used) past the stage */
+  /* by columns, a last group that is not full is read (not used) past the stage */
+  n += GR_LANES_MAX * 8;
   return n * t + (size_t)p->cpu.work * 64 + 64;
 }

@@ -1,4 +1,6 @@
-/* emit.h: plans to text: C for processors, CUDA C++ for GPUs.  The text is a pure function of the plan. */
+/* emit.h: plans to text: C for processors, CUDA C++ for GPUs.
+ *
+ * Guarantees  the text is a pure function of the plan. */
 #ifndef GENRED_EMIT_H
 #define GENRED_EMIT_H
 #include "plan/plan.h"

@@ -1,23 +1,27 @@
 /* emit_cuda.c: plan to CUDA C++: the kernels for a GPU.
  *
- * Values, statements, loops and most reductions are those of the C kernels (emit.c, emit_loops.c, emit_red.c), over the types of
- * prelude_cuda.h: a vector V is GR_L rows of one thread, in its registers.  The text is a pure function of the plan; its kernels are
- *
- *   gr_params    parameters, and what depends on them only, into P
- *   gr_rows      what pairs read of rows, into R[k * ld + row]
- *   gr_columns   what pairs read of columns and is not a variable (or too wide to be staged), into C[k * ld + column]
- *   gr_pairs     rows against columns, into states: entry e of row r of split s is state[(s * NSTATE + e) * ld_state + r]
- *   gr_merge     split s takes in split s + half
+ * Owns      the kernels, in this order:
+ *   gr_params      parameters, and what depends on them only, into P
+ *   gr_rows        what pairs read of rows, into R[k * ld + row]
+ *   gr_columns     what pairs read of columns and is no variable (or too wide for the stage), into
+ *                  C[k * ld + column]
+ *   gr_pairs       rows against columns, into states: entry e of row r of split s is state[(s *
+ *                  NSTATE + e) * ld_state + r]
+ *   gr_merge       split s takes in split s + half
  *   gr_merge_rows  row r takes in row r + half
- *   gr_finish    states to results that stay on the device
+ *   gr_finish      states to results that stay on the device
+ * Assumes   a target that has a gr_cuda_scheme.  Values, statements, loops and most reductions are
+ *           those of a processor's kernels, over the types of prelude_cuda.h: a vector V is GR_L
+ *           rows of one thread, in registers.
+ * Guarantees  the text is a pure function of the plan.
  *
- * In gr_pairs, tx of a block's threads lie along rows, the others along columns; every thread has the states of its rows for its columns, and
- * at the end those along columns are merged.  The columns of a tile are staged in shared memory, one after the other, as records.  Blocks along
- * y are splits of the columns.  Sums of a tile are added in double, as on the CPU. */
+ * In gr_pairs, tx threads of a block lie along rows, the others along columns; every thread has the
+ * states of its rows for its columns, and at the end those along columns are merged.  The columns
+ * of a tile are staged in shared memory, one after the other, as records.  Blocks along y are
+ * splits of the columns.  Sums of a tile are added in double, as on a processor. */
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
-static const gr_red_emitter *reduction(const gr_emitter *e) { return gr_red_emitter_of(e->p); }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e, r); }
 
 /* ---- the levels below the pairs ---- */
 
@@ -61,7 +65,8 @@ static void emit_columns(gr_emitter *e) {
 
 /* ---- pairs ---- */
 
-/* Component by component, so that neighbouring threads read neighbouring numbers, some of them at once. */
+/* Component by component, so that neighbouring threads read neighbouring numbers, some of them at
+ * once. */
 static void stage_node(gr_emitter *e, gr_ref r) {
   const gr_place *pl = &e->p->place[r];
   bool prepared = pl->packed >= 0;
@@ -84,101 +89,60 @@ static void stage_columns(gr_emitter *e) {
     const gr_place *pl = &e->p->place[r];
     if (pl->live && pl->level == LEVEL_COL && pl->staged && pl->buffer >= 0) stage_node(e, r);
   }
-  if (e->p->target == TARGET_TILED) gr_emit_cuda_contractions(e);
-  if (e->p->gpu.record || e->p->target == TARGET_TILED) gr_line(&e->out, "__syncthreads();");
+  gr_part(e, e->t->cuda->contractions);
+  if (e->p->gpu.record || e->t->cuda->contractions) gr_line(&e->out, "__syncthreads();");
 }
 
 static void emit_column(gr_emitter *e) {
   e->locals = true;
   gr_declare_locals(e, LEVEL_COL);
   gr_emit_level(e);
-  reduction(e)->step(e);
+  gr_part(e, e->red->step);
   e->locals = false;
 }
 
 /* Exponentials come in spans: their maximum is taken before. */
 static void emit_span(gr_emitter *e) {
   gr_open(e, "for (int g = y; g < nc; g += SPAN * ny)");
-  reduction(e)->span_begin(e);
+  gr_part(e, e->red->span_begin);
   gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int q = 0; q < SPAN; q++)");
   gr_line(&e->out, "const int c = g + q * ny;");
   gr_line(&e->out, "if (c >= nc) continue;");
   emit_column(e);
   gr_close(e);
-  reduction(e)->span(e);
+  gr_part(e, e->red->span);
   gr_close(e);
 }
 
-enum { UNROLL_COST = 120 }; /* of a pair: cheap ones wait for one another */
+enum { UNROLL_COST = 120 }; /* of a pair, up to which several are interleaved to hide latency */
 
-static void emit_tile(gr_emitter *e) {
-  if (e->p->ask.red.family == FAM_ExpSum && !e->p->late) {
-    emit_span(e);
-    return;
-  }
+static void emit_columns_loop(gr_emitter *e) {
+  const gr_cuda_scheme *s = e->t->cuda;
   if (e->p->cost <= UNROLL_COST) gr_line(&e->out, "#pragma unroll 4");
-  if (e->p->target == TARGET_TILED) {
-    gr_open(e, "for (int c = 0; c < nc; c++)");
-  } else {
-    gr_open(e, "for (int t = 0; t < (nc - y + ny - 1) / ny; t++)");
-    gr_line(&e->out, "const int c = y + t * ny;");
-  }
+  gr_open(e, "%s", s->column_loop);
+  if (s->column) gr_line(&e->out, "%s", s->column);
   emit_column(e);
   gr_close(e);
 }
 
 /* Selections keep their lists across tiles: there is nothing to add up in double. */
-static bool across_tiles(const gr_plan *p) { return p->ask.red.family == FAM_Extremum || p->ask.red.family == FAM_Top; }
-
 static void emit_tiles(gr_emitter *e) {
-  bool across = across_tiles(e->p);
-  reduction(e)->declare(e);
-  if (across) reduction(e)->begin(e);
+  bool across = e->red->across_tiles;
+  gr_part(e, e->red->declare);
+  if (across) gr_part(e, e->red->begin);
   gr_open(e, "for (int64 b = from; b < to; b += TILE)");
   gr_line(&e->out, "const int nc = to - b < TILE ? (int)(to - b) : TILE;");
   if (e->p->late) gr_line(&e->out, "const bool fold = (b - from) / TILE %% FOLD == FOLD - 1 || b + TILE >= to;");
-  if (e->p->target == TARGET_TILED) gr_line(&e->out, "auto last_column = [=](int c) { return c < nc ? c : nc - 1; }; (void)last_column;");
+  if (e->t->cuda->begin_tile) gr_line(&e->out, "%s", e->t->cuda->begin_tile);
   stage_columns(e);
-  if (!across) reduction(e)->begin(e);
-  emit_tile(e);
-  if (!across) reduction(e)->end(e);
+  if (!across) gr_part(e, e->red->begin);
+  (e->red->span ? emit_span : emit_columns_loop)(e);
+  if (!across) gr_part(e, e->red->end);
   if (e->p->late) gr_emit_cuda_wide(e);
   gr_close(e);
-  if (across) reduction(e)->end(e);
+  if (across) gr_part(e, e->red->end);
 }
-
-/* Threads along columns merge their states two by two, in memory. */
-static const char *const merge_threads[] = {
-    "for (int h = ny / 2; h > 0; h /= 2) {",
-    "  __syncthreads();",
-    "  if (y >= h) continue;",
-    "  GR_EACH {",
-    "    const int64 r = at.first + (int64)l * at.step;",
-    "    if (r <= at.last) state_merge(mine + r, mine + (int64)h * gridDim.y * NSTATE * ld_state + r, ld_state);",
-    "  }",
-    "}", NULL};
-
-static const char *const begin_pairs[] = {
-    "extern __shared__ __align__(16) unsigned char shared[];",
-    "T *const S = (T *)shared; /* columns of a tile */",
-    "const int x = threadIdx.x % tx, y = threadIdx.x / tx, ny = THREADS / tx;",
-    "const gr_lanes at = {(int64)blockIdx.x * tx * GR_L + x, nr - 1, tx};",
-    "const int64 from = c0 + blockIdx.y * part, to = c1 - from < part ? c1 : from + part;",
-    "double *const mine = state + ((int64)y * gridDim.y + blockIdx.y) * NSTATE * ld_state;",
-    "const T *const Rv = R;", NULL};
-
-static const char *const begin_tiled[] = {
-    "extern __shared__ __align__(16) unsigned char shared[];",
-    "T *const S = (T *)shared; /* columns of a tile */",
-    "const int x = threadIdx.x, y = 0, ny = 1, rows8 = x % 16 * 4, columns8 = x / 16;",
-    "const int64 row0 = (int64)blockIdx.x * THREADS;",
-    "const gr_lanes at = {row0 + x, nr - 1, 1};",
-    "const int64 from = c0 + blockIdx.y * part, to = c1 - from < part ? c1 : from + part;",
-    "double *const mine = state + (int64)blockIdx.y * NSTATE * ld_state;",
-    "const T *const Rv = R;",
-    "auto block_row = [=](int r) { return row0 + r < at.last ? row0 + r : at.last; };",
-    "(void)rows8, (void)columns8, (void)block_row;", NULL};
 
 static const char *const begin_own[] = {
     "VD own[NSTATE];",
@@ -202,25 +166,24 @@ static const char *const begin_late[] = {
 
 static const char *const end_own[] = {"for (int e = 0; e < NSTATE; e++) vd_put(mine + e * ld_state, at, own[e]);", NULL};
 
-static void lines(gr_emitter *e, const char *const *line) {
-  for (; *line; line++) gr_line(&e->out, "%s", *line);
-}
-
 static void emit_pairs(gr_emitter *e) {
+  const gr_cuda_scheme *s = e->t->cuda;
   e->at = LEVEL_PAIR;
-  reduction(e)->support(e);
+  gr_part(e, e->red->support);
   gr_line(&e->out, "/* Rows 0 ... nr of R against columns c0 ... c1, in parts. */");
-  gr_line(&e->out, "extern \"C\" __global__ void __launch_bounds__(THREADS, %d)", e->p->late ? 2 : e->p->target == TARGET_TILED ? 3 : 4); /* blocks that a multiprocessor shall hold */
-  gr_line(&e->out, "gr_pairs(const gr_source *arg, const T *__restrict__ P, const T *__restrict__ R, int64 ld_r, const T *__restrict__ C, int64 ld_c,");
-  gr_open(e, "         int64 c_base, double *state, int64 ld_state, int64 r0, int64 nr, int64 c0, int64 c1, int64 part, int tx, int anew)");
-  lines(e, e->p->target == TARGET_TILED ? begin_tiled : begin_pairs);
-  if (e->p->target == TARGET_TILED) gr_emit_cuda_slots(e);
-  lines(e, e->p->late ? begin_late : begin_own);
+  gr_line(&e->out, "extern \"C\" __global__ void __launch_bounds__(THREADS, %d)", e->p->late ? s->blocks_late : s->blocks);
+  gr_line(&e->out, "gr_pairs(const gr_source *arg, const T *__restrict__ P, const T *__restrict__ R, int64 ld_r, "
+                   "const T *__restrict__ C, int64 ld_c,");
+  gr_open(e, "         int64 c_base, double *state, int64 ld_state, int64 r0, int64 nr, int64 c0, int64 c1, int64 part, "
+             "int tx, int anew)");
+  gr_lines(e, s->begin);
+  gr_part(e, s->begin_shared);
+  gr_lines(e, e->p->late ? begin_late : begin_own);
   gr_declare_locals(e, LEVEL_PARAM);
   gr_declare_locals(e, LEVEL_ROW);
   emit_tiles(e);
-  if (!e->p->late) lines(e, end_own);
-  if (e->p->target != TARGET_TILED) lines(e, merge_threads);
+  if (!e->p->late) gr_lines(e, end_own);
+  if (s->merge) gr_lines(e, s->merge);
   gr_close(e);
 }
 
@@ -253,7 +216,7 @@ static const char *const after_pairs[] = {
     "    }",
     "}", NULL};
 
-static void emit_after(gr_emitter *e) { lines(e, after_pairs); }
+static void emit_after(gr_emitter *e) { gr_lines(e, after_pairs); }
 
 /* ---- the whole text ---- */
 
@@ -291,38 +254,37 @@ static void emit_head(gr_emitter *e, const char *title) {
   gr_emit_title(&e->out, title);
   gr_line(&e->out, "#define GR_F64 %d", p->ask.f64);
   gr_line(&e->out, "#define GR_L %d /* rows of a thread */", p->gpu.lanes);
-  lines(e, definitions);
+  gr_lines(e, definitions);
   gr_put(&e->out, "\n");
-  for (const char *const *line = gr_prelude_cuda; *line; line++) gr_put(&e->out, *line);
-  gr_emit_prelude(&e->out, &p, 1);
+  for (const gr_prelude_line *line = gr_prelude_cuda; line->text; line++) gr_put(&e->out, line->text);
+  gr_emit_prelude(&e->out, e->t->in, e->pieces);
   gr_put(&e->out, "\n");
   emit_reduction(e);
-  gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->gpu.record, GR_SPAN);
+  gr_line(&e->out, "enum { THREADS = %d, TILE = %d, RECORD = %d, SPAN = %d };", GR_CUDA_THREADS, p->tile, p->gpu.record,
+          GR_SPAN);
   gr_line(&e->out, "#define AT(n) (own + (n)) /* number n of the states of a thread's rows */");
-  if (p->target != TARGET_TILED) return;
-  gr_line(&e->out, "enum { COLUMNS = TILE / 8, PASS = %d, PASS_LD = PASS + %d, WIDE = PASS / 8, PASSES = %d, FOLD = 256 / TILE };", p->gpu.pass, GR_CUDA_PAD,
-          p->gpu.passes);
-  gr_line(&e->out, "/* The rows, columns and components of a thread: vectors of four where there are as many. */");
-  gr_line(&e->out, "#define ROW(v) ((v) / 4 * 64 + rows8 + (v) %% 4)");
-  gr_line(&e->out, "#define COLUMN(q) %s", p->tile == 64 ? "((q) / 4 * 32 + columns8 * 4 + (q) % 4)" : "(columns8 * COLUMNS + (q))");
-  gr_line(&e->out, "#define COMPONENT(m) ((m) / 4 * 32 + columns8 * 4 + (m) %% 4)");
+  gr_part(e, e->t->cuda->definitions);
 }
 
+/* The kernels come first, and tell what the head has to have. */
 char *gr_emit_cuda(gr_ctx *c, const gr_plan *p, const char *title) {
-  gr_emitter e = {.c = c, .out = {.arena = c->arena}, .p = p, .row = -1, .col = -1};
-  void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, emit_pairs, emit_after};
-  emit_head(&e, title);
+  static void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, emit_pairs, emit_after};
+  gr_emitter e = gr_emitter_of(c, p);
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
     gr_put(&e.out, "\n");
     part[k](&e);
   }
+  gr_str kernels = e.out;
+  e.out = (gr_str){.arena = c->arena};
+  emit_head(&e, title);
+  gr_put(&e.out, kernels.s);
   return e.out.s;
 }
 
 gr_cuda_layout gr_cuda_layout_of(const gr_plan *p) {
   return (gr_cuda_layout){.threads = GR_CUDA_THREADS,
                           .lanes = p->gpu.lanes,
-                          .tx_least = p->target == TARGET_TILED ? GR_CUDA_THREADS : 1,
+                          .tx_least = gr_target_of(p)->cuda->least_threads,
                           .tx_most = GR_CUDA_THREADS,
                           .shared = gr_cuda_shared(p),
                           .nparam = p->width.param,

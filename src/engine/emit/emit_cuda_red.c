@@ -1,16 +1,10 @@
 /* emit_cuda_red.c: the reductions that a GPU does in its own way; the others are emit_red.c's.
  *
- * A thread's columns come in order, so that of equal values the first is that of the lowest index.  Selections compare every value with a limit,
- * the last value that would change what is kept; what follows is rare, and only then do the threads of a warp wait for each other. */
+ * Owns      the emitters gr_cuda_NAME and gr_cuda_late_NAME (target_cuda.c).
+ * A thread's columns come in order, so that of equal values the first is that of the lowest index.
+ * Selections compare every value with a limit, the last value that would change what is kept; what
+ * follows is rare, and only then do the threads of a warp wait for each other. */
 #include "emit/emitter.h"
-
-static int formula_dim(const gr_emitter *e) { return e->p->ask.red.dim; }
-static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->ask.root, k); }
-static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
-static void nothing(gr_emitter *e) { (void)e; }
-static void lines(gr_emitter *e, const char *const *line) {
-  for (; *line; line++) gr_line(&e->out, "%s", *line);
-}
 
 /* ---- what both selections share ---- */
 
@@ -32,10 +26,10 @@ static void extremum_support(gr_emitter *e) {
 }
 
 static void extremum_declare(gr_emitter *e) {
-  gr_red_array(e, "V", "best", formula_dim(e), 1);
+  gr_red_array(e, "V", "best", gr_formula_dim(e), 1);
   if (!e->p->ask.red.index) return;
-  gr_red_array(e, "VI", "at_best", formula_dim(e), 1);
-  gr_red_array(e, "V", "limit", formula_dim(e), 1);
+  gr_red_array(e, "VI", "at_best", gr_formula_dim(e), 1);
+  gr_red_array(e, "V", "limit", gr_formula_dim(e), 1);
 }
 
 static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
@@ -43,21 +37,21 @@ static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   gr_line(&e->out, "best[%s] = v_of(vd_load(AT(%s)));", i, i);
   if (!e->p->ask.red.index) return;
-  gr_line(&e->out, "at_best[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
+  gr_line(&e->out, "at_best[%s] = int_of_vd(vd_load(AT(%s)));", i, gr_idx_after(e, k, gr_formula_dim(e)));
   gr_line(&e->out, "limit[%s] = limit_of(best[%s], at_best[%s] < 0);", i, i, i);
 }
 
-static void extremum_begin(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_load, NULL); }
+static void extremum_begin(gr_emitter *e) { gr_each(e, gr_formula_dim(e), extremum_load, NULL); }
 
 static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
   if (!e->p->ask.red.index) {
-    gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, e->p->ask.red.direction > 0 ? "v_min" : "v_max", root(e, k), i);
+    gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, e->p->ask.red.direction > 0 ? "v_min" : "v_max", gr_root_value(e, k), i);
     return;
   }
-  gr_open(e, "%s", "");
-  gr_line(&e->out, "const V f = %s;", root(e, k));
+  gr_open_block(e);
+  gr_line(&e->out, "const V f = %s;", gr_root_value(e, k));
   gr_open(e, "if (vi_any(f REACHES limit[%s]))", i);
   gr_line(&e->out, "const VI hit = f REACHES limit[%s];", i);
   gr_line(&e->out, "best[%s] = v_sel(hit, f, best[%s]);", i, i);
@@ -67,18 +61,23 @@ static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
   gr_close(e);
 }
 
-static void extremum_step(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_component, NULL); }
+static void extremum_step(gr_emitter *e) { gr_each(e, gr_formula_dim(e), extremum_component, NULL); }
 
 static void extremum_store(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
   gr_line(&e->out, "vd_store(AT(%s), vd_of(best[%s]));", i, i);
-  if (e->p->ask.red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at_best[%s]));", at(e, k, formula_dim(e)), i);
+  if (e->p->ask.red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at_best[%s]));", gr_idx_after(e, k, gr_formula_dim(e)), i);
 }
 
-static void extremum_end(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_store, NULL); }
+static void extremum_end(gr_emitter *e) { gr_each(e, gr_formula_dim(e), extremum_store, NULL); }
 
-const gr_red_emitter gr_emit_cuda_extremum = {extremum_support, extremum_declare, extremum_begin, nothing, extremum_step, nothing, nothing, extremum_end};
+const gr_red_emitter gr_cuda_Extremum = {.support = extremum_support,
+                                         .declare = extremum_declare,
+                                         .begin = extremum_begin,
+                                         .step = extremum_step,
+                                         .end = extremum_end,
+                                         .across_tiles = true};
 
 /* ---- Top: sorted lists, in registers where they are short ---- */
 
@@ -110,13 +109,13 @@ static void top_support(gr_emitter *e) {
   select_support(e);
   gr_line(&e->out, "enum { TOP = %d };", e->p->ask.red.k);
   gr_line(&e->out, "#define NONE GR_K(0x7fffffff, 0x7fffffffffffffffLL) /* index of none, above all others */");
-  lines(e, top_text);
+  gr_lines(e, top_text);
   unroll_top(e, "  ");
-  lines(e, top_rest);
+  gr_lines(e, top_rest);
 }
 
 static void top_declare(gr_emitter *e) {
-  int n = formula_dim(e);
+  int n = gr_formula_dim(e);
   gr_red_array(e, "V", "list", n * e->p->ask.red.k, 1);
   gr_red_array(e, "VI", "index", n * e->p->ask.red.k, 1);
   gr_red_array(e, "V", "limit", n, 1);
@@ -127,25 +126,25 @@ static void top_load(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   unroll_top(e, "");
   gr_open(e, "for (int t = 0; t < TOP; t++)");
-  gr_line(&e->out, "const VI i = int_of_vd(vd_load(AT(%d + %s * TOP + t)));", formula_dim(e) * e->p->ask.red.k, i);
+  gr_line(&e->out, "const VI i = int_of_vd(vd_load(AT(%d + %s * TOP + t)));", gr_formula_dim(e) * e->p->ask.red.k, i);
   gr_line(&e->out, "list[%s * TOP + t] = v_of(vd_load(AT(%s * TOP + t)));", i, i);
   gr_line(&e->out, "index[%s * TOP + t] = i_sel(i < 0, vi_set(NONE), i);", i);
   gr_close(e);
   gr_line(&e->out, "limit[%s] = limit_of(list[%s * TOP + TOP - 1], index[%s * TOP + TOP - 1] == NONE);", i, i, i);
 }
 
-static void top_begin(gr_emitter *e) { gr_each(e, formula_dim(e), top_load, NULL); }
+static void top_begin(gr_emitter *e) { gr_each(e, gr_formula_dim(e), top_load, NULL); }
 
 static void top_component(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
-  gr_open(e, "%s", "");
-  gr_line(&e->out, "const V f = %s;", root(e, k));
+  gr_open_block(e);
+  gr_line(&e->out, "const V f = %s;", gr_root_value(e, k));
   gr_line(&e->out, "if (vi_any(f REACHES limit[%s])) top_insert(list + %s * TOP, index + %s * TOP, limit + %s, f, (TI)(b + c));", i, i, i, i);
   gr_close(e);
 }
 
-static void top_step(gr_emitter *e) { gr_each(e, formula_dim(e), top_component, NULL); }
+static void top_step(gr_emitter *e) { gr_each(e, gr_formula_dim(e), top_component, NULL); }
 
 static void top_store(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
@@ -154,23 +153,28 @@ static void top_store(gr_emitter *e, gr_idx k, const void *data) {
   gr_open(e, "for (int t = 0; t < TOP; t++)");
   gr_line(&e->out, "const VI i = index[%s * TOP + t];", i);
   gr_line(&e->out, "vd_store(AT(%s * TOP + t), vd_of(list[%s * TOP + t]));", i, i);
-  gr_line(&e->out, "vd_store(AT(%d + %s * TOP + t), vd_of_int(i_sel(i == NONE, vi_set(-1), i)));", formula_dim(e) * e->p->ask.red.k, i);
+  gr_line(&e->out, "vd_store(AT(%d + %s * TOP + t), vd_of_int(i_sel(i == NONE, vi_set(-1), i)));", gr_formula_dim(e) * e->p->ask.red.k, i);
   gr_close(e);
 }
 
-static void top_end(gr_emitter *e) { gr_each(e, formula_dim(e), top_store, NULL); }
+static void top_end(gr_emitter *e) { gr_each(e, gr_formula_dim(e), top_store, NULL); }
 
-const gr_red_emitter gr_emit_cuda_top = {top_support, top_declare, top_begin, nothing, top_step, nothing, nothing, top_end};
+const gr_red_emitter gr_cuda_Top = {.support = top_support,
+                                    .declare = top_declare,
+                                    .begin = top_begin,
+                                    .step = top_step,
+                                    .end = top_end,
+                                    .across_tiles = true};
 
-/* ---- ExpSum: the maximum over a span of columns is found first; `base`, made finite, is what is subtracted ---- */
+/* ---- ExpSum ---- */
 
-static int weight_dim(const gr_emitter *e) { return e->p->ask.weight < 0 ? 0 : e->p->ask.dag->node[e->p->ask.weight].dim; }
-static const char *factor(const gr_emitter *e) { return e->p->ask.weight < 0 ? "gr_exp_below" : "gr_factor_below"; }
+/* The maximum over a span of columns is found first; `base`, made finite, is what is subtracted. */
+
 static bool weights_kept(const gr_emitter *e) { return e->p->ask.weight >= 0 && !e->p->gpu.reread; }
 
 static void expsum_declare(gr_emitter *e) {
   gr_line(&e->out, "V top, sum[%d], term[SPAN];", e->p->ask.red.nweight);
-  if (weights_kept(e)) gr_line(&e->out, "V weight[%d * SPAN];", weight_dim(e));
+  if (weights_kept(e)) gr_line(&e->out, "V weight[%d * SPAN];", gr_weight_dim(e));
 }
 
 static void zero_sum(gr_emitter *e, gr_idx k, const void *data) {
@@ -193,7 +197,7 @@ static void expsum_span_begin(gr_emitter *e) {
   gr_line(&e->out, "#pragma unroll");
   gr_open(e, "for (int q = 0; q < SPAN; q++)");
   gr_line(&e->out, "term[q] = v_set(-GR_INF);");
-  if (weights_kept(e)) gr_each(e, weight_dim(e), no_weight, NULL);
+  if (weights_kept(e)) gr_each(e, gr_weight_dim(e), no_weight, NULL);
   gr_close(e);
 }
 
@@ -203,16 +207,17 @@ static void keep_weight(gr_emitter *e, gr_idx k, const void *data) {
 }
 
 static void expsum_step(gr_emitter *e) {
-  gr_line(&e->out, "term[q] = %s;", root(e, (gr_idx){NULL, 0}));
+  gr_line(&e->out, "term[q] = %s;", gr_root_value(e, (gr_idx){NULL, 0}));
   gr_line(&e->out, "m = v_max(term[q], m);");
-  if (weights_kept(e)) gr_each(e, weight_dim(e), keep_weight, NULL);
+  if (weights_kept(e)) gr_each(e, gr_weight_dim(e), keep_weight, NULL);
 }
 
-/* What is read again lies in the column of the span, or in its last where there are no more (times an exponential that is 0). */
+/* What is read again lies in the column of the span, or in its last where there are no more (times
+ * an exponential that is 0). */
 static void add_weighted(gr_emitter *e, gr_idx k, const void *data) {
-  const char *to = at(e, k, e->p->ask.red.lead);
+  const char *to = gr_idx_after(e, k, e->p->ask.red.lead);
   (void)data;
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "V a = sum[%s] * keep;", to);
   gr_line(&e->out, "#pragma unroll");
   if (weights_kept(e)) {
@@ -229,33 +234,42 @@ static void add_weighted(gr_emitter *e, gr_idx k, const void *data) {
 
 static void expsum_span(gr_emitter *e) {
   bool lead = e->p->ask.red.lead || e->p->ask.weight < 0;
-  gr_line(&e->out, "const V base = v_clamp(m, v_set(-GR_MAX), v_set(GR_MAX)), keep = %s(top, base);", factor(e));
+  gr_line(&e->out, "const V base = v_clamp(m, v_set(-GR_MAX), v_set(GR_MAX)), keep = %s(top, base);", gr_exp_function(e));
   gr_line(&e->out, "V s = v_set(0);");
   gr_line(&e->out, "#pragma unroll");
-  gr_line(&e->out, "for (int q = 0; q < SPAN; q++) s += term[q] = %s(term[q], base);", factor(e));
+  gr_line(&e->out, "for (int q = 0; q < SPAN; q++) s += term[q] = %s(term[q], base);", gr_exp_function(e));
   gr_line(&e->out, "top = m;");
   if (lead) gr_line(&e->out, "sum[0] = sum[0] * keep + s;");
-  if (e->p->ask.weight >= 0) gr_each(e, weight_dim(e), add_weighted, NULL);
+  if (e->p->ask.weight >= 0) gr_each(e, gr_weight_dim(e), add_weighted, NULL);
 }
 
 static void expsum_fold(gr_emitter *e, gr_idx k, const void *data) {
-  const char *i = at(e, k, 1);
+  const char *i = gr_idx_after(e, k, 1);
   (void)data;
   gr_line(&e->out, "vd_store(AT(%s), vd_load(AT(%s)) * keep + vd_of(sum[%s]));", i, i, gr_idx_text(e, k));
 }
 
 static void expsum_end(gr_emitter *e) {
   gr_line(&e->out, "const V base = v_clamp(top, v_set(-GR_MAX), v_set(GR_MAX));");
-  gr_line(&e->out, "const VD keep = vd_of(%s(v_of(vd_load(AT(0))), base));", factor(e));
+  gr_line(&e->out, "const VD keep = vd_of(%s(v_of(vd_load(AT(0))), base));", gr_exp_function(e));
   gr_line(&e->out, "vd_store(AT(0), vd_of(top));");
   gr_each(e, e->p->ask.red.nweight, expsum_fold, NULL);
 }
 
-const gr_red_emitter gr_emit_cuda_expsum = {nothing, expsum_declare, expsum_begin, expsum_span_begin, expsum_step, expsum_span, nothing, expsum_end};
+const gr_red_emitter gr_cuda_ExpSum = {.declare = expsum_declare,
+                                       .begin = expsum_begin,
+                                       .span_begin = expsum_span_begin,
+                                       .step = expsum_step,
+                                       .span = expsum_span,
+                                       .end = expsum_end};
 
-/* ---- wide sums: emit_cuda_tile.c adds up the components, of what is left here to each row's thread ---- */
+/* ---- wide sums ---- */
 
-const gr_red_emitter gr_emit_cuda_late_total = {nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing};
+/* Threads compute what the terms of their rows share; emit_cuda_tile.c adds up the components. */
+
+static gr_wide total_wide(gr_emitter *e) { return (gr_wide){.term = e->p->ask.root, .n = gr_formula_dim(e)}; }
+
+const gr_red_emitter gr_cuda_late_Total = {.wide = total_wide};
 
 static void late_declare(gr_emitter *e) {
   gr_line(&e->out, "V top = v_of(vd_rows(mine, at)), m;");
@@ -265,8 +279,8 @@ static void late_declare(gr_emitter *e) {
 static void late_begin(gr_emitter *e) { gr_line(&e->out, "m = top;"); }
 
 static void late_step(gr_emitter *e) {
-  const char *c = gr_at_column(e);
-  gr_line(&e->out, "term[%s] = %s;", c, root(e, (gr_idx){NULL, 0}));
+  const char *c = e->t->at_column;
+  gr_line(&e->out, "term[%s] = %s;", c, gr_root_value(e, (gr_idx){NULL, 0}));
   gr_line(&e->out, "m = v_max(term[%s], m);", c);
 }
 
@@ -276,9 +290,9 @@ static const char *const late_text[] = {
     "top = m;", NULL};
 
 static void late_end(gr_emitter *e) {
-  const char *c = gr_at_column(e);
+  const char *c = e->t->at_column;
   bool lead = e->p->ask.red.lead;
-  lines(e, late_text);
+  gr_lines(e, late_text);
   if (lead) gr_line(&e->out, "s *= scale[x];");
   gr_line(&e->out, lead ? "for (int c = 0; c < nc; c++) s += term[%s] = gr_factor_below(term[%s], base);"
                         : "for (int c = 0; c < nc; c++) term[%s] = gr_factor_below(term[%s], base);", c, c);
@@ -290,4 +304,10 @@ static void late_end(gr_emitter *e) {
   gr_close(e);
 }
 
-const gr_red_emitter gr_emit_cuda_late_expsum = {nothing, late_declare, late_begin, nothing, late_step, nothing, nothing, late_end};
+static gr_wide late_wide(gr_emitter *e) {
+  int lead = e->p->ask.red.lead;
+  return (gr_wide){.term = e->p->ask.weight, .factor = "term", .n = gr_weight_dim(e), .entry = 1 + lead};
+}
+
+const gr_red_emitter gr_cuda_late_ExpSum = {
+    .declare = late_declare, .begin = late_begin, .step = late_step, .end = late_end, .wide = late_wide};

@@ -1,24 +1,25 @@
-/* emit_cuda_tile.c: what all threads of a block compute together in the tiled scheme (plan_cuda.c): contractions before the pairs and wide sums
- * after them, as a matrix product does it.
+/* emit_cuda_tile.c: what all threads of a block compute together in the tiled scheme (plan_cuda.c):
+ * contractions before the pairs and wide sums after them, as a matrix product does it.
  *
- * A thread has 8 rows by some columns, or 8 rows by 8 components, in registers; what it reads goes through shared memory, in chunks of coordinates
- * or as 64 components of the tile's columns.  The numbers that a term reads, from rows, columns or what pairs left, are `streams`: found while
- * the term is written, declared and loaded before it. */
+ * A thread has 8 rows by some columns, or 8 rows by 8 components, in registers; what it reads goes
+ * through shared memory, in chunks of coordinates or as 64 components of the tile's columns.  The
+ * numbers that a term reads, from rows, columns or what pairs left, are `streams`: found while the
+ * term is written, declared and loaded before it. */
 #include <string.h>
 
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e, r); }
 
 /* ---- streams ---- */
 
-/* A number of a node as the term reads it: for a thread's rows [v], its columns [q], its components [m]. */
+/* A number of a node as the term reads it: for a thread's rows [v], its columns [q], its components
+ * [m]. */
 const char *gr_stream_value(gr_emitter *e, gr_ref r, gr_idx k) {
   gr_tile *t = e->tile;
   gr_level level = e->p->place[r].level;
   const char *idx = gr_idx_text(e, k);
   int s = 0;
-  if (level == LEVEL_PARAM) return gr_format(e->c->arena, "v_set(P[%s])", gr_idx_text(e, (gr_idx){k.sym, k.off + e->p->place[r].buffer}));
   while (s < t->n && (t->stream[s].r != r || strcmp(t->stream[s].idx, idx) != 0)) s++;
   if (s == GR_STREAMS) gr_throw(e->c, NULL, NULL, ERR_Internal, "too many streams");
   if (s == t->n) t->stream[t->n++] = (gr_stream){r, level, k.sym != NULL, idx, gr_format(e->c->arena, "%s_%d", gr_node_name(e, r), t->n)};
@@ -29,13 +30,14 @@ const char *gr_stream_value(gr_emitter *e, gr_ref r, gr_idx k) {
 }
 
 static const char *term(gr_emitter *e, gr_tile *t, gr_ref r, const char *component) {
-  e->tile = t;
+  e->tile = t, e->late = t->wide;
   const char *s = gr_value(e, r, (gr_idx){component, 0});
-  e->tile = NULL;
+  e->tile = NULL, e->late = false;
   return s;
 }
 
-/* Where component `idx` of the stream lies in memory, for row `at` of the block or column `at` of the tile. */
+/* Where component `idx` of the stream lies in memory, for row `at` of the block or column `at` of
+ * the tile. */
 static const char *in_memory(gr_emitter *e, const gr_stream *x, const char *at) {
   const gr_place *pl = &e->p->place[x->r];
   gr_arena *a = e->c->arena;
@@ -85,7 +87,8 @@ static const char *in_reading(gr_emitter *e, const gr_stream *x, const char *at)
   return e->p->place[x->r].packed >= 0 ? in_memory(e, x, at) : gr_format(e->c->arena, "take(%s, b + %s)", x->idx, at);
 }
 
-/* A thread's share of a chunk goes through registers, so that the next one is on its way while one is computed. */
+/* A thread's share of a chunk goes through registers, so that the next one is on its way while one
+ * is computed. */
 static int share(const gr_emitter *e, const gr_stream *x, int chunk) {
   return x->level == LEVEL_ROW ? chunk : (chunk * e->p->tile + GR_CUDA_THREADS - 1) / GR_CUDA_THREADS;
 }
@@ -152,7 +155,7 @@ static void emit_contraction(gr_emitter *e, gr_ref r) {
   const char *name = gr_node_name(e, r), *add = term(e, &t, kid, "k");
   int dim = node(e, kid)->dim, chunk = chunk_size(e->p, &t);
   gr_line(&e->out, "/* %s: 8 rows by %d columns of a thread. */", name, columns_of_thread(e->p));
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "T *const chunk = (T *)%st, *const columns = chunk + %d * THREADS;", name, count(&t, LEVEL_ROW, true) * chunk);
   gr_line(&e->out, "V a[8][COLUMNS];");
   gr_line(&e->out, "#pragma unroll");
@@ -197,10 +200,8 @@ void gr_emit_cuda_contractions(gr_emitter *e) {
 
 /* ---- wide sums ---- */
 
-static bool is_expsum(const gr_emitter *e) { return e->p->ask.red.family == FAM_ExpSum; }
-
-/* The components of a pass for the tile's columns, one column after the other, four at a time: so neighbouring threads read neighbouring numbers,
- * and write in different banks. */
+/* The components of a pass for the tile's columns, one column after the other, four at a time: so
+ * neighbouring threads read neighbouring numbers, and write in different banks. */
 static void stage_pass(gr_emitter *e, const gr_stream *x, int rows, int columns, int n) {
   (void)rows;
   if (x->level != LEVEL_COL) return;
@@ -249,30 +250,33 @@ static void load_scalar(gr_emitter *e, const gr_stream *x) {
   gr_line(&e->out, "for (int v = 0; v < 8; v++) %s[v] = %st[c * THREADS + ROW(v)];", x->name, gr_node_name(e, x->r));
 }
 
-static void add_products(gr_emitter *e, const gr_tile *t, const char *add, int n) {
+static void add_products(gr_emitter *e, const gr_tile *t, const gr_wide *w, const char *add) {
+  int n = w->n;
   gr_open(e, "for (int c = 0; c < nc; c++)");
   each_varying(e, t, 0, load_column);
   for (int s = 0; s < t->n; s++) load_scalar(e, &t->stream[s]);
-  if (is_expsum(e)) gr_line(&e->out, "V factor[8];");
-  if (is_expsum(e)) gr_line(&e->out, "#pragma unroll");
-  if (is_expsum(e)) gr_line(&e->out, "for (int v = 0; v < 8; v++) factor[v] = term[c * THREADS + ROW(v)];");
+  if (w->factor) {
+    gr_line(&e->out, "V factor[8];");
+    gr_line(&e->out, "#pragma unroll");
+    gr_line(&e->out, "for (int v = 0; v < 8; v++) factor[v] = %s[c * THREADS + ROW(v)];", w->factor);
+  }
   open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m) < %d ? k0 + COMPONENT(m) : %d; (void)k;", n, n - 1);
   gr_line(&e->out, "#pragma unroll");
-  gr_line(&e->out, is_expsum(e) ? "for (int v = 0; v < 8; v++) sum[v][m] += factor[v] * %s;" : "for (int v = 0; v < 8; v++) sum[v][m] += %s;", add);
+  gr_line(&e->out, w->factor ? "for (int v = 0; v < 8; v++) sum[v][m] += factor[v] * %s;" : "for (int v = 0; v < 8; v++) sum[v][m] += %s;", add);
   gr_close(e);
   gr_close(e);
 }
 
 /* A thread's sums into the states, in double. */
-static void emit_fold(gr_emitter *e, int n) {
-  const char *keep = is_expsum(e) ? "* (double)folded[ROW(v)].l[0] + (double)sum[v][m].l[0]" : "+ (double)sum[v][m].l[0]";
+static void emit_fold(gr_emitter *e, const gr_wide *w) {
+  const char *keep = w->factor ? "* (double)folded[ROW(v)].l[0] + (double)sum[v][m].l[0]" : "+ (double)sum[v][m].l[0]";
   gr_open(e, "if (fold)");
   open_each(e, "m", "WIDE");
   gr_line(&e->out, "const int k = k0 + COMPONENT(m);");
   open_each(e, "v", "8");
-  gr_line(&e->out, "double *const s = mine + (%d + k) * ld_state + row0 + ROW(v);", is_expsum(e) ? 1 + e->p->ask.red.lead : 0);
-  gr_line(&e->out, "if (k < %d && row0 + ROW(v) <= at.last) *s = *s %s;", n, keep);
+  gr_line(&e->out, "double *const s = mine + (%d + k) * ld_state + row0 + ROW(v);", w->entry);
+  gr_line(&e->out, "if (k < %d && row0 + ROW(v) <= at.last) *s = *s %s;", w->n, keep);
   gr_line(&e->out, "sum[v][m] = v_set(0);");
   gr_close(e);
   gr_close(e);
@@ -280,10 +284,10 @@ static void emit_fold(gr_emitter *e, int n) {
 }
 
 void gr_emit_cuda_wide(gr_emitter *e) {
-  gr_ref r = is_expsum(e) ? e->p->ask.weight : e->p->ask.root;
+  gr_wide w = e->red->wide(e);
   gr_tile t = {.wide = true};
-  const char *add = term(e, &t, r, "k");
-  int n = node(e, r)->dim;
+  const char *add = term(e, &t, w.term, "k");
+  int n = w.n;
   gr_line(&e->out, "/* The components of the sum: 8 rows by %d components of a thread. */", e->p->gpu.pass / 8);
   gr_line(&e->out, e->p->gpu.passes == 1 ? "#pragma unroll" : "#pragma unroll 1");
   gr_open(e, "for (int p = 0; p < PASSES; p++)");
@@ -293,12 +297,12 @@ void gr_emit_cuda_wide(gr_emitter *e) {
   each_varying(e, &t, n, stage_pass);
   gr_line(&e->out, "__syncthreads();");
   for (int s = 0; s < t.n; s++) declare_rows(e, &t.stream[s], n);
-  if (is_expsum(e)) {
+  if (w.factor) {
     gr_line(&e->out, "#pragma unroll");
     gr_line(&e->out, "for (int n = 0; n < 8 * WIDE; n++) sum[n / WIDE][n %% WIDE] *= scale[ROW(n / WIDE)];");
   }
-  add_products(e, &t, add, n);
-  emit_fold(e, n);
+  add_products(e, &t, &w, add);
+  emit_fold(e, &w);
   gr_close(e);
 }
 
@@ -311,7 +315,7 @@ void gr_emit_cuda_slots(gr_emitter *e) {
     if (p->place[r].slot >= 0) gr_line(&e->out, "V *const %st = slot + %d * TILE * THREADS;", gr_node_name(e, r), p->place[r].slot);
   if (!p->late) return;
   gr_line(&e->out, "T *const wide = (T *)(slot + %d * TILE * THREADS);", p->gpu.slots);
-  if (!is_expsum(e)) return;
+  if (!e->red->wide(e).factor) return;
   gr_line(&e->out, "V *const term = slot + %d * TILE * THREADS;", p->cpu.kept);
   gr_line(&e->out, "V *const scale = (V *)(wide + %d * TILE * PASS_LD), *const folded = scale + THREADS;", p->gpu.streams);
 }

@@ -1,10 +1,12 @@
-/* emit_loops.c: the operations that are no element-wise expressions, one function each: declares the node's storage and
- * fills it.  In the middle of the loop over pairs as in the lower levels. */
+/* emit_loops.c: the operations that are not element-wise: one function each, emit_NAME.
+ *
+ * Guarantees  it declares the storage of the node and fills it, in the loop over pairs and in the
+ *           lower levels alike; all targets share it. */
 #include <string.h>
 
 #include "emit/emitter.h"
 
-static const gr_node *node(const gr_emitter *e, gr_ref r) { return &e->p->ask.dag->node[r]; }
+static const gr_node *node(const gr_emitter *e, gr_ref r) { return gr_node_of(e, r); }
 static int dim(const gr_emitter *e, gr_ref r) { return node(e, r)->dim; }
 
 static const char *kid(gr_emitter *e, gr_ref r, int k, gr_idx i) { return gr_value(e, node(e, r)->kid[k], i); }
@@ -66,7 +68,7 @@ static void arg_component(gr_emitter *e, gr_idx k, const void *data) {
 
 static void emit_arg(gr_emitter *e, gr_ref r, const char *compare, const char *worst) {
   gr_line(&e->out, "V %s = v_set(0);", gr_node_name(e, r));
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "V best = v_set((T)%s);", worst);
   gr_each(e, dim(e, node(e, r)->kid[0]), arg_component, &(fold_data){r, compare});
   gr_close(e);
@@ -133,7 +135,9 @@ static void emit_OneHot(gr_emitter *e, gr_ref r) {
   gr_each(e, dim(e, r), hot_component, &r);
 }
 
-/* ---- contraction in normal form: loops k0 k1 ... over the kept axes, inside them l0 l1 ... over the others ---- */
+/* ---- contraction in normal form (gr_axis) ---- */
+
+/* Loops k0 k1 ... over the kept axes; inside them l0 l1 ... over the contracted ones. */
 
 static const char *position(gr_emitter *e, const gr_axis *axis, int n, int keep, size_t stride) {
   gr_str s = {.arena = e->c->arena};
@@ -152,7 +156,7 @@ static void emit_TensorDot(gr_emitter *e, gr_ref r) {
   const char *g = kid(e, r, 1, at(position(e, axis, keep + cont, keep, offsetof(gr_axis, g))));
   declare(e, r);
   for (int k = 0; k < keep; k++) gr_open(e, "for (int k%d = 0; k%d < %d; k%d++)", k, k, axis[k].size, k);
-  if (!keep) gr_open(e, "%s", "");
+  if (!keep) gr_open_block(e);
   gr_line(&e->out, "V a = v_set(0);");
   for (int k = 0; k < cont; k++)
     gr_line(&e->out, "for (int l%d = 0; l%d < %d; l%d++)", k, k, axis[keep + k].size, k);
@@ -161,7 +165,9 @@ static void emit_TensorDot(gr_emitter *e, gr_ref r) {
   for (int k = 0; k < keep || k == 0; k++) gr_close(e);
 }
 
-/* ---- soft dynamic time warping (Cuturi and Blondel 2017), one column of the table at a time ---- */
+/* ---- soft dynamic time warping (Cuturi and Blondel 2017) ---- */
+
+/* One column of the table at a time. */
 
 static void emit_SoftDTW_SqDist(gr_emitter *e, gr_ref r) {
   int n = dim(e, node(e, r)->kid[0]), m = dim(e, node(e, r)->kid[1]);
@@ -189,7 +195,7 @@ static void emit_SoftDTW_Grad(gr_emitter *e, gr_ref r) {
   int n = dim(e, node(e, r)->kid[0]), m = dim(e, node(e, r)->kid[1]);
   const char *name = gr_node_name(e, r), *x = kid(e, r, 0, at("k")), *y = kid(e, r, 1, at("l")), *g = kid(e, r, 2, fixed(0));
   gr_declare(e, "V", name, gr_storage(e->p->ask.dag, r), e->p->place[r].work);
-  gr_open(e, "%s", "");
+  gr_open_block(e);
   gr_line(&e->out, "enum { n = %d, m = %d };", n, m);
   gr_line(&e->out, "V *const dx = %s, *const dy = dx + n, *const dg = dy + m, *const E = dg + 1, *const table = E + n;", name);
   gr_open(e, "for (int l = 0; l < m; l++) for (int k = 0; k < n; k++)");
@@ -229,5 +235,6 @@ void gr_emit_loop_op(gr_emitter *e, gr_ref r) {
       GR_OPS_LOOP(LOOP)
 #undef LOOP
   };
+  gr_calls(e, gr_forms[node(e, r)->op].pieces);
   table[node(e, r)->op](e, r);
 }

@@ -1,18 +1,10 @@
-/* emit_select.c: reductions that select: smallest and largest values, their indices, the K best.  See emit_red.c.
+/* emit_select.c: reductions that select: smallest and largest values, their indices, the K best.
  *
- * Columns come in spans of SPAN: the best of a span is compared with a limit, the last value that would change what is kept; what
- * follows is rare on data in random order.  NaN reaches no limit, and is not the best of a span (v_min). */
+ * Owns      the emitters gr_c_Extremum and gr_c_Top.
+ * Columns come in spans of SPAN: the best of a span is compared with a limit, the last value that
+ * would change what is kept; what follows is rare on data in random order.  NaN reaches no limit,
+ * and is not the best of a span (v_min). */
 #include "emit/emitter.h"
-
-static int formula_dim(const gr_emitter *e) { return e->p->ask.red.dim; }
-static const char *root(gr_emitter *e, gr_idx k) { return gr_value(e, e->p->ask.root, k); }
-static const char *at(gr_emitter *e, gr_idx k, int off) { return gr_idx_text(e, (gr_idx){k.sym, k.off + off}); }
-static void nothing(gr_emitter *e) { (void)e; }
-
-/* The indices of column q of a span in the lanes. */
-static const char *column(const gr_emitter *e) {
-  return e->p->target == TARGET_COLUMNS ? "(vi_set((TI)(b + g + q * GR_L)) + lane)" : "vi_set((TI)(b + g + q))";
-}
 
 /* One that should be local, whatever the size of the others. */
 static void near_array(gr_emitter *e, const char *type, const char *name, int n, int vectors) {
@@ -47,13 +39,14 @@ static const char *const selection[] = {
 
 static void select_support(gr_emitter *e) {
   const char *sign = e->p->ask.red.direction > 0 ? "" : "-";
-  for (const char *const *line = selection; *line; line++) gr_line(&e->out, "%s", *line);
+  gr_in_scope(e, (const char *const[]){"lanes", "i_sel", "v_below", "limit_of", NULL});
+  gr_lines(e, selection);
   gr_line(&e->out, "GR_FN V limit_of(V last, VI none) { return v_sel(none, v_set(%s), %sv_below(%slast)); }", worst(e), sign, sign);
   gr_line(&e->out, "%s", "");
 }
 
 static void select_arrays(gr_emitter *e) {
-  int n = formula_dim(e);
+  int n = gr_formula_dim(e);
   near_array(e, "V", "least", n, 1);
   near_array(e, "V", "fg", n * GR_SPAN, 1);
 }
@@ -63,16 +56,16 @@ static void least_none(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "least[%s] = v_set(%s);", gr_idx_text(e, k), worst(e));
 }
 
-static void select_span_begin(gr_emitter *e) { gr_each(e, formula_dim(e), least_none, NULL); }
+static void select_span_begin(gr_emitter *e) { gr_each(e, gr_formula_dim(e), least_none, NULL); }
 
 static void select_component(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
-  gr_line(&e->out, "fg[%s * SPAN + q] = %s;", i, root(e, k));
+  gr_line(&e->out, "fg[%s * SPAN + q] = %s;", i, gr_root_value(e, k));
   gr_line(&e->out, "least[%s] = %s(fg[%s * SPAN + q], least[%s]);", i, best_of(e), i, i);
 }
 
-static void select_step(gr_emitter *e) { gr_each(e, formula_dim(e), select_component, NULL); }
+static void select_step(gr_emitter *e) { gr_each(e, gr_formula_dim(e), select_component, NULL); }
 
 /* ---- Extremum ---- */
 
@@ -85,20 +78,20 @@ static void extremum_load(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   gr_line(&e->out, "best[%s] = v_of(vd_load(AT(%s)));", i, i);
   if (!e->p->ask.red.index) return;
-  gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, at(e, k, formula_dim(e)));
+  gr_line(&e->out, "at[%s] = int_of_vd(vd_load(AT(%s)));", i, gr_idx_after(e, k, gr_formula_dim(e)));
   gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s] < 0);", i, i, i);
 }
 
 static void extremum_declare(gr_emitter *e) {
-  near_array(e, "V", "best", formula_dim(e), 1);
+  near_array(e, "V", "best", gr_formula_dim(e), 1);
   if (e->p->ask.red.index) {
-    near_array(e, "VI", "at", formula_dim(e), 1);
-    near_array(e, "V", "limit", formula_dim(e), 1);
+    near_array(e, "VI", "at", gr_formula_dim(e), 1);
+    near_array(e, "V", "limit", gr_formula_dim(e), 1);
     select_arrays(e);
   }
 }
 
-static void extremum_begin(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_load, NULL); }
+static void extremum_begin(gr_emitter *e) { gr_each(e, gr_formula_dim(e), extremum_load, NULL); }
 
 static void extremum_span_begin(gr_emitter *e) {
   if (e->p->ask.red.index) select_span_begin(e);
@@ -107,17 +100,18 @@ static void extremum_span_begin(gr_emitter *e) {
 static void extremum_component(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
-  gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, best_of(e), root(e, k), i);
+  gr_line(&e->out, "best[%s] = %s(%s, best[%s]);", i, best_of(e), gr_root_value(e, k), i);
 }
 
 static void extremum_step(gr_emitter *e) {
   if (e->p->ask.red.index)
     select_step(e);
   else
-    gr_each(e, formula_dim(e), extremum_component, NULL);
+    gr_each(e, gr_formula_dim(e), extremum_component, NULL);
 }
 
-/* The best of the span is taken where it reaches the limit, at the first of its columns that has it. */
+/* The best of the span is taken where it reaches the limit, at the first of its columns that has
+ * it. */
 static void extremum_take(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
@@ -125,28 +119,39 @@ static void extremum_take(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "const V m = least[%s];", i);
   gr_line(&e->out, "const VI hit = m %s limit[%s];", reaches(e), i);
   gr_line(&e->out, "best[%s] = v_sel(hit, m, best[%s]);", i, i);
-  gr_line(&e->out, "for (int q = nq - 1; q >= 0; q--) at[%s] = i_sel(hit & (fg[%s * SPAN + q] == m), %s, at[%s]);", i, i, column(e), i);
+  gr_line(&e->out, "for (int q = nq - 1; q >= 0; q--) at[%s] = i_sel(hit & (fg[%s * SPAN + q] == m), %s, at[%s]);", i, i, e->t->c->span_index, i);
   gr_line(&e->out, "limit[%s] = limit_of(best[%s], at[%s] < 0);", i, i, i);
   gr_close(e);
 }
 
 static void extremum_span(gr_emitter *e) {
-  if (e->p->ask.red.index) gr_each(e, formula_dim(e), extremum_take, NULL);
+  if (e->p->ask.red.index) gr_each(e, gr_formula_dim(e), extremum_take, NULL);
 }
 
 static void extremum_store(gr_emitter *e, gr_idx k, const void *data) {
   const char *i = gr_idx_text(e, k);
   (void)data;
   gr_line(&e->out, "vd_store(AT(%s), vd_of(best[%s]));", i, i);
-  if (e->p->ask.red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at[%s]));", at(e, k, formula_dim(e)), i);
+  if (e->p->ask.red.index) gr_line(&e->out, "vd_store(AT(%s), vd_of_int(at[%s]));", gr_idx_after(e, k, gr_formula_dim(e)), i);
 }
 
-static void extremum_end(gr_emitter *e) { gr_each(e, formula_dim(e), extremum_store, NULL); }
+static void extremum_end(gr_emitter *e) { gr_each(e, gr_formula_dim(e), extremum_store, NULL); }
 
-/* ---- Top: the sorted lists stay in the state.  Values that reach the limit wait in a room, each lane having its own count; when
- * a lane's room is full, and at the end of the tile, they enter the lists, all lanes at once.  Few are inserted one by one
- * (a list is passed once for four); many are sorted and merged, both by Batcher's bitonic network: in lists of K, the cost of
- * one is K steps or log(K)^2. ---- */
+const gr_red_emitter gr_c_Extremum = {.support = extremum_support,
+                                      .declare = extremum_declare,
+                                      .begin = extremum_begin,
+                                      .span_begin = extremum_span_begin,
+                                      .step = extremum_step,
+                                      .span = extremum_span,
+                                      .end = extremum_end};
+
+/* ---- Top ---- */
+
+/* The sorted lists stay in the state.  Candidates, which reach the limit, wait in a room, where
+ * each lane has a count of its own; when the room of a lane is full, and at the end of the tile,
+ * they enter the lists, all lanes at once.  Few are inserted one by one (a list is passed once for
+ * four); many are sorted and merged, both by Batcher's bitonic network: in a list of K, the cost
+ * of one is K steps or log(K)^2. */
 
 static const char *const top_text[] = {
     "/* What a list waits for: the limit; how many candidates each lane has, and the most of them. */",
@@ -288,30 +293,38 @@ static const char *const top_enter_rest[] = {
     "}",
     "", NULL};
 
-static void lines(gr_emitter *e, const char *const *line) {
-  for (; *line; line++) gr_line(&e->out, "%s", *line);
+/* Names of the fixed text. */
+static const char *const top_names[] = {"TOP",      "LIST",     "ROOM",       "SHORT",     "PER_COLUMN", "WORD",      "top",
+                                        "top_level", "top_many", "top_take", "top_insert", "top_stage", "top_merge", "top_enter",
+                                        NULL};
+
+static void top_definitions(gr_emitter *e) {
+  int k = e->p->ask.red.k;
+  gr_in_scope(e, top_names);
+  gr_line(&e->out,
+          "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, "
+          "WORD = SPAN * GR_L <= 64 ? SPAN : 64 / GR_L };",
+          k, gr_top_list(k), gr_top_room(k), e->t->c->lanes_of_column);
+  gr_macro(e, "COLUMNS", "%s", e->t->c->index_of_column);
+  gr_macro(e, "NONE", " (TI)((GR_TU)-1 >> 1) /* index of none, above all others */");
+  gr_macro(e, "GR_ROLLED", " _Pragma(\"GCC unroll 1\")");
+  gr_macro(e, "WORST", " %s", worst(e));
+  gr_macro(e, "BETTER", " %s", e->p->ask.red.direction > 0 ? "<" : ">");
+  gr_macro(e, "REACHES", " %s", reaches(e));
 }
 
 static void top_support(gr_emitter *e) {
-  int k = e->p->ask.red.k;
-  bool network = k > GR_TOP_INSERT;
+  bool network = e->p->ask.red.k > GR_TOP_INSERT;
   select_support(e);
-  gr_line(&e->out, "enum { TOP = %d, LIST = %d, ROOM = %d, SHORT = 8, PER_COLUMN = %s, WORD = SPAN * GR_L <= 64 ? SPAN : 64 / GR_L };", k, gr_top_list(k),
-          gr_top_room(k), e->p->target == TARGET_COLUMNS ? "1" : "GR_L");
-  gr_line(&e->out, "#define COLUMNS(first, q) %s", e->p->target == TARGET_COLUMNS ? "(vi_set((first) + (q) * GR_L) + lanes())" : "vi_set((first) + (q))");
-  gr_line(&e->out, "#define NONE (TI)((GR_TU)-1 >> 1) /* index of none, above all others */");
-  gr_line(&e->out, "#define GR_ROLLED _Pragma(\"GCC unroll 1\")");
-  gr_line(&e->out, "#define WORST %s", worst(e));
-  gr_line(&e->out, "#define BETTER %s", e->p->ask.red.direction > 0 ? "<" : ">");
-  gr_line(&e->out, "#define REACHES %s", reaches(e));
-  gr_line(&e->out, "%s", "");
-  lines(e, top_text);
-  if (network) lines(e, top_network);
-  lines(e, top_enter);
-  if (network) lines(e, top_enter_network);
-  lines(e, top_enter_load);
+  top_definitions(e);
+  gr_put(&e->out, "\n");
+  gr_lines(e, top_text);
+  if (network) gr_lines(e, top_network);
+  gr_lines(e, top_enter);
+  if (network) gr_lines(e, top_enter_network);
+  gr_lines(e, top_enter_load);
   if (network) gr_line(&e->out, "  if (n > SHORT)\n    top_merge(list, at, n);\n  else");
-  lines(e, top_enter_rest);
+  gr_lines(e, top_enter_rest);
 }
 
 static void top_load(gr_emitter *e, gr_idx k, const void *data) {
@@ -320,11 +333,11 @@ static void top_load(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   gr_line(&e->out, "wait[%s].count = vi_set(0), wait[%s].most = 0;", i, i);
   gr_line(&e->out, "wait[%s].limit = limit_of(v_of(vd_load(AT(%s * %d + %d))), int_of_vd(vd_load(AT(%s * %d + %d))) < 0);", i, i, K, K - 1, i, K,
-          formula_dim(e) * K + K - 1);
+          gr_formula_dim(e) * K + K - 1);
 }
 
 static void top_declare(gr_emitter *e) {
-  int n = formula_dim(e), room = gr_top_room(e->p->ask.red.k), list = gr_top_list(e->p->ask.red.k);
+  int n = gr_formula_dim(e), room = gr_top_room(e->p->ask.red.k), list = gr_top_list(e->p->ask.red.k);
   select_arrays(e);
   near_array(e, "top", "wait", n, 3);
   gr_red_array(e, "V", "room", n * room, n * room);
@@ -332,14 +345,14 @@ static void top_declare(gr_emitter *e) {
   gr_red_array(e, "V", "list", 2 * (list + room), 2 * (list + room));
 }
 
-static void top_begin(gr_emitter *e) { gr_each(e, formula_dim(e), top_load, NULL); }
+static void top_begin(gr_emitter *e) { gr_each(e, gr_formula_dim(e), top_load, NULL); }
 
 static const char *enter(gr_emitter *e, gr_idx k) {
   const char *i = gr_idx_text(e, k);
   int K = e->p->ask.red.k;
   return gr_format(e->c->arena,
                    "top_enter(&wait[%s], room + %s * ROOM, from + %s * ROOM, list, AT(%s * %d), AT(%s * %d + %d), ld_state);", i, i, i,
-                   i, K, i, K, formula_dim(e) * K);
+                   i, K, i, K, gr_formula_dim(e) * K);
 }
 
 static void top_take(gr_emitter *e, gr_idx k, const void *data) {
@@ -350,14 +363,19 @@ static void top_take(gr_emitter *e, gr_idx k, const void *data) {
   gr_line(&e->out, "  %s", enter(e, k));
 }
 
-static void top_span(gr_emitter *e) { gr_each(e, formula_dim(e), top_take, NULL); }
+static void top_span(gr_emitter *e) { gr_each(e, gr_formula_dim(e), top_take, NULL); }
 
 static void top_last(gr_emitter *e, gr_idx k, const void *data) {
   (void)data;
   gr_line(&e->out, "%s", enter(e, k));
 }
 
-static void top_end(gr_emitter *e) { gr_each(e, formula_dim(e), top_last, NULL); }
+static void top_end(gr_emitter *e) { gr_each(e, gr_formula_dim(e), top_last, NULL); }
 
-const gr_red_emitter gr_emit_extremum = {extremum_support, extremum_declare, extremum_begin, extremum_span_begin, extremum_step, extremum_span, nothing, extremum_end};
-const gr_red_emitter gr_emit_top = {top_support, top_declare, top_begin, select_span_begin, select_step, top_span, nothing, top_end};
+const gr_red_emitter gr_c_Top = {.support = top_support,
+                                 .declare = top_declare,
+                                 .begin = top_begin,
+                                 .span_begin = select_span_begin,
+                                 .step = select_step,
+                                 .span = top_span,
+                                 .end = top_end};

@@ -1,20 +1,154 @@
-/* emit_text.c: the parts of a kernel whose text is fixed: the groups of prelude.h and the functions that fill buffers, of which
- * it gets those that it calls. */
+/* emit_text.c: lines, names of the file scope, and fixed text.
+ *
+ * Owns      which pieces of fixed text the operations call (gr_forms), which pieces these call in
+ *           turn, and the functions of a processor's kernel that fill buffers.
+ * Guarantees  a kernel has the groups of the prelude and the functions that it needs, and no
+ *           others: whoever writes a call records what it calls (gr_calls); text that was written
+ *           is not read. */
 #include <string.h>
 
 #include "emit/emitter.h"
 
-/* ---- functions ---- */
+/* ---- lines ---- */
 
-/* Functions of the file, the same in every kernel that calls them; a later one may call an earlier one.  They fill buffers: neither inlined nor
- * cloned, with explicit vectors, and their ends by one function without, because a compiler would otherwise spend more time on versions,
- * vectors and unrolled copies of these loops than on the pairs (gcc 12, dimension 3: 500 million instructions instead of 350; dimension
- * 100: 1030 instead of 420). */
-static const struct {
-  const char *call;
+static void open_brace(gr_emitter *e) {
+  gr_put(&e->out, " {\n");
+  e->out.indent++;
+}
+
+void gr_open(gr_emitter *e, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  gr_line_begin(&e->out, fmt, ap);
+  va_end(ap);
+  open_brace(e);
+}
+
+void gr_open_block(gr_emitter *e) {
+  gr_line(&e->out, "{");
+  e->out.indent++;
+}
+
+void gr_close(gr_emitter *e) {
+  e->out.indent--;
+  gr_line(&e->out, "}");
+}
+
+void gr_lines(gr_emitter *e, const char *const *line) {
+  for (; *line; line++) gr_line(&e->out, "%s", *line);
+}
+
+/* ---- names of the file scope ---- */
+
+static void add_name(gr_emitter *e, gr_names *names, const char *name) {
+  if (names->n == names->cap) {
+    const char **old = names->name;
+    names->cap = 2 * names->cap + 16;
+    names->name = gr_alloc(e->c->arena, (size_t)names->cap * sizeof *names->name);
+    if (names->n) memcpy(names->name, old, (size_t)names->n * sizeof *names->name);
+  }
+  names->name[names->n++] = name;
+}
+
+void gr_in_scope(gr_emitter *e, const char *const *name) {
+  for (; *name; name++) add_name(e, &e->scope, *name);
+}
+
+void gr_open_function(gr_emitter *e, const char *type, const char *name, const char *parameters, ...) {
+  va_list ap;
+  add_name(e, &e->scope, name);
+  gr_putf(&e->out, "%s %s(", type, name);
+  va_start(ap, parameters);
+  gr_line_begin(&e->out, parameters, ap); /* in the file scope lines are not indented */
+  va_end(ap);
+  gr_put(&e->out, ")");
+  open_brace(e);
+}
+
+void gr_macro(gr_emitter *e, const char *name, const char *fmt, ...) {
+  va_list ap;
+  add_name(e, &e->macros, name);
+  gr_putf(&e->out, "#define %s", name);
+  va_start(ap, fmt);
+  gr_line_begin(&e->out, fmt, ap);
+  va_end(ap);
+  gr_put(&e->out, "\n");
+}
+
+/* ---- what calls what ---- */
+
+const gr_form gr_forms[OP_COUNT] = {[OP_Add] = {.operators = true},
+                                    [OP_Subtract] = {.operators = true},
+                                    [OP_Mult] = {.operators = true},
+                                    [OP_Divide] = {.operators = true},
+                                    [OP_Minus] = {.operators = true},
+                                    [OP_Inv] = {.operators = true},
+                                    [OP_Exp] = {.pieces = GR_PIECE(exp)},
+                                    [OP_Exp2] = {.pieces = GR_PIECE(exp2)},
+                                    [OP_Powf] = {.pieces = GR_PIECE(exp) | GR_PIECE(log)},
+                                    [OP_Sigmoid] = {.pieces = GR_PIECE(sigmoid)},
+                                    [OP_Tanh] = {.pieces = GR_PIECE(hyp)},
+                                    [OP_Sinh] = {.pieces = GR_PIECE(hyp)},
+                                    [OP_Cosh] = {.pieces = GR_PIECE(hyp)},
+                                    [OP_Expm1] = {.pieces = GR_PIECE(hyp)},
+                                    [OP_Log] = {.pieces = GR_PIECE(log)},
+                                    [OP_XLogX] = {.pieces = GR_PIECE(log)},
+                                    [OP_Log1p] = {.pieces = GR_PIECE(log1p)},
+                                    [OP_Softplus] = {.pieces = GR_PIECE(log1p)},
+                                    [OP_Sin] = {.pieces = GR_PIECE(sin)},
+                                    [OP_Cos] = {.pieces = GR_PIECE(sin)},
+                                    [OP_SinXDivX] = {.pieces = GR_PIECE(sin)},
+                                    [OP_Tan] = {.pieces = GR_PIECE(tan)},
+                                    [OP_Asin] = {.pieces = GR_PIECE(asin)},
+                                    [OP_Acos] = {.pieces = GR_PIECE(asin)},
+                                    [OP_Atan] = {.pieces = GR_PIECE(atan)},
+                                    [OP_Atan2] = {.pieces = GR_PIECE(atan)},
+                                    [OP_Erf] = {.pieces = GR_PIECE(erf)},
+                                    [OP_Erfc] = {.pieces = GR_PIECE(erf)},
+                                    [OP_Lgamma] = {.pieces = GR_PIECE(gamma)},
+                                    [OP_Digamma] = {.pieces = GR_PIECE(gamma)},
+                                    [OP_SoftDTW_SqDist] = {.pieces = GR_PIECE(softmin)},
+                                    [OP_SoftDTW_Grad] = {.pieces = GR_PIECE(softmin)}};
+
+/* The pieces that a piece calls: earlier ones. */
+static const unsigned calls[PIECE_COUNT] = {[PIECE_sigmoid] = GR_PIECE(exp),
+                                            [PIECE_hyp] = GR_PIECE(exp),
+                                            [PIECE_log1p] = GR_PIECE(exp) | GR_PIECE(log),
+                                            [PIECE_tan] = GR_PIECE(sin),
+                                            [PIECE_erf] = GR_PIECE(exp),
+                                            [PIECE_softmin] = GR_PIECE(exp) | GR_PIECE(log),
+                                            [PIECE_gamma] = GR_PIECE(log) | GR_PIECE(sin),
+                                            [PIECE_take_vectors] = GR_PIECE(take_last),
+                                            [PIECE_take_rows] = GR_PIECE(take_vectors),
+                                            [PIECE_take_columns] = GR_PIECE(take_vectors),
+                                            [PIECE_take_packed] = GR_PIECE(take_last)};
+
+static unsigned with_called(unsigned pieces) {
+  for (int k = PIECE_COUNT - 1; k >= 0; k--)
+    if (pieces >> k & 1) pieces |= calls[k];
+  return pieces;
+}
+
+void gr_emit_prelude(gr_str *out, const gr_language *in, unsigned pieces) {
+  pieces = (with_called(pieces) | in->prelude) & in->offered;
+  for (const gr_prelude_line *line = gr_prelude; line->text; line++)
+    if (pieces >> line->piece & 1) gr_put(out, line->text);
+}
+
+/* ---- functions that fill buffers ---- */
+
+/* The same in every kernel that has them.  They are neither inlined nor cloned and use explicit
+ * vectors, and one function without vectors does the ends of all, because a compiler would
+ * otherwise spend more time on specialized, vectorized and unrolled versions of these loops than on
+ * the pairs (gcc 12, dimension 3: 500 million instructions instead of 350; dimension 100: 1030
+ * instead of 420). */
+static const struct support {
+  gr_piece piece;
+  const char *const name[7]; /* of the file scope; NULL at the end */
   const char *const line[24]; /* NULL at the end */
 } support[] = {
-    {"take_last(",
+    {PIECE_take_last,
+     {"take_last"},
      {"/* n numbers less the origin, then copies of the last, `all` together.  (The empty statement keeps compilers from making vectors of it.) */",
       "GR_FILL void take_last(const double *x, double origin, int n, int all, T *to) {",
       "  for (int l = 0; l < all; l++) {",
@@ -22,7 +156,8 @@ static const struct {
       "    __asm__ volatile(\"\");",
       "  }",
       "}"}},
-    {"take_vectors(",
+    {PIECE_take_vectors,
+     {"take_vectors"},
      {"/* dim components, ld apart, of n rows or columns, less the origin, padded with copies of the last: to `component` and `vector` apart.  Components are",
       " * often in pages of their own, where hardware prefetch does not follow: so they are fetched some components before, and the last ones",
       " * farther along the component. */",
@@ -39,7 +174,8 @@ static const struct {
       "    take_last(x + m, origin, n - m, padded - m, next);",
       "  }",
       "}"}},
-    {"take_left(",
+    {PIECE_take_left,
+     {"take_left"},
      {"/* n columns, fewer than a vector has lanes, padded with copies of the last. */",
       "GR_FILL const double *take_left(const double *x, int64 ld, int dim, int n, double *to) {",
       "  for (int k = 0; k < dim; k++)",
@@ -49,15 +185,18 @@ static const struct {
       "    }",
       "  return to;",
       "}"}},
-    {"take_rows(",
+    {PIECE_take_rows,
+     {"take_rows"},
      {"GR_FN void take_rows(const double *x, int64 ld, const double *from, int dim, int nr, T *to) {",
       "  take_vectors(x, ld, from, dim, nr, (nr + GR_L - 1) / GR_L * GR_L, to, GR_L, (int64)NROW * GR_L);",
       "}"}},
-    {"take_columns(",
+    {PIECE_take_columns,
+     {"take_columns"},
      {"GR_FN void take_columns(const double *x, int64 ld, const double *from, int dim, int nc, T *to) {",
       "  take_vectors(x, ld, from, dim, nc, (WHOLE(nc) + 15) / 16 * 16, to, LD, GR_L);",
       "}"}},
-    {"take_packed(",
+    {PIECE_take_packed,
+     {"FIRST", "group", "group_taken", "pair", "pair_taken", "take_packed"},
      {"/* The same in groups of columns, 6 as 4 and 2. */",
       "enum { FIRST = G == 6 ? 4 : G };",
       "typedef T group __attribute__((vector_size(FIRST * sizeof(T)), may_alias, aligned(GR_TBYTES)));",
@@ -77,7 +216,8 @@ static const struct {
       "    for (; c < WHOLE(nc); c += G, next += (int64)NCOL * G) take_last(x + c, origin, nc - c, G, next);",
       "  }",
       "}"}},
-    {"pack_columns(",
+    {PIECE_pack_columns,
+     {"pack_columns"},
      {"/* dim components of nc columns: from staged to packed in groups, a few components at a time, whose lines the cache keeps. */",
       "GR_FILL void pack_columns(const T *from, int nc, int dim, T *to) {",
       "  for (int b = 0; b < dim; b += 16)",
@@ -85,9 +225,10 @@ static const struct {
       "      for (int k = b; k < b + 16 && k < dim; k++)",
       "        __builtin_memcpy(to + (int64)c * NCOL + k * G, from + k * LD + c, G * sizeof(T));",
       "}"}},
-    /* The loop over columns exists twice, one for the first row: a compiler takes the question out of it.  In double precision there is nothing
-     * to convert, and a stage would save nothing. */
-    {"column(",
+    /* The compiler makes two versions of the loop over columns, one for the first row.  In double
+     * precision there is nothing to convert, so that a stage would save nothing. */
+    {PIECE_column,
+     {"column"},
      {"/* Columns from x on: the first row converts and stages them. */",
       "GR_FN V column(T *stage, const double *x, double origin, int r) {",
       "  if (GR_TBYTES == 8) return v_of(vd_load(x));",
@@ -97,90 +238,12 @@ static const struct {
       "  return a;",
       "}"}}};
 
-/* Those functions that the text calls, or that one of them calls. */
-void gr_emit_support(gr_emitter *e, const char *text) {
-  enum { N = sizeof support / sizeof *support };
-  bool called[N];
-  for (int k = N - 1; k >= 0; k--) {
-    called[k] = strstr(text, support[k].call) != NULL;
-    for (int m = k + 1; m < N; m++)
-      for (const char *const *line = support[m].line; called[m] && *line; line++) called[k] |= strstr(*line, support[k].call) != NULL;
-  }
-  for (int k = 0; k < N; k++) {
-    if (!called[k]) continue;
+void gr_emit_support(gr_emitter *e) {
+  unsigned pieces = with_called(e->pieces);
+  for (const struct support *s = support; s < support + sizeof support / sizeof *support; s++) {
+    if (!(pieces >> s->piece & 1)) continue;
+    gr_in_scope(e, s->name);
     gr_put(&e->out, "\n");
-    for (const char *const *line = support[k].line; *line; line++) gr_line(&e->out, "%s", *line);
-  }
-}
-
-/* ---- vector math ---- */
-
-/* The groups of prelude.h: the operations that need them, and the groups that they need themselves.  Kernels for a GPU take `shared` ones, the
- * others are prelude_cuda.h's. */
-static const struct {
-  const char *name;
-  gr_op op[4];
-  const char *needs[2];
-  bool shared;
-} groups[] = {{"plain", {0}, {NULL}, true},
-              {"exp", {OP_Exp, OP_Powf}, {NULL}, false},
-              {"exp2", {OP_Exp2}, {NULL}, false},
-              {"sigmoid", {OP_Sigmoid}, {"exp"}, false},
-              {"hyp", {OP_Tanh, OP_Sinh, OP_Cosh, OP_Expm1}, {"exp"}, false},
-              {"log", {OP_Log, OP_Powf, OP_XLogX}, {NULL}, false},
-              {"log1p", {OP_Log1p, OP_Softplus}, {"exp", "log"}, false},
-              {"sin", {OP_Sin, OP_Cos, OP_SinXDivX}, {NULL}, false},
-              {"tan", {OP_Tan}, {"sin"}, false},
-              {"asin", {OP_Asin, OP_Acos}, {NULL}, false},
-              {"atan", {OP_Atan, OP_Atan2}, {NULL}, false},
-              {"erf", {OP_Erf, OP_Erfc}, {"exp"}, false},
-              {"gamma", {OP_Lgamma, OP_Digamma}, {"log", "sin"}, true},
-              {"softmin", {OP_SoftDTW_SqDist, OP_SoftDTW_Grad}, {"exp", "log"}, true}};
-enum { GROUPS = sizeof groups / sizeof *groups };
-
-static void find_groups(const gr_plan *const *plan, int n, bool used[GROUPS]) {
-  bool op[OP_COUNT] = {false};
-  for (int k = 0; k < n; k++) {
-    for (gr_ref r = 0; r < plan[k]->ask.dag->n; r++) op[plan[k]->ask.dag->node[r].op] |= plan[k]->place[r].live;
-    op[OP_Exp2] |= plan[k]->ask.red.family == FAM_ExpSum;
-  }
-  for (int k = 0; k < GROUPS; k++) {
-    used[k] = !groups[k].op[0];
-    for (int i = 0; i < 4 && groups[k].op[i]; i++) used[k] |= op[groups[k].op[i]];
-  }
-  for (int k = 0; k < GROUPS; k++)
-    for (int i = 0; used[k] && i < 2 && groups[k].needs[i]; i++)
-      for (int m = 0; m < GROUPS; m++) used[m] |= strcmp(groups[m].name, groups[k].needs[i]) == 0;
-}
-
-static bool starts(const char *line, const char *with) { return strncmp(line, with, strlen(with)) == 0; }
-
-/* Does the kernel take the group whose name the line begins with? */
-static bool takes_group(bool cuda, const bool used[GROUPS], const char *name) {
-  for (int k = 0; k < GROUPS; k++)
-    if (used[k] && starts(name, groups[k].name) && name[strlen(groups[k].name)] == '\n') return groups[k].shared || !cuda;
-  return false;
-}
-
-/* In prelude.h a group stands between `#ifndef GR_WITHOUT_name` and its #endif; these two lines are left out, too. */
-void gr_emit_prelude(gr_str *out, const gr_plan *const *plan, int n) {
-  static const char mark[] = "#ifndef GR_WITHOUT_";
-  bool used[GROUPS], ungrouped = !gr_for_gpu(plan[0]), wanted = ungrouped, empty = false;
-  int depth = 0;
-  find_groups(plan, n, used);
-  for (const char *const *line = gr_prelude; *line; line++) {
-    if (starts(*line, mark)) {
-      wanted = takes_group(!ungrouped, used, *line + sizeof mark - 1), depth = 1;
-      continue;
-    }
-    if (depth) {
-      depth += starts(*line, "#if") - starts(*line, "#endif");
-      if (!depth) {
-        wanted = ungrouped;
-        continue;
-      }
-    }
-    if (wanted && !(empty && **line == '\n')) gr_put(out, *line);
-    empty = **line == '\n';
+    gr_lines(e, s->line);
   }
 }

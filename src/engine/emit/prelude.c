@@ -1,11 +1,13 @@
-/* prelude.c: prelude.h with prelude_gamma.h, and state.h with prelude_cuda.h, as text, for the emitted kernels.  The two headers with the text are made from them when
- * the package is built. */
+/* prelude.c: the headers whose text kernels begin with, as text.
+ *
+ * The two headers that are included here are made by prelude.sh when the package is built: a line
+ * each, with the group of the prelude that it belongs to. */
 #include "emit/emitter.h"
 
-const char *const gr_prelude[] = {
+const gr_prelude_line gr_prelude[] = {
 #include "prelude_text.h"
-    NULL};
+    {PIECE_base, NULL}};
 
-const char *const gr_prelude_cuda[] = {
+const gr_prelude_line gr_prelude_cuda[] = {
 #include "cuda_text.h"
-    NULL};
+    {PIECE_base, NULL}};

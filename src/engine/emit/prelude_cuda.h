@@ -1,10 +1,10 @@
-/* prelude_cuda.h: the vector math in front of every kernel for a GPU.
+/* prelude_cuda.h: the vectors of kernels for a GPU, in front of each of them.
  *
- * Owns      the types of such a kernel (T V VI TI VD), lanes, loads, stores, masks and element-wise functions, under the names of
- *           prelude.h, so that the same emitted expressions serve both.  A V is GR_L numbers of one thread, in registers: GR_L rows.
- * Assumes   CUDA C++17 (NVRTC), no headers; GR_F64 and GR_L defined before; state.h's text and its few definitions in front.
- * Guarantees  as prelude.h: 4 units in the last place, NaN passes through.  Functions are CUDA's own (CUDA C++ Programming Guide,
- *           Mathematical Functions); exp2 of float is the processor's instruction, which flushes subnormal numbers to 0. */
+ * Owns      the types of such a kernel (T V VI TI VD), lanes, loads, stores and masks, under the
+ *           names of prelude.h, so that the same emitted expressions serve both.  A V is GR_L
+ *           numbers of one thread, in registers: GR_L rows.
+ * Assumes   CUDA C++17 (NVRTC), no headers; GR_F64 and GR_L defined before; in front of it the text
+ *           of state.h and what that needs (emit_cuda.c). */
 
 #ifdef __CUDACC__
 #pragma nv_diag_suppress 177 /* not every kernel calls every function */
@@ -38,7 +38,7 @@ typedef int TI;
 #define GR_PI_2 GR_K(0x1.921fb6p0f, 0x1.921fb54442d18p0)
 #define __builtin_expect(x, likely) (x)
 
-/* ---- vectors ------------------------------------------------------------------------------------------------------ */
+/* ---- vectors ---- */
 
 struct V;
 struct VI { /* integers, and masks: lanes 0 or -1 */
@@ -131,7 +131,9 @@ GR_CONVERT(int_of_vd, VI, VD, TI)
 GR_CONVERT(vd_of_int, VD, VI, double)
 GR_CONVERT(v_of_int, V, VI, T)
 
-/* ---- memory: lane l of a thread is row first + l * step, or the last row where there are no more ------------------- */
+/* ---- memory ---- */
+
+/* Lane l of a thread is row first + l * step, or the last row where there are no more. */
 
 struct gr_lanes {
   int64 first, last;
@@ -177,13 +179,14 @@ GR_D float gr_number(float x) { return x; }
 GR_D float gr_number(gr_half x) { return half_value(x.bits); }
 GR_D float gr_number(gr_bfloat x) { return __int_as_float((int)((unsigned)x.bits << 16)); }
 
-/* Number `at` of the data, less component k of the origin where there is one: in double, and then rounded. */
+/* Number `at` of the data, less component k of the origin where there is one: in double, and then
+ * rounded. */
 template <class S> GR_D T gr_number_at(const gr_source &x, int k, int64 at) {
   const auto v = gr_number(((const S *)x.data)[at]);
   return x.origin ? (T)(v - x.origin[k]) : (T)v;
 }
 
-/* One function for all that read it: it is large, and where it is called often (gr_read) most arguments do not need it. */
+/* Not inlined: it is large, and where it is called often (gr_read) few arguments need it. */
 GR_RARE T gr_take(const gr_source &x, int k, int64 r) {
   const int64 at = r + k * x.ld;
   switch ((int)x.type) {
@@ -204,7 +207,8 @@ struct gr_any {
   GR_MEMBER T operator()(int k, int64 r) const { return gr_take(*x, k, r); }
 };
 
-/* f(reader): the loop in f exists twice, so that most arguments are read without a question about their type. */
+/* f(reader): the loop in f is compiled twice, so that arguments of the usual type are read without
+ * a branch on the type. */
 template <class F> GR_D void gr_read(const gr_source &x, F f) {
   if (x.type == GR_K(1, 0) && !x.origin)
     f(gr_own{(const T *)x.data, x.ld});
@@ -218,7 +222,7 @@ GR_D V v_take(const gr_source &x, int k, int64 base, gr_lanes at) {
   return r;
 }
 
-/* ---- selection ---------------------------------------------------------------------------------------------------- */
+/* ---- selection ---- */
 
 GR_D VI vi_sel(VI m, VI a, VI b) {
   GR_EACH b.l[l] = m.l[l] ? a.l[l] : b.l[l];
@@ -250,59 +254,3 @@ GR_D V v_below(V a) {
   GR_EACH a.l[l] = a.l[l] == 0 ? GR_UNBITS(GR_SIGN | 1) : GR_UNBITS(i.l[l] + (i.l[l] < 0 ? 1 : -1));
   return a;
 }
-
-/* ---- functions ---------------------------------------------------------------------------------------------------- */
-
-#define GR_LANEWISE(name, f)                                                                                           \
-  GR_D V name(V a) {                                                                                                   \
-    GR_EACH a.l[l] = f(a.l[l]);                                                                                        \
-    return a;                                                                                                          \
-  }
-#define GR_UNARY(x, f32, f64) GR_LANEWISE(v_##x, GR_K(f32, f64))
-
-GR_UNARY(abs, fabsf, fabs)
-GR_UNARY(sqrt, sqrtf, sqrt)
-GR_UNARY(floor, floorf, floor)
-GR_UNARY(ceil, ceilf, ceil)
-GR_UNARY(round, roundf, round)
-GR_UNARY(exp, expf, exp)
-GR_UNARY(expm1, expm1f, expm1)
-GR_UNARY(log, logf, log)
-GR_UNARY(log1p, log1pf, log1p)
-GR_UNARY(sin, sinf, sin)
-GR_UNARY(cos, cosf, cos)
-GR_UNARY(tan, tanf, tan)
-GR_UNARY(asin, asinf, asin)
-GR_UNARY(acos, acosf, acos)
-GR_UNARY(atan, atanf, atan)
-GR_UNARY(sinh, sinhf, sinh)
-GR_UNARY(cosh, coshf, cosh)
-GR_UNARY(tanh, tanhf, tanh)
-GR_UNARY(erf, erff, erf)
-GR_UNARY(erfc, erfcf, erfc)
-
-GR_D V v_atan2(V a, V b) {
-  GR_EACH a.l[l] = GR_K(atan2f, atan2)(a.l[l], b.l[l]);
-  return a;
-}
-
-#if defined(__CUDACC__) && !GR_F64
-GR_D float gr_exp2(float a) {
-  asm("ex2.approx.ftz.f32 %0, %0;" : "+f"(a));
-  return a;
-}
-#else
-GR_D T gr_exp2(T a) { return GR_K(exp2f, exp2)(a); }
-#endif
-GR_LANEWISE(v_exp2, gr_exp2)
-GR_D V gr_exponent_below(V a, V top) { return v_min(v_set(0), a - top) * GR_K(0x1.715476p0f, 0x1.71547652b82fep0); }
-GR_D V gr_exp_below(V a, V top) { return v_exp2(gr_exponent_below(a, top)); }
-GR_D V gr_factor_below(V a, V top) { return v_sel(a == -GR_INF, v_set(0), v_exp2(v_max(v_set(GR_K(-126, -1022)), gr_exponent_below(a, top)))); }
-
-GR_D T gr_rsqrt(T a) { return a == 0 ? (T)0 : GR_K(rsqrtf, rsqrt)(a); }
-GR_LANEWISE(v_rsqrt, gr_rsqrt)
-GR_D V v_sigmoid(V a) { return 1 / (1 + v_exp(-a)); }
-GR_D V v_softplus(V a) { return v_max(v_set(0), a) + v_log1p(v_exp(-v_abs(a))); }
-GR_D V v_xlogx(V a) { return v_sel(a == 0, v_set(0), a * v_log(a)); }
-GR_D V v_sinxdivx(V a) { return v_sel(a == 0, v_set(1), v_sin(a) / a); }
-GR_D V v_square(V a) { return a * a; }

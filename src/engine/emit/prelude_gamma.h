@@ -1,9 +1,10 @@
-/* prelude_gamma.h: lgamma and digamma, the last group of prelude.h, after which it stands in a kernel.  Its polynomials,
- * too, were made as is told there. */
-#ifndef GR_WITHOUT_gamma
-/* ---- lgamma, digamma --------------------------------------------------------------------------------------------- */
+/* prelude_gamma.h: lgamma and digamma (prelude.h). */
 
-/* While u >= top, at most so many times: u = u-1, the factor u goes to p and the term 1/u to the sum n/p. */
+#ifndef GR_WITHOUT_gamma
+/* ---- lgamma, digamma ---- */
+
+/* While u >= top, at most so many times: u = u-1, the factor u goes to p and the term 1/u to the
+ * sum n/p. */
 GR_FN void gr_descend(T top, int times, V *u, V *p, V *n) {
   for (int i = 0; i < times; i++) {
     VI m = *u >= top;
@@ -34,8 +35,9 @@ GR_FN V gr_lgamma_poly(V t) {
   return p;
 }
 
-/* lgamma(a) for a >= -1/2.  From 8 on Stirling's series, to 2^-33 and 2^-63 of the result; below, a = 2 + t after the
- * recurrence in the direction in which nothing cancels, around 1 as lgamma(1 + a) - log(a).  One logarithm for all. */
+/* lgamma(a) for a >= -1/2.  From 8 on Stirling's series, to 2^-33 and 2^-63 of the result; below, a
+ * = 2 + t after the recurrence in the direction in which nothing cancels, around 1 as lgamma(1 + a)
+ * - log(a).  One logarithm for all. */
 GR_FN V gr_lgamma(V a) {
   VI low = a < GR_K(0.25f, 0.25), one = a < GR_K(1.25f, 1.25), far = a >= 8;
   V u = a, p = v_set(1), n = v_set(0);
@@ -61,16 +63,16 @@ GR_RARE void gr_lgamma_negative(V *y, const V *a) {
   *y = v_sel(b > GR_K(0.5f, 0.5), r, *y);
 }
 
-/* log|gamma(a)|, Inf at the poles.  Below -2 it has zeros, where two terms cancel: the error there is at most 4 units
- * in the last place of lgamma(|a|) or 1, whichever is larger. */
+/* log|gamma(a)|, Inf at the poles.  Below -2 it has zeros, where two terms cancel: the error there
+ * is at most 4 units in the last place of lgamma(|a|) or 1, whichever is larger. */
 GR_FN V v_lgamma(V a) {
   V y = gr_lgamma(a);
   if (__builtin_expect(vi_any(a < GR_K(-0.5f, -0.5)), 0)) gr_lgamma_negative(&y, &a);
   return y;
 }
 
-/* digamma(c+t) / (c+t-z) for c+t in [1, 17/8), where z = 1.46... is the zero, to 2^-28 and 2^-55.  The c of v_digamma
- * are those whose first coefficients are nearly representable. */
+/* digamma(c+t) / (c+t-z) for c+t in [1, 17/8), where z = 1.46... is the zero, to 2^-28 and 2^-55.
+ * The c of v_digamma are those whose first coefficients are nearly representable. */
 GR_FN V gr_digamma_poly(V t) {
   V t2 = t * t, t4 = t2 * t2;
 #if GR_F64
@@ -88,8 +90,8 @@ GR_FN V gr_digamma_poly(V t) {
   return p;
 }
 
-/* digamma(a) for a > 0.  From 5 on log(a) - 1/(2a) - 1/(12 a^2) + ..., to 2^-34 and 2^-60; below, the recurrence brings
- * a to [1, 17/8), and its terms are the fraction n/p. */
+/* digamma(a) for a > 0.  From 5 on log(a) - 1/(2a) - 1/(12 a^2) + ..., to 2^-34 and 2^-60; below,
+ * the recurrence brings a to [1, 17/8), and its terms are the fraction n/p. */
 GR_FN V gr_digamma(V a) {
   VI low = a < 1, far = a >= 5;
   V u = v_sel(low, a + 1, a), p = v_sel(low, a, v_set(1)), n = v_sel(low, v_set(-1), v_set(0));
@@ -129,11 +131,12 @@ GR_RARE void gr_digamma_negative(V *y, const V *a) {
   *y = v_sel(*a < 0, v_sel(f == 0, v_set(GR_NAN), r), *y);
 }
 
-/* NaN at the poles, 0 among them, and at -Inf.  Below 0 it has zeros, where two terms cancel: the error there is at
- * most 5 units in the last place of the largest of digamma(1 - a), pi / tan(pi a) and 1. */
+/* NaN at the poles, 0 among them, and at -Inf.  Below 0 it has zeros, where two terms cancel: the
+ * error there is at most 5 units in the last place of the largest of digamma(1 - a), pi / tan(pi a)
+ * and 1. */
 GR_FN V v_digamma(V a) {
   V y = gr_digamma(a);
   if (__builtin_expect(vi_any(a < 0), 0)) gr_digamma_negative(&y, &a);
   return v_sel(a == 0, v_set(GR_NAN), y);
 }
-#endif
+#endif /* GR_WITHOUT_gamma */

@@ -44,4 +44,4 @@ static __attribute__((unused)) double gr_trig_exact(double a, int fn) {
   if (fn == 2) return (double)(n & 1 ? -c / s : s / c);
   return (double)((n & 2 ? -1 : 1) * (n & 1 ? c : s));
 }
-#endif
+#endif /* GR_WITHOUT_sin */

@@ -13,7 +13,6 @@
 #include "graph/trig_large.h"
 #endif
 #include "emit/prelude.h"
-#include "emit/prelude_gamma.h"
 
 #include <float.h>
 #include <math.h>

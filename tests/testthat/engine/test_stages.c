@@ -8,6 +8,7 @@
 #include <dirent.h>
 
 #include "check.h"
+#include "emit/emitter.h"
 
 static const struct {
   const char *name, *extension, *from; /* from: what it begins with, or NULL */
@@ -135,6 +136,25 @@ static void only_what_is_called(void) {
   }
 }
 
+/* Is the text one call, whose parenthesis closes at the end? */
+static bool is_call(const char *s) {
+  int depth = 0;
+  if (strncmp(s, "v_", 2) != 0) return false;
+  for (; *s; s++) {
+    depth += (*s == '(') - (*s == ')');
+    if (depth == 0 && *s == ')') return s[1] == 0;
+  }
+  return false;
+}
+
+/* What the emitters know of an operation's text agrees with it. */
+static void forms_agree(void) {
+  for (int op = 0; op < OP_COUNT; op++)
+    if (gr_ops[op].kind == KIND_EW)
+      check(gr_forms[op].operators == !is_call(gr_ops[op].emitted), "%s is a call or an expression of operators",
+            gr_ops[op].name);
+}
+
 int main(int argc, char **argv) {
   const char *folder = "golden";
   bool bless = argc > 1 && strcmp(argv[1], "bless") == 0;
@@ -149,5 +169,6 @@ int main(int argc, char **argv) {
   }
   closedir(d);
   only_what_is_called();
+  forms_agree();
   return report();
 }
