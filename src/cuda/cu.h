@@ -167,16 +167,16 @@ double cu_seconds(const cu_gpu *g, const gr_plan *p, double pairs);
 /* ---- cu_part.c: one device's share of a call ------------------------------------------------------------------------------------------ */
 
 typedef struct cu_call {
-  gr_program *p;
+  const gr_run *run;    /* program, regions, options, report */
   const gr_array *args; /* stride and dimensions; data where they are on the host */
   const double **data;  /* on the host; NULL: on the device, wherever it is needed */
   int n_args;
-  int64_t rows, cols;
-  const gr_output *out; /* on the host, unless `stays` */
+  gr_interval columns;  /* the first and the last of all regions, and what lies between */
+  int64_t most_columns; /* that any row meets */
+  double pairs;
+  gr_output out[2]; /* on the host, unless `stays` */
   bool stays;
-  bool written; /* the lowered kernels do not fit these parameters */
-  const gr_options *opt;
-  gr_report *report;
+  bool written;     /* the lowered kernels do not fit these parameters */
 } cu_call;
 
 typedef struct cu_part {
@@ -190,8 +190,9 @@ typedef struct cu_part {
   int64_t ld; /* of the states and of R */
   char *head; /* as it will be on the device */
   double *total; /* both indices are reduced: the state of all rows so far */
-  /* where it is: block of rows, block of columns, chunk in it, rows of the block */
-  int64_t row_block, col_block, chunk, group;
+  /* where it is: row of the call, its region; interval of the region, column; rows of the block that are launched */
+  int64_t row, region, interval, column, group;
+  int64_t window; /* the first of the columns on the device */
   bool rows_ready, cols_ready;
   bool timed;   /* launches are long enough to be measured, and waited for with an eye on interrupts */
   int pending;  /* of these in flight, */
@@ -201,6 +202,7 @@ typedef struct cu_part {
   bool finished;
 } cu_part;
 
+gr_sink cu_sink_of(const cu_call *c); /* where states go that come to the host */
 /* Memory for blocks of rows and columns that fit; attempt 1 is after memory ran out. */
 gr_class cu_part_begin(cu_part *s, int attempt, gr_error *err);
 /* Enqueues the next piece of work, or finds that it has to wait (*moved stays). */
@@ -209,7 +211,6 @@ void cu_part_end(cu_part *s);
 
 /* ---- cu_run.c: a program applied to arrays ------------------------------------------------------------------------------------------ */
 
-gr_class cu_run(gr_program *p, const gr_array *args, int64_t rows, int64_t cols, const gr_output *out, const gr_options *opt,
-                gr_report *report, gr_error *err);
+gr_class cu_run(const gr_run *run, gr_error *err);
 
 #endif

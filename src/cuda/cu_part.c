@@ -1,12 +1,16 @@
-/* cu_part.c: one device's share of a call: its rows against all columns.
+/* cu_part.c: one device's share of a call: its rows against their columns.
  *
- * Four loops, as a position that cu_part_step moves on: blocks of rows, blocks of columns (one each, unless memory is short), chunks of columns,
- * groups of rows (what one launch takes).  At most two launches are in flight, so that the caller can look for interrupts and feed other
- * devices.  At the end of a block of rows splits are merged, and states become results: on the device where these stay there, else on the
- * host (reduce.c), in double precision.
+ * Nested loops, as a position that cu_part_step moves on: blocks of rows, none of which reaches from
+ * one region of the call into another; the intervals of the region; chunks of columns; groups of rows
+ * (what one launch takes).  A window of the columns lies on the device: all that the call needs,
+ * unless memory is short; then it follows the position.  At most two launches are in flight, so that
+ * the caller can look for interrupts and feed other devices.  At the end of a block of rows splits
+ * are merged, and states become results: on the device where these stay there, else on the host
+ * (gr_sink_take), in double precision.
  *
- * The kernels are described in emit_cuda.c.  Arguments that lie on this device are read there; those on the host are copied block by block
- * in the working precision, with addresses such that row r of the call is entry r. */
+ * The kernels are described in emit_cuda.c.  Arguments that lie on this device are read there; those
+ * on the host are copied block by block in the working precision, with addresses such that row r of
+ * the call is entry r. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,17 +37,73 @@ typedef struct source { /* an argument as kernels read it */
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-static const gr_plan *plan_of(const cu_part *s) { return s->call->p->plan; }
+static const gr_plan *plan_of(const cu_part *s) { return s->call->run->p->plan; }
 static gr_storage_type type_of(const cu_part *s) { return plan_of(s)->ask.f64 ? GR_DOUBLE : GR_FLOAT; }
 static int64_t number(const cu_part *s) { return (int64_t)cu_size_of(type_of(s)); }
 static gr_category row_category(const cu_part *s) { return plan_of(s)->ask.axis == 1 ? GR_VI : GR_VJ; }
 static gr_category col_category(const cu_part *s) { return plan_of(s)->ask.axis == 1 ? GR_VJ : GR_VI; }
-static const gr_arg *arg_of(const cu_part *s, int k) { return &s->call->p->args.arg[k]; }
+static int64_t length(gr_interval i) { return i.end - i.first; }
+static const gr_arg *arg_of(const cu_part *s, int k) { return &s->call->run->p->args.arg[k]; }
 
 /* Is the argument read where it lies? */
 static bool lies_here(const cu_part *s, int k) {
   const gr_buffer *b = s->call->args[k].buffer;
   return b && b->device == s->g->id && b->type != GR_INT;
+}
+
+/* ---- the position ---- */
+
+static const gr_region *region_of(const cu_part *s) { return &s->call->run->region[s->region]; }
+static int64_t intervals_of(const cu_part *s) { return region_of(s)->n > 0 ? region_of(s)->n : 1; }
+
+/* A region without columns has one launch all the same, which starts the states. */
+static gr_interval interval_of(const cu_part *s) { return region_of(s)->n > 0 ? region_of(s)->interval[s->interval] : (gr_interval){0, 0}; }
+
+/* Rows of the block. */
+static int64_t rows_here(const cu_part *s) {
+  return least(least(s->cut.block_rows, s->first + s->rows - s->row), region_of(s)->r1 - s->row);
+}
+
+/* Columns on the device. */
+static int64_t cols_here(const cu_part *s) { return least(s->cut.block_cols, s->call->columns.end - s->window); }
+
+/* Columns of the next launch. */
+static gr_interval chunk_of(const cu_part *s) {
+  int64_t end = least(least(s->column + s->cut.chunk, interval_of(s).end), s->window + cols_here(s));
+  return (gr_interval){s->column, end > s->column ? end : s->column};
+}
+
+/* The window follows the column of the position where it does not hold all columns. */
+static void seek(cu_part *s, int64_t column) {
+  bool inside = column == s->window || (column > s->window && column < s->window + cols_here(s));
+  bool all = s->cut.block_cols >= length(s->call->columns);
+  s->column = column;
+  if (s->cols_ready && (inside || all)) return;
+  s->window = all ? s->call->columns.first : column;
+  s->cols_ready = false;
+}
+
+/* The next block of rows. */
+static void begin_rows(cu_part *s, int64_t row) {
+  s->row = row;
+  s->finished = row >= s->first + s->rows;
+  if (s->finished) return;
+  while (region_of(s)->r1 <= row) s->region++;
+  s->rows_ready = false;
+  s->interval = s->group = 0;
+  seek(s, interval_of(s).first);
+}
+
+static bool pairs_done(const cu_part *s) { return s->interval == intervals_of(s); }
+
+/* After a launch of so many rows. */
+static void advance(cu_part *s, int64_t rows) {
+  int64_t end = chunk_of(s).end;
+  s->group += rows;
+  if (s->group < rows_here(s)) return;
+  s->group = 0;
+  if (end >= interval_of(s).end && ++s->interval == intervals_of(s)) return;
+  seek(s, end > interval_of(s).first ? end : interval_of(s).first);
 }
 
 /* ---- memory ---- */
@@ -102,7 +162,7 @@ static gr_class cut_to_memory(cu_part *s, int attempt, gr_error *err) {
   if (cls) return cls;
   room = (size_t)(tune.room[attempt] * (double)(there + s->g->idle_bytes));
   if (attempt && room > need / 2) room = need / 2;
-  if (need > room) cu_cut_blocks(&s->cut, plan_of(s), l, &s->sizes, s->rows, c->cols, room);
+  if (need > room) cu_cut_blocks(&s->cut, plan_of(s), l, &s->sizes, s->rows, length(c->columns), room);
   return GR_OK;
 }
 
@@ -133,16 +193,20 @@ static gr_class make_total(cu_part *s, gr_error *err) {
 
 gr_class cu_part_begin(cu_part *s, int attempt, gr_error *err) {
   const cu_call *c = s->call;
-  gr_class cls = cu_kernels_of(s->g, c->p, c->written, c->opt, &s->k, c->report, err);
+  const gr_run *run = c->run;
+  gr_class cls = cu_kernels_of(s->g, run->p, c->written, run->opt, &s->k, run->report, err);
   if (cls) return cls;
   s->sizes = sizes_of(s);
-  s->cut = cu_cut_of(s->g, plan_of(s), &s->k->layout, s->k->resident, c->opt->backend, s->rows, c->cols);
-  s->timed = cu_seconds(s->g, plan_of(s), (double)s->rows * (double)c->cols) > tune.quick;
+  s->cut = cu_cut_of(s->g, plan_of(s), &s->k->layout, s->k->resident, run->opt->backend, s->rows, c->most_columns);
+  s->cut.block_cols = length(c->columns);
+  s->timed = cu_seconds(s->g, plan_of(s), c->pairs * (double)s->rows / (double)(run->rows ? run->rows : 1)) > tune.quick;
   s->finished = s->rows == 0;
   cls = make_total(s, err);
   if (!cls) cls = make_head(s, err);
   if (!cls) cls = cut_to_memory(s, attempt, err);
-  return cls || s->finished ? cls : take_blocks(s, err);
+  if (cls || s->finished) return cls;
+  begin_rows(s, s->first);
+  return take_blocks(s, err);
 }
 
 void cu_part_end(cu_part *s) {
@@ -170,9 +234,6 @@ static cu_address address(const cu_block *b) { return b ? b->address : 0; }
 
 /* ---- arguments ---- */
 
-static int64_t rows_here(const cu_part *s) { return least(s->cut.block_rows, s->rows - s->row_block); }
-static int64_t cols_here(const cu_part *s) { return least(s->cut.block_cols, s->call->cols - s->col_block); }
-
 /* Those of one category, rows first ... first + n of them, one after the other into a block. */
 static gr_class load(cu_part *s, gr_category cat, const cu_block *b, int64_t first, int64_t n, gr_error *err) {
   const cu_call *c = s->call;
@@ -184,7 +245,7 @@ static gr_class load(cu_part *s, gr_category cat, const cu_block *b, int64_t fir
     gr_array host = *a;
     host.data = c->data[k];
     sources[k] = (source){at - (cu_address)(first * number(s)), n, type_of(s), 0};
-    if (n > 0 && cu_upload(s->g, at, type_of(s), &host, first, n, c->opt->threads, err) != GR_OK) return err->cls;
+    if (n > 0 && cu_upload(s->g, at, type_of(s), &host, first, n, c->run->opt->threads, err) != GR_OK) return err->cls;
     at += (cu_address)(n * a->cols * number(s));
   }
   return GR_OK;
@@ -255,7 +316,7 @@ static gr_class prepare(cu_part *s, cu_function f, int components, const cu_bloc
 /* The blocks of rows and columns where the position is. */
 static gr_class make_ready(cu_part *s, gr_error *err) {
   const gr_cuda_layout *l = &s->k->layout;
-  int64_t r0 = s->first + s->row_block, c0 = s->col_block;
+  int64_t r0 = s->row, c0 = s->window;
   if (s->rows_ready && s->cols_ready) return GR_OK;
   if (!s->rows_ready && load(s, row_category(s), s->row_args, r0, rows_here(s), err) != GR_OK) return err->cls;
   if (!s->cols_ready && load(s, col_category(s), s->col_args, c0, cols_here(s), err) != GR_OK) return err->cls;
@@ -271,12 +332,12 @@ static gr_class make_ready(cu_part *s, gr_error *err) {
 static gr_class launch_pairs(cu_part *s, int64_t rows, gr_error *err) {
   const gr_cuda_layout *l = &s->k->layout;
   const cu_cut *c = &s->cut;
-  int64_t from = s->col_block + s->chunk, to = s->col_block + least(s->chunk + c->chunk, cols_here(s));
+  gr_interval columns = chunk_of(s);
   cu_address arg = s->k->head->address, P = parameters(s), R = address(s->R) + (cu_address)(s->group * number(s)), C = address(s->C);
   cu_address state = s->state->address + (cu_address)(s->group * 8);
-  long long ld = s->ld, ld_c = c->block_cols, c_base = s->col_block, r0 = s->first + s->row_block + s->group, nr = rows, c0 = from, c1 = to;
+  long long ld = s->ld, ld_c = c->block_cols, c_base = s->window, r0 = s->row + s->group, nr = rows, c0 = columns.first, c1 = columns.end;
   long long part = c->part;
-  int tx = c->tx, anew = from == 0;
+  int tx = c->tx, anew = s->interval == 0 && columns.first == interval_of(s).first;
   void *arguments[] = {&arg, &P, &R, &ld, &C, &ld_c, &c_base, &state, &ld, &r0, &nr, &c0, &c1, &part, &tx, &anew};
   int64_t blocks = (rows + (int64_t)tx * l->lanes - 1) / ((int64_t)tx * l->lanes);
   return launch(s, s->k->pairs, (unsigned)blocks, (unsigned)c->nsplit, (unsigned)l->threads, l->shared, arguments, err);
@@ -285,7 +346,7 @@ static gr_class launch_pairs(cu_part *s, int64_t rows, gr_error *err) {
 static gr_class launch_marked(cu_part *s, int64_t rows, gr_error *err) {
   cu_gpu *g = s->g;
   int m = s->mark;
-  double pairs = (double)rows * (double)least(s->cut.chunk, cols_here(s) - s->chunk);
+  double pairs = (double)rows * (double)length(chunk_of(s));
   if (s->timed && CU(g, err, cuEventRecord, g->mark[2 * m], g->stream) != GR_OK) return err->cls;
   if (launch_pairs(s, rows, err) != GR_OK) return err->cls;
   s->done += pairs;
@@ -301,7 +362,7 @@ static int64_t group_rows(const cu_part *s) {
   const cu_cut *c = &s->cut;
   int64_t left = rows_here(s) - s->group;
   if (!s->timed) return left;
-  double seconds = (double)c->wave * (double)least(c->chunk, s->call->cols);
+  double seconds = (double)c->wave * (double)least(c->chunk, s->call->most_columns);
   seconds = s->k->rate > 0 ? seconds / s->k->rate : cu_seconds(s->g, plan_of(s), seconds);
   double waves = seconds > 0 ? tune.launch / seconds : 1e6;
   int64_t n = (int64_t)(waves < 1 ? 1 : waves > 1e6 ? 1e6 : waves);
@@ -348,6 +409,13 @@ static gr_class merge_rows(cu_part *s, gr_error *err) {
   return GR_OK;
 }
 
+/* Columns that each row of the block has met. */
+static double columns_met(const cu_part *s) {
+  double n = 0;
+  for (int64_t k = 0; k < region_of(s)->n; k++) n += (double)length(region_of(s)->interval[k]);
+  return n;
+}
+
 static gr_class finish_there(cu_part *s, gr_error *err) {
   const cu_call *c = s->call;
   const gr_reduction *red = &plan_of(s)->ask.red;
@@ -355,8 +423,8 @@ static gr_class finish_there(cu_part *s, gr_error *err) {
   bool value = red->results != RES_X;
   for (int k = 0; k < red->nout; k++)
     if (cu_address_of(c->out[k].buffer, &to[value ? k : 1], err) != GR_OK) return err->cls;
-  long long ld = s->ld, nr = rows_here(s), at = s->first + s->row_block, rows = c->rows;
-  double count = (double)c->cols;
+  long long ld = s->ld, nr = rows_here(s), at = s->row, rows = c->run->rows;
+  double count = columns_met(s);
   return launch_over(s, s->k->finish, nr * red->out_dim * red->k, (void *[]){&state, &ld, &nr, &count, &to[0], &to[1], &at, &rows}, err);
 }
 
@@ -372,12 +440,13 @@ static gr_class fetch(cu_part *s, double *to, int64_t r, int64_t n, gr_error *er
 
 /* States that have arrived, n between entries, of which `rows` are rows. */
 static void take_in(cu_part *s, double *state, int64_t n, int64_t r, int64_t rows) {
-  const cu_call *c = s->call;
   const gr_reduction *red = &plan_of(s)->ask.red;
-  if (plan_of(s)->ask.both)
+  if (plan_of(s)->ask.both) {
     gr_red_merge(red, s->total, 1, state, n);
-  else
-    gr_red_finish(red, state, n, rows, c->out, s->first + s->row_block + r, c->rows, (double)c->cols);
+    return;
+  }
+  gr_sink sink = cu_sink_of(s->call);
+  gr_sink_take(red, &sink, state, n, s->row + r, rows, columns_met(s));
 }
 
 /* One state is wider than a stage. */
@@ -419,37 +488,14 @@ static gr_class finish(cu_part *s, gr_error *err) {
   return s->call->stays ? finish_there(s, err) : finish_here(s, err);
 }
 
-/* ---- the position ---- */
-
-/* After a launch of so many rows.  At the end of the last block of columns `chunk` stays behind its end (pairs_done). */
-static void advance(cu_part *s, int64_t rows) {
-  s->group += rows;
-  if (s->group < rows_here(s)) return;
-  s->group = 0;
-  s->chunk += s->cut.chunk;
-  if (s->chunk < cols_here(s) || s->col_block + s->cut.block_cols >= s->call->cols) return;
-  s->chunk = 0;
-  s->col_block += s->cut.block_cols;
-  s->cols_ready = false;
-}
-
-/* Its columns are on the device still if one block holds all. */
-static void next_rows(cu_part *s) {
-  s->row_block += s->cut.block_rows;
-  s->finished = s->row_block >= s->rows;
-  s->cols_ready = s->col_block == 0;
-  s->rows_ready = false;
-  s->col_block = s->chunk = s->group = 0;
-}
-
-static bool pairs_done(const cu_part *s) { return s->chunk > 0 && s->chunk >= cols_here(s); }
+/* ---- steps ---- */
 
 gr_class cu_part_step(cu_part *s, bool *moved, gr_error *err) {
   bool room = false, last = pairs_done(s);
   if (look(s, last ? 0 : 1, &room, err) != GR_OK || !room) return err->cls;
   *moved = true;
   if (last) {
-    if (finish(s, err) == GR_OK) next_rows(s);
+    if (finish(s, err) == GR_OK) begin_rows(s, s->row + rows_here(s));
     return err->cls;
   }
   if (make_ready(s, err) != GR_OK) return err->cls;

@@ -62,6 +62,10 @@
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld")                                   \
   ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld and %lld rows")              \
   ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld")                                          \
+  ERR(Intervals, GR_ARGUMENT, "intervals must ascend without overlaps within 0 to %lld: interval %lld is %lld to %lld")     \
+  ERR(States, GR_ARGUMENT, "a block of %lld numbers is no block of states of this program: %s")                           \
+  ERR(StatesShape, GR_ARGUMENT, "blocks of states of different calls cannot be merged: %lld x %lld and %lld x %lld")       \
+  ERR(StatesSize, GR_ARGUMENT, "the place for the states has %lld numbers, %lld are needed")                              \
   ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c, cuda")                              \
   ERR(NoGPU, GR_CUDA, "no GPU can be used: this build reaches none")                                                    \
   ERR(DeviceId, GR_CUDA, "there is no GPU with device_id %d: %d GPU%s found, numbered from 0")                           \

@@ -62,6 +62,7 @@ const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k); /* component k of
 const char *gr_at_column(const gr_emitter *e); /* the index of a column in what is kept for each column of a tile */
 const char *gr_of_row(const gr_emitter *e);    /* where a vector of rows begins there */
 void gr_emit_pairs(gr_emitter *e);             /* emit_pairs.c */
+void gr_emit_entry(gr_emitter *e);             /* emit_entry.c: gr_kernel_fn */
 void gr_declare_locals(gr_emitter *e, gr_level level);
 void gr_emit_title(gr_str *out, const char *title);           /* as a comment */
 void gr_emit_own(gr_str *out, gr_ctx *c, const gr_plan *p);   /* all that follows the prelude */

@@ -32,7 +32,7 @@
 #include "run/run.h"
 
 enum {
-  KERNEL_ABI = 2, /* of gr_kernel_fn: grows when its arguments change */
+  KERNEL_ABI = 3, /* of gr_kernel_fn: grows when its arguments change */
   LONG_PATH = 4096,
   CACHE_FILES = 512,
   DAY = 24 * 3600
