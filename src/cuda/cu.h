@@ -202,12 +202,44 @@ typedef struct cu_part {
   bool finished;
 } cu_part;
 
-gr_sink cu_sink_of(const cu_call *c); /* where states go that come to the host */
+static inline int64_t cu_least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t cu_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static inline int64_t cu_length(gr_interval i) { return i.end - i.first; }
+static inline const gr_plan *cu_plan_of(const cu_part *s) { return s->call->run->p->plan; }
+static inline gr_storage_type cu_type_of(const cu_part *s) { return cu_plan_of(s)->ask.f64 ? GR_DOUBLE : GR_FLOAT; }
+static inline int64_t cu_number(const cu_part *s) { return (int64_t)cu_size_of(cu_type_of(s)); } /* bytes */
+static inline cu_address cu_address_in(const cu_block *b) { return b ? b->address : 0; }
+
 /* Memory for blocks of rows and columns that fit; attempt 1 is after memory ran out. */
 gr_class cu_part_begin(cu_part *s, int attempt, gr_error *err);
 /* Enqueues the next piece of work, or finds that it has to wait (*moved stays). */
 gr_class cu_part_step(cu_part *s, bool *moved, gr_error *err);
 void cu_part_end(cu_part *s);
+gr_class cu_launch(cu_part *s, cu_function f, unsigned x, unsigned y, unsigned block, size_t shared, void **arguments, gr_error *err);
+gr_class cu_launch_over(cu_part *s, cu_function f, int64_t n, void **arguments, gr_error *err); /* a kernel that goes over n things */
+
+/* ---- cu_position.c: where it is in its share ---- */
+
+void cu_begin_rows(cu_part *s, int64_t row); /* a block of rows, or the end of the share */
+void cu_advance(cu_part *s, int64_t rows);   /* after a launch of so many rows */
+bool cu_first_columns(const cu_part *s);     /* the next launch starts the states of its rows */
+bool cu_pairs_done(const cu_part *s);        /* of the block of rows */
+int64_t cu_rows_here(const cu_part *s);      /* of the block */
+int64_t cu_cols_here(const cu_part *s);      /* on the device, from s->window on */
+gr_interval cu_chunk_of(const cu_part *s);   /* columns of the next launch */
+double cu_columns_met(const cu_part *s);     /* by each row of the block, in all */
+
+/* ---- cu_args.c: arguments on the device ---- */
+
+cu_sizes cu_sizes_of(const cu_part *s);
+gr_class cu_make_head(cu_part *s, gr_error *err);
+gr_class cu_make_ready(cu_part *s, gr_error *err); /* the blocks of rows and columns where the position is */
+cu_address cu_parameters(const cu_part *s);        /* where P lies */
+
+/* ---- cu_results.c: states to results ---- */
+
+gr_sink cu_sink_of(const cu_call *c); /* cu_run.c: where states go that come to the host */
+gr_class cu_finish(cu_part *s, gr_error *err);
 
 /* ---- cu_run.c: a program applied to arrays ------------------------------------------------------------------------------------------ */
 

@@ -264,6 +264,36 @@ static void lists_give_what_masks_give(void) {
   }
 }
 
+/* A GPU whose memory holds some of the columns at a time: a window of them follows the intervals. */
+static void lists_in_little_memory(void) {
+  static const char *const sizes[] = {"40000", "60000", "200000"};
+  if (!device) return;
+  for (int k = 0; k < 3; k++) {
+    gr_report rep = {0};
+    device->shutdown();
+    setenv("GENRED_FAKE_MEMORY", sizes[k], 1);
+    for (size_t m = 0; m < 4; m++) {
+      test t = masks[m];
+      gr_array args[ARGS_MAX];
+      lists l;
+      int64_t rows = 150, cols = 2500;
+      gr_options o = options(GR_GPU, 1);
+      o.device = device;
+      t.m = t.axis == 0 ? cols : rows, t.n = t.axis == 0 ? rows : cols;
+      gr_program *p = program_of(&t, args);
+      draw_lists(&l, rows, cols);
+      result right = run_lists(p, args, &l, rows, cols, NULL, NULL), r = run_lists(p, args, &l, rows, cols, &o, &rep);
+      compare(p, &t, &r, &right, "little memory", false);
+      free_result(&r);
+      free_result(&right);
+      free_args(p, args);
+      gr_program_free(p);
+    }
+  }
+  device->shutdown();
+  unsetenv("GENRED_FAKE_MEMORY");
+}
+
 /* Long lists for few rows: lanes are columns, and many intervals fill no vector. */
 static void few_rows_with_lists(void) {
   for (size_t k = 0; k < sizeof masks / sizeof *masks; k++)
@@ -352,6 +382,7 @@ int main(int argc, char **argv) {
   order_changes_nothing();
   few_rows_with_lists();
   lists_give_what_masks_give();
+  lists_in_little_memory();
   if (device) device->shutdown();
   return report();
 }
