@@ -1,27 +1,34 @@
 /* cu_part.c: one device's share of a call: its rows against their columns.
  *
- * Owns the device memory of the share and its launches.  cu_part_step enqueues one piece of work and
- * moves the position on (cu_position.c).  At most two launches are in flight, so that the caller can
- * look for interrupts and feed other devices.  The kernels are described in emit_cuda.c. */
+ * Owns the device memory of the share and its launches.  cu_part_step enqueues one piece of work
+ * and moves the position on (cu_position.c).  At most two launches are in flight, so that the
+ * caller can look for interrupts and feed other devices.  The kernels are described in emit_cuda.c.
+ */
 #include <stdlib.h>
 
 #include "cu.h"
 
 /* All thresholds of this file.
- *   launch   seconds that a launch shall take, by what was measured
- *   quick    seconds (by the estimate of cu_cut.c) below which a call is not measured, and waited for without looking up
- *   room     part of the free memory that is taken (sizes of blocks are rounded up by an eighth at most), and after it ran out all the same;
- *            what needs less than `small` bytes does not ask
- *   block, grid   of the kernels that go over rows or columns once */
+ *   launch   seconds that a launch should take, by the measured speed
+ *   quick    estimated seconds (cu_cut.c) of a call whose launches are neither measured nor polled
+ *   room     fraction of the free memory that is used at the first attempt (sizes of blocks are
+ *            rounded up by an eighth at most) and after the device was out of memory
+ *   small    bytes up to which the free memory is not asked for
+ *   block, grid   threads and blocks of kernels that visit each row or column once */
 static const struct {
   double launch, quick, room[2];
   size_t small;
   unsigned block, grid;
-} tune = {.launch = 0.1, .quick = 0.02, .room = {0.85, 0.6}, .small = (size_t)256 << 20, .block = 128, .grid = 8192};
+} tune = {.launch = 0.1,
+          .quick = 0.02,
+          .room = {0.85, 0.6},
+          .small = (size_t)256 << 20,
+          .block = 128,
+          .grid = 8192};
 
 /* ---- memory ---- */
 
-/* Small calls take what they need; large ones, and those that got none, ask what there is. */
+/* Small calls just allocate; large ones, and second attempts, are fitted to the free memory. */
 static gr_class cut_to_memory(cu_part *s, int attempt, gr_error *err) {
   const cu_call *c = s->call;
   const gr_cuda_layout *l = &s->k->layout;
@@ -31,7 +38,8 @@ static gr_class cut_to_memory(cu_part *s, int attempt, gr_error *err) {
   if (cls) return cls;
   room = (size_t)(tune.room[attempt] * (double)(there + s->g->idle_bytes));
   if (attempt && room > need / 2) room = need / 2;
-  if (need > room) cu_cut_blocks(&s->cut, cu_plan_of(s), l, &s->sizes, s->rows, cu_length(c->columns), room);
+  if (need > room)
+    cu_cut_blocks(&s->cut, cu_plan_of(s), l, &s->sizes, s->rows, cu_length(c->columns), room);
   return GR_OK;
 }
 
@@ -45,7 +53,8 @@ static gr_class take_blocks(cu_part *s, gr_error *err) {
   int64_t copies = (int64_t)c->nsplit * (l->threads / c->tx), n = cu_number(s);
   s->ld = cu_round_up(c->block_rows, 16);
   if (take(s, (s->sizes.row - l->nrow * n) * c->block_rows, &s->row_args, err) != GR_OK ||
-      take(s, (s->sizes.col - l->ncol * n) * c->block_cols, &s->col_args, err) != GR_OK || take(s, l->nrow * n * s->ld, &s->R, err) != GR_OK ||
+      take(s, (s->sizes.col - l->ncol * n) * c->block_cols, &s->col_args, err) != GR_OK ||
+      take(s, l->nrow * n * s->ld, &s->R, err) != GR_OK ||
       take(s, l->ncol * n * c->block_cols, &s->C, err) != GR_OK)
     return err->cls;
   return take(s, copies * cu_plan_of(s)->ask.red.nstate * 8 * s->ld, &s->state, err);
@@ -66,9 +75,12 @@ gr_class cu_part_begin(cu_part *s, int attempt, gr_error *err) {
   gr_class cls = cu_kernels_of(s->g, run->p, c->written, run->opt, &s->k, run->report, err);
   if (cls) return cls;
   s->sizes = cu_sizes_of(s);
-  s->cut = cu_cut_of(s->g, cu_plan_of(s), &s->k->layout, s->k->resident, run->opt->backend, s->rows, c->most_columns);
+  s->cut = cu_cut_of(s->g, cu_plan_of(s), &s->k->layout, s->k->resident, run->opt->backend, s->rows,
+                     c->most_columns);
   s->cut.block_cols = cu_length(c->columns);
-  s->timed = cu_seconds(s->g, cu_plan_of(s), c->pairs * (double)s->rows / (double)(run->rows ? run->rows : 1)) > tune.quick;
+  s->timed =
+      cu_seconds(s->g, cu_plan_of(s),
+                 c->pairs * (double)s->rows / (double)(run->rows ? run->rows : 1)) > tune.quick;
   s->finished = s->rows == 0;
   cls = make_total(s, err);
   if (!cls) cls = cu_make_head(s, err);
@@ -89,14 +101,17 @@ void cu_part_end(cu_part *s) {
 
 /* ---- launches ---- */
 
-gr_class cu_launch(cu_part *s, cu_function f, unsigned x, unsigned y, unsigned block, size_t shared, void **arguments, gr_error *err) {
-  return CU(s->g, err, cuLaunchKernel, f, x, y, 1, block, 1, 1, (unsigned)shared, s->g->stream, arguments, NULL);
+gr_class cu_launch(cu_part *s, cu_function f, unsigned x, unsigned y, unsigned block, size_t shared,
+                   void **arguments, gr_error *err) {
+  return CU(s->g, err, cuLaunchKernel, f, x, y, 1, block, 1, 1, (unsigned)shared, s->g->stream,
+            arguments, NULL);
 }
 
-/* A kernel that goes over n things. */
+/* A kernel whose threads share n rows or columns. */
 gr_class cu_launch_over(cu_part *s, cu_function f, int64_t n, void **arguments, gr_error *err) {
   int64_t blocks = (n + tune.block - 1) / tune.block;
-  return cu_launch(s, f, (unsigned)cu_least(blocks > 0 ? blocks : 1, tune.grid), 1, tune.block, 0, arguments, err);
+  return cu_launch(s, f, (unsigned)cu_least(blocks > 0 ? blocks : 1, tune.grid), 1, tune.block, 0,
+                   arguments, err);
 }
 
 /* ---- pairs ---- */
@@ -105,14 +120,19 @@ static gr_class launch_pairs(cu_part *s, int64_t rows, gr_error *err) {
   const gr_cuda_layout *l = &s->k->layout;
   const cu_cut *c = &s->cut;
   gr_interval columns = cu_chunk_of(s);
-  cu_address arg = s->k->head->address, P = cu_parameters(s), R = cu_address_in(s->R) + (cu_address)(s->group * cu_number(s)), C = cu_address_in(s->C);
+  cu_address arg = s->k->head->address, P = cu_parameters(s),
+             R = cu_address_in(s->R) + (cu_address)(s->group * cu_number(s)),
+             C = cu_address_in(s->C);
   cu_address state = s->state->address + (cu_address)(s->group * 8);
-  long long ld = s->ld, ld_c = c->block_cols, c_base = s->window, r0 = s->row + s->group, nr = rows, c0 = columns.first, c1 = columns.end;
+  long long ld = s->ld, ld_c = c->block_cols, c_base = s->window, r0 = s->row + s->group, nr = rows,
+            c0 = columns.first, c1 = columns.end;
   long long part = c->part;
   int tx = c->tx, anew = cu_first_columns(s);
-  void *arguments[] = {&arg, &P, &R, &ld, &C, &ld_c, &c_base, &state, &ld, &r0, &nr, &c0, &c1, &part, &tx, &anew};
+  void *arguments[] = {&arg, &P,  &R,  &ld, &C,  &ld_c, &c_base, &state,
+                       &ld,  &r0, &nr, &c0, &c1, &part, &tx,     &anew};
   int64_t blocks = (rows + (int64_t)tx * l->lanes - 1) / ((int64_t)tx * l->lanes);
-  return cu_launch(s, s->k->pairs, (unsigned)blocks, (unsigned)c->nsplit, (unsigned)l->threads, l->shared, arguments, err);
+  return cu_launch(s, s->k->pairs, (unsigned)blocks, (unsigned)c->nsplit, (unsigned)l->threads,
+                   l->shared, arguments, err);
 }
 
 static gr_class launch_marked(cu_part *s, int64_t rows, gr_error *err) {
@@ -142,7 +162,7 @@ static int64_t group_rows(const cu_part *s) {
   return left - rows < c->wave / 2 ? left : rows;
 }
 
-/* Looks at the launches in flight, the oldest first; *room: there is room for another. */
+/* Polls the launches in flight, the oldest first; *room: there may be another one. */
 static gr_class look(cu_part *s, int at_most, bool *room, gr_error *err) {
   cu_gpu *g = s->g;
   while (s->pending > at_most) {
@@ -150,7 +170,8 @@ static gr_class look(cu_part *s, int at_most, bool *room, gr_error *err) {
     float ms = 0;
     cu_result r = cu_now()->cuEventQuery(g->mark[2 * m + 1]);
     if (r == CUDA_ERROR_NOT_READY) break;
-    if (cu_result_of(g, r, "cuEventQuery", err) != GR_OK || CU(g, err, cuEventElapsedTime, &ms, g->mark[2 * m], g->mark[2 * m + 1]) != GR_OK)
+    if (cu_result_of(g, r, "cuEventQuery", err) != GR_OK ||
+        CU(g, err, cuEventElapsedTime, &ms, g->mark[2 * m], g->mark[2 * m + 1]) != GR_OK)
       return err->cls;
     if (ms > 0.1f) s->k->rate = s->pairs[m] / (1e-3 * ms);
     s->pending--;

@@ -12,19 +12,25 @@ static const gr_region *region_of(const cu_part *s) { return &s->call->run->regi
 static int64_t intervals_of(const cu_part *s) { return region_of(s)->n > 0 ? region_of(s)->n : 1; }
 
 /* A region without columns has one launch all the same, which starts the states. */
-static gr_interval interval_of(const cu_part *s) { return region_of(s)->n > 0 ? region_of(s)->interval[s->interval] : (gr_interval){0, 0}; }
+static gr_interval interval_of(const cu_part *s) {
+  return region_of(s)->n > 0 ? region_of(s)->interval[s->interval] : (gr_interval){0, 0};
+}
 
 /* Rows of the block. */
 int64_t cu_rows_here(const cu_part *s) {
-  return cu_least(cu_least(s->cut.block_rows, s->first + s->rows - s->row), region_of(s)->r1 - s->row);
+  return cu_least(cu_least(s->cut.block_rows, s->first + s->rows - s->row),
+                  region_of(s)->r1 - s->row);
 }
 
 /* Columns on the device. */
-int64_t cu_cols_here(const cu_part *s) { return cu_least(s->cut.block_cols, s->call->columns.end - s->window); }
+int64_t cu_cols_here(const cu_part *s) {
+  return cu_least(s->cut.block_cols, s->call->columns.end - s->window);
+}
 
 /* Columns of the next launch. */
 gr_interval cu_chunk_of(const cu_part *s) {
-  int64_t end = cu_least(cu_least(s->column + s->cut.chunk, interval_of(s).end), s->window + cu_cols_here(s));
+  int64_t end =
+      cu_least(cu_least(s->column + s->cut.chunk, interval_of(s).end), s->window + cu_cols_here(s));
   return (gr_interval){s->column, end > s->column ? end : s->column};
 }
 
@@ -49,7 +55,9 @@ void cu_begin_rows(cu_part *s, int64_t row) {
   seek(s, interval_of(s).first);
 }
 
-bool cu_first_columns(const cu_part *s) { return s->interval == 0 && s->column == interval_of(s).first; }
+bool cu_first_columns(const cu_part *s) {
+  return s->interval == 0 && s->column == interval_of(s).first;
+}
 bool cu_pairs_done(const cu_part *s) { return s->interval == intervals_of(s); }
 
 /* After a launch of so many rows. */
