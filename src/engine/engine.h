@@ -64,6 +64,7 @@ typedef struct gr_spec {
   const char *sum_scheme; /* "auto", "direct_sum", "block_sum", "kahan_scheme" */
 } gr_spec;
 
+typedef struct gr_run gr_run;         /* a call under way, as a GPU backend sees it */
 typedef struct gr_program gr_program; /* owns every string the accessors return */
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err);
@@ -192,6 +193,33 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
                         gr_report *report, gr_error *err);
 
+/* ---- partial results: a share of the reduced index ---- */
+
+/* first <= j < end, counted from 0 over the whole of the index that is reduced. */
+typedef struct gr_interval {
+  int64_t first, end;
+} gr_interval;
+
+/* A call whose columns (values of the reduced index) are split into shares leaves a block of states
+ * for each share: one plain array of doubles that says what it holds and is checked wherever it is
+ * read.  It may be saved, or sent to another process on a machine with the same byte order and the
+ * same version of genred.  Blocks of disjoint shares are merged, in any grouping, and finished to
+ * what one call gives: exactly where the reduction selects (Min, ArgKMin, ...; the lowest index wins
+ * a tie), to its accuracy where it adds.  The caller sees to it that no column is in two shares. */
+
+/* Doubles of a block for these arguments. */
+gr_class gr_states_size(const gr_program *p, const gr_array *args, int n_args, int64_t *size, gr_error *err);
+/* The states of the columns in some intervals, ascending and without overlaps; none is fine.  args
+ * are the whole arrays, so that indices count columns of the whole.  A GPU computes them where
+ * opt->backend asks for one, or "auto" finds it worth while; they are handed out on the host. */
+gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args, const gr_interval *interval, int64_t n_intervals,
+                            double *states, int64_t size, const gr_options *opt, gr_report *report, gr_error *err);
+/* Block `into` takes in block `from`.  GR_ARGUMENT, and nothing is changed, where one of them is no
+ * whole, unchanged block of this program, or they belong to calls of different shapes. */
+gr_class gr_states_merge(const gr_program *p, double *into, int64_t size_into, const double *from, int64_t size_from, gr_error *err);
+/* The results of a block, on the host: out[k].buffer must be NULL. */
+gr_class gr_states_finish(const gr_program *p, const double *states, int64_t size, const gr_output *out, gr_error *err);
+
 /* Finds or compiles the kernel without running it. */
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
 
@@ -232,9 +260,8 @@ struct gr_device {
   gr_class (*count)(int *n, gr_error *err);
   gr_class (*info)(int id, gr_device_info *info, gr_error *err);
   void (*libraries)(gr_device_libraries *libraries);
-  /* The engine has checked the arguments.  rows: of the result; cols: of the reduced index. */
-  gr_class (*run)(gr_program *p, const gr_array *args, int64_t rows, int64_t cols, const gr_output *out, const gr_options *opt,
-                  gr_report *report, gr_error *err);
+  /* The engine has checked the arguments. */
+  gr_class (*run)(const gr_run *run, gr_error *err);
   gr_class (*compile)(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
   /* Creates a matrix on device `id` with undefined entries.  put and get copy all of it from and to
    * column-major doubles whose columns are `stride` apart (indices are 1-based, NaN for none). */

@@ -66,6 +66,12 @@
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld") \
   ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld and %lld rows") \
   ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld") \
+  ERR(Intervals, GR_ARGUMENT, \
+      "intervals must be within 0 to %lld, in ascending order and without overlaps: interval %lld is %lld to %lld") \
+  ERR(States, GR_ARGUMENT, "these %lld numbers are not a block of states of this program: %s") \
+  ERR(StatesShape, GR_ARGUMENT, \
+      "blocks of states of different calls cannot be merged: %lld x %lld and %lld x %lld") \
+  ERR(StatesSize, GR_ARGUMENT, "the array for the states has %lld numbers; %lld are needed") \
   ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": the stages are tokens, ast, dag, plan, c and cuda") \
   ERR(NoGPU, GR_CUDA, "no GPU can be used: the engine was called without a GPU backend") \
   ERR(DeviceId, GR_CUDA, "there is no GPU with device_id %d: %d GPU%s found, numbered from 0") \

@@ -352,53 +352,6 @@ void gr_emit_title(gr_str *out, const char *title) {
   gr_put(out, "\n */\n");
 }
 
-/* Columns c0 ... c1, tile by tile. */
-static void emit_tiles(gr_emitter *e, const char *call) {
-  gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
-  gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
-  gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, "%s", call);
-  gr_close(e);
-}
-
-/* A function of its own, as the size of a tile is to be a constant where there are many columns. */
-static void emit_tiles_by_columns(gr_emitter *e) {
-  gr_open_function(e, "static void", "tiles",
-                   "const double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, "
-                   "double *state, int64 ld_state, int nr, int64 c0, int64 c1");
-  emit_tiles(e, "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);");
-  gr_close(e);
-  gr_put(&e->out, "\n");
-}
-
-/* Fewer columns than 16: column c0 + l belongs in lane l. */
-static void call_tiles_by_columns(gr_emitter *e) {
-  gr_line(&e->out, "if (c1 - c0 >= 16)");
-  gr_line(&e->out, "  tiles(arg, ld, P, R, S, C, W, state, ld_state, nr, c0, c1);");
-  gr_line(&e->out, "else");
-  gr_line(&e->out, "  for (int64 b = c0; b < c1; b += GR_L)");
-  gr_line(&e->out, "    tiles(arg, ld, P, R, S, C, W, state + (b - c0), ld_state, nr, b, b + GR_L < c1 ? b + GR_L : c1);");
-}
-
-static void emit_entry(gr_emitter *e) {
-  bool few = e->t->c->state_per_lane;
-  if (few) emit_tiles_by_columns(e);
-  gr_open_function(e, "GR_EXPORT void", "gr_kernel",
-                   "const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, "
-                   "int64 c0, int64 c1, void *scratch");
-  gr_line(&e->out, "const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;");
-  gr_line(&e->out, "T *P = scratch, *R = P + %d, *S = R + (int64)padded * NROW, *C = S + LD * %d;", (e->p->width.param + 15) / 16 * 16,
-          e->p->width.stage);
-  gr_line(&e->out, "V *W = (V *)(C + TILE * NCOL);");
-  gr_line(&e->out, "parameters(arg, ld, P, W);");
-  gr_line(&e->out, "rows(arg, ld, r0, nr, P, R, W);");
-  if (few)
-    call_tiles_by_columns(e);
-  else
-    emit_tiles(e, "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
-  gr_close(e);
-}
-
 /* What a kernel has before its functions. */
 static void emit_head(gr_emitter *e) {
   const gr_plan *p = e->p;
@@ -421,7 +374,7 @@ static void emit_head(gr_emitter *e) {
 
 /* The functions come first, and tell what the head has to have. */
 gr_emitter gr_emit_own(gr_ctx *c, const gr_plan *p) {
-  static void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, gr_emit_pairs, emit_entry};
+  static void (*const part[])(gr_emitter *) = {emit_params, emit_rows, emit_columns, gr_emit_pairs, gr_emit_entry};
   gr_emitter e = gr_emitter_of(c, p);
   for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
     gr_put(&e.out, "\n");
@@ -444,13 +397,4 @@ char *gr_emit_c(gr_ctx *c, const gr_plan *p, const char *title) {
   gr_put(&out, "\n");
   gr_put(&out, own.out.s);
   return out.s;
-}
-
-/* Must agree with emit_entry. */
-size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
-  size_t t = p->ask.f64 ? 8 : 4, n = (size_t)(p->width.param + 15) / 16 * 16 + (size_t)rows * (size_t)p->width.row;
-  n += (size_t)(p->tile + GR_PAD) * (size_t)p->width.stage + (size_t)p->tile * (size_t)p->width.packed;
-  /* by columns, a last group that is not full is read (not used) past the stage */
-  n += GR_LANES_MAX * 8;
-  return n * t + (size_t)p->cpu.work * 64 + 64;
 }

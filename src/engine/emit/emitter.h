@@ -135,6 +135,7 @@ void gr_each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int arg)
 const char *gr_of_row(const gr_emitter *e);
 
 void gr_emit_pairs(gr_emitter *e); /* emit_pairs.c */
+void gr_emit_entry(gr_emitter *e); /* emit_entry.c: gr_kernel_fn */
 void gr_declare_locals(gr_emitter *e, gr_level level);
 
 /* ---- whole texts (emit.c, emit_text.c) ---- */

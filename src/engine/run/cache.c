@@ -33,7 +33,7 @@
 #include "run/run.h"
 
 enum {
-  KERNEL_ABI = 2, /* of gr_kernel_fn: increases when its arguments change */
+  KERNEL_ABI = 3, /* of gr_kernel_fn: increases when its arguments change */
   LONG_PATH = 4096,
   CACHE_FILES = 512, /* at most so many files in the folder */
   DAY = 24 * 3600    /* seconds */

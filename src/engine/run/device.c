@@ -53,7 +53,7 @@ static bool pays(double work, double numbers) { return work > tune.work + tune.b
 
 /* Whether "auto" should use a GPU for this call. */
 static bool worth(const gr_run *r) {
-  double numbers = 0, work = r->p->plan->cost * (double)r->rows * (double)r->cols;
+  double numbers = 0, work = r->p->plan->cost * gr_pairs(r);
   if (stays(r) || (resident(r) && work > 0)) return true;
   for (int k = 0; k < r->n_args; k++) numbers += (double)r->args[k].rows * (double)r->args[k].cols;
   return pays(work, numbers);
@@ -135,7 +135,7 @@ gr_class gr_device_run(const gr_run *r, gr_error *err) {
   r->report->threads = 1;
   for (int k = 0; k < r->p->plan->ask.red.nout; k++) /* these described the previous contents */
     if (r->out[k].buffer) r->out[k].buffer->range = r->out[k].buffer->vector = NULL;
-  r->opt->device->run(r->p, r->args, r->rows, r->cols, r->out, r->opt, r->report, err);
+  r->opt->device->run(r, err);
   r->report->seconds_run = gr_now() - start - r->report->seconds_compile;
   return err->cls;
 }

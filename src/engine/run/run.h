@@ -108,16 +108,30 @@ gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel *kerne
 
 /* ---- device.c: the seam to a GPU backend -------------------------------------------------------------------------------------------------- */
 
+/* Rows r0 <= r < r1 of the results that share a list of intervals of columns.  The regions of a call
+ * follow one another and cover all its rows; a dense call is one region with one interval. */
+typedef struct gr_region {
+  int64_t problem; /* 0: batches, which would have several, are to come */
+  int64_t r0, r1;
+  const gr_interval *interval; /* ascending, without overlaps */
+  int64_t n;
+} gr_region;
+
 /* One call of a program, its arguments checked. */
-typedef struct gr_run {
+struct gr_run {
   gr_program *p;
   const gr_array *args;
   int n_args;
   int64_t rows, cols;
+  const gr_region *region;
+  int64_t n_regions;
   const gr_output *out;
+  double *states; /* not NULL: these are wanted, as gr_sink keeps them; the outputs are then empty */
   const gr_options *opt;
   gr_report *report;
-} gr_run;
+};
+
+double gr_pairs(const gr_run *r); /* in all regions */
 
 static inline bool gr_is_gpu(gr_backend b) { return b >= GR_GPU; }
 
@@ -142,6 +156,20 @@ gr_class gr_validate_spec(const gr_spec *s, gr_error *err);
 gr_class gr_validate_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err);
 gr_class gr_validate_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err);
 gr_class gr_validate_options(const gr_options *o, gr_error *err);
+
+/* ---- states.c: states of rows in which all their columns are ------------------------------------------------------- */
+
+/* Where they go: to the results, or as they are to `states`, where entry e of row r is number
+ * e * rows + r. */
+typedef struct gr_sink {
+  const gr_output *out;
+  double *states; /* NULL: to the results */
+  int64_t rows;   /* of the results */
+} gr_sink;
+
+gr_sink gr_sink_of(const gr_run *r);
+/* The states of `rows` rows from `first` on, into each of which `count` pairs went. */
+void gr_sink_take(const gr_reduction *red, const gr_sink *s, const double *state, int64_t ld, int64_t first, int64_t rows, double count);
 
 /* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
 
@@ -182,6 +210,10 @@ gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *e
 gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout, gr_error *err);
 /* The joint text of kernels whose keys are known, of programs of one precision; malloc'ed. */
 gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
+/* Checks a call; its rows and columns. */
+gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, int64_t *cols, gr_error *err);
+/* Runs a call of checked arguments that has its regions, with their common origins. */
+gr_class gr_run_regions(gr_run *r, gr_error *err);
 /* Would a call that goes to no GPU use a kernel, that of this plan?  rows: of the kept index. */
 bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, int plan);
 int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols); /* 0 or PLAN_FEW, by the shape */

@@ -28,6 +28,13 @@ static inline void use_stand_ins(void) {
   setenv("GENRED_FAKE_CACHE", at("objects"), 0);
 }
 
+/* The GPU backend on the stand-ins, for tests that are not about them; NULL where they are missing. */
+static inline const gr_device *stand_in(const char *program) {
+  if (!find_stand_ins(program)) return NULL;
+  use_stand_ins();
+  return &gr_cuda;
+}
+
 /* A function of one of the two libraries beside CUDA's, or NULL. */
 static inline void *stand_in_symbol(const char *variable, const char *name) {
   gr_error err = {0};

@@ -255,7 +255,10 @@ static void test_expected(gr_program *p, const test *t, const gr_device *device)
         }
         gr_call call = {p, m, n};
         bool by_i = p->plan->ask.axis == 1, chosen;
-        gr_run r = {p, args, gr_program_nargs(p), by_i ? m : n, by_i ? n : m, out, &opt, &rep};
+        gr_interval columns = {0, by_i ? n : m};
+        gr_region whole = {.r1 = by_i ? m : n, .interval = &columns, .n = 1};
+        gr_run r = {.p = p, .args = args, .n_args = gr_program_nargs(p), .rows = whole.r1, .cols = columns.end, .region = &whole, .n_regions = 1,
+                    .out = out, .opt = &opt, .report = &rep};
         check(gr_device_choose(&r, &chosen, &err) == GR_OK && gr_device_expected(&call, &opt) == chosen, "%s: %lld x %lld, backend %d", describe(t),
               (long long)m, (long long)n, (int)backends[b]);
         gpu += chosen;

@@ -236,13 +236,14 @@ static void pairs(const T *P, const T *R, const T *S, const T *C, V *W, double *
   }
 }
 
-GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, int64 c0, int64 c1, void *scratch) {
+GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *state, int64 ld_state, int64 r0, int64 r1, const int64 *interval, int64 n, void *scratch) {
   const int nr = (int)(r1 - r0), padded = (nr + 15) / 16 * 16;
-  T *P = scratch, *R = P + 0, *S = R + (int64)padded * NROW, *C = S + LD * 3;
-  V *W = (V *)(C + TILE * NCOL);
+  T *P = scratch, *R = P + 0, *S = R + (int64)padded * 3, *C = S + 3120;
+  V *W = (V *)(C + 0);
   parameters(arg, ld, P, W);
   rows(arg, ld, r0, nr, P, R, W);
-  for (int64 b = c0; b < c1; b += TILE) {
+  for (int64 b = 0, c1 = 0; b < c1 || n > 0; b += TILE) {
+    if (b >= c1) b = interval[0], c1 = interval[1], interval += 2, n--;
     const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
     columns(arg, ld, b, nc, P, S, C, W);
     pairs(P, R, S, C, W, state, ld_state, nr, b, nc);
