@@ -213,13 +213,13 @@ static void junk_is_refused(void) {
         bad[k] = junk == 1 ? NAN : -1e300;
       else
         ((unsigned char *)&bad[k])[0] ^= 1;
-      refused(gr_states_finish(p, bad, good.size, out, &err), &err, "no block of states",
+      refused(gr_states_finish(p, bad, good.size, out, &err), &err, "not a block of states",
               "a block that was changed");
       refused(gr_states_merge(p, good.v, good.size, bad, good.size, &err), &err,
-              "no block of states", "a block that was changed");
+              "not a block of states", "a block that was changed");
     }
   for (int64_t n = 0; n < good.size; n++)
-    refused(gr_states_finish(p, good.v, n, out, &err), &err, "no block of states",
+    refused(gr_states_finish(p, good.v, n, out, &err), &err, "not a block of states",
             "a block that was cut");
   memcpy(bad, good.v, bytes);
   bad[good.size] = 0;
