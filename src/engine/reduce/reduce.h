@@ -43,6 +43,8 @@ void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows)
 void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf, const double *w,
                  int64_t sw, int64_t col);
 void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from, int64_t ld_from);
+/* Adds `offset` to the indices in the states of some rows; -1, where there is none, stays. */
+void gr_red_shift(const gr_reduction *r, double *state, int64_t ld, int64_t rows, double offset);
 /* Writes rows m ... m + states of the outputs (rows in all) from the states, into each of which `count` pairs went. */
 void gr_red_finish(const gr_reduction *r, const double *state, int64_t ld, int64_t states, const gr_output *out, int64_t m,
                    int64_t rows, double count);
