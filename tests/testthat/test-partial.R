@@ -232,7 +232,7 @@ test_that("partial results that do not belong together", {
   refused(genred_merge(first, genred_partial(op, x[1:7, ], y[21:47, ], 0.5, offset = 20)), "they have 31 and 7 rows")
   refused(genred_merge(first, genred_partial(op, x[31:1, ], y[21:47, ], 0.5, offset = 20)), "row 1 is called \"x1\" and \"x31\"")
   refused(genred_merge(first, genred_partial(op, x, y[21:47, ], 0.25, offset = 20)), "different values of the parameters")
-  refused(genred_merge(first, genred_partial(op, x + 1e-9, y[21:47, ], 0.5, offset = 20)), "different values of the parameters or of the arguments")
+  refused(genred_merge(first, genred_partial(op, x + 1e-9, y[21:47, ], 0.5, offset = 20)), "different values of the parameters or of the arguments of the kept index")
   refused(genred_merge(first, first), "both hold columns 1 to 20 \\(`offset`")
   refused(genred_merge(second, genred_partial(op, x, y[1:21, ], 0.5)), "both hold column 21")
   refused(genred_merge(first, second, genred_partial(op, x, y[1:5, ], 0.5, offset = 42)), "partial results 1 to 2 and partial result 3 .*both hold columns 43 to 47")

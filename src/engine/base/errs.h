@@ -65,7 +65,7 @@
   ERR(Intervals, GR_ARGUMENT, "intervals must ascend without overlaps within 0 to %lld: interval %lld is %lld to %lld")     \
   ERR(States, GR_ARGUMENT, "a block of %lld numbers is no block of states of this program: %s")                           \
   ERR(StatesShape, GR_ARGUMENT, "blocks of states of different calls cannot be merged: %lld x %lld and %lld x %lld")       \
-  ERR(StatesGiven, GR_ARGUMENT, "these blocks of states were computed from different values of %s")                      \
+  ERR(StatesCommon, GR_ARGUMENT, "these blocks of states come from different values of the parameters%s")                 \
   ERR(Offset, GR_ARGUMENT, "the offset of a share of the columns must be between 0 and %lld, not %lld")                  \
   ERR(StatesSize, GR_ARGUMENT, "the place for the states has %lld numbers, %lld are needed")                              \
   ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": one of tokens, ast, dag, plan, c, cuda")                              \
