@@ -203,7 +203,8 @@ checked_partial <- function(x, what, call) {
   refuse <- function(...) stop_genred("argument", what, " ", ..., call = call)
   invalid <- function(...) refuse("is not a valid partial result: ", ...)
   if (!inherits(x, "genred_partial")) {
-    refuse("must be a partial result, made by genred_partial(); ", given_value(x))
+    hint <- if (is.list(x) && !is.object(x)) "\n  do.call(genred_merge, x) merges a list of partial results"
+    refuse("must be a partial result, made by genred_partial(); ", given_value(x), hint)
   }
   x <- unclass(x)
   if (!is.list(x)) invalid("it is not a list")
@@ -275,7 +276,8 @@ merged_facts <- function(a, b, what, call) {
   columns <- sorted_columns(a$columns, b$columns)
   shared <- overlap_of(columns)
   if (length(shared)) {
-    refuse("both hold ", interval_text(shared), " (`offset` of genred_partial() is the place of a piece)")
+    refuse("both hold ", interval_text(shared), "; `offset` of genred_partial() is the number of columns ",
+           "before a piece")
   }
   a["names"] <- list(a$names %or% b$names)
   a["columns"] <- list(joined(columns))

@@ -233,7 +233,7 @@ test_that("partial results that do not belong together", {
   refused(genred_merge(first, genred_partial(op, x[31:1, ], y[21:47, ], 0.5, offset = 20)), "row 1 is called \"x1\" and \"x31\"")
   refused(genred_merge(first, genred_partial(op, x, y[21:47, ], 0.25, offset = 20)), "different values of the parameters")
   refused(genred_merge(first, genred_partial(op, x + 1e-9, y[21:47, ], 0.5, offset = 20)), "different values of the parameters or of the arguments of the kept index")
-  refused(genred_merge(first, first), "both hold columns 1 to 20 \\(`offset`")
+  refused(genred_merge(first, first), "both hold columns 1 to 20; `offset`")
   refused(genred_merge(second, genred_partial(op, x, y[1:21, ], 0.5)), "both hold column 21")
   refused(genred_merge(first, second, genred_partial(op, x, y[1:5, ], 0.5, offset = 42)), "partial results 1 to 2 and partial result 3 .*both hold columns 43 to 47")
   known <- genred_partial(sums, x, y[1:20, ], 0.5, offset = 0)
@@ -244,6 +244,7 @@ test_that("partial results that do not belong together", {
 
 test_that("what is no partial result, or was changed", {
   refused(genred_merge(), "no partial result to merge")
+  refused(genred_merge(list(first, second)), "a list of length 2 was given\n  do.call\\(genred_merge, x\\)")
   refused(genred_merge(first, ), "argument 2 of `...` is empty")
   for (junk in list(NULL, 1, "a", list(), unclass(first), op)) {
     refused(genred_merge(first, junk), "partial result 2 must be a partial result, made by genred_partial\\(\\)")
