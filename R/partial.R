@@ -127,11 +127,12 @@ genred_partial <- function(op, ..., offset = 0, backend = "auto", device_id = -1
 # The description of an operator that is a single reduction.
 partial_info <- function(op, call) {
   if (inherits(op, "GenredGradient")) {
-    stop_genred("argument", "`op` consists of more than one reduction (", format(op), "); the later ones need ",
-                "the results of the first, so that only a single reduction has partial results", call = call)
+    stop_genred("argument", "`op` has no partial results: it computes several reductions (",
+                format(op), "), of which the later ones need results of the first", call = call)
   }
   if (!inherits(op, "Genred")) {
-    stop_genred("argument", "`op` must be an operator made by Genred(); ", given_value(op), call = call)
+    stop_genred("argument", "`op` must be an operator made by Genred(); ", given_value(op),
+                call = call)
   }
   as_called(operator_info(op), call)
 }
@@ -146,22 +147,23 @@ refuse_empty <- function(dots, call) {
 
 # The values in the order of the operator's arguments: named ones by name, the others by position.
 matched_arguments <- function(values, args, call) {
+  refuse <- function(...) stop_genred("argument", ..., call = call)
   given <- names(values) %or% rep("", length(values))
   expected <- paste("the operator has", if (length(args$name)) "the arguments" else "no arguments",
                     if (length(args$name)) quoted(args$name))
   odd <- setdiff(given, c(args$name, ""))
-  if (length(odd)) stop_genred("argument", expected, ", and none called `", odd[1L], "`", call = call)
+  if (length(odd)) refuse(expected, ", and none called `", odd[1L], "`")
   twice <- given[nzchar(given) & duplicated(given)]
-  if (length(twice)) stop_genred("argument", "argument `", twice[1L], "` is given twice", call = call)
+  if (length(twice)) refuse("argument `", twice[1L], "` is given twice")
   at <- match(args$name, given)
   free <- which(is.na(at))
   rest <- which(!nzchar(given))
   if (length(rest) > length(free)) {
-    stop_genred("argument", expected, "; ", counted(length(values), "value"), " given", call = call)
+    refuse(expected, "; ", counted(length(values), "value"), " given")
   }
   at[free[seq_along(rest)]] <- rest
   lost <- args$name[is.na(at)]
-  if (length(lost)) stop_genred("argument", "argument `", lost[1L], "` is missing; ", expected, call = call)
+  if (length(lost)) refuse("argument `", lost[1L], "` is missing; ", expected)
   unname(values[at])
 }
 
@@ -169,12 +171,13 @@ matched_arguments <- function(values, args, call) {
 read_offset <- function(x, result, call) {
   if (is.null(x)) return(if (any(result$index)) 0)
   if (length(x) != 1L || !is_whole(x) || x < 0 || x > 2^53) {
-    stop_genred("argument", "`offset` must be the number of columns before these, a whole number from 0; ",
-                given_value(x), call = call)
+    stop_genred("argument", "`offset` must be the number of columns before these, a whole number ",
+                "from 0; ", given_value(x), call = call)
   }
   if (result$axis != 2L) return(as.numeric(x))
   if (x == 0) return(NULL)
-  stop_genred("argument", "`offset` has no meaning if both indices are reduced; ", given_value(x), call = call)
+  stop_genred("argument", "`offset` has no meaning if both indices are reduced; ", given_value(x),
+              call = call)
 }
 
 # ---- the object ----------------------------------------------------------------------------------
@@ -195,7 +198,7 @@ new_partial <- function(spec, states, names, offset) {
 # Intervals as a matrix, without the empty ones.
 intervals_of <- function(from, to) {
   kept <- from <= to
-  cbind(from = from[kept], to = to[kept])
+  cbind(from = unname(from[kept]), to = unname(to[kept]))
 }
 
 # The elements of a partial result, or an error in which it is called `what`.
@@ -203,8 +206,8 @@ checked_partial <- function(x, what, call) {
   refuse <- function(...) stop_genred("argument", what, " ", ..., call = call)
   invalid <- function(...) refuse("is not a valid partial result: ", ...)
   if (!inherits(x, "genred_partial")) {
-    hint <- if (is.list(x) && !is.object(x)) "\n  do.call(genred_merge, x) merges a list of partial results"
-    refuse("must be a partial result, made by genred_partial(); ", given_value(x), hint)
+    refuse("must be a partial result, made by genred_partial(); ", given_value(x),
+           if (is.list(x) && !is.object(x)) "\n  do.call(genred_merge, x) merges a list of them")
   }
   x <- unclass(x)
   if (!is.list(x)) invalid("it is not a list")
@@ -215,7 +218,9 @@ checked_partial <- function(x, what, call) {
   if (!identical(names(x), partial_fields)) invalid("its elements have wrong names, or none")
   if (!is_spec(x$spec)) invalid("its specification was changed or damaged")
   said <- .Call(.ffi_states_describe, x$spec, x$states)
-  if (inherits(said, "genred_failure")) stop_genred(said$class, what, ": ", said$message, call = call)
+  if (inherits(said, "genred_failure")) {
+    stop_genred(said$class, what, ": ", said$message, call = call)
+  }
   if (!identical(said, c(x$rows, x$count))) invalid("`rows` or `count` does not fit its states")
   if (!names_fit(x)) invalid("`names` does not fit its rows")
   if (!columns_fit(x)) invalid("`columns` does not fit its states")
@@ -276,8 +281,8 @@ merged_facts <- function(a, b, what, call) {
   columns <- sorted_columns(a$columns, b$columns)
   shared <- overlap_of(columns)
   if (length(shared)) {
-    refuse("both hold ", interval_text(shared), "; `offset` of genred_partial() is the number of columns ",
-           "before a piece")
+    refuse("both hold ", interval_text(shared), "; `offset` of genred_partial() is the number ",
+           "of columns before a piece")
   }
   a["names"] <- list(a$names %or% b$names)
   a["columns"] <- list(joined(columns))
@@ -288,7 +293,9 @@ merged_facts <- function(a, b, what, call) {
 # Names the first field that differs, and its values: `dtype` is "float32" and "float64".
 different_operators <- function(a, b) {
   field <- Find(function(name) !identical(a[[name]], b[[name]]), setdiff(spec_fields, "key"))
-  value <- function(x) abbreviated(paste(deparse(x[[field]], width.cutoff = 500L), collapse = " "), 120L)
+  value <- function(x) {
+    abbreviated(paste(deparse(x[[field]], width.cutoff = 500L), collapse = " "), 120L)
+  }
   renamed <- c(reduction = "reduction_op", double_acc = "use_double_acc", scheme = "sum_scheme",
                fast_math = "use_fast_math")
   argument <- if (field %in% names(renamed)) renamed[[field]] else field
@@ -341,10 +348,12 @@ genred_finish <- function(op, partial) {
 
 expect_operator <- function(spec, wanted, call) {
   if (spec$key == wanted$key) return()
-  stop_genred("argument", "`partial` does not belong to `op`: ", different_operators(wanted, spec), call = call)
+  stop_genred("argument", "`partial` does not belong to `op`: ", different_operators(wanted, spec),
+              call = call)
 }
 
-# The dimensions and row names that a call of the operator gives: rows x D, rows x K, or rows x K x D.
+# The dimensions (rows x D, rows x K, or rows x K x D) and row names that a call of the operator
+# gives.
 shaped_result <- function(x, result, partial) {
   neighbours <- if (result$k > 0L) result$k
   dim(x) <- c(partial$rows, neighbours, if (is.null(neighbours) || result$dim > 1L) result$dim)
@@ -360,7 +369,8 @@ print.genred_partial <- function(x, ...) {
   part <- checked_partial(x, "`x`", brief_call(sys.call(-1L), "print"))
   op <- operator_function(part$spec, .Call(.ffi_describe, part$spec)$args$name)
   counts <- if (operator_info(op)$result$axis == 2L) "  pairs    " else "  columns  "
-  cat("<genred_partial> ", abbreviated(format(op), max(40L, getOption("width") - 18L)), "\n", sep = "")
+  formula <- abbreviated(format(op), max(40L, getOption("width") - 18L))
+  cat("<genred_partial> ", formula, "\n", sep = "")
   cat("  rows     ", plain_number(part$rows), "\n", sep = "")
   cat(counts, count_text(part), "\n", sep = "")
   cat("  ", precision_text(part$spec), ", ", bytes_text(8 * length(part$states)), ", genred ",

@@ -20,8 +20,8 @@ typedef struct call {
   SEXP *arg;       /* as given */
   gr_array *array; /* the same for the engine */
   int protects;
-  bool share;      /* the states of a share of the columns are wanted, not results: */
-  int64_t offset;  /* its first column, in the whole */
+  bool share;     /* the states of a share of the columns are wanted, not results: */
+  int64_t offset; /* its first column, in the whole */
   double *states;
   int64_t size;
 } call;
@@ -247,7 +247,8 @@ static SEXP run_engine(call *c, ffi_op *op, gr_options *opt, const gr_output *ou
   opt->ctx = &poll;
 
   op->busy = true;
-  gr_class cls = c->share ? gr_program_share(op->program, c->array, c->n, c->offset, c->states, c->size, opt, &report, &err)
+  gr_class cls = c->share ? gr_program_share(op->program, c->array, c->n, c->offset, c->states,
+                                             c->size, opt, &report, &err)
                           : gr_program_run(op->program, c->array, c->n, out, opt, &report, &err);
   op->busy = false;
   if (poll.unwinding) gr_error_clear(&err);
@@ -309,7 +310,12 @@ static SEXP run_op(call *c, ffi_op *op) {
 
 /* offset: of a share of the columns; NULL: all are there. */
 static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, const int64_t *offset) {
-  call c = {.spec = spec, .backend = GR_AUTO, .n = n, .arg = arg, .share = offset != NULL, .offset = offset ? *offset : 0};
+  call c = {.spec = spec,
+            .backend = GR_AUTO,
+            .n = n,
+            .arg = arg,
+            .share = offset != NULL,
+            .offset = offset ? *offset : 0};
   gr_array few[FEW];
   ffi_op *op;
   if (!read_settings(&c, setting[0], setting[1], setting[2], setting[3])) return R_NilValue;
@@ -374,7 +380,7 @@ SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep,
   return run_list(spec, setting, args, NULL);
 }
 
-/* The arguments are a share of the columns of a call, `offset` of which come before (R/partial.R). */
+/* The arguments are a share of the columns, `offset` of which come before (R/partial.R). */
 SEXP ffi_share(SEXP spec, SEXP backend, SEXP device, SEXP offset, SEXP args) {
   SEXP keep = PROTECT(Rf_ScalarLogical(FALSE));
   const SEXP setting[] = {backend, device, R_NilValue, keep};

@@ -7,14 +7,17 @@
 
 static bool is_block(SEXP x) { return TYPEOF(x) == REALSXP && !Rf_isObject(x); }
 
-static SEXP no_block(void) { return ffi_failf(GR_ARGUMENT, "the states of a partial result must be a vector of doubles"); }
+static SEXP no_block(void) {
+  return ffi_failf(GR_ARGUMENT, "the states of a partial result must be a vector of doubles");
+}
 
 /* c(rows, count), or a failure. */
 static SEXP describe(const ffi_op *op, SEXP states) {
   gr_error err = {GR_OK, "", NULL};
   gr_states_info info;
   if (!is_block(states)) return no_block();
-  if (gr_states_describe(op->program, REAL_RO(states), XLENGTH(states), &info, &err) != GR_OK) return ffi_fail(&err);
+  if (gr_states_describe(op->program, REAL_RO(states), XLENGTH(states), &info, &err) != GR_OK)
+    return ffi_fail(&err);
   SEXP out = Rf_allocVector(REALSXP, 2);
   REAL(out)[0] = (double)info.rows;
   REAL(out)[1] = info.count;
@@ -64,7 +67,8 @@ static SEXP finish(const ffi_op *op, SEXP states, bool wide) {
   gr_states_info info;
   gr_output out[2];
   if (!is_block(states)) return no_block();
-  if (gr_states_describe(op->program, REAL_RO(states), XLENGTH(states), &info, &err) != GR_OK) return ffi_fail(&err);
+  if (gr_states_describe(op->program, REAL_RO(states), XLENGTH(states), &info, &err) != GR_OK)
+    return ffi_fail(&err);
   R_xlen_t n = (R_xlen_t)info.rows * r->dim * (r->k > 0 ? r->k : 1);
   SEXP results = PROTECT(Rf_allocVector(VECSXP, r->n));
   for (int k = 0; k < r->n; k++) {

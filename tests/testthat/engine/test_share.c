@@ -18,7 +18,8 @@ static gr_array rows_of(gr_array x, gr_interval rows) {
 }
 
 /* The states of the pairs of some i and some j. */
-static block share(gr_program *p, const gr_array *whole, gr_interval i, gr_interval j, int64_t offset, const gr_options *o) {
+static block share(gr_program *p, const gr_array *whole, gr_interval i, gr_interval j,
+                   int64_t offset, const gr_options *o) {
   gr_error err = {0};
   gr_report rep = {0};
   gr_array args[ARGS_MAX];
@@ -30,7 +31,8 @@ static block share(gr_program *p, const gr_array *whole, gr_interval i, gr_inter
   }
   check(gr_states_size(p, args, n, &b.size, &err) == GR_OK, "%s", err.message);
   b.v = malloc((size_t)b.size * sizeof(double));
-  check(gr_program_share(p, args, n, offset, b.v, b.size, o, &rep, &err) == GR_OK, "%s\n%s", err.message, err.log ? err.log : "");
+  check(gr_program_share(p, args, n, offset, b.v, b.size, o, &rep, &err) == GR_OK, "%s\n%s",
+        err.message, err.log ? err.log : "");
   gr_error_clear(&err);
   return b;
 }
@@ -41,7 +43,8 @@ static void merge(gr_program *p, block *into, block from) {
     *into = from;
     return;
   }
-  check(gr_states_merge(p, into->v, into->size, from.v, from.size, &err) == GR_OK, "%s", err.message);
+  check(gr_states_merge(p, into->v, into->size, from.v, from.size, &err) == GR_OK, "%s",
+        err.message);
   free(from.v);
 }
 
@@ -67,7 +70,7 @@ static gr_interval cut(int64_t total, int n, int of) {
   return of == 1 ? (gr_interval){0, total} : (gr_interval){at[n], at[n + 1]};
 }
 
-/* All pairs, as a grid of shares, in which the index that is kept is whole: the last comes first. */
+/* All pairs, as a grid of shares in which the kept index is whole; the last comes first. */
 static block merge_all(gr_program *p, const test *t, const gr_array *args, const gr_options *o) {
   enum { CUTS = 4 };
   int of_i = t->axis == 1 ? 1 : CUTS, of_j = t->axis == 0 ? 1 : CUTS;
@@ -80,7 +83,7 @@ static block merge_all(gr_program *p, const test *t, const gr_array *args, const
   return sum;
 }
 
-/* Selections are exact; a product in single precision loses half a unit with each of its factors. */
+/* Selections are exact; a product in float32 loses half a unit with each of its factors. */
 static double allowed(const gr_program *p, const test *t, int k) {
   gr_family family = gr_reds[gr_red_find(gr_program_result(p).reduction)].family;
   if (gr_program_result(p).is_index[k] || family == FAM_Extremum || family == FAM_Top) return 0;
@@ -96,7 +99,8 @@ static void try_backend(gr_program *p, const test *t, const gr_array *args, cons
   check(r.size == whole.size, "%s: %d rows", describe(t), (int)r.rows);
   for (int k = 0; k < gr_program_result(p).n; k++) {
     double d = difference(r.v[k], whole.v[k], whole.size);
-    check(d <= allowed(p, t, k), "%s, backend %d: result %d differs by %g", describe(t), (int)o->backend, k, d);
+    check(d <= allowed(p, t, k), "%s, backend %d: result %d differs by %g", describe(t),
+          (int)o->backend, k, d);
   }
   free(all.v);
   free_result(&r);
@@ -129,11 +133,19 @@ static void every_reduction(void) {
       for (int f64 = 0; f64 < 2; f64++) {
         const gr_redinfo *info = &gr_reds[red];
         bool first = red == 0 || info->family != gr_reds[red - 1].family;
-        test t = {.formula = "Round(SqDist(x,y)*p,1)", .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)"}, .reduction = info->name,
-                  .axis = axis, .f64 = f64, .m = 33, .n = 160, .lo = 0.5, .hi = 1};
+        test t = {.formula = "Round(SqDist(x,y)*p,1)",
+                  .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)"},
+                  .reduction = info->name,
+                  .axis = axis,
+                  .f64 = f64,
+                  .m = 33,
+                  .n = 160,
+                  .lo = 0.5,
+                  .hi = 1};
         t.k = info->needs_k ? 4 : 0;
         if (info->family == FAM_Product) t.formula = "1+(x|y)*p*1e-3";
-        if (info->weight == NEED_Y || (info->weight == NEED_O && f64)) t.formula2 = axis == 0 ? "x" : "y";
+        if (info->weight == NEED_Y || (info->weight == NEED_O && f64))
+          t.formula2 = axis == 0 ? "x" : "y";
         try_test(&t, first && axis != 1 - f64);
       }
 }
@@ -141,13 +153,18 @@ static void every_reduction(void) {
 /* ---- what is refused ---- */
 
 static void refused(gr_class cls, const gr_error *err, const char *says, const char *what) {
-  check(cls == GR_ARGUMENT && strstr(err->message, says), "%s: class %d, \"%s\"", what, (int)cls, err->message);
+  check(cls == GR_ARGUMENT && strstr(err->message, says), "%s: class %d, \"%s\"", what, (int)cls,
+        err->message);
 }
 
 /* A share whose rows, then whose parameter, differs in one number, and one whose columns do. */
 static void other_data_are_refused(void) {
   for (int axis = 0; axis < 3; axis++) {
-    test t = {.formula = "SqDist(x,y)*p", .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(2)"}, .axis = axis, .m = 7, .n = 9};
+    test t = {.formula = "SqDist(x,y)*p",
+              .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(2)"},
+              .axis = axis,
+              .m = 7,
+              .n = 9};
     gr_program *p;
     gr_array args[ARGS_MAX];
     gr_error err = {0};
@@ -162,8 +179,10 @@ static void other_data_are_refused(void) {
       block other = share(p, args, i, j, 0, &o);
       changed[1] = before;
       gr_class cls = gr_states_merge(p, one.v, one.size, other.v, other.size, &err);
-      if (k == 2 || (axis != 2 && k != axis)) refused(cls, &err, "different values of the parameters", "other data");
-      else check(cls == GR_OK, "columns of another share: %s", err.message);
+      if (k == 2 || (axis != 2 && k != axis))
+        refused(cls, &err, "different values of the parameters", "other data");
+      else
+        check(cls == GR_OK, "columns of another share: %s", err.message);
       free(other.v);
     }
     free(one.v);
@@ -173,7 +192,12 @@ static void other_data_are_refused(void) {
 }
 
 static void wrong_calls_are_refused(void) {
-  test t = {.formula = "SqDist(x,y)", .aliases = {"x=Vi(3)", "y=Vj(3)"}, .reduction = "ArgMin", .axis = 1, .m = 7, .n = 9};
+  test t = {.formula = "SqDist(x,y)",
+            .aliases = {"x=Vi(3)", "y=Vj(3)"},
+            .reduction = "ArgMin",
+            .axis = 1,
+            .m = 7,
+            .n = 9};
   const int64_t most = (int64_t)1 << 53;
   gr_program *p;
   gr_array args[ARGS_MAX];
@@ -186,18 +210,26 @@ static void wrong_calls_are_refused(void) {
   make_args(p, &t, args);
   check(gr_states_size(p, args, 2, &size, &err) == GR_OK, "%s", err.message);
   double *v = malloc((size_t)size * sizeof *v);
-  refused(gr_program_share(p, args, 2, -1, v, size, &o, &rep, &err), &err, "offset", "a negative offset");
-  refused(gr_program_share(p, args, 2, most - 8, v, size, &o, &rep, &err), &err, "offset", "too large an offset");
-  refused(gr_program_share(p, args, 2, INT64_MAX, v, size, &o, &rep, &err), &err, "offset", "too large an offset");
-  refused(gr_program_share(p, args, 2, 0, v, size + 1, &o, &rep, &err), &err, "are needed", "too large a place");
+  refused(gr_program_share(p, args, 2, -1, v, size, &o, &rep, &err), &err, "offset",
+          "a negative offset");
+  refused(gr_program_share(p, args, 2, most - 8, v, size, &o, &rep, &err), &err, "offset",
+          "too large an offset");
+  refused(gr_program_share(p, args, 2, INT64_MAX, v, size, &o, &rep, &err), &err, "offset",
+          "too large an offset");
+  refused(gr_program_share(p, args, 2, 0, v, size + 1, &o, &rep, &err), &err, "are needed",
+          "too large a place");
   refused(gr_program_share(p, args, 2, 0, NULL, size, &o, &rep, &err), &err, "NULL", "no place");
   refused(gr_program_share(p, args, 2, 0, v, size, NULL, &rep, &err), &err, "NULL", "no options");
-  refused(gr_program_share(p, args, 1, 0, v, size, &o, &rep, &err), &err, "arguments expected", "too few arguments");
+  refused(gr_program_share(p, args, 1, 0, v, size, &o, &rep, &err), &err, "arguments expected",
+          "too few arguments");
   refused(gr_program_share(NULL, args, 2, 0, v, size, &o, &rep, &err), &err, "NULL", "no program");
-  check(gr_program_share(p, args, 2, most - 9, v, size, &o, &rep, &err) == GR_OK, "the largest offset: %s", err.message);
-  check(gr_states_describe(p, v, size, &says, &err) == GR_OK && says.rows == 7 && says.count == 9, "what it holds: %s", err.message);
+  check(gr_program_share(p, args, 2, most - 9, v, size, &o, &rep, &err) == GR_OK,
+        "the largest offset: %s", err.message);
+  check(gr_states_describe(p, v, size, &says, &err) == GR_OK && says.rows == 7 && says.count == 9,
+        "what it holds: %s", err.message);
   refused(gr_states_describe(p, v, size, NULL, &err), &err, "NULL", "no place for the description");
-  refused(gr_states_describe(p, v, size - 1, &says, &err), &err, "no block of states", "a block that was cut");
+  refused(gr_states_describe(p, v, size - 1, &says, &err), &err, "no block of states",
+          "a block that was cut");
   free(v);
   free_args(p, args);
   gr_program_free(p);
