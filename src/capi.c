@@ -124,32 +124,42 @@ static gr_class outputs(const genred_program *program, const genred_output *out,
 
 static void read_settings(void *settings) { *(ffi_settings *)settings = ffi_settings_now(); }
 
+/* The session's settings, which live in s, as options of a call. */
+static gr_class options(ffi_settings *s, genred_backend backend, int threads, gr_options *opt,
+                        gr_error *err) {
+  if (threads < 0)
+    return refuse(err, "the number of threads must be 0 (the session's setting) or more");
+  memset(s, 0, sizeof *s);
+  if (!R_ToplevelExec(read_settings, s))
+    return refuse(err, "the settings of genred cannot be read");
+  if (s->bad || (threads == 0 && ffi_threads_now() == 0)) {
+    err->cls = GR_ARGUMENT;
+    snprintf(err->message, sizeof err->message, "the setting %s is invalid; see ?genred_options",
+             s->bad ? s->bad : "genred.threads or GENRED_THREADS");
+    return err->cls;
+  }
+  *opt = (gr_options){.backend = (gr_backend)backend,
+                      .threads = threads > 0 ? threads : ffi_threads_now(),
+                      .cc = s->cc,
+                      .cflags = s->cflags,
+                      .cache_dir = s->cache_dir,
+                      .tmp_dir = s->tmp_dir,
+                      .interrupted = interrupted,
+                      .device = ffi_gpus(),
+                      .device_ids = s->devices.id,
+                      .n_devices = s->devices.n};
+  return GR_OK;
+}
+
 static genred_status api_run(genred_program *program, const genred_array *args, int n, const genred_output *out,
                              genred_backend backend, int threads, char *message) {
   gr_error err = {GR_OK, "", NULL};
   gr_report report;
+  gr_options opt;
   ffi_settings s;
-  if (threads < 0) {
-    refuse(&err, "the number of threads must be 0 (the session's setting) or more");
-    return status(&err, message);
-  }
   const void *top = vmaxget();
-  memset(&s, 0, sizeof s);
-  if (!R_ToplevelExec(read_settings, &s)) {
-    refuse(&err, "the settings of genred cannot be read");
-    return status(&err, message);
-  }
-  if (s.bad || (threads == 0 && ffi_threads_now() == 0)) {
-    err.cls = GR_ARGUMENT;
-    snprintf(err.message, sizeof err.message, "the setting %s is invalid; see ?genred_options",
-             s.bad ? s.bad : "genred.threads or GENRED_THREADS");
-    vmaxset(top);
-    return status(&err, message);
-  }
-  gr_options opt = {.backend = (gr_backend)backend, .threads = threads > 0 ? threads : ffi_threads_now(), .cc = s.cc,
-                    .cflags = s.cflags, .cache_dir = s.cache_dir, .tmp_dir = s.tmp_dir, .interrupted = interrupted,
-                    .device = ffi_gpus(), .device_ids = s.devices.id, .n_devices = s.devices.n};
-  gr_array *a = arrays(program, args, n, &err);
+  gr_array *a =
+      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays(program, args, n, &err) : NULL;
   gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
   if (a && outputs(program, out, results, &err) == GR_OK) gr_program_run(engine(program), a, n, results, &opt, &report, &err);
   free(a);
@@ -157,9 +167,76 @@ static genred_status api_run(genred_program *program, const genred_array *args, 
   return status(&err, message);
 }
 
-static const genred_api api = {.abi = GENRED_ABI, .version = GR_VERSION, .program_new = api_new, .program_free = api_free,
-                               .program_nargs = api_nargs, .program_arg = api_arg, .program_result = api_result,
-                               .program_rows = api_rows, .program_run = api_run};
+/* ---- partial results ---- */
+
+static genred_status api_partial_size(const genred_program *program, const genred_array *args,
+                                      int n, int64_t *size, char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_array *a = arrays(program, args, n, &err);
+  if (a) gr_states_size(engine_const(program), a, n, size, &err);
+  free(a);
+  return status(&err, message);
+}
+
+static genred_status api_partial_run(genred_program *program, const genred_array *args, int n,
+                                     int64_t offset, double *states, int64_t size,
+                                     genred_backend backend, int threads, char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_report report;
+  gr_options opt;
+  ffi_settings s;
+  const void *top = vmaxget();
+  gr_array *a =
+      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays(program, args, n, &err) : NULL;
+  if (a) gr_program_share(engine(program), a, n, offset, states, size, &opt, &report, &err);
+  free(a);
+  vmaxset(top);
+  return status(&err, message);
+}
+
+static genred_status api_partial_merge(const genred_program *program, double *into,
+                                       int64_t size_into, const double *from, int64_t size_from,
+                                       char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_states_merge(engine_const(program), into, size_into, from, size_from, &err);
+  return status(&err, message);
+}
+
+static genred_status api_partial_rows(const genred_program *program, const double *states,
+                                      int64_t size, int64_t *rows, double *columns, char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_states_info info = {0, 0};
+  if (!rows)
+    refuse(&err, "the place for the number of rows must be given, not NULL");
+  else if (gr_states_describe(engine_const(program), states, size, &info, &err) == GR_OK)
+    *rows = info.rows;
+  if (columns && err.cls == GR_OK) *columns = info.count;
+  return status(&err, message);
+}
+
+static genred_status api_partial_finish(const genred_program *program, const double *states,
+                                        int64_t size, const genred_output *out, char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
+  if (outputs(program, out, results, &err) == GR_OK)
+    gr_states_finish(engine_const(program), states, size, results, &err);
+  return status(&err, message);
+}
+
+static const genred_api api = {.abi = GENRED_ABI,
+                               .version = GR_VERSION,
+                               .program_new = api_new,
+                               .program_free = api_free,
+                               .program_nargs = api_nargs,
+                               .program_arg = api_arg,
+                               .program_result = api_result,
+                               .program_rows = api_rows,
+                               .program_run = api_run,
+                               .partial_size = api_partial_size,
+                               .partial_run = api_partial_run,
+                               .partial_merge = api_partial_merge,
+                               .partial_rows = api_partial_rows,
+                               .partial_finish = api_partial_finish};
 
 static const genred_api *get_api(void) { return &api; }
 

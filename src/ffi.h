@@ -119,6 +119,10 @@ void capi_register(void); /* at load time */
 
 SEXP ffi_call(SEXP args); /* by .External: spec, backend, device_id, ranges, keep, arguments ... */
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
+SEXP ffi_share(SEXP spec, SEXP backend, SEXP device, SEXP offset, SEXP args);
+SEXP ffi_states_describe(SEXP spec, SEXP states);
+SEXP ffi_states_merge(SEXP spec, SEXP list);
+SEXP ffi_states_finish(SEXP spec, SEXP states, SEXP wide);
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges);
 SEXP ffi_make(SEXP spec);
 SEXP ffi_key(SEXP spec);

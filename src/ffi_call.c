@@ -25,6 +25,10 @@ typedef struct call {
   SEXP *arg;       /* arguments as R objects */
   gr_array *array; /* the same for the engine */
   int protects;
+  bool share;     /* the states of a share of the columns are wanted, not results: */
+  int64_t offset; /* its first column, in the whole */
+  double *states;
+  int64_t size;
 } call;
 
 static bool read_flag(SEXP x, bool *flag) {
@@ -284,7 +288,9 @@ static SEXP run_engine(call *c, ffi_op *op, gr_options *opt, const gr_output *ou
   opt->ctx = &poll;
 
   op->busy = true;
-  gr_class cls = gr_program_run(op->program, c->array, c->n, out, opt, &report, &err);
+  gr_class cls = c->share ? gr_program_share(op->program, c->array, c->n, c->offset, c->states,
+                                             c->size, opt, &report, &err)
+                          : gr_program_run(op->program, c->array, c->n, out, opt, &report, &err);
   op->busy = false;
   if (poll.unwinding) gr_error_clear(&err);
   ffi_poll_end(&poll);
@@ -299,6 +305,24 @@ static SEXP run_engine(call *c, ffi_op *op, gr_options *opt, const gr_output *ou
   return result;
 }
 
+/* list(states, names): a block of states, and the names of its rows. */
+static SEXP run_share(call *c, ffi_op *op, gr_options *opt) {
+  const char *names[] = {"states", "names", ""};
+  gr_error err = {GR_OK, "", NULL};
+  int64_t rows;
+  if (gr_states_size(op->program, c->array, c->n, &c->size, &err) != GR_OK ||
+      gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK)
+    return ffi_fail(&err);
+  SEXP result = PROTECT(Rf_mkNamed(VECSXP, names));
+  SEXP states = Rf_allocVector(REALSXP, (R_xlen_t)c->size);
+  SET_VECTOR_ELT(result, 0, states);
+  SET_VECTOR_ELT(result, 1, row_names(c, op, rows));
+  c->states = REAL(states);
+  result = run_engine(c, op, opt, NULL, result);
+  UNPROTECT(1);
+  return result;
+}
+
 static SEXP run_op(call *c, ffi_op *op) {
   gr_error err = {GR_OK, "", NULL};
   gr_options opt;
@@ -309,6 +333,7 @@ static SEXP run_op(call *c, ffi_op *op) {
                      op->nargs);
   if (op->busy) return ffi_failf(GR_ARGUMENT, "this operator is already running");
   if (read_options(c, &opt) || !read_args(c, op)) return R_NilValue;
+  if (c->share) return run_share(c, op, &opt);
   if (gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK) return ffi_fail(&err);
   if (rows > INT_MAX)
     return ffi_failf(GR_ARGUMENT, "the result would have %lld rows; a matrix in R has at most %d", (long long)rows,
@@ -324,8 +349,14 @@ static SEXP run_op(call *c, ffi_op *op) {
   return result;
 }
 
-static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n) {
-  call c = {spec, GR_AUTO, {0, {0}}, false, n, arg, NULL, 0};
+/* offset: of a share of the columns; NULL: all are there. */
+static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, const int64_t *offset) {
+  call c = {.spec = spec,
+            .backend = GR_AUTO,
+            .n = n,
+            .arg = arg,
+            .share = offset != NULL,
+            .offset = offset ? *offset : 0};
   gr_array few[FEW];
   ffi_op *op;
   if (!read_settings(&c, setting[0], setting[1], setting[2], setting[3])) return R_NilValue;
@@ -348,7 +379,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   int count = 0, size = TYPEOF(specs) == VECSXP ? (int)XLENGTH(specs) : 0;
   bool sized = TYPEOF(m) == REALSXP && TYPEOF(n) == REALSXP && XLENGTH(m) >= size && XLENGTH(n) >= size;
   if (size == 0 || !sized || !ffi_spec_ok(VECTOR_ELT(specs, 0))) return R_NilValue;
-  call c = {VECTOR_ELT(specs, 0), GR_AUTO, {0, {0}}, false, 0, NULL, NULL, 0};
+  call c = {.spec = VECTOR_ELT(specs, 0), .backend = GR_AUTO};
   if (!read_settings(&c, backend, device, ranges, Rf_ScalarLogical(0)) || read_options(&c, &opt))
     return R_NilValue;
   gr_call *call = (gr_call *)R_alloc((size_t)size + 1, sizeof *call);
@@ -377,13 +408,27 @@ SEXP ffi_call(SEXP args) {
   int n = Rf_length(args);
   if (n > FEW) arg = (SEXP *)R_alloc((size_t)n, sizeof *arg);
   for (int k = 0; k < n; k++, args = CDR(args)) arg[k] = CAR(args);
-  return run_call(head[0], head + 1, arg, n);
+  return run_call(head[0], head + 1, arg, n, NULL);
+}
+
+static SEXP run_list(SEXP spec, const SEXP *setting, SEXP args, const int64_t *offset) {
+  int n = (int)XLENGTH(args);
+  SEXP *arg = (SEXP *)R_alloc((size_t)n + 1, sizeof *arg);
+  for (int k = 0; k < n; k++) arg[k] = VECTOR_ELT(args, k);
+  return run_call(spec, setting, arg, n, offset);
 }
 
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args) {
   const SEXP setting[] = {backend, device, ranges, keep};
-  int n = (int)XLENGTH(args);
-  SEXP *arg = (SEXP *)R_alloc((size_t)n + 1, sizeof *arg);
-  for (int k = 0; k < n; k++) arg[k] = VECTOR_ELT(args, k);
-  return run_call(spec, setting, arg, n);
+  return run_list(spec, setting, args, NULL);
+}
+
+/* The arguments are a share of the columns, `offset` of which come before (R/partial.R). */
+SEXP ffi_share(SEXP spec, SEXP backend, SEXP device, SEXP offset, SEXP args) {
+  SEXP keep = PROTECT(Rf_ScalarLogical(FALSE));
+  const SEXP setting[] = {backend, device, R_NilValue, keep};
+  int64_t before = (int64_t)Rf_asReal(offset);
+  SEXP result = run_list(spec, setting, args, &before);
+  UNPROTECT(1);
+  return result;
 }

@@ -132,11 +132,39 @@ typedef struct genred_api {
   /* threads: their maximum number; 0 for the session's setting.  out has one element per result. */
   genred_status (*program_run)(genred_program *program, const genred_array *args, int n_args, const genred_output *out,
                                genred_backend backend, int threads, char *message);
+
+  /* Partial results; not in genred 0.1.0.  If the columns (values of the reduced index) of the
+   * arguments are one piece of the data, their reduction leaves a block of states: partial_size
+   * doubles, plain data with a checksum.  A block may be saved, or sent to a machine with the same
+   * byte order and the same version of genred.  Blocks of disjoint pieces are merged, in any
+   * grouping, and finished to the results for all their columns.  Where both indices are reduced, a
+   * piece is any block of pairs.
+   *
+   * GENRED_ARGUMENT if a block was cut or changed, belongs to another program, or comes from other
+   * parameters or other arguments of the kept index.  Pieces that share columns are not detected. */
+  genred_status (*partial_size)(const genred_program *program, const genred_array *args,
+                                int n_args, int64_t *size, char *message);
+  /* offset: columns of the whole data before these; indices in results refer to the whole data. */
+  genred_status (*partial_run)(genred_program *program, const genred_array *args, int n_args,
+                               int64_t offset, double *states, int64_t size,
+                               genred_backend backend, int threads, char *message);
+  /* Merges `from` into `into`, which is unchanged if this fails. */
+  genred_status (*partial_merge)(const genred_program *program, double *into, int64_t size_into,
+                                 const double *from, int64_t size_from, char *message);
+  /* The number of result rows and, unless NULL, of the columns (where both indices are reduced, of
+   * the pairs) that the block covers. */
+  genred_status (*partial_rows)(const genred_program *program, const double *states, int64_t size,
+                                int64_t *rows, double *columns, char *message);
+  /* out: as for program_run. */
+  genred_status (*partial_finish)(const genred_program *program, const double *states, int64_t size,
+                                  const genred_output *out, char *message);
 } genred_api;
 
 /* Returns the table, or NULL if the installed genred has a different ABI.  If genred is not loaded,
  * R_GetCCallable raises an R error, which jumps over the caller's frames.  With importFrom(genred,
- * Genred) in NAMESPACE it is always loaded; otherwise use genred_try_api(). */
+ * Genred) in NAMESPACE it is always loaded; otherwise use genred_try_api().  The table grows at its
+ * end: a package that calls a function that version 0.1.0 does not have needs Imports: genred
+ * (> 0.1.0) in its DESCRIPTION. */
 static inline const genred_api *genred_get_api(void) {
   typedef const genred_api *(*getter)(void);
   const genred_api *api = ((getter)R_GetCCallable("genred", "genred_api_v1"))();

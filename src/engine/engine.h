@@ -214,8 +214,26 @@ gr_class gr_states_size(const gr_program *p, const gr_array *args, int n_args, i
  * opt->backend asks for one, or "auto" finds it worth while; they are handed out on the host. */
 gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args, const gr_interval *interval, int64_t n_intervals,
                             double *states, int64_t size, const gr_options *opt, gr_report *report, gr_error *err);
+/* The same where args are themselves the share: their columns are offset, offset + 1, ... of a
+ * whole whose size need not be known.  Such a block does not merge with those of
+ * gr_program_partial.  Where both indices are reduced, args may be any block of pairs, and the
+ * offset has no effect. */
+gr_class gr_program_share(gr_program *p, const gr_array *args, int n_args, int64_t offset,
+                          double *states, int64_t size, const gr_options *opt, gr_report *report,
+                          gr_error *err);
+
+/* What a block of states says of itself. */
+typedef struct gr_states_info {
+  int64_t rows; /* of the results */
+  double count; /* columns that went into each of them; pairs where both indices are reduced */
+} gr_states_info;
+
+/* GR_ARGUMENT where it is no whole, unchanged block of this program. */
+gr_class gr_states_describe(const gr_program *p, const double *states, int64_t size,
+                            gr_states_info *info, gr_error *err);
 /* Block `into` takes in block `from`.  GR_ARGUMENT, and nothing is changed, where one of them is no
- * whole, unchanged block of this program, or they belong to calls of different shapes. */
+ * whole, unchanged block of this program, or they belong to calls of different shapes, or to calls
+ * with different parameters or rows (which is not known of arguments that lay on a device). */
 gr_class gr_states_merge(const gr_program *p, double *into, int64_t size_into, const double *from, int64_t size_from, gr_error *err);
 /* The results of a block, on the host: out[k].buffer must be NULL. */
 gr_class gr_states_finish(const gr_program *p, const double *states, int64_t size, const gr_output *out, gr_error *err);

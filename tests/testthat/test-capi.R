@@ -38,6 +38,53 @@ client <- c(
   "}"
 )
 
+# Pieces of y, the last first, against one call: "" and the number of columns, or what is wrong.
+pieces <- c(
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_pieces(SEXP x, SEXP y, SEXP axis, SEXP backend) {",
+  "  enum { PIECES = 4, ROWS = 64, K = 3 };",
+  "  const genred_api *g = genred_get_api();",
+  "  const char *aliases[] = {\"x = Vi(2)\", \"y = Vj(2)\"};",
+  "  genred_backend where = (genred_backend)Rf_asInteger(backend);",
+  "  char message[GENRED_MESSAGE + 40];",
+  "  double value[ROWS * K], merged_value[ROWS * K], columns = 0, *sum = NULL, *part = NULL;",
+  "  int64_t index[ROWS * K], merged_index[ROWS * K], rows = 0, size = 0, n = Rf_nrows(y);",
+  "  const int64_t cut[PIECES + 1] = {0, n / 3, n / 3, n - 1, n};",
+  "  genred_program *p = NULL;",
+  "  genred_spec spec;",
+  "  genred_array args[2], piece[2];",
+  "  genred_output out[2], merged[2];",
+  "  memset(&spec, 0, sizeof spec);",
+  "  spec.formula = \"SqDist(x,y)\"; spec.reduction = \"KMin_ArgKMin\"; spec.k = K; spec.axis = Rf_asInteger(axis); spec.dtype = \"float64\";",
+  "  spec.aliases = aliases; spec.n_aliases = 2;",
+  "  args[0].data = REAL(x); args[0].rows = args[0].stride = Rf_nrows(x); args[0].cols = 2;",
+  "  args[1].data = REAL(y); args[1].rows = args[1].stride = n; args[1].cols = 2;",
+  "  out[0].data = value; out[0].type = GENRED_DOUBLE; out[1].data = index; out[1].type = GENRED_INT64;",
+  "  merged[0].data = merged_value; merged[0].type = GENRED_DOUBLE; merged[1].data = merged_index; merged[1].type = GENRED_INT64;",
+  "  if (spec.axis == 0) { genred_array a = args[0]; args[0] = args[1]; args[1] = a; }",
+  "  if (g->program_new(&spec, &p, message) != GENRED_OK) return text(message);",
+  "  if (g->program_run(p, args, 2, out, where, 1, message) != GENRED_OK) goto done;",
+  "  if (g->partial_size(p, args, 2, &size, message) != GENRED_OK) goto done;",
+  "  sum = (double *)R_alloc((size_t)size, sizeof *sum);",
+  "  part = (double *)R_alloc((size_t)size, sizeof *part);",
+  "  for (int k = PIECES - 1; k >= 0; k--) {",
+  "    genred_array *of = &piece[spec.axis];",
+  "    memcpy(piece, args, sizeof piece);",
+  "    of->data += cut[k]; of->rows = cut[k + 1] - cut[k];",
+  "    if (g->partial_run(p, piece, 2, cut[k], k == PIECES - 1 ? sum : part, size, where, 1, message) != GENRED_OK) goto done;",
+  "    if (k < PIECES - 1 && g->partial_merge(p, sum, size, part, size, message) != GENRED_OK) goto done;",
+  "  }",
+  "  if (g->partial_rows(p, sum, size, &rows, &columns, message) != GENRED_OK || g->partial_finish(p, sum, size, merged, message) != GENRED_OK) goto done;",
+  "  if (memcmp(value, merged_value, (size_t)rows * K * sizeof *value) || memcmp(index, merged_index, (size_t)rows * K * sizeof *index)) strcpy(message, \"different\");",
+  "  snprintf(message + strlen(message), 40, \" %d %d\", (int)rows, (int)columns);",
+  "done:",
+  "  g->program_free(p);",
+  "  return text(message);",
+  "}"
+)
+
 # Calls with one thing wrong each: "status message" of every one, the status written before it.
 junk <- c(
   "static int said;",
@@ -119,6 +166,47 @@ junk <- c(
   "  RUN(backend = 6);",
   "  RUN(backend = -1);",
   "  RUN(threads = -1);",
+  "  {",
+  "    double states[20], other[20];",
+  "    genred_output out[2];",
+  "    int64_t size = -1;",
+  "    memset(out, 0, sizeof out);",
+  "    out[0].data = value; out[1].data = index; out[1].type = GENRED_INT64;",
+  "    if (g->partial_size(program, args, 3, &size, message) != GENRED_OK || size > 20 ||",
+  "        g->partial_run(program, args, 3, 0, states, size, GENRED_INTERPRETER, 1, message) != GENRED_OK ||",
+  "        g->partial_merge(program, states, size, states, size, NULL) != GENRED_OK ||",
+  "        g->partial_rows(program, states, size, &rows, NULL, message) != GENRED_OK || rows != 2 || message[0])",
+  "      return text(\"a partial result fails\");",
+  "    say((int)g->partial_size(NULL, args, 3, &size, message), message);",
+  "    say((int)g->partial_size(program, args, 2, &size, message), message);",
+  "    say((int)g->partial_size(program, args, 3, NULL, message), message);",
+  "    say((int)g->partial_run(NULL, args, 3, 0, states, size, GENRED_AUTO, 1, message), message);",
+  "    say((int)g->partial_run(program, NULL, 3, 0, states, size, GENRED_AUTO, 1, message), message);",
+  "    say((int)g->partial_run(program, args, 3, -1, states, size, GENRED_AUTO, 1, message), message);",
+  "    say((int)g->partial_run(program, args, 3, largest, states, size, GENRED_AUTO, 1, message), message);",
+  "    say((int)g->partial_run(program, args, 3, 0, NULL, size, GENRED_AUTO, 1, message), message);",
+  "    say((int)g->partial_run(program, args, 3, 0, other, size - 1, GENRED_AUTO, 1, message), message);",
+  "    say((int)g->partial_run(program, args, 3, 0, other, size, (genred_backend)9, 1, message), message);",
+  "    say((int)g->partial_run(program, args, 3, 0, other, size, GENRED_AUTO, -1, message), message);",
+  "    memcpy(other, states, sizeof other);",
+  "    other[size - 1] += 1;",
+  "    say((int)g->partial_merge(program, states, size, other, size, message), message);",
+  "    say((int)g->partial_merge(program, other, size, states, size, message), message);",
+  "    say((int)g->partial_merge(NULL, states, size, states, size, message), message);",
+  "    say((int)g->partial_merge(program, NULL, size, states, size, message), message);",
+  "    say((int)g->partial_merge(program, states, size, NULL, size, message), message);",
+  "    say((int)g->partial_merge(program, states, size, states, -1, message), message);",
+  "    say((int)g->partial_rows(program, other, size, &rows, NULL, message), message);",
+  "    say((int)g->partial_rows(program, states, size, NULL, NULL, message), message);",
+  "    say((int)g->partial_finish(program, other, size, out, message), message);",
+  "    say((int)g->partial_finish(program, states, size - 1, out, message), message);",
+  "    say((int)g->partial_finish(program, states, size, NULL, message), message);",
+  "    say((int)g->partial_finish(NULL, states, size, out, message), message);",
+  "    out[0].type = GENRED_INT64;",
+  "    say((int)g->partial_finish(program, states, size, out, message), message);",
+  "    out[0].type = GENRED_DOUBLE; out[1].data = NULL;",
+  "    say((int)g->partial_finish(program, states, size, out, message), message);",
+  "  }",
   "  say((int)g->program_run(program, NULL, 3, NULL, GENRED_AUTO, 1, message), message);",
   "  say((int)g->program_run(program, args, 3, NULL, GENRED_AUTO, 1, message), message);",
   "  g->program_free(NULL);",
@@ -143,7 +231,7 @@ build <- function(extension, flags) {
   dir <- tempfile("client")
   dir.create(dir)
   file <- file.path(dir, paste0("client.", extension))
-  writeLines(c(client, junk), file)
+  writeLines(c(client, pieces, junk), file)
   include <- paste0("-I", shQuote(system.file("include", package = "genred")))
   writeLines(c(paste("PKG_CPPFLAGS =", include), paste(if (extension == "c") "PKG_CFLAGS =" else "PKG_CXXFLAGS =", flags)),
              file.path(dir, "Makevars"))
@@ -177,6 +265,11 @@ for (language in c("c", "cpp")) local({
       out[] <- 0
       said <- .Call(client_sum, "Exp(-SqDist(x,y))", x, y, out, backend)
       if (said == "y") expect_equal(out, want, tolerance = 1e-12) else expect_match(said, "NVIDIA|NVRTC|GPU")
+    }
+    client_pieces <- getNativeSymbolInfo("client_pieces", dll)
+    near <- points(60, 2)
+    for (axis in 0:1) for (backend in 1:2) {
+      expect_identical(.Call(client_pieces, points(20, 2), near, axis, backend), " 20 60")
     }
     answers <- .Call(getNativeSymbolInfo("client_junk", dll))
     good <- seq_len(match("--", answers) - 1L)

@@ -71,6 +71,8 @@
   ERR(States, GR_ARGUMENT, "these %lld numbers are not a block of states of this program: %s") \
   ERR(StatesShape, GR_ARGUMENT, \
       "blocks of states of different calls cannot be merged: %lld x %lld and %lld x %lld") \
+  ERR(StatesCommon, GR_ARGUMENT, "these blocks of states come from different values of the parameters%s") \
+  ERR(Offset, GR_ARGUMENT, "the offset of a share of the columns must be between 0 and %lld, not %lld") \
   ERR(StatesSize, GR_ARGUMENT, "the array for the states has %lld numbers; %lld are needed") \
   ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": the stages are tokens, ast, dag, plan, c and cuda") \
   ERR(NoGPU, GR_CUDA, "no GPU can be used: the engine was called without a GPU backend") \

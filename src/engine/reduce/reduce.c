@@ -229,3 +229,12 @@ void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const do
                   int64_t ld_from) {
   gr_state_merge(r, into, ld_into, from, ld_from);
 }
+
+/* Indices are the second dim * k entries of a state (reds.h). */
+void gr_red_shift(const gr_reduction *r, double *state, int64_t ld, int64_t rows, double offset) {
+  int n = r->dim * r->k;
+  if (r->family != FAM_Top && !r->index) return;
+  for (int e = n; e < 2 * n; e++)
+    for (int64_t m = 0; m < rows; m++)
+      if (state[e * ld + m] >= 0) state[e * ld + m] += offset;
+}

@@ -66,6 +66,8 @@ void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double 
                  const double *w, int64_t sw, int64_t col);
 void gr_red_merge(const gr_reduction *r, double *into, int64_t ld_into, const double *from,
                   int64_t ld_from);
+/* Adds `offset` to the indices in the states of some rows; -1, where there is none, stays. */
+void gr_red_shift(const gr_reduction *r, double *state, int64_t ld, int64_t rows, double offset);
 /* Writes rows m ... m + states of the outputs (of `rows` rows) from the states, into each of
  * which `count` pairs went. */
 void gr_red_finish(const gr_reduction *r, const double *state, int64_t ld, int64_t states,

@@ -3,7 +3,8 @@
  * Owns the block of states that a share of the columns leaves (engine.h): a head of a few doubles,
  * then entry e of row r as number e * rows + r.  All of the head are integers below 2^53, so that
  * text that keeps 17 digits keeps a block.  A block names its program (a hash of what the program
- * was made from and of the version) and the shape of its call, and has a checksum.
+ * was made from and of the version), the shape of its call and what all shares of the call have in
+ * common (a checksum of the parameters and the rows), and has a checksum.
  * Guarantees: a block is believed only where all of this fits, so that junk, a block that was cut
  * or changed, and another program's block are refused before anything is read from it. */
 #include <string.h>
@@ -16,7 +17,8 @@ static int64_t result_rows(const gr_program *p, int64_t rows) {
   return p->plan->ask.both ? 1 : rows;
 }
 
-enum { MAGIC, PROGRAM, ROWS, COLUMNS, ENTRIES, COUNT, CHECK, HEAD };
+enum { MAGIC, PROGRAM, ROWS, COLUMNS, COMMON, ENTRIES, COUNT, CHECK, HEAD };
+enum { UNKNOWN = -1 }; /* COLUMNS, if a share came alone; COMMON, if arguments lay on a device */
 
 gr_sink gr_sink_of(const gr_run *r) {
   gr_sink s = {.out = r->out, .rows = result_rows(r->p, r->rows)};
@@ -124,12 +126,33 @@ static gr_class check_intervals(const gr_interval *interval, int64_t n, int64_t 
   return GR_OK;
 }
 
-static void write_head(const gr_run *r, int64_t size) {
+/* Does every share of a call have all of this argument? */
+static bool in_all_shares(const gr_request *ask, const gr_arg *a) {
+  gr_category kept = ask->axis == 1 ? GR_VI : GR_VJ;
+  return a->cat == GR_PM || (a->cat == kept && !ask->both);
+}
+
+/* A checksum of what all shares of a call have in common. */
+static double common_number(const gr_program *p, const gr_array *args) {
+  uint64_t sum = 0;
+  for (int k = 0; k < p->args.n; k++) {
+    const gr_array *x = &args[k];
+    if (!in_all_shares(&p->plan->ask, &p->args.arg[k])) continue;
+    if (x->buffer) return UNKNOWN;
+    for (int64_t d = 0; d < x->cols && x->rows > 0; d++)
+      sum = (sum << 1 | sum >> 63) ^
+            gr_checksum(x->data + d * x->stride, (size_t)x->rows * sizeof *x->data);
+  }
+  return whole_number(sum);
+}
+
+static void write_head(const gr_run *r, const gr_array *args, int64_t size) {
   double *h = r->states;
   h[MAGIC] = magic;
   h[PROGRAM] = program_number(r->p);
   h[ROWS] = (double)r->rows;
   h[COLUMNS] = (double)r->cols;
+  h[COMMON] = common_number(r->p, args);
   h[ENTRIES] = r->p->plan->ask.red.nstate;
   h[COUNT] = 0;
   for (int64_t k = 0; k < r->region->n; k++)
@@ -161,21 +184,67 @@ gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args,
   states[MAGIC] = 0; /* no block, unless all goes well */
   gr_region share = {.r1 = r.rows, .interval = interval, .n = n_intervals};
   r.region = &share;
-  if (gr_run_regions(&r, err) == GR_OK) write_head(&r, size);
+  if (gr_run_regions(&r, err) == GR_OK) write_head(&r, args, size);
   return err->cls;
+}
+
+/* The states of a call become those of a share of another: of its columns from `offset` on, or,
+ * where both indices are reduced, of some of its pairs, which are then counted one by one. */
+static void make_share(const gr_program *p, double *states, int64_t size, double offset) {
+  int64_t rows = result_rows(p, (int64_t)states[ROWS]);
+  gr_red_shift(&p->plan->ask.red, states + HEAD, rows, rows, offset);
+  states[COLUMNS] = UNKNOWN;
+  if (p->plan->ask.both) states[COUNT] *= states[ROWS], states[ROWS] = 1;
+  states[CHECK] = checksum(states, size);
+}
+
+gr_class gr_program_share(gr_program *p, const gr_array *args, int n_args, int64_t offset,
+                          double *states, int64_t size, const gr_options *opt, gr_report *report,
+                          gr_error *err) {
+  const int64_t exact = (int64_t)1 << 53; /* indices are doubles */
+  int64_t rows, cols;
+  if (gr_check_call(p, args, n_args, &rows, &cols, err) != GR_OK) return err->cls;
+  if (offset < 0 || offset > exact - cols)
+    return gr_fail(err, ERR_Offset, (long long)(exact - cols), (long long)offset);
+  const gr_interval all = {0, cols};
+  if (gr_program_partial(p, args, n_args, &all, 1, states, size, opt, report, err) == GR_OK)
+    make_share(p, states, size, (double)offset);
+  return err->cls;
+}
+
+static double count_of(const gr_program *p, const double *states) {
+  return states[COUNT] * (p->plan->ask.both ? states[ROWS] : 1);
+}
+
+gr_class gr_states_describe(const gr_program *p, const double *states, int64_t size,
+                            gr_states_info *info, gr_error *err) {
+  if (!info) return gr_fail(err, ERR_Null, "the place for the description");
+  if (check_block(p, states, size, err) != GR_OK) return err->cls;
+  info->rows = result_rows(p, (int64_t)states[ROWS]);
+  info->count = count_of(p, states);
+  return GR_OK;
+}
+
+/* Do the shares of two blocks belong to one call? */
+static gr_class check_shares(const gr_program *p, const double *a, const double *b, gr_error *err) {
+  if (a[ROWS] != b[ROWS] || a[COLUMNS] != b[COLUMNS])
+    return gr_fail(err, ERR_StatesShape, (long long)a[ROWS], (long long)a[COLUMNS],
+                   (long long)b[ROWS], (long long)b[COLUMNS]);
+  if (a[COMMON] != b[COMMON] && a[COMMON] != UNKNOWN && b[COMMON] != UNKNOWN)
+    return gr_fail(err, ERR_StatesCommon,
+                   p->plan->ask.both ? "" : " or of the arguments of the kept index");
+  return GR_OK;
 }
 
 gr_class gr_states_merge(const gr_program *p, double *into, int64_t size_into, const double *from,
                          int64_t size_from, gr_error *err) {
   if (check_block(p, into, size_into, err) != GR_OK ||
-      check_block(p, from, size_from, err) != GR_OK)
+      check_block(p, from, size_from, err) != GR_OK || check_shares(p, into, from, err) != GR_OK)
     return err->cls;
-  if (into[ROWS] != from[ROWS] || into[COLUMNS] != from[COLUMNS])
-    return gr_fail(err, ERR_StatesShape, (long long)into[ROWS], (long long)into[COLUMNS],
-                   (long long)from[ROWS], (long long)from[COLUMNS]);
   int64_t rows = result_rows(p, (int64_t)into[ROWS]);
   for (int64_t r = 0; r < rows; r++)
     gr_red_merge(&p->plan->ask.red, into + HEAD + r, rows, from + HEAD + r, rows);
+  if (into[COMMON] == UNKNOWN) into[COMMON] = from[COMMON];
   into[COUNT] += from[COUNT];
   into[CHECK] = checksum(into, size_into);
   return GR_OK;
@@ -188,7 +257,6 @@ gr_class gr_states_finish(const gr_program *p, const double *states, int64_t siz
   if (gr_validate_outputs(p, out, rows, err) != GR_OK) return err->cls;
   for (int k = 0; k < p->plan->ask.red.nout; k++)
     if (out[k].buffer) return gr_fail(err, ERR_KeepHere);
-  double count = states[COUNT] * (p->plan->ask.both ? states[ROWS] : 1);
-  gr_red_finish(&p->plan->ask.red, states + HEAD, rows, rows, out, 0, rows, count);
+  gr_red_finish(&p->plan->ask.red, states + HEAD, rows, rows, out, 0, rows, count_of(p, states));
   return GR_OK;
 }
