@@ -15,7 +15,7 @@
 typedef void ew_loop(int lanes, double *out, const double *a, int64_t sa, const double *b,
                      int64_t sb, const double *c, int64_t sc, int n);
 
-#define EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning)               \
+#define EW(name, arity, cost, law, emitted, calls, reference, lo, hi, derivative, meaning)        \
   static void loop_##name(int lanes, double *out, const double *pa, int64_t sa, const double *pb, \
                           int64_t sb, const double *pc, int64_t sc, int n) {                      \
     for (int l = 0; l < lanes; l++) {                                                             \
