@@ -15,7 +15,7 @@
 _Static_assert((int)GENRED_INTERNAL == (int)GR_INTERNAL && (int)GENRED_INTERRUPT == (int)GR_INTERRUPT &&
                    (int)GENRED_CUDA == (int)GR_CUDA,
                "the status codes of genred.h equal the error classes of engine.h");
-_Static_assert((int)GENRED_GPU_2D == (int)GR_GPU_2D && (int)GENRED_CPU == (int)GR_CPU, 
+_Static_assert((int)GENRED_GPU_2D == (int)GR_GPU_2D && (int)GENRED_CPU == (int)GR_CPU,
                "the backends of genred.h equal those of engine.h");
 _Static_assert(GENRED_MESSAGE == GR_MESSAGE_MAX, "a message of the engine fits into a client's buffer");
 

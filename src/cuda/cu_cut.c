@@ -49,8 +49,7 @@ double cu_seconds(const cu_gpu *g, const gr_plan *p, double pairs) {
 /* The number of splits for which there are enough columns. */
 static int splits_most(const gr_plan *p, const gr_cuda_layout *l, int64_t cols) {
   double columns = fmax(fmax(tune.columns / p->cost, l->tile), 8.0 * p->ask.red.nstate);
-  if (p->ask.red.family == FAM_Top)
-    columns = fmax(columns, 64.0 * p->ask.red.k); /* every split fills its own list */
+  if (gr_has_trait(&p->ask.red, GR_KEEPS_LISTS)) columns = fmax(columns, 64.0 * p->ask.red.k);
   return (int)at_least(at_most((int64_t)((double)cols / columns), tune.splits), 1);
 }
 

@@ -99,7 +99,7 @@ const char *gr_from_buffer(gr_emitter *e, gr_ref r, gr_idx k) {
 /* The template of an element-wise operation with its arguments filled in. */
 static const char *fill_in(gr_emitter *e, const gr_node *n, const char *const *arg) {
   gr_str s = {.arena = e->c->arena};
-  gr_calls(e, gr_forms[n->op].pieces);
+  gr_calls_of(e, n->op);
   for (const char *t = gr_ops[n->op].emitted; *t; t++) {
     if (*t != '@')
       gr_putf(&s, "%c", *t);
@@ -155,7 +155,7 @@ static expr expression(gr_emitter *e, gr_ref r, gr_idx k) {
   const char *arg[GR_MAX_KIDS] = {"", "", ""};
   for (int i = 0; i < n->nkid; i++) arg[i] = gr_value(e, n->kid[i], k);
   if (is_called(e, n)) return (expr){call(e, n, arg, ""), true};
-  return (expr){fill_in(e, n, arg), !gr_forms[n->op].operators};
+  return (expr){fill_in(e, n, arg), !gr_is_of_operators(n->op)};
 }
 
 static const char *from_storage(gr_emitter *e, gr_ref r, gr_idx k) {

@@ -235,6 +235,6 @@ void gr_emit_loop_op(gr_emitter *e, gr_ref r) {
       GR_OPS_LOOP(LOOP)
 #undef LOOP
   };
-  gr_calls(e, gr_forms[node(e, r)->op].pieces);
+  gr_calls_of(e, node(e, r)->op);
   table[node(e, r)->op](e, r);
 }

@@ -1,7 +1,8 @@
 /* emit_text.c: lines, names of the file scope, and fixed text.
  *
- * Owns      which pieces of fixed text the operations call (gr_forms), which pieces these call in
- *           turn, and the functions of a processor's kernel that fill buffers.
+ * Owns      which pieces of fixed text are called by the operations (from the column `calls` of
+ *           graph/ops.h) and by these pieces in turn, and the functions of a processor's kernel
+ *           that fill buffers.
  * Guarantees  a kernel has the groups of the prelude and the functions that it needs, and no
  *           others: whoever writes a call records what it calls (gr_calls); text that was written
  *           is not read. */
@@ -77,42 +78,21 @@ void gr_macro(gr_emitter *e, const char *name, const char *fmt, ...) {
 
 /* ---- what calls what ---- */
 
-const gr_form gr_forms[OP_COUNT] = {[OP_Add] = {.operators = true},
-                                    [OP_Subtract] = {.operators = true},
-                                    [OP_Mult] = {.operators = true},
-                                    [OP_Divide] = {.operators = true},
-                                    [OP_Minus] = {.operators = true},
-                                    [OP_Inv] = {.operators = true},
-                                    [OP_Exp] = {.pieces = GR_PIECE(exp)},
-                                    [OP_Exp2] = {.pieces = GR_PIECE(exp2)},
-                                    [OP_Powf] = {.pieces = GR_PIECE(exp) | GR_PIECE(log)},
-                                    [OP_Sigmoid] = {.pieces = GR_PIECE(sigmoid)},
-                                    [OP_Tanh] = {.pieces = GR_PIECE(hyp)},
-                                    [OP_Sinh] = {.pieces = GR_PIECE(hyp)},
-                                    [OP_Cosh] = {.pieces = GR_PIECE(hyp)},
-                                    [OP_Expm1] = {.pieces = GR_PIECE(hyp)},
-                                    [OP_Log] = {.pieces = GR_PIECE(log)},
-                                    [OP_XLogX] = {.pieces = GR_PIECE(log)},
-                                    [OP_Log1p] = {.pieces = GR_PIECE(log1p)},
-                                    [OP_Softplus] = {.pieces = GR_PIECE(log1p)},
-                                    [OP_Sin] = {.pieces = GR_PIECE(sin)},
-                                    [OP_Cos] = {.pieces = GR_PIECE(sin)},
-                                    [OP_SinXDivX] = {.pieces = GR_PIECE(sin)},
-                                    [OP_Tan] = {.pieces = GR_PIECE(tan)},
-                                    [OP_Asin] = {.pieces = GR_PIECE(asin)},
-                                    [OP_Acos] = {.pieces = GR_PIECE(asin)},
-                                    [OP_Atan] = {.pieces = GR_PIECE(atan)},
-                                    [OP_Atan2] = {.pieces = GR_PIECE(atan)},
-                                    [OP_Erf] = {.pieces = GR_PIECE(erf)},
-                                    [OP_Erfc] = {.pieces = GR_PIECE(erf)},
-                                    [OP_Lgamma] = {.pieces = GR_PIECE(gamma)},
-                                    [OP_Digamma] = {.pieces = GR_PIECE(gamma)},
-                                    [OP_SoftDTW_SqDist] = {.pieces = GR_PIECE(softmin)},
-                                    [OP_SoftDTW_Grad] = {.pieces = GR_PIECE(softmin)}};
+#define EW(name, arity, cost, law, emitted, calls, ...) [OP_##name] = PIECE_##calls,
+#define LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage, calls, ...)    \
+  [OP_##name] = PIECE_##calls,
+static const gr_piece called[OP_COUNT] = {GR_OPS_EW(EW) GR_OPS_LOOP(LOOP)};
+#undef EW
+#undef LOOP
+
+bool gr_is_of_operators(gr_op op) { return called[op] == PIECE_operators; }
+
+void gr_calls_of(gr_emitter *e, gr_op op) { gr_calls(e, 1u << called[op]); }
 
 /* The pieces that a piece calls: earlier ones. */
 static const unsigned calls[PIECE_COUNT] = {[PIECE_sigmoid] = GR_PIECE(exp),
                                             [PIECE_hyp] = GR_PIECE(exp),
+                                            [PIECE_pow] = GR_PIECE(exp) | GR_PIECE(log),
                                             [PIECE_log1p] = GR_PIECE(exp) | GR_PIECE(log),
                                             [PIECE_tan] = GR_PIECE(sin),
                                             [PIECE_erf] = GR_PIECE(exp),

@@ -12,12 +12,13 @@
 
 /* Pieces of fixed text, of which a kernel gets those that it needs, in this order: the groups of
  * the prelude (`base` is what stands in none), and functions of a processor's kernel that fill
- * buffers. */
+ * buffers.  Two have no text of their own: `operators`, which are C's, and `pow`, which is two other
+ * groups. */
 #define GR_PIECES(PIECE)                                                                          \
-  PIECE(base) PIECE(plain) PIECE(exp) PIECE(exp2) PIECE(sigmoid) PIECE(hyp) PIECE(log)            \
-  PIECE(log1p) PIECE(sin) PIECE(tan) PIECE(asin) PIECE(atan) PIECE(erf) PIECE(softmin)            \
-  PIECE(gamma) PIECE(take_last) PIECE(take_vectors) PIECE(take_left) PIECE(take_rows)             \
-  PIECE(take_columns) PIECE(take_packed) PIECE(pack_columns) PIECE(column)
+  PIECE(operators) PIECE(base) PIECE(plain) PIECE(exp) PIECE(exp2) PIECE(sigmoid) PIECE(hyp)      \
+  PIECE(log) PIECE(pow) PIECE(log1p) PIECE(sin) PIECE(tan) PIECE(asin) PIECE(atan) PIECE(erf)     \
+  PIECE(softmin) PIECE(gamma) PIECE(take_last) PIECE(take_vectors) PIECE(take_left)               \
+  PIECE(take_rows) PIECE(take_columns) PIECE(take_packed) PIECE(pack_columns) PIECE(column)
 
 typedef enum gr_piece {
 #define PIECE(name) PIECE_##name,
@@ -36,14 +37,6 @@ typedef struct gr_prelude_line {
 /* The headers prelude_*.h, and those in front of kernels for a GPU only: reduce/state.h and
  * prelude_cuda.h.  Without most comments; NULL-terminated. */
 extern const gr_prelude_line gr_prelude[], gr_prelude_cuda[];
-
-/* What the text of an element-wise or loop operation is. */
-typedef struct gr_form {
-  /* an expression of operators, else a call: in other expressions it is in parentheses */
-  bool operators;
-  unsigned pieces; /* that it calls */
-} gr_form;
-extern const gr_form gr_forms[OP_COUNT];
 
 /* ---- the emitter ---- */
 
@@ -98,6 +91,9 @@ static inline void gr_part(gr_emitter *e, void (*f)(gr_emitter *)) {
 
 /* What is being written calls these pieces. */
 static inline void gr_calls(gr_emitter *e, unsigned pieces) { e->pieces |= pieces; }
+void gr_calls_of(gr_emitter *e, gr_op op); /* what the text of an operation calls (emit_text.c) */
+/* That text is an expression of operators, else a call. */
+bool gr_is_of_operators(gr_op op);
 
 /* ---- lines (emit_text.c) ---- */
 

@@ -11,8 +11,8 @@
  *                          target has
  *             GR_WITHOUT_x leaves out group x (GR_PIECES in emitter.h)
  *           A group stands between `#ifndef GR_WITHOUT_x` and `#endif` with the same name behind
- *           it, and an empty line follows; prelude.sed finds it by these lines.  Which groups an
- *           operation needs stands in emit_text.c (gr_forms); a kernel has no others.
+ *           it, and an empty line follows; prelude.sed finds it by these lines.  Which group an
+ *           operation needs stands in its row of graph/ops.h; a kernel has no others.
  * Guarantees  lanes are independent; NaN passes through; special values are those of C's functions;
  *           errors are at most 4 units in the last place, mostly below 2; with or without
  *           contraction of a*b+c to an FMA.  Exceptions: v_lgamma and v_digamma of negative

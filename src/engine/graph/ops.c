@@ -54,10 +54,10 @@ double ref_digamma(double a) {
 
 /* ---- reference functions of the element-wise operations ---- */
 
-#define EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning) \
-  static double ref_##name(double a, double b, double c, int n) {                   \
-    (void)a, (void)b, (void)c, (void)n;                                             \
-    return reference;                                                               \
+#define EW(name, arity, cost, law, emitted, calls, reference, lo, hi, derivative, meaning)         \
+  static double ref_##name(double a, double b, double c, int n) {                                  \
+    (void)a, (void)b, (void)c, (void)n;                                                            \
+    return reference;                                                                              \
   }
 GR_OPS_EW(EW)
 #undef EW
@@ -195,7 +195,7 @@ static double products(const gr_node *n) {
 
 /* The columns of a loop operation as functions of what they are written in. */
 #define LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage,                \
-             derivative, meaning)                                                                  \
+             calls, derivative, meaning)                                                           \
   static int offset_##name(int n) { return (void)n, offset; }                                      \
   static double cost_##name(double o, double d, double c, double terms) {                          \
     return (void)o, (void)d, (void)c, (void)terms, cost;                                           \
@@ -210,11 +210,11 @@ static const char *const ew_signature[] = {"", "e", "ee", "eee"};
 #define LEAF(name)                                                                                 \
   [OP_##name] = {#name, KIND_LEAF, "", "", 0, 0, "", 0, OWN, NULL,                                 \
                  0, 0, NULL, "", NULL, NULL, NULL, NULL, NULL},
-#define EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning)                \
+#define EW(name, arity, cost, law, emitted, calls, reference, lo, hi, derivative, meaning)         \
   [OP_##name] = {#name, KIND_EW, NULL, "equal, or 1", arity, cost, law, 0, OWN, emitted,           \
                  lo, hi, derivative, meaning, ref_##name, NULL, NULL, NULL, NULL},
 #define LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage,                \
-             derivative, meaning)                                                                  \
+             calls, derivative, meaning)                                                           \
   [OP_##name] = {#name, KIND_LOOP, signature, dimension, 0, 0, law, flags, stride, NULL,           \
                  0, 0, derivative, meaning, NULL, dim_##name, offset_##name, cost_##name,          \
                  storage_##name},

@@ -5,19 +5,24 @@
  * There are four kinds:
  *
  * LEAF(name)                                        made by the binder
- * EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning) element-wise with
- *     broadcasting of dimension 1; everything is in the row.
+ * EW(name, arity, cost, law, emitted, calls, reference, lo, hi, derivative, meaning) element-wise
+ *     with broadcasting of dimension 1; everything is in the row.
  *     cost       of a component, in units of one multiplication, for scheduling
  *     law        see below
  *     emitted    C of a kernel: @a @b @c are vectors (prelude.h), @n the integer parameter;
  *                accurate to 4 units in the last place over the whole domain unless the meaning
  *                says otherwise (test_prelude.c)
+ *     calls      the group of the prelude whose functions that text calls (GR_PIECES of
+ *                emit/emitter.h): plain, whose functions every kernel has, unless the operation
+ *                needs another; operators: the text is an expression of operators and calls
+ *                nothing, so that it stands in parentheses within another expression
  *     reference  C of the interpreter: a b c are double, n is int
  *     lo, hi     where tests draw the arguments
  *     derivative what each argument gets of the incoming gradient e, in our own language: f g h are
  *                the arguments, o is the result, n the integer parameter, m = n - 1; broadcasting
  *                is handled once, in diff.c
- * LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage, derivative, meaning)
+ * LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage, calls, derivative,
+ *      meaning)
  *     the functions dim_NAME (ops.c), ev_NAME (interp_loops.c) and emit_NAME (emit_loops.c) are
  *     found by name.
  *     flags      ONCE: reads each component of its argument once, in order;  SUM: adds the
@@ -29,6 +34,7 @@
  *                and g, o is that of the result, terms the number of products in each component of
  *                a TensorDot
  *     storage    vectors that hold the result while it is computed, as C, in the same terms
+ *     calls      as above, of what emit_NAME writes
  *     derivative as above; d and c are the dimensions of f and g, n and m the integers; NULL:
  *     adjoint_NAME in diff.c
  * MACRO(name, signature, dimension, text, meaning) rewritten by the binder into the text, in our
@@ -59,145 +65,145 @@
   LEAF(Zero)
 
 #define GR_OPS_EW(EW)                                                                                                  \
-  EW(Add, 2, 1, "++", "@a + @b", a + b, -2, 2,                                                                         \
+  EW(Add, 2, 1, "++", "@a + @b", operators, a + b, -2, 2,                                                              \
      "e; e", "f + g")                                                                                                  \
-  EW(Subtract, 2, 1, "+-", "@a - @b", a - b, -2, 2,                                                                    \
+  EW(Subtract, 2, 1, "+-", "@a - @b", operators, a - b, -2, 2,                                                         \
      "e; -e", "f - g")                                                                                                 \
-  EW(Mult, 2, 1, "**", "@a * @b", a *b, -2, 2,                                                                         \
+  EW(Mult, 2, 1, "**", "@a * @b", operators, a *b, -2, 2,                                                              \
      "e*g; e*f", "f * g")                                                                                              \
-  EW(Divide, 2, 6, "*.", "@a / @b", a / b, 0.5, 2,                                                                     \
+  EW(Divide, 2, 6, "*.", "@a / @b", operators, a / b, 0.5, 2,                                                          \
      "e/g; -e*o/g", "f / g")                                                                                           \
-  EW(Minus, 1, 1, "-", "-@a", -a, -2, 2,                                                                               \
+  EW(Minus, 1, 1, "-", "-@a", operators, -a, -2, 2,                                                                    \
      "-e", "-f")                                                                                                       \
-  EW(Inv, 1, 6, "", "1 / @a", 1 / a, 0.5, 2,                                                                           \
+  EW(Inv, 1, 6, "", "1 / @a", operators, 1 / a, 0.5, 2,                                                                \
      "-e*Square(o)", "1 / f")                                                                                          \
-  EW(Square, 1, 1, "", "v_square(@a)", a *a, -2, 2,                                                                    \
+  EW(Square, 1, 1, "", "v_square(@a)", plain, a *a, -2, 2,                                                             \
      "2*e*f", "f^2")                                                                                                   \
-  EW(PowInt, 1, 4, "", "v_powi(@a, @n)", ref_powi(a, n), 0.5, 2,                                                       \
+  EW(PowInt, 1, 4, "", "v_powi(@a, @n)", plain, ref_powi(a, n), 0.5, 2,                                                \
      "e*n*f**m", "f^n, n an integer constant")                                                                         \
-  EW(Exp, 1, 14, "", "v_exp(@a)", exp(a), -20, 20,                                                                     \
+  EW(Exp, 1, 14, "", "v_exp(@a)", exp, exp(a), -20, 20,                                                                \
      "e*o", "exponential")                                                                                             \
-  EW(Exp2, 1, 13, "", "v_exp2(@a)", exp2(a), -20, 20,                                                                  \
+  EW(Exp2, 1, 13, "", "v_exp2(@a)", exp2, exp2(a), -20, 20,                                                            \
      "e*o*0.6931471805599453", "2^f")                                                                                  \
-  EW(Log, 1, 16, "", "v_log(@a)", log(a), 0.01, 20,                                                                    \
+  EW(Log, 1, 16, "", "v_log(@a)", log, log(a), 0.01, 20,                                                               \
      "e/f", "natural logarithm")                                                                                       \
-  EW(Powf, 2, 30, "", "v_exp(@b * v_log(@a))", exp(b * log(a)), 0.5, 2,                                                \
+  EW(Powf, 2, 30, "", "v_exp(@b * v_log(@a))", pow, exp(b * log(a)), 0.5, 2,                                           \
      "e*g*Powf(f,g-1); IfElse(-Abs(f),0,e*o*Log(f))", "f^g as exp(g log f)")                                           \
-  EW(XLogX, 1, 18, "", "v_xlogx(@a)", a == 0 ? 0 : a * log(a), 0, 4,                                                   \
+  EW(XLogX, 1, 18, "", "v_xlogx(@a)", log, a == 0 ? 0 : a * log(a), 0, 4,                                              \
      "e*(Log(f)+1)", "f log f, and 0 at 0")                                                                            \
-  EW(Sin, 1, 16, "", "v_sin(@a)", ref_sin(a), -20, 20,                                                                 \
+  EW(Sin, 1, 16, "", "v_sin(@a)", sin, ref_sin(a), -20, 20,                                                            \
      "e*Cos(f)", "sine")                                                                                               \
-  EW(Cos, 1, 16, "", "v_cos(@a)", ref_cos(a), -20, 20,                                                                 \
+  EW(Cos, 1, 16, "", "v_cos(@a)", sin, ref_cos(a), -20, 20,                                                            \
      "-e*Sin(f)", "cosine")                                                                                            \
-  EW(SinXDivX, 1, 22, "", "v_sinxdivx(@a)", a == 0 ? 1 : ref_sin(a) / a, -20, 20,                                      \
+  EW(SinXDivX, 1, 22, "", "v_sinxdivx(@a)", sin, a == 0 ? 1 : ref_sin(a) / a, -20, 20,                                 \
      "e*SinXDivXDiff(f)", "sin(f) / f, and 1 at 0")                                                                    \
-  EW(Asin, 1, 20, "", "v_asin(@a)", asin(a), -1, 1,                                                                    \
+  EW(Asin, 1, 20, "", "v_asin(@a)", asin, asin(a), -1, 1,                                                              \
      "e*Rsqrt(1-Square(f))", "arc sine")                                                                               \
-  EW(Acos, 1, 20, "", "v_acos(@a)", acos(a), -1, 1,                                                                    \
+  EW(Acos, 1, 20, "", "v_acos(@a)", asin, acos(a), -1, 1,                                                              \
      "-e*Rsqrt(1-Square(f))", "arc cosine")                                                                            \
-  EW(Atan, 1, 20, "", "v_atan(@a)", atan(a), -20, 20,                                                                  \
+  EW(Atan, 1, 20, "", "v_atan(@a)", atan, atan(a), -20, 20,                                                            \
      "e/(1+Square(f))", "arc tangent")                                                                                 \
-  EW(Atan2, 2, 28, "", "v_atan2(@a, @b)", atan2(a, b), -2, 2,                                                          \
+  EW(Atan2, 2, 28, "", "v_atan2(@a, @b)", atan, atan2(a, b), -2, 2,                                                    \
      "e*g/(Square(f)+Square(g)); -e*f/(Square(f)+Square(g))", "angle of the point (g, f)")                             \
-  EW(Sqrt, 1, 6, "", "v_sqrt(@a)", sqrt(a), 0, 4,                                                                      \
+  EW(Sqrt, 1, 6, "", "v_sqrt(@a)", plain, sqrt(a), 0, 4,                                                               \
      "e*(0.5*Rsqrt(f))", "square root")                                                                                \
-  EW(Rsqrt, 1, 12, "", "v_rsqrt(@a)", a == 0 ? 0 : 1 / sqrt(a), 0, 4,                                                  \
+  EW(Rsqrt, 1, 12, "", "v_rsqrt(@a)", plain, a == 0 ? 0 : 1 / sqrt(a), 0, 4,                                           \
      "-0.5*e*(o*o*o)", "1 / sqrt(f), and 0 at 0")                                                                      \
-  EW(Abs, 1, 1, "", "v_abs(@a)", fabs(a), -2, 2,                                                                       \
+  EW(Abs, 1, 1, "", "v_abs(@a)", plain, fabs(a), -2, 2,                                                                \
      "e*Sign(f)", "absolute value")                                                                                    \
-  EW(Sign, 1, 3, "", "v_sign(@a)", a > 0 ? 1 : a < 0 ? -1 : a == a ? 0 : a, -2, 2,                                     \
+  EW(Sign, 1, 3, "", "v_sign(@a)", plain, a > 0 ? 1 : a < 0 ? -1 : a == a ? 0 : a, -2, 2,                              \
      "0", "sign, 0 at 0")                                                                                              \
-  EW(Step, 1, 2, "", "v_step(@a)", a >= 0 ? 1 : a < 0 ? 0 : a, -2, 2,                                                  \
+  EW(Step, 1, 2, "", "v_step(@a)", plain, a >= 0 ? 1 : a < 0 ? 0 : a, -2, 2,                                           \
      "0", "1 where f >= 0, else 0")                                                                                    \
-  EW(ReLU, 1, 1, "", "v_relu(@a)", a < 0 ? 0 : a, -2, 2,                                                               \
+  EW(ReLU, 1, 1, "", "v_relu(@a)", plain, a < 0 ? 0 : a, -2, 2,                                                        \
      "e*Step(f)", "max(f, 0)")                                                                                         \
-  EW(Floor, 1, 1, "", "v_floor(@a)", floor(a), -9, 9,                                                                  \
+  EW(Floor, 1, 1, "", "v_floor(@a)", plain, floor(a), -9, 9,                                                           \
      "0", "largest integer not above f")                                                                               \
-  EW(RoundAway, 1, 3, "", "v_round(@a)", ref_round(a), -9, 9,                                                          \
+  EW(RoundAway, 1, 3, "", "v_round(@a)", plain, ref_round(a), -9, 9,                                                   \
      "0", "nearest integer, halves away from zero")                                                                    \
-  EW(Tan, 1, 20, "", "v_tan(@a)", ref_tan(a), -1.3, 1.3,                                                               \
+  EW(Tan, 1, 20, "", "v_tan(@a)", tan, ref_tan(a), -1.3, 1.3,                                                          \
      "e*(1+Square(o))", "tangent")                                                                                     \
-  EW(Tanh, 1, 24, "", "v_tanh(@a)", tanh(a), -4, 4,                                                                    \
+  EW(Tanh, 1, 24, "", "v_tanh(@a)", hyp, tanh(a), -4, 4,                                                               \
      "e*(1-Square(o))", "hyperbolic tangent")                                                                          \
-  EW(Sinh, 1, 24, "", "v_sinh(@a)", sinh(a), -3, 3,                                                                    \
+  EW(Sinh, 1, 24, "", "v_sinh(@a)", hyp, sinh(a), -3, 3,                                                               \
      "e*Cosh(f)", "hyperbolic sine")                                                                                   \
-  EW(Cosh, 1, 24, "", "v_cosh(@a)", cosh(a), -3, 3,                                                                    \
+  EW(Cosh, 1, 24, "", "v_cosh(@a)", hyp, cosh(a), -3, 3,                                                               \
      "e*Sinh(f)", "hyperbolic cosine")                                                                                 \
-  EW(Sigmoid, 1, 22, "", "v_sigmoid(@a)", 1 / (1 + exp(-a)), -20, 20,                                                  \
+  EW(Sigmoid, 1, 22, "", "v_sigmoid(@a)", sigmoid, 1 / (1 + exp(-a)), -20, 20,                                         \
      "e*o*Sigmoid(-f)", "1 / (1 + exp(-f))")                                                                           \
-  EW(Softplus, 1, 40, "", "v_softplus(@a)", ref_softplus(a), -20, 20,                                                  \
+  EW(Softplus, 1, 40, "", "v_softplus(@a)", log1p, ref_softplus(a), -20, 20,                                           \
      "e*Sigmoid(f)", "log(1 + exp(f))")                                                                                \
-  EW(Log1p, 1, 20, "", "v_log1p(@a)", log1p(a), 0, 4,                                                                  \
+  EW(Log1p, 1, 20, "", "v_log1p(@a)", log1p, log1p(a), 0, 4,                                                           \
      "e/(1+f)", "log(1 + f)")                                                                                          \
-  EW(Expm1, 1, 20, "", "v_expm1(@a)", expm1(a), -4, 4,                                                                 \
+  EW(Expm1, 1, 20, "", "v_expm1(@a)", hyp, expm1(a), -4, 4,                                                            \
      "e*(o+1)", "exp(f) - 1")                                                                                          \
-  EW(Erf, 1, 30, "", "v_erf(@a)", erf(a), -3, 3,                                                                       \
+  EW(Erf, 1, 30, "", "v_erf(@a)", erf, erf(a), -3, 3,                                                                  \
      "1.1283791670955126*e*Exp(-Square(f))", "error function")                                                         \
-  EW(Erfc, 1, 34, "", "v_erfc(@a)", erfc(a), -3, 3,                                                                    \
+  EW(Erfc, 1, 34, "", "v_erfc(@a)", erf, erfc(a), -3, 3,                                                               \
      "-1.1283791670955126*e*Exp(-Square(f))", "1 less the error function")                                             \
-  EW(Lgamma, 1, 80, "", "v_lgamma(@a)", ref_lgamma(a), 0.1, 9,                                                         \
+  EW(Lgamma, 1, 80, "", "v_lgamma(@a)", gamma, ref_lgamma(a), 0.1, 9,                                                  \
      "e*Digamma(f)", "log of the absolute gamma function; below -2 to 4 ulp of max(Lgamma(-f), 1)")                    \
-  EW(Digamma, 1, 80, "", "v_digamma(@a)", ref_digamma(a), 0.1, 9,                                                      \
+  EW(Digamma, 1, 80, "", "v_digamma(@a)", gamma, ref_digamma(a), 0.1, 9,                                               \
      "e*Trigamma(f)", "derivative of Lgamma; below 0 to 5 ulp of max(Digamma(1 - f), 1)")                              \
-  EW(Ceil, 1, 1, "", "v_ceil(@a)", ceil(a), -9, 9,                                                                     \
+  EW(Ceil, 1, 1, "", "v_ceil(@a)", plain, ceil(a), -9, 9,                                                              \
      "0", "smallest integer not below f")                                                                              \
-  EW(Hypot, 2, 14, "", "v_hypot(@a, @b)", hypot(a, b), -2, 2,                                                          \
+  EW(Hypot, 2, 14, "", "v_hypot(@a, @b)", plain, hypot(a, b), -2, 2,                                                   \
      "e*f/(o+Equal(o,0)); e*g/(o+Equal(o,0))", "sqrt(f^2 + g^2) without overflow")                                     \
-  EW(And, 2, 3, "", "v_bool((VI)(@a != 0) & (VI)(@b != 0))", a != 0 && b != 0, -2, 2,                                  \
+  EW(And, 2, 3, "", "v_bool((VI)(@a != 0) & (VI)(@b != 0))", plain, a != 0 && b != 0, -2, 2,                           \
      "0; 0", "1 where neither f nor g is 0, else 0")                                                                   \
-  EW(Or, 2, 3, "", "v_bool((VI)(@a != 0) | (VI)(@b != 0))", a != 0 || b != 0, -2, 2,                                   \
+  EW(Or, 2, 3, "", "v_bool((VI)(@a != 0) | (VI)(@b != 0))", plain, a != 0 || b != 0, -2, 2,                            \
      "0; 0", "1 where f or g is not 0, else 0")                                                                        \
-  EW(Not, 1, 2, "", "v_bool(@a == 0)", a == 0, -2, 2,                                                                  \
+  EW(Not, 1, 2, "", "v_bool(@a == 0)", plain, a == 0, -2, 2,                                                           \
      "0", "1 where f is 0, else 0")                                                                                    \
-  EW(Clamp, 3, 2, "", "v_clamp(@a, @b, @c)", a<b ? b : a> c ? c : a, -2, 2,                                            \
+  EW(Clamp, 3, 2, "", "v_clamp(@a, @b, @c)", plain, a<b ? b : a> c ? c : a, -2, 2,                                     \
      "IfElse(f-g,IfElse(h-f,e,0),0); IfElse(f-g,0,e); IfElse(f-g,IfElse(h-f,0,e),0)", "f limited to [g, h]")           \
-  EW(IfElse, 3, 2, ".||", "v_ifelse(@a, @b, @c)", a >= 0 ? b : c, -2, 2,                                               \
+  EW(IfElse, 3, 2, ".||", "v_ifelse(@a, @b, @c)", plain, a >= 0 ? b : c, -2, 2,                                        \
      "0; IfElse(f,e,0); IfElse(f,0,e)", "g where f >= 0, else h")                                                      \
-  EW(Equal, 2, 2, "==", "v_bool(@a == @b)", a == b, -2, 2,                                                             \
+  EW(Equal, 2, 2, "==", "v_bool(@a == @b)", plain, a == b, -2, 2,                                                      \
      "0; 0", "1 where f == g, else 0")                                                                                 \
-  EW(NotEqual, 2, 2, "==", "v_bool(@a != @b)", a != b, -2, 2,                                                          \
+  EW(NotEqual, 2, 2, "==", "v_bool(@a != @b)", plain, a != b, -2, 2,                                                   \
      "0; 0", "1 where f != g, else 0")                                                                                 \
-  EW(LessThan, 2, 2, "==", "v_bool(@a < @b)", a < b, -2, 2,                                                            \
+  EW(LessThan, 2, 2, "==", "v_bool(@a < @b)", plain, a < b, -2, 2,                                                     \
      "0; 0", "1 where f < g, else 0")                                                                                  \
-  EW(LessOrEqual, 2, 2, "==", "v_bool(@a <= @b)", a <= b, -2, 2,                                                       \
+  EW(LessOrEqual, 2, 2, "==", "v_bool(@a <= @b)", plain, a <= b, -2, 2,                                                \
      "0; 0", "1 where f <= g, else 0")
 
 #define GR_OPS_LOOP(LOOP)                                                                                              \
-  LOOP(Sum, "e", "1", ONCE | SUM, "+", OWN, 0, d, o,                                                                   \
+  LOOP(Sum, "e", "1", ONCE | SUM, "+", OWN, 0, d, o, plain,                                                            \
        "SumT(e,d)", "sum of the components")                                                                           \
-  LOOP(Max, "e", "1", ONCE, "", OWN, 0, d, o,                                                                          \
+  LOOP(Max, "e", "1", ONCE, "", OWN, 0, d, o, plain,                                                                   \
        "e*OneHot(ArgMax(f),d)", "largest component; NaN is never chosen")                                              \
-  LOOP(Min, "e", "1", ONCE, "", OWN, 0, d, o,                                                                          \
+  LOOP(Min, "e", "1", ONCE, "", OWN, 0, d, o, plain,                                                                   \
        "e*OneHot(ArgMin(f),d)", "smallest component; NaN is never chosen")                                             \
-  LOOP(ArgMax, "e", "1", ONCE, "", OWN, 0, d, o,                                                                       \
+  LOOP(ArgMax, "e", "1", ONCE, "", OWN, 0, d, o, plain,                                                                \
        "0", "position, from 0, of the largest component")                                                              \
-  LOOP(ArgMin, "e", "1", ONCE, "", OWN, 0, d, o,                                                                       \
+  LOOP(ArgMin, "e", "1", ONCE, "", OWN, 0, d, o, plain,                                                                \
        "0", "position, from 0, of the smallest component")                                                             \
-  LOOP(SumT, "ei", "n", 0, "+", 0, 0, 0, o,                                                                            \
+  LOOP(SumT, "ei", "n", 0, "+", 0, 0, 0, o, plain,                                                                     \
        "Sum(e)", "the scalar f repeated n times")                                                                      \
-  LOOP(Elem, "ei", "1", 0, "+", 0, n, 0, o,                                                                            \
+  LOOP(Elem, "ei", "1", 0, "+", 0, n, 0, o, plain,                                                                     \
        "ElemT(e,d,n)", "component n of f, from 0")                                                                     \
-  LOOP(Extract, "eii", "m", 0, "+", 1, n, 0, o,                                                                        \
+  LOOP(Extract, "eii", "m", 0, "+", 1, n, 0, o, plain,                                                                 \
        "ExtractT(e,n,d)", "the m components of f from n on")                                                           \
-  LOOP(ElemT, "eii", "n", 0, "+", OWN, 0, o, o,                                                                        \
+  LOOP(ElemT, "eii", "n", 0, "+", OWN, 0, o, o, plain,                                                                 \
        "Elem(e,m)", "vector of length n with the scalar f at position m, else 0")                                      \
-  LOOP(ExtractT, "eii", "m", 0, "+", OWN, 0, o, o,                                                                     \
+  LOOP(ExtractT, "eii", "m", 0, "+", OWN, 0, o, o, plain,                                                              \
        "Extract(e,n,d)", "vector of length m with f from position n on, else 0")                                       \
-  LOOP(Concat, "ee*", "dim(f) + dim(g) + ...", ONCE, "&&", OWN, 0, o, o,                                               \
+  LOOP(Concat, "ee*", "dim(f) + dim(g) + ...", ONCE, "&&", OWN, 0, o, o, plain,                                        \
        "Extract(e,0,d); Extract(e,d,c)", "the components of f, then those of g, ...")                                  \
-  LOOP(OneHot, "ei", "n", 0, "", OWN, 0, o, o,                                                                         \
+  LOOP(OneHot, "ei", "n", 0, "", OWN, 0, o, o, plain,                                                                  \
        "0", "vector of length n with 1 at position round(f), else 0")                                                  \
-  LOOP(ComplexReal, "e", "dim(f) / 2", 0, "+", 2, 0, 0, o,                                                             \
+  LOOP(ComplexReal, "e", "dim(f) / 2", 0, "+", 2, 0, 0, o, plain,                                                      \
        "Real2Complex(e)", "real parts of a complex vector (re, im, re, im, ...)")                                      \
-  LOOP(ComplexImag, "e", "dim(f) / 2", 0, "+", 2, 1, 0, o,                                                             \
+  LOOP(ComplexImag, "e", "dim(f) / 2", 0, "+", 2, 1, 0, o, plain,                                                      \
        "Imag2Complex(e)", "imaginary parts of a complex vector")                                                       \
-  LOOP(Complex, "ee", "2 dim(f)", 0, "&&", OWN, 0, o, o,                                                               \
+  LOOP(Complex, "ee", "2 dim(f)", 0, "&&", OWN, 0, o, o, plain,                                                        \
        "ComplexReal(e); ComplexImag(e)", "complex vector of real parts f and imaginary parts g")                       \
-  LOOP(TensorDot, "eellll?l", "product of the axes kept", 0, "**", OWN, 0, (o > d ? o : d) * terms, o,                 \
+  LOOP(TensorDot, "eellll?l", "product of the axes kept", 0, "**", OWN, 0, (o > d ? o : d) * terms, o, plain,          \
        NULL, "contraction of the tensors f and g, of the given shapes, along the given axes")                          \
-  LOOP(SoftDTW_SqDist, "eee", "1", 0, "", OWN, 0, 60 * d * c, d,                                                       \
+  LOOP(SoftDTW_SqDist, "eee", "1", 0, "", OWN, 0, 60 * d * c, d, softmin,                                              \
        NULL, "soft dynamic time warping of f and g, squared distance, smoothing h")                                    \
-  LOOP(SoftDTW_Grad, "eee", "dim(f) + dim(g) + 1", 0, "", OWN, 0, 130 * d * c, o + d + d * c,                          \
+  LOOP(SoftDTW_Grad, "eee", "dim(f) + dim(g) + 1", 0, "", OWN, 0, 130 * d * c, o + d + d * c, softmin,                 \
        NULL, "gradient of SoftDTW_SqDist by f, g and h, one after the other; its own derivative for short series only")
 
 #define GR_OPS_MACRO(MACRO)                                                                                            \

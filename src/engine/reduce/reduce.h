@@ -40,7 +40,9 @@ extern const gr_redinfo gr_reds[RED_COUNT];
 /* What a family asks for and allows: bits of gr_familyinfo.traits. */
 enum {
   GR_SCALAR_FORMULA = 1, /* the formula has dimension 1 */
-  GR_KEEPS_LISTS = 2,    /* K entries with the indices of one axis: both cannot be reduced */
+  /* K entries with the indices of one axis: both cannot be reduced; each split of the reduced index
+   * fills a list of its own */
+  GR_KEEPS_LISTS = 2,
   GR_PLAIN_SUMS = 4,     /* entries are sums of components, which Kahan's scheme may compensate */
   GR_SUMS_IN_BLOCKS = 8  /* errors grow with the number of terms: states of blocks are merged */
 };
@@ -55,6 +57,11 @@ typedef struct gr_familyinfo {
 } gr_familyinfo;
 
 extern const gr_familyinfo gr_families[FAM_COUNT];
+
+static inline bool gr_has_trait(const gr_reduction *r, unsigned trait) {
+  return (gr_families[r->family].traits & trait) != 0;
+}
+
 int gr_red_find(const char *name);
 const char *const *gr_red_names(int *n); /* with the synonyms */
 

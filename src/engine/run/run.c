@@ -100,7 +100,9 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
  * this machine's vectors: results would depend on it. */
 static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
   enum { NARROW, TILED, LISTS };
-  int kind = p->ask.red.family == FAM_Top ? LISTS : p->cpu.rows > 1 ? TILED : NARROW;
+  int kind = gr_has_trait(&p->ask.red, GR_KEEPS_LISTS) ? LISTS
+             : p->cpu.rows > 1                         ? TILED
+                                                       : NARROW;
   int64_t lanes = p->ask.f64 ? 4 : 8;
   double full = (double)((rows + lanes - 1) / lanes * lanes);
   return rows > 0 && cols >= tune.few_columns && rows <= tune.few[kind][p->ask.f64] &&

@@ -132,7 +132,7 @@ typedef struct ew {
   double lo, hi;
 } ew;
 
-#define EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning) {#name, arity, lo, hi},
+#define EW(name, arity, cost, law, emitted, calls, reference, lo, hi, derivative, meaning) {#name, arity, lo, hi},
 static const ew ews[] = {GR_OPS_EW(EW)};
 #undef EW
 

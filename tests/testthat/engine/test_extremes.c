@@ -126,7 +126,7 @@ static void poles(bool f64, gr_backend backend) {
 
 /* ---- operations ---- */
 
-#define EW(name, arity, cost, law, emitted, reference, lo, hi, derivative, meaning) {#name, arity},
+#define EW(name, arity, cost, law, emitted, calls, reference, lo, hi, derivative, meaning) {#name, arity},
 static const struct {
   const char *name;
   int arity;

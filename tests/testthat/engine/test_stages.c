@@ -147,12 +147,12 @@ static bool is_call(const char *s) {
   return false;
 }
 
-/* What the emitters know of an operation's text agrees with it. */
-static void forms_agree(void) {
+/* The column `calls` of the operations says truly whether their text is of operators. */
+static void columns_agree(void) {
   for (int op = 0; op < OP_COUNT; op++)
     if (gr_ops[op].kind == KIND_EW)
-      check(gr_forms[op].operators == !is_call(gr_ops[op].emitted), "%s is a call or an expression of operators",
-            gr_ops[op].name);
+      check(gr_is_of_operators((gr_op)op) == !is_call(gr_ops[op].emitted),
+            "%s is a call or an expression of operators", gr_ops[op].name);
 }
 
 int main(int argc, char **argv) {
@@ -169,6 +169,6 @@ int main(int argc, char **argv) {
   }
   closedir(d);
   only_what_is_called();
-  forms_agree();
+  columns_agree();
   return report();
 }
