@@ -11,17 +11,26 @@
 #'
 #' \tabular{llll}{
 #'   option \tab environment variable \tab default \tab meaning \cr
-#'   `genred.dtype` \tab `GENRED_DTYPE` \tab `"float32"` \tab precision of new operators: `"float32"` or `"float64"` \cr
-#'   `genred.backend` \tab `GENRED_BACKEND` \tab `"auto"` \tab `"auto"`, `"CPU"`, `"interpreter"`, `"GPU"`, `"GPU_1D"` or `"GPU_2D"` \cr
-#'   `genred.threads` \tab `GENRED_THREADS` \tab see [genred_threads()] \tab maximum number of threads \cr
-#'   `genred.device` \tab `GENRED_DEVICE` \tab -1 \tab number of the GPU, from 0, or several numbers (in the environment variable: `0,1`) \cr
-#'   `genred.use_fast_math` \tab `GENRED_USE_FAST_MATH` \tab `FALSE` \tab `TRUE`: less accurate but faster functions on GPUs, for new operators \cr
-#'   `genred.cache_dir` \tab `GENRED_CACHE_DIR` \tab see [genred_cache_info()] \tab folder of compiled kernels; if the option is `""`, kernels are not stored \cr
-#'   `genred.cc` \tab `GENRED_CC` \tab the compiler that R was built with, then `cc`, `gcc`, `clang` \tab C compiler, optionally followed by arguments \cr
+#' `genred.dtype` \tab `GENRED_DTYPE` \tab `"float32"` \tab precision of new operators: `"float32"`
+#' or `"float64"` \cr
+#' `genred.backend` \tab `GENRED_BACKEND` \tab `"auto"` \tab `"auto"`, `"CPU"`, `"interpreter"`,
+#' `"GPU"`, `"GPU_1D"` or `"GPU_2D"` \cr
+#' `genred.threads` \tab `GENRED_THREADS` \tab see [genred_threads()] \tab maximum number of
+#' threads \cr
+#' `genred.device` \tab `GENRED_DEVICE` \tab -1 \tab number of the GPU, from 0, or several numbers
+#' (in the environment variable: `0,1`) \cr
+#' `genred.use_fast_math` \tab `GENRED_USE_FAST_MATH` \tab `FALSE` \tab `TRUE`: less accurate but
+#' faster functions on GPUs, for new operators \cr
+#' `genred.cache_dir` \tab `GENRED_CACHE_DIR` \tab see [genred_cache_info()] \tab folder of
+#' compiled kernels; if the option is `""`, kernels are not stored \cr
+#' `genred.cc` \tab `GENRED_CC` \tab the compiler that R was built with, then `cc`, `gcc`, `clang`
+#' \tab C compiler, optionally followed by arguments \cr
 #'   `genred.cflags` \tab `GENRED_CFLAGS` \tab none \tab additional flags for the C compiler \cr
-#'   \tab `GENRED_CUDA_DRIVER` \tab `libcuda.so.1`, `nvcuda.dll` \tab library of the NVIDIA driver, read when a GPU is first used \cr
+#' \tab `GENRED_CUDA_DRIVER` \tab `libcuda.so.1`, `nvcuda.dll` \tab library of the NVIDIA driver,
+#' read when a GPU is first used \cr
 #'   \tab `GENRED_NVRTC` \tab see [Genred()] \tab NVRTC library, likewise \cr
-#'   `genred.progress` \tab `GENRED_PROGRESS` \tab `TRUE` in interactive sessions \tab whether to show the progress of computations that take longer than two seconds
+#' `genred.progress` \tab `GENRED_PROGRESS` \tab `TRUE` in interactive sessions \tab whether to
+#' show the progress of computations that take longer than two seconds
 #' }
 #'
 #' `TRUE` and `FALSE` in environment variables may be written as in R, or as `1` and `0`.

@@ -1,7 +1,8 @@
 # Times on a GPU: the tasks below compared with a lower bound and, if installed, with PyKeOps and
 # torch.
 #
-#   Rscript bench/gpu.R [--small] [--out=FILE]        (sh bench/gpu.sh builds, checks and then calls it)
+# Rscript bench/gpu.R [--small] [--out=FILE]        (sh bench/gpu.sh builds, checks and then calls
+# it)
 #
 # The lower bound ("floor") is the larger of two times: the instructions divided by the issue rate
 # of all multiprocessors (single precision: 128 per cycle each; exponentials and other functions:

@@ -8,7 +8,8 @@
 # Requires the driver, NVRTC (of a CUDA toolkit, or the Python package), a C compiler, and R with
 # testthat.  If R is not installed, a bundled one is used: .rbundle.txz in the root, with a folder
 # .rbundle that contains `Rscript` and a library with genred and testthat.  PyKeOps and torch are
-# measured as well if they are installed (GENRED_BENCH_PYTHON names a Python other than the default).
+# measured as well if they are installed (GENRED_BENCH_PYTHON names a Python other than the
+# default).
 #   GENRED_GPU_SMALL=1    divides the sizes by 100
 #   GENRED_GPU_EVERY=N    only every N-th program of the language
 set -u

@@ -53,7 +53,8 @@ side_python <- function(name) function(r, data, peers) {
   state <- ask(peers[[home]], "prepare", paste0(names(request), "=", format_plain(request), collapse = "\t"))
   if (!identical(state, "ok")) return(if (length(state)) state else "failed")
   result <- readBin(file.path(tempdir(), paste0(name, ".bin")), "double", r$M * w$width(r))
-  time <- function() c(suppressWarnings(as.numeric(ask(peers[[home]], "time", name))), NA)[1L] # NA if it died
+  # NA if it died
+  time <- function() c(suppressWarnings(as.numeric(ask(peers[[home]], "time", name))), NA)[1L]
   list(result = matrix(result, r$M) + w$index, time = time)
 }
 

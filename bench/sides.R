@@ -2,7 +2,8 @@
 #
 #   title     the heading of its column
 #   applies   whether the side can compute the case r (else "-" is printed)
-#   prepare   for a case, its data and the running peers: list(result =, time = a function that computes
+# prepare   for a case, its data and the running peers: list(result =, time = a function that
+# computes
 #             again and returns the seconds), or "missing" (not installed), "failed" (an error), "-"
 # The result is compared with the exact one if it has all rows.
 
@@ -44,7 +45,8 @@ side_tree <- function(r, data, peers) {
   timed(function() FNN::get.knnx(data$y, data$x, k = 10, algorithm = "kd_tree")$nn.index)
 }
 
-# ---- ceilings: C code written by hand, compiled for one case, never unloaded -------------------------
+# ---- ceilings: C code written by hand, compiled for one case, never unloaded
+# -------------------------
 
 compiled <- function(file, name, flags) {
   so <- file.path(tempdir(), paste0(name, .Platform$dynlib.ext))

@@ -26,7 +26,8 @@
 
 SEXP ffi_fail(gr_error *err); /* takes over err->log */
 SEXP ffi_failf(gr_class cls, const char *fmt, ...);
-SEXP ffi_take_text(char *text); /* a malloc'ed string as an R string; frees it, even if R runs out of memory */
+/* a malloc'ed string as an R string; frees it, even if R runs out of memory */
+SEXP ffi_take_text(char *text);
 SEXP ffi_text(const char *text); /* UTF-8 */
 SEXP ffi_namespace(void);
 
@@ -105,7 +106,8 @@ enum { ARRAY_POINTER, ARRAY_DIM, ARRAY_DIMNAMES, ARRAY_DTYPE, ARRAY_DEVICE, ARRA
 
 void ffi_device_init(void); /* at load time */
 const gr_device *ffi_gpus(void);
-const gr_buffer *ffi_array_buffer(SEXP x); /* NULL if x is not a genred_array, or its entries are lost */
+/* NULL if x is not a genred_array, or its entries are lost */
+const gr_buffer *ffi_array_buffer(SEXP x);
 /* Creates a genred_array of two or three dimensions without GPU memory; the second function
  * allocates that, and returns NULL with err filled if it cannot. */
 SEXP ffi_array_shell(SEXP dim, SEXP dimnames, gr_storage_type type, int device);

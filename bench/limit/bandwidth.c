@@ -1,6 +1,7 @@
 /* Memory bandwidth as the limit: the plain sum of three arrays of doubles, each read once.
  *
- * bench.R calls bandwidth() through .C(), like the kernels in this folder; it measures its own time. */
+ * bench.R calls bandwidth() through .C(), like the kernels in this folder; it measures its own
+ * time. */
 #include <time.h>
 
 typedef double V __attribute__((vector_size(32), aligned(8), may_alias));
@@ -12,7 +13,8 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Four places are read side by side, as a kernel reads its columns: one place alone leaves the memory idle. */
+/* Four places are read side by side, as a kernel reads its columns: one place alone leaves the
+ * memory idle. */
 static double piece(const double *x, long n) {
   V s[8] = {{0}};
   double total = 0;

@@ -5,11 +5,12 @@
  *   RV     vectors of rows       CV     columns of the register tile: RV * CV vectors of distances
  *   WIDTH  bytes of a vector     (64, 32 or 16: the widest the target has)
  *
- * Method: each vector lane is a row.  The columns are packed in groups of CV, so that a broadcast is one
- * load at a constant offset.  exp(-g s) is 2^(c s) with c = -g / ln 2, computed once: the integer part is
- * added to the exponent bits, and a polynomial approximates the rest.  It is specific to a Gaussian, whose
- * exponents are not positive; the sum of one block of columns is accumulated in V.
- * limit() measures its own time, including packing but not the copies of .C(); it checks nothing. */
+ * Method: each vector lane is a row.  The columns are packed in groups of CV, so that a broadcast
+ * is one load at a constant offset.  exp(-g s) is 2^(c s) with c = -g / ln 2, computed once: the
+ * integer part is added to the exponent bits, and a polynomial approximates the rest.  It is
+ * specific to a Gaussian, whose exponents are not positive; the sum of one block of columns is
+ * accumulated in V. limit() measures its own time, including packing but not the copies of .C(); it
+ * checks nothing. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,9 @@
 #define BLOCK (256 / CV * CV) /* columns: packed, they stay in the caches */
 #endif
 
-/* 2^z for z <= 0; below LOWEST it is 2^LOWEST, which no sum notices.  Taylor's polynomial in f in [-1/2, 1/2], to 2e-8
- * (degree 6; 1e-16 with degree 12 in double), in Estrin's form: fewer steps that wait for one another. */
+/* 2^z for z <= 0; below LOWEST it is 2^LOWEST, which no sum notices.  Taylor's polynomial in f in
+ * [-1/2, 1/2], to 2e-8 (degree 6; 1e-16 with degree 12 in double), in Estrin's form: fewer steps
+ * that wait for one another. */
 static inline V exp2v(V z) {
   z = larger(z, set(LOWEST));
   V t = z + NEAR, f = z - (t - NEAR), f2 = f * f, f4 = f2 * f2;

@@ -1,8 +1,9 @@
-/* limit.h: shared by the hand-written kernels of this folder: types, two builtins that gcc needs, packing,
- * and the clock.
+/* limit.h: shared by the hand-written kernels of this folder: types, two builtins that gcc needs,
+ * packing, and the clock.
  *
- * Define before including it: D (coordinates), F64 (1: double, else float), and for register tiles RV and
- * CV (vectors of rows, columns).  The default of WIDTH, the bytes of a vector, is the widest of the target. */
+ * Define before including it: D (coordinates), F64 (1: double, else float), and for register tiles
+ * RV and CV (vectors of rows, columns).  The default of WIDTH, the bytes of a vector, is the widest
+ * of the target. */
 #include <stddef.h>
 #include <time.h>
 

@@ -6,11 +6,11 @@
  *   RV     vectors of rows       CV     columns of the register tile: RV * CV vectors of distances
  *   K      neighbours            WIDTH  bytes of a vector (64, 32 or 16: the widest the target has)
  *
- * Method: each vector lane is a row.  The minimum of CV columns is compared with the largest of the K
- * distances that each row has so far; if it is smaller in some lane, a bit mask tells which distances to
- * insert, one by one, into the sorted list of the row.  For data in random order these are
- * K (1 + log(n / K)) insertions per row.  For finite data only: no NaN, no infinities.
- * limit() measures its own time, including packing but not the copies of .C(); it checks nothing. */
+ * Method: each vector lane is a row.  The minimum of CV columns is compared with the largest of the
+ * K distances that each row has so far; if it is smaller in some lane, a bit mask tells which
+ * distances to insert, one by one, into the sorted list of the row.  For data in random order these
+ * are K (1 + log(n / K)) insertions per row.  For finite data only: no NaN, no infinities. limit()
+ * measures its own time, including packing but not the copies of .C(); it checks nothing. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* Ceilings: a_i = reduction over j of a kernel of x_i and y_j, written by hand for one kernel, dimension and type.
+/* Ceilings: a_i = reduction over j of a kernel of x_i and y_j, written by hand for one kernel,
+ * dimension and type.
  *
  * The method is that of gaussian.c.  Compile with -O3 -march=native and
  *   KERNEL one of LAPLACE      exp(-|x-y|) b
@@ -48,7 +49,8 @@ static inline V root(V a) {
 #endif
 }
 
-/* 1 / sqrt(a) for normal a: in single precision the processor's estimate and one step of Newton's, to 2^-22. */
+/* 1 / sqrt(a) for normal a: in single precision the processor's estimate and one step of Newton's,
+ * to 2^-22. */
 static inline V inverse_root(V a) {
 #if WIDTH == 32 && !F64
   V y = __builtin_ia32_rsqrtps256(a);
@@ -125,7 +127,8 @@ static inline void tile(const V *x, const T *y, V scale, V *sum, V *top) {
 #endif
 }
 
-/* One vector of rows against nc packed columns; out has SUMS numbers for each of m rows, for LOGSUMEXP the maximum too. */
+/* One vector of rows against nc packed columns; out has SUMS numbers for each of m rows, for
+ * LOGSUMEXP the maximum too. */
 static void block(const V *x, const T *columns, int nc, T c, double *out, double *most, int m, int lanes) {
   V sum[SUMS], top = set(-1e30f), scale = set(c);
   for (int k = 0; k < SUMS; k++) sum[k] = set(0);
@@ -140,7 +143,8 @@ static void block(const V *x, const T *columns, int nc, T c, double *out, double
   }
 }
 
-/* nc columns in groups of CV: D components, then b.  The last group is filled with columns that add nothing. */
+/* nc columns in groups of CV: D components, then b.  The last group is filled with columns that add
+ * nothing. */
 static void pack_columns(const double *y, const double *b, int n, int j0, int nc, T *to) {
   for (int c = 0; c < nc; c += CV, to += (D + 1) * CV)
     for (int q = 0; q < CV; q++) {

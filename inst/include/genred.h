@@ -141,7 +141,7 @@ typedef struct genred_api {
    * piece is any block of pairs.
    *
    * GENRED_ARGUMENT if a block was cut or changed, belongs to another program, or comes from other
-   * parameters or other arguments of the kept index.  Pieces that share columns are not detected. */
+   * parameters or other arguments of the kept index.  Pieces that share columns are not noticed. */
   genred_status (*partial_size)(const genred_program *program, const genred_array *args,
                                 int n_args, int64_t *size, char *message);
   /* offset: columns of the whole data before these; indices in results refer to the whole data. */

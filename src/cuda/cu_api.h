@@ -97,7 +97,8 @@ typedef enum nv_result {
   NVRTC_ERROR_INTERNAL_ERROR = 11
 } nv_result;
 
-/* ---- functions: SYM(need, result, name, parameters); need: NEEDED, or OPTIONAL where an old library may lack it ---- */
+/* ---- functions: SYM(need, result, name, parameters); need: NEEDED, or OPTIONAL where an old
+ * library may lack it ---- */
 
 #define CU_DRIVER(SYM)                                                                                                     \
   SYM(NEEDED, cu_result, cuInit, (unsigned flags))                                                                         \

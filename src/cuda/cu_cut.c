@@ -1,26 +1,26 @@
 /* cu_cut.c: how the work of a call is divided into kernel launches.
  *
  * Where there are many rows, they fill the device.  Where there are few, the threads of a block lie
- * along columns too, and the columns are split over blocks, whose states are merged.  A launch takes
- * about tune.launch seconds at most, so that interrupts are noticed in time: columns are cut into
- * chunks by an estimate that depends on the plan, the shapes and the device only, so that results do
- * not depend on timings.  The number of rows of a launch does not change results and follows the
- * measured speed (cu_part.c). */
+ * along columns too, and the columns are split over blocks, whose states are merged.  A launch
+ * takes about tune.launch seconds at most, so that interrupts are noticed in time: columns are cut
+ * into chunks by an estimate that depends on the plan, the shapes and the device only, so that
+ * results do not depend on timings.  The number of rows of a launch does not change results and
+ * follows the measured speed (cu_part.c). */
 #include <math.h>
 
 #include "cu.h"
 
 /* All thresholds of this file.
- *   each      multiplications (of gr_plan.cost) that a multiprocessor does per clock cycle.  Counted in
- *             instructions, cheap formulas reach five to ten times as much: the estimate is low so
- *             that no launch takes much longer than estimated.
+ *   each      multiplications (of gr_plan.cost) that a multiprocessor does per clock cycle.
+ *             Counted in instructions, cheap formulas reach five to ten times as much: the
+ *             estimate is low so that no launch takes much longer than estimated.
  *   launch    estimated seconds of a launch
- *   columns   least cost of a split's columns for each row: below, the time for merging states shows
- *   thread    multiplications of a thread above which it is worth halving its columns at the price of
- *             one more merging step (some thousand clock cycles, counted by its loads)
+ *   columns   least cost of a split's columns for each row: below, merging states takes time
+ *   thread    multiplications of a thread above which it is worth halving its columns at the price
+ *             of one more merging step (some thousand clock cycles, counted by its loads)
  *   splits    the most splits; more do not help
- *   states    bytes of the states that are merged: every split has its own, and so does every thread
- *             of a block along columns
+ *   states    bytes of the states that are merged: every split has its own, and so does every
+ *             thread of a block along columns
  *   full      least occupancy of the last wave of blocks for which columns are not split further */
 static const struct {
   double each, launch, columns, thread;
@@ -49,7 +49,7 @@ double cu_seconds(const cu_gpu *g, const gr_plan *p, double pairs) {
 /* The number of splits for which there are enough columns. */
 static int splits_most(const gr_plan *p, const gr_cuda_layout *l, int64_t cols) {
   double columns = fmax(fmax(tune.columns / p->cost, l->tile), 8.0 * p->ask.red.nstate);
-  if (gr_has_trait(&p->ask.red, GR_KEEPS_LISTS)) columns = fmax(columns, 64.0 * p->ask.red.k);
+  if (gr_has_trait(p->ask.red.family, GR_KEEPS_LISTS)) columns = fmax(columns, 64.0 * p->ask.red.k);
   return (int)at_least(at_most((int64_t)((double)cols / columns), tune.splits), 1);
 }
 
@@ -73,8 +73,8 @@ static double thread_work(const gr_plan *p, const gr_cuda_layout *l, int64_t col
   return p->cost * l->lanes * (double)cols / most / (l->threads / tx);
 }
 
-/* Threads of a block along rows: halved while there are fewer rows than these take, or while rows and
- * splits leave multiprocessors idle, as long as threads have enough work. */
+/* Threads of a block along rows: halved while there are fewer rows than these take, or while rows
+ * and splits leave multiprocessors idle, as long as threads have enough work. */
 static int choose_tx(const gr_plan *p, const gr_cuda_layout *l, int64_t rows, int64_t cols,
                      int64_t all, int most, int64_t copies) {
   int tx = l->tx_most, few = l->tx_least;

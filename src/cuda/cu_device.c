@@ -5,8 +5,8 @@
  * use too) is retained at the first call that needs it and stays until cu_shutdown.  After a fault
  * (an error that the context never recovers from) it is reset: modules and memory are gone, which
  * whatever still refers to them can tell from cu_gpu.life, the number of the context.  Used by one
- * thread at a time; a call from inside a call (R code that a poll runs) and use in a forked child are
- * errors. */
+ * thread at a time; a call from inside a call (R code that a poll runs) and use in a forked child
+ * are errors. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,7 +157,8 @@ void cu_libraries(gr_device_libraries *l) {
              state.driver.version % 1000 / 10, state.driver.path);
   else
     snprintf(l->driver, sizeof l->driver, "%.500s", err.message);
-  if (!state.ready) /* searching may run a process (cu_load.c), and nobody would use what it finds */
+  /* searching may run a process (cu_load.c), and nobody would use what it finds */
+  if (!state.ready)
     snprintf(l->compiler, sizeof l->compiler, "not looked for, as there is no GPU");
   else if (need_nvrtc(&err) == GR_OK)
     snprintf(l->compiler, sizeof l->compiler, "NVRTC %d.%d (%.500s)", state.nvrtc.major,

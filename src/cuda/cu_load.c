@@ -1,10 +1,10 @@
 /* cu_load.c: finds and opens libcuda and NVRTC.
  *
- * Owns the list of places to search and the structures of function pointers, made from the tables in
- * cu_api.h.  The environment variables GENRED_CUDA_DRIVER and GENRED_NVRTC name one library each,
- * which is then the only one tried.  Guarantees: an error names all
- * files and folders that were tried, and its log has the system's reason for each library that was
- * found but could not be loaded.  A loaded library is never closed. */
+ * Owns the list of places to search and the structures of function pointers, made from the tables
+ * in cu_api.h.  The environment variables GENRED_CUDA_DRIVER and GENRED_NVRTC name one library
+ * each, which is then the only one tried.  Guarantees: an error names all files and folders that
+ * were tried, and its log has the system's reason for each library that was found but could not be
+ * loaded.  A loaded library is never closed. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* cu_memory.c: device memory and the copies to it.
  *
  * Owns the lists of a cu_gpu's blocks.  A block that is given back is kept, up to a bound, for the
- * next request of its size: on a device, an allocation takes longer than a small call.  All work of a
- * device is in one stream, so that a block can be reused at once.  Copies go through two staging
- * buffers of pinned memory: while one is copied, the other is filled (doubles are converted to floats
- * there, which halves the traffic).  A matrix that stays (gr_buffer) has the number of its context:
- * after a fault its entries are lost, and asking for them is an error. */
+ * next request of its size: on a device, an allocation takes longer than a small call.  All work of
+ * a device is in one stream, so that a block can be reused at once.  Copies go through two staging
+ * buffers of pinned memory: while one is copied, the other is filled (doubles are converted to
+ * floats there, which halves the traffic).  A matrix that stays (gr_buffer) has the number of its
+ * context: after a fault its entries are lost, and asking for them is an error. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,7 +309,8 @@ static gr_class download(cu_gpu *g, cu_address from, gr_storage_type type, doubl
   int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * cols,
           before = -1;
   int stage = 0, last = 0;
-  for (int64_t at = 0; at < all + most; at += most) { /* one piece is copied while another is emptied */
+  /* one piece is copied while another is emptied */
+  for (int64_t at = 0; at < all + most; at += most) {
     if (at < all) {
       int64_t n = all - at < most ? all - at : most;
       if (cu_stage(g, &stage, err) != GR_OK ||
@@ -411,7 +412,7 @@ gr_class cu_get(const gr_buffer *b, double *data, int64_t stride, gr_error *err)
   return done(g, err);
 }
 
-/* Called by finalizers, at any time, also in the middle of a call: the current context is restored. */
+/* Called by finalizers, at any time, even during a call: the current context is restored. */
 void cu_free(gr_buffer *b) {
   cu_gpu *g = b ? cu_gpu_of(b->device, matrix_of(b)->life) : NULL;
   cu_context now = NULL;

@@ -1,14 +1,15 @@
 /* cu_nvrtc.c: emitted CUDA text to code for a device.
  *
- * The result is a cubin for the architecture of the device, if NVRTC knows that or an older one with
- * the same major number, whose code runs there too.  Else the toolkit is older than the device, and
- * the result is PTX for the newest older architecture, which the driver compiles.  Options:
+ * The result is a cubin for the architecture of the device, if NVRTC knows that or an older one
+ * with the same major number, whose code runs there too.  Else the toolkit is older than the
+ * device, and the result is PTX for the newest older architecture, which the driver compiles.
+ * Options:
  *   -std=c++17        the same language from every version since 11.2
  *   -default-device   unmarked functions, such as lambdas in kernels, are for the device
  *   -use_fast_math    only where the user asks: approximate division, roots and functions,
  *                     denormals as 0
- * By default, products and sums are contracted to fused multiply-adds, as on the CPU.  The output of
- * NVRTC becomes part of the error and is never printed. */
+ * By default, products and sums are contracted to fused multiply-adds, as on the CPU.  The output
+ * of NVRTC becomes part of the error and is never printed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,8 @@ static int newest_known(const int *known, int n, int at_least, int at_most) {
   return best;
 }
 
-/* Architecture 0: none fits.  A library that cannot list its architectures (before 11.2) is asked for
- * the device's own. */
+/* Architecture 0: none fits.  A library that cannot list its architectures (before 11.2) is asked
+ * for the device's own. */
 static goal choose_goal(const cu_nvrtc *n, int architecture) {
   int known[ARCHITECTURES], count = 0;
   bool lists = n->nvrtcGetNumSupportedArchs && n->nvrtcGetSupportedArchs &&

@@ -1,11 +1,11 @@
 /* cu_run.c: a program applied to arrays on one device or several.
  *
- * The rows are divided among the devices in proportion to their speed.  Each share is a cu_part, and
- * one loop on the calling thread feeds all of them, looks for interrupts and reports progress.
+ * The rows are divided among the devices in proportion to their speed.  Each share is a cu_part,
+ * and one loop on the calling thread feeds all of them, looks for interrupts and reports progress.
  * Arguments on a device are read there; if another device needs them, they are copied to the host
- * first.  Results that are wanted on a device stay there if it computes all rows, and else go through
- * the host.  When a device is out of memory, all memory that is kept for later calls is released and
- * the call starts again, once, in smaller blocks. */
+ * first.  Results that are wanted on a device stay there if it computes all rows, and else go
+ * through the host.  When a device is out of memory, all memory that is kept for later calls is
+ * released and the call starts again, once, in smaller blocks. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #include "cu.h"
 
-/* Seconds between calls of `interrupted` and `progress`, and of sleep while all devices are busy. */
+/* Seconds between calls of `interrupted` and `progress`; of sleep while all devices are busy. */
 static const struct { double poll, nap; } tune = {.poll = 0.05, .nap = 5e-5};
 
 enum { PARTS = 16 };
@@ -54,7 +54,7 @@ static bool needs_host(const job *j, int arg) {
   return needed;
 }
 
-/* Before cu_begin, as cu_get is a call of its own.  Pointers and copies are in one block of memory. */
+/* Before cu_begin, as cu_get is a call of its own.  Pointers and copies share a block of memory. */
 static gr_class fetch_arguments(job *j, gr_error *err) {
   cu_call *c = &j->call;
   size_t size = (size_t)c->n_args * sizeof *c->data;

@@ -55,8 +55,10 @@ typedef struct gr_spec {
   const char *const *aliases;  /* "x = Vi(3)", ... */
   int n_aliases;
   const char *reduction;  /* "Sum", ...; NULL: not given (the formula may name it, else "Sum") */
-  int axis;               /* index that is reduced: 0 = i, 1 = j, 2 = both; -1: not given (the formula may, else 0) */
-  int opt_arg;            /* K of KMin and the other K-fold reductions, if has_opt_arg; at least 1 */
+  /* index that is reduced: 0 = i, 1 = j, 2 = both; -1: not given (the formula may, else 0) */
+  int axis;
+  /* K of KMin and the other K-fold reductions, if has_opt_arg; at least 1 */
+  int opt_arg;
   int has_opt_arg;
   const char *dtype;      /* "float32" or "float64" */
   const char *dtype_acc;  /* "auto", "float32", "float64" */
@@ -111,8 +113,10 @@ typedef struct gr_buffer {
   int64_t rows, cols;
   gr_storage_type type;
   int device; /* id, from 0 */
-  const double *range;  /* gr_range_of each column, three numbers each, on the host; NULL: not known */
-  const double *vector; /* the numbers of an n x 1 matrix, which may be a parameter; NULL: not known */
+  /* gr_range_of each column, three numbers each, on the host; NULL: not known */
+  const double *range;
+  /* the numbers of an n x 1 matrix, which may be a parameter; NULL: not known */
+  const double *vector;
 } gr_buffer;
 
 /* The minimum, maximum and first of the finite ones among n numbers; NaN if none is finite. */
@@ -127,7 +131,8 @@ typedef struct gr_array {
   int64_t cols;
   int64_t stride;
   const gr_buffer *buffer;
-  const double *origin; /* for each component, subtracted in double precision before rounding; or NULL */
+  /* for each component, subtracted in double precision before rounding; or NULL */
+  const double *origin;
 } gr_array;
 
 typedef enum gr_backend {
@@ -163,7 +168,8 @@ typedef struct gr_options {
   const char *cflags;    /* additional compiler flags, or NULL */
   const char *cache_dir; /* folder for compiled kernels, created if necessary; NULL or "": none */
   const char *tmp_dir;   /* existing folder for temporary files */
-  int (*interrupted)(void *ctx);               /* polled on the calling thread, about every 50 ms; may be NULL */
+  /* polled on the calling thread, about every 50 ms; may be NULL */
+  int (*interrupted)(void *ctx);
   void (*progress)(double fraction, void *ctx); /* likewise; may be NULL */
   void *ctx;
   const gr_device *device; /* the GPU backend; NULL: none */
@@ -204,8 +210,9 @@ typedef struct gr_interval {
  * for each share: one plain array of doubles that says what it holds and is checked wherever it is
  * read.  It may be saved, or sent to another process on a machine with the same byte order and the
  * same version of genred.  Blocks of disjoint shares are merged, in any grouping, and finished to
- * what one call gives: exactly where the reduction selects (Min, ArgKMin, ...; the lowest index wins
- * a tie), to its accuracy where it adds.  The caller sees to it that no column is in two shares. */
+ * what one call gives: exactly where the reduction selects (Min, ArgKMin, ...; the lowest index
+ * wins a tie), to its accuracy where it adds.  The caller sees to it that no column is in two
+ * shares. */
 
 /* Doubles of a block for these arguments. */
 gr_class gr_states_size(const gr_program *p, const gr_array *args, int n_args, int64_t *size, gr_error *err);
@@ -250,8 +257,8 @@ typedef struct gr_call {
 /* Finds the CPU kernels that these calls will use in memory and on disk, and compiles the missing
  * ones together, in one run of the compiler for each precision.  Failures are left for the calls to
  * repeat and report; only GR_INTERRUPT and GR_ARGUMENT are returned.  Nothing is done for calls
- * that will run on a GPU; for "auto" all arguments and results are assumed to lie on the host.
- * Sets in the report the provenance (GR_COMPILED if the compiler was run), seconds_compile, and note
+ * that will run on a GPU; for "auto" all arguments and results are assumed to lie on the host. Sets
+ * in the report the provenance (GR_COMPILED if the compiler was run), seconds_compile, and note
  * (why the cache was not written). */
 gr_class gr_programs_prepare(const gr_call *call, int n, const gr_options *opt, gr_report *report);
 
@@ -307,7 +314,8 @@ int gr_kernels_loaded(void);
 /* The operation table as strings. */
 typedef struct gr_operation {
   const char *name, *kind, *dimension, *meaning;
-  const char *derivative; /* rules in the formula language (for a rewrite: the replacement), or NULL */
+  /* rules in the formula language (for a rewrite: the replacement), or NULL */
+  const char *derivative;
   char arguments[80];
 } gr_operation;
 

@@ -214,7 +214,8 @@ test_that("an invalid setting is an error that names the setting and its value",
   with_env(c(GENRED_THREADS = "4x"), with_options(list(genred.threads = NULL), {
     refused(op(1, 2), "GENRED_THREADS", '"4x"')
     refused(genred_threads(), "GENRED_THREADS", '"4x"')
-    with_options(list(genred.threads = 1), expect_equal(op(1, 2)[1], 2.25)) # the option takes precedence
+    # the option takes precedence
+    with_options(list(genred.threads = 1), expect_equal(op(1, 2)[1], 2.25))
   }))
   with_env(c(GENRED_USE_FAST_MATH = "maybe"), refused(Genred("X", "X = Vi(1)"), "GENRED_USE_FAST_MATH", '"maybe"'))
   with_env(c(GENRED_DTYPE = "half"), refused(Genred("X", "X = Vi(1)"), "GENRED_DTYPE", '"half"'))

@@ -49,7 +49,8 @@ typedef struct gr_str {
 
 void gr_put(gr_str *b, const char *s);
 void gr_putf(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3);
-void gr_line(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3); /* one indented line; an empty one for "" */
+/* One indented line; an empty one for "". */
+void gr_line(gr_str *b, const char *fmt, ...) GR_PRINTF(2, 3);
 void gr_line_begin(gr_str *b, const char *fmt, va_list ap);    /* the same without the newline */
 
 /* ---- error.c --------------------------------------------------------------------------------- */
@@ -128,15 +129,18 @@ void gr_dlclose(void *handle);
 gr_class gr_spawn(const char *const *argv, const char *log_path, const gr_options *watch, int *status, gr_error *err);
 gr_class gr_spawn_for(const char *const *argv, const char *log_path, double seconds, const gr_options *watch,
                       int *status, gr_error *err);
-bool gr_find_program(const char *name, char *path, size_t size); /* a path, or a name to look up in PATH */
+/* a path, or a name to look up in PATH */
+bool gr_find_program(const char *name, char *path, size_t size);
 bool gr_real_path(const char *path, char *real, size_t size);
 const char *gr_os_name(void);      /* "windows", "macos" or "posix": compiler flags depend on it */
-bool gr_may_map(const char *path); /* a mapped file stays readable after deletion: a local disk, not NFS */
+/* a mapped file stays readable after deletion: a local disk, not NFS */
+bool gr_may_map(const char *path);
 bool gr_is_safe_path(const char *dir); /* no other user can replace this folder */
 void gr_at_fork(void (*before)(void), void (*after)(void)); /* after: in both processes */
 /* Creates the folder and its parents with mode 0700; fails if other users can write to it. */
 gr_class gr_make_private_dir(const char *dir, gr_error *err);
-gr_class gr_temp_dir(const char *parent, char *path, size_t size, gr_error *err); /* a new folder, mode 0700 */
+/* a new folder, mode 0700 */
+gr_class gr_temp_dir(const char *parent, char *path, size_t size, gr_error *err);
 void gr_remove_dir(const char *path); /* and the files in it; not its subfolders */
 /* *data is malloc'ed; a NUL follows the n bytes. */
 gr_class gr_read_file(const char *path, char **data, size_t *n, gr_error *err);

@@ -57,7 +57,8 @@ static bool bit(const big *b, int k) { return k >= 0 && k < 32 * b->n && (b->wor
 
 /* The double nearest to b 2^e2 or, if `more`, to a number slightly above it. */
 static double rounded(const big *b, int e2, bool more) {
-  int top = bits(b) - 1 + e2, last = top - 52 < -1074 ? -1074 : top - 52; /* exponents of the first and last bits */
+  /* exponents of the first and last bits */
+  int top = bits(b) - 1 + e2, last = top - 52 < -1074 ? -1074 : top - 52;
   uint64_t m = 0;
   for (int k = top - e2; k >= last - e2; k--) m = m << 1 | bit(b, k);
   bool half = bit(b, last - e2 - 1);

@@ -36,7 +36,8 @@ bool gr_is_interrupted(const gr_options *watch);
 
 /* Each returns a file descriptor, or -1 with errno set. */
 int gr_open_read(const char *path);
-int gr_open_new(const char *path); /* for writing, readable by its owner alone; fails if it exists */
+/* for writing, readable by its owner alone; fails if it exists */
+int gr_open_new(const char *path);
 int gr_open_own(const char *path); /* for reading; fails if another user can write to the file */
 
 int gr_make_folder(const char *path);         /* 0, or -1 with errno set */

@@ -42,7 +42,8 @@ static void declare_buffers(gr_emitter *e) {
 
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
   buffer b[BUFFERS];
-  size_t numbers = GR_LANES_MAX * 8; /* by columns, a last group that is not full is read past the stage */
+  /* by columns, a last group that is not full is read past the stage */
+  size_t numbers = GR_LANES_MAX * 8;
   lay_out(p, b);
   for (int k = 0; k < BUFFERS; k++) numbers += (size_t)(b[k].numbers + rows * b[k].per_row);
   return numbers * (p->ask.f64 ? 8 : 4) + (size_t)p->cpu.work * 64 + 64;

@@ -12,8 +12,8 @@
 
 /* Pieces of fixed text, of which a kernel gets those that it needs, in this order: the groups of
  * the prelude (`base` is what stands in none), and functions of a processor's kernel that fill
- * buffers.  Two have no text of their own: `operators`, which are C's, and `pow`, which is two other
- * groups. */
+ * buffers.  Two have no text of their own: `operators`, which are C's, and `pow`, which is two
+ * other groups. */
 #define GR_PIECES(PIECE)                                                                          \
   PIECE(operators) PIECE(base) PIECE(plain) PIECE(exp) PIECE(exp2) PIECE(sigmoid) PIECE(hyp)      \
   PIECE(log) PIECE(pow) PIECE(log1p) PIECE(sin) PIECE(tan) PIECE(asin) PIECE(atan) PIECE(erf)     \

@@ -1,6 +1,6 @@
 /* libm.c: functions of the C library that are wrong in places on Windows, where the interpreter,
- * which is the definition of the language, has its own.  Elsewhere they are the library's (graph.h).
- *
+ * which is the definition of the language, has its own.  Elsewhere they are the library's
+ * (graph.h).
  *   sin cos tan   of large arguments, see trig_large.h
  *   lgamma        near its zeros 1 and 2 no digit is right; of subnormal numbers it is Inf
  *   round         of the largest double below 1/2 it is 1 */

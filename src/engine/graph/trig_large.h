@@ -1,11 +1,13 @@
 /* trig_large.h: sine, cosine and tangent of arguments that are many times pi/2, for Windows.
  *
- * Owns      the reduction by pi/2 of the whole range of doubles, and the three functions after it: the C library there leaves it to the
- *           processor's fsin, whose pi has 66 bits (sin(1e10) is right to 10 digits, sin(1e300) to none).
- * Assumes   gcc or clang for a 64-bit processor.  One source for the interpreter (libm.c) and, as text in front of prelude.h, for
- *           kernels: it includes nothing.
- * Method    Payne and Hanek's: of 2/pi only those 192 bits are multiplied whose product with the argument's 53 bits is neither a
- *           multiple of 4 nor too small to matter.  No double is nearer to a multiple of pi/2 than 2^-62, so that 75 bits are left. */
+ * Owns the reduction by pi/2 of the whole range of doubles, and the three functions after it.  The
+ * C library there leaves them to the processor's fsin, whose pi has 66 bits (sin(1e10) is right to
+ * 10 digits, sin(1e300) to none).  Assumes gcc or clang for a 64-bit processor.  One source for the
+ * interpreter (libm.c) and, as text in front of prelude.h, for kernels: it includes nothing.
+ *
+ * The method is Payne and Hanek's: of 2/pi only those 192 bits are multiplied whose product with
+ * the argument's 53 bits is neither a multiple of 4 nor too small to matter.  No double is nearer
+ * to a multiple of pi/2 than 2^-62, so that 75 bits are left. */
 
 #ifndef GR_WITHOUT_sin
 /* A word of zeros, then 2/pi. */
@@ -22,15 +24,18 @@ static __attribute__((unused)) unsigned gr_reduce_large(double a, long double *r
   unsigned long long bits, w[3];
   __builtin_memcpy(&bits, &a, 8);
   const unsigned long long m = (bits & 0xfffffffffffffULL) | 0x10000000000000ULL; /* a = m 2^e */
-  const int e = (int)(bits >> 52) - 1075, first = e + 62, s = first % 64;         /* of the 192 bits, the first weighs 2/m */
+  /* of the 192 bits, the first weighs 2/m */
+  const int e = (int)(bits >> 52) - 1075, first = e + 62, s = first % 64;
   for (int k = 0; k < 3; k++) {
     const unsigned long long *t = gr_two_pi + first / 64 + k;
     w[k] = s ? t[0] << s | t[1] >> (64 - s) : t[0];
   }
   const wide low = (wide)m * w[2], mid = (wide)m * w[1] + (low >> 64);
-  const unsigned long long high = m * w[0] + (unsigned long long)(mid >> 64); /* the product modulo 4: 2 bits, then the fraction */
+  /* the product modulo 4: 2 bits, then the fraction */
+  const unsigned long long high = m * w[0] + (unsigned long long)(mid >> 64);
   const wide f = ((wide)high << 64 | (unsigned long long)mid) << 2 | (unsigned long long)low >> 62;
-  const wide_signed g = (wide_signed)f; /* beyond one half it is the next multiple's, and negative */
+  /* beyond one half it is the next multiple's, and negative */
+  const wide_signed g = (wide_signed)f;
   *r = (long double)g * 0x1p-128L * 1.5707963267948966192313216916L;
   return (unsigned)(high >> 62) + (g < 0);
 }

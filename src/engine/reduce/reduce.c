@@ -204,7 +204,7 @@ void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int
                       .dim = dim,
                       .k = info->needs_k ? k : 1};
   r->index = results[info->results].index;
-  r->kahan = kahan && gr_has_trait(r, GR_PLAIN_SUMS);
+  r->kahan = kahan && gr_has_trait(r->family, GR_PLAIN_SUMS);
   r->has_weight = weight_dim > 0;
   r->lead = info->results == RES_Q;
   r->nweight = (weight_dim > 0 ? weight_dim : 1) + r->lead;

@@ -58,8 +58,8 @@ typedef struct gr_familyinfo {
 
 extern const gr_familyinfo gr_families[FAM_COUNT];
 
-static inline bool gr_has_trait(const gr_reduction *r, unsigned trait) {
-  return (gr_families[r->family].traits & trait) != 0;
+static inline bool gr_has_trait(gr_family family, unsigned trait) {
+  return (gr_families[family].traits & trait) != 0;
 }
 
 int gr_red_find(const char *name);

@@ -33,11 +33,11 @@
 #include "run/run.h"
 
 enum {
-  KERNEL_ABI = 3, /* of gr_kernel_fn: increases when its arguments change */
   LONG_PATH = 4096,
   CACHE_FILES = 512, /* at most so many files in the folder */
   DAY = 24 * 3600    /* seconds */
 };
+#define KERNEL_ABI "abi 3" /* of gr_kernel_fn: increases when its arguments change */
 static const int64_t cache_bytes = (int64_t)256 << 20; /* at most so many bytes in the folder */
 
 /* ---- keys and trailers ----------------------------------------------------------------------- */
@@ -56,11 +56,9 @@ static void add_compiler(gr_sha256 *h, const gr_compiler *cc, const char *cflags
 
 static void make_key(char key[GR_KEY + 1], const gr_compiler *cc, const char *cflags, const char *text) {
   gr_sha256 h;
-  char abi[32];
-  snprintf(abi, sizeof abi, "abi %d", KERNEL_ABI);
   gr_sha256_init(&h);
   add_text(&h, GR_VERSION);
-  add_text(&h, abi);
+  add_text(&h, KERNEL_ABI);
   add_compiler(&h, cc, cflags);
   add_text(&h, text);
   gr_sha256_hex(&h, key);

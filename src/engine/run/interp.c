@@ -122,7 +122,7 @@ static int strip_of(const gr_plan *p) {
  * rounding errors of as many additions as there are strips accumulate, not of as many as there
  * are terms. */
 static bool sums_in_blocks(const gr_plan *p) {
-  return p->ask.scheme == SUM_BLOCK && gr_has_trait(&p->ask.red, GR_SUMS_IN_BLOCKS);
+  return p->ask.scheme == SUM_BLOCK && gr_has_trait(p->ask.red.family, GR_SUMS_IN_BLOCKS);
 }
 
 size_t gr_interp_bytes(const gr_plan *p) {
@@ -180,7 +180,7 @@ static void reduce_strip(const interp *in, double *state, int64_t ld, int64_t co
     step_strip(in, state, ld, col, lanes);
     return;
   }
-  if (gr_has_trait(red, GR_PLAIN_SUMS)) {
+  if (gr_has_trait(red->family, GR_PLAIN_SUMS)) {
     add_strip(in, state, ld, lanes);
     return;
   }

@@ -25,7 +25,8 @@ enum {
 };
 
 typedef struct range {
-  double least, most, first; /* of the finite values; `first` is of the reduced index if it has any */
+  /* of the finite values; `first` is of the reduced index if it has any */
+  double least, most, first;
   bool any, reduced;
 } range;
 

@@ -111,7 +111,7 @@ static void choose_sums(gr_program *p, gr_request *ask, const gr_redinfo *red) {
              "\"auto\", \"float64\"", "float32");
   ask->acc64 = !ask->f64 && (acc == 2 || p->spec.use_double_acc);
   ask->scheme = scheme[choice(c, "sum_scheme", p->spec.sum_scheme, schemes)];
-  if (ask->scheme == SUM_KAHAN && !gr_has_trait(red, GR_PLAIN_SUMS))
+  if (ask->scheme == SUM_KAHAN && !gr_has_trait(red->family, GR_PLAIN_SUMS))
     gr_throw(c, NULL, NULL, ERR_Choice, gr_format(c->arena, "sum_scheme of %s", red->name),
              "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
 }
@@ -139,7 +139,7 @@ static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red,
   ask->weight = bind_weight(p, red, w);
   gr_check_args(&p->ctx, &p->args);
   const gr_node *f = &p->dag->node[ask->root];
-  if (gr_has_trait(red, GR_SCALAR_FORMULA) && f->dim != 1)
+  if (gr_has_trait(red->family, GR_SCALAR_FORMULA) && f->dim != 1)
     gr_throw(&p->ctx, &f->span, NULL, ERR_ScalarNeeded, red->name, f->dim);
   ask->root = rewrite_formula(p, red, ask->root, ask->weight);
 }
@@ -152,7 +152,7 @@ static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k) {
   if (ask->red.nstate > GR_MAX_NUMBERS)
     gr_throw(c, NULL, NULL, ERR_StateLimit, gr_reds[red].name, GR_MAX_NUMBERS, dim,
              k ? gr_format(c->arena, ", K = %d", k) : "");
-  if (ask->both && (ask->red.index || gr_has_trait(&ask->red, GR_KEEPS_LISTS)))
+  if (ask->both && (ask->red.index || gr_has_trait(ask->red.family, GR_KEEPS_LISTS)))
     gr_throw(c, NULL, NULL, ERR_BothIndex, gr_reds[red].name);
 }
 

@@ -100,7 +100,7 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
  * this machine's vectors: results would depend on it. */
 static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
   enum { NARROW, TILED, LISTS };
-  int kind = gr_has_trait(&p->ask.red, GR_KEEPS_LISTS) ? LISTS
+  int kind = gr_has_trait(p->ask.red.family, GR_KEEPS_LISTS) ? LISTS
              : p->cpu.rows > 1                         ? TILED
                                                        : NARROW;
   int64_t lanes = p->ask.f64 ? 4 : 8;

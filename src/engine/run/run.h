@@ -3,11 +3,13 @@
 #define GENRED_RUN_H
 #include "emit/emit.h"
 
-enum { GR_DEVICES = 8 }; /* GPUs whose kernels a program remembers; on others they are looked up at each call */
+/* GPUs whose kernels a program remembers; on others they are looked up at each call */
+enum { GR_DEVICES = 8 };
 
-/* ---- interp.c, interp_loops.c: the definition of the language ------------------------------------------------------ */
+/* ---- interp.c, interp_loops.c: the definition of the language ------------------------------- */
 
-/* Adds columns c0 .. c1 to the states of rows r0 .. r1 (entry 0 of the state is row r0). scratch: gr_interp_bytes. */
+/* Adds columns c0 .. c1 to the states of rows r0 .. r1 (entry 0 of the state is row r0). scratch:
+ * gr_interp_bytes. */
 void gr_interp(const gr_plan *p, const gr_array *args, double *state, int64_t ld, int64_t r0, int64_t r1, int64_t c0,
                int64_t c1, void *scratch);
 size_t gr_interp_bytes(const gr_plan *p);
@@ -21,9 +23,11 @@ typedef struct gr_vals {
 static inline double gr_at(const gr_vals *x, int64_t k, int64_t l) { return x->v[k * x->comp + l * x->lane]; }
 
 /* Evaluates what depends on parameters alone; scratch: gr_interp_bytes. */
-const gr_vals *gr_interp_parameters(const gr_plan *p, const gr_array *args, void *scratch); /* by node */
+/* by node */
+const gr_vals *gr_interp_parameters(const gr_plan *p, const gr_array *args, void *scratch);
 
-/* Fills out (or lets it point into x[0], for a view) for `lanes` lanes. x[k] belongs to the k-th argument. */
+/* Fills out (or lets it point into x[0], for a view) for `lanes` lanes. x[k] belongs to the k-th
+ * argument. */
 void gr_eval_loop_op(const gr_dag *g, gr_ref r, gr_vals *out, const gr_vals *x, int lanes);
 
 /* ---- condition.c: what the lowered graph asks of parameters ---- */
@@ -34,29 +38,33 @@ typedef struct gr_condition {
   void *scratch;       /* of the interpreter */
 } gr_condition;
 
-void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g, const gr_args *args); /* once all is lowered */
+/* once all is lowered */
+void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g, const gr_args *args);
 /* May the lowered graph be used for these arguments?  Reads the parameters only, from the host. */
 bool gr_condition_holds(const gr_condition *condition, const gr_array *args);
 
-/* ---- cc.c: find and run the compiler ------------------------------------------------------------------------------------------- */
+/* ---- cc.c: find and run the compiler -------------------------------------------------------- */
 
 typedef struct gr_compiler {
   char **argv; /* command words, malloc'ed; argv[0] is a path */
   int n;
   char identity[512]; /* path, size and time of change of the program: for the cache key */
-  bool plain;         /* it refuses the flag for this machine's own instructions, so that it is run without */
+  /* it refuses the flag for this machine's own instructions, so that it is run without */
+  bool plain;
 } gr_compiler;
 
-gr_class gr_compiler_find(const char *cc, gr_compiler *out, gr_error *err); /* cc as gr_options.cc */
+/* cc as gr_options.cc */
+gr_class gr_compiler_find(const char *cc, gr_compiler *out, gr_error *err);
 void gr_compiler_free(gr_compiler *c);
 const char *const *gr_compile_flags(const gr_compiler *cc, int *n); /* ours */
-const char *gr_native_flag(void);                                    /* the one that is left out where cc->plain */
+/* the one that is left out where cc->plain */
+const char *gr_native_flag(void);
 /* Compiles `text` (C) to the shared object `so_path`; scratch files go to `dir`.  Where it fails
  * and the compiler turns out to refuse the flag for this machine's own instructions, cc->plain is
  * set: then it is worth another try, under another key. */
 gr_class gr_compile_c(gr_compiler *cc, const gr_options *opt, const char *text, const char *dir, const char *so_path, gr_error *err);
 
-/* ---- loaded.c: kernels in memory --------------------------------------------------------------------------------- */
+/* ---- loaded.c: kernels in memory ------------------------------------------------------------ */
 
 /* A kernel that somebody holds: it stays loaded until gr_kernel_drop. */
 typedef struct gr_object gr_object;
@@ -65,7 +73,8 @@ typedef struct gr_kernel {
   gr_object *object;
 } gr_kernel;
 
-enum { GR_KEY = 64, GR_TAIL = 16 }; /* digits of a kernel's key; those that its function's name has in a joint text */
+/* digits of a kernel's key; those that its function's name has in a joint text */
+enum { GR_KEY = 64, GR_TAIL = 16 };
 enum { GR_IDLE_OBJECTS = 256 };     /* shared objects that stay loaded though nobody holds them */
 
 /* A kernel that will be needed. */
@@ -88,28 +97,32 @@ bool gr_fact_known(const char *key);
 void gr_fact_keep(const char *key);
 /* The program's kernel, found with these settings. */
 bool gr_program_has(const gr_program *p, int plan, const gr_options *opt);
-void gr_program_keep(gr_program *p, int plan, const gr_options *opt, gr_kernel *k); /* takes it over; lets go of the one before */
+/* takes it over; lets go of the one before */
+void gr_program_keep(gr_program *p, int plan, const gr_options *opt, gr_kernel *k);
 
-/* ---- cache.c: compiled kernels on disk --------------------------------------------------------------------------- */
+/* ---- cache.c: compiled kernels on disk ------------------------------------------------------ */
 
 /* Files KEY.so (kernels) and KEY.cubin (a GPU's).  The folder is made where need be; false: it
  * cannot be used, the report says why. */
 bool gr_cache_open(const gr_options *opt, gr_report *report);
-char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n); /* checked, malloc'ed; NULL: not there */
+/* checked, malloc'ed; NULL: not there */
+char *gr_cache_read(const char *dir, const char *key, const char *tail, size_t *n);
 void gr_cache_write(const char *dir, const char *key, const char *tail, const char *data, size_t n, gr_report *report);
 
 /* Is it in memory or in opt->cache_dir?  Then w->kernel is set. */
 bool gr_kernel_known(gr_compiler *cc, const gr_options *opt, gr_wanted *w, gr_report *report);
-/* Compiles the joint text of n kernels; each is kept, in memory and in opt->cache_dir, as if it had been compiled alone. */
+/* Compiles the joint text of n kernels; each is kept, in memory and in opt->cache_dir, as if it had
+ * been compiled alone. */
 gr_class gr_kernels_compile(gr_compiler *cc, const char *text, gr_wanted *const *w, int n, const gr_options *opt, gr_report *report,
                             gr_error *err);
-/* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else compiled (and stored there). */
+/* The kernel of this text: from the table of loaded kernels, else from opt->cache_dir, else
+ * compiled (and stored there). */
 gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel *kernel, gr_report *report, gr_error *err);
 
-/* ---- device.c: the seam to a GPU backend -------------------------------------------------------------------------------------------------- */
+/* ---- device.c: the seam to a GPU backend ---------------------------------------------------- */
 
-/* Rows r0 <= r < r1 of the results that share a list of intervals of columns.  The regions of a call
- * follow one another and cover all its rows; a dense call is one region with one interval. */
+/* Rows r0 <= r < r1 of the results that share a list of intervals of columns.  The regions of a
+ * call follow one another and cover all its rows; a dense call is one region with one interval. */
 typedef struct gr_region {
   int64_t problem; /* 0: batches, which would have several, are to come */
   int64_t r0, r1;
@@ -126,7 +139,8 @@ struct gr_run {
   const gr_region *region;
   int64_t n_regions;
   const gr_output *out;
-  double *states; /* not NULL: these are wanted, as gr_sink keeps them; the outputs are then empty */
+  /* not NULL: these are wanted, as gr_sink keeps them; the outputs are then empty */
+  double *states;
   const gr_options *opt;
   gr_report *report;
 };
@@ -135,29 +149,35 @@ double gr_pairs(const gr_run *r); /* in all regions */
 
 static inline bool gr_is_gpu(gr_backend b) { return b >= GR_GPU; }
 
-gr_class gr_device_check(const gr_options *opt, gr_error *err); /* there is a device, and those asked for exist */
+/* there is a device, and those asked for exist */
+gr_class gr_device_check(const gr_options *opt, gr_error *err);
 gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err);
-bool gr_device_expected(const gr_call *call, const gr_options *opt); /* goes to a GPU, or fails for want of one; all numbers on the host */
+/* goes to a GPU, or fails for want of one; all numbers on the host */
+bool gr_device_expected(const gr_call *call, const gr_options *opt);
 gr_class gr_device_run(const gr_run *r, gr_error *err);
-bool gr_device_forgive(const gr_run *r, gr_error *err); /* "auto" goes on without the GPU; the report says why */
-/* The arguments with those that lie on a device copied to the host: one block to free, or NULL where none does. */
+/* "auto" goes on without the GPU; the report says why */
+bool gr_device_forgive(const gr_run *r, gr_error *err);
+/* The arguments with those that lie on a device copied to the host: one block to free, or NULL
+ * where none does. */
 gr_class gr_arrays_home(const gr_run *r, gr_array **home, gr_error *err);
-void gr_note(gr_report *report, gr_error *err); /* the error becomes the report's note, and is cleared */
+/* the error becomes the report's note, and is cleared */
+void gr_note(gr_report *report, gr_error *err);
 
-/* ---- origin.c: common origins of groups of variables ------------------------------------------------------------------------ */
+/* ---- origin.c: common origins of groups of variables ---------------------------------------- */
 
 /* The arguments with their origins, one block to free; NULL where the program has no groups. */
 gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err);
-bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size); /* data that have none and would need one, in words */
+/* data that have none and would need one, in words */
+bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size);
 
-/* ---- validate.c: what callers hand over ---------------------------------------------------------------------------------------------- */
+/* ---- validate.c: what callers hand over ----------------------------------------------------- */
 
 gr_class gr_validate_spec(const gr_spec *s, gr_error *err);
 gr_class gr_validate_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err);
 gr_class gr_validate_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err);
 gr_class gr_validate_options(const gr_options *o, gr_error *err);
 
-/* ---- states.c: states of rows in which all their columns are ------------------------------------------------------- */
+/* ---- states.c: states of rows in which all their columns are -------------------------------- */
 
 /* Where they go: to the results, or as they are to `states`, where entry e of row r is number
  * e * rows + r. */
@@ -171,9 +191,10 @@ gr_sink gr_sink_of(const gr_run *r);
 /* The states of `rows` rows from `first` on, into each of which `count` pairs went. */
 void gr_sink_take(const gr_reduction *red, const gr_sink *s, const double *state, int64_t ld, int64_t first, int64_t rows, double count);
 
-/* ---- program.c, run.c ---------------------------------------------------------------------------------------------------------------- */
+/* ---- program.c, run.c ----------------------------------------------------------------------- */
 
-/* The plans of a program, as two bits: lanes run over columns; the graph is as written, not lowered. */
+/* The plans of a program, as two bits: lanes run over columns; the graph is as written, not
+ * lowered. */
 enum { PLAN_FEW = 1, PLAN_WRITTEN = 2, PLANS = 4 };
 
 struct gr_program {
@@ -185,7 +206,9 @@ struct gr_program {
   gr_dag *dag;
   gr_request ask[2];      /* lowered, as written */
   gr_plan *plan;          /* that of most calls: plans[0] */
-  gr_plan *plans[PLANS];  /* made at their first need; PLAN_WRITTEN: also the interpreter's; the same as the others where nothing is lowered */
+  /* made at their first need; PLAN_WRITTEN: also the interpreter's; the same as the others where
+   * nothing is lowered */
+  gr_plan *plans[PLANS];
   gr_guard guard;         /* what the lowered graph asks for */
   gr_condition condition; /* which of them a call may use */
   gr_plan *cuda[2];       /* lowered, as written; made at the first need */
@@ -200,7 +223,8 @@ struct gr_program {
   struct {
     uint64_t life; /* of the device's context: what it loaded is gone when it ends */
     void *kernels;
-  } loaded[2][2][GR_DEVICES]; /* lowered, as written; without and with fast math; the device backend's */
+  /* lowered, as written; without and with fast math; the device backend's */
+  } loaded[2][2][GR_DEVICES];
 };
 
 gr_class gr_program_plan(gr_program *p, int plan, gr_error *err); /* p->plans[plan] is there */

@@ -64,7 +64,7 @@ static bool by_columns(const gr_plan *p) { return p->target == TARGET_COLUMNS; }
 
 /* The columns of a part: enough that packing rows and merging states do not show. */
 static int64_t columns_least(const gr_plan *p) {
-  double lists = gr_has_trait(&p->ask.red, GR_KEEPS_LISTS) ? 1000.0 * p->ask.red.k : 0;
+  double lists = gr_has_trait(p->ask.red.family, GR_KEEPS_LISTS) ? 1000.0 * p->ask.red.k : 0;
   return (int64_t)fmax(fmax(tune.part / p->cost, lists),
                        fmax(8.0 * p->ask.red.nstate, (double)tune.columns_min));
 }

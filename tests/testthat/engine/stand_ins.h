@@ -28,7 +28,7 @@ static inline void use_stand_ins(void) {
   setenv("GENRED_FAKE_CACHE", at("objects"), 0);
 }
 
-/* The GPU backend on the stand-ins, for tests that are not about them; NULL where they are missing. */
+/* The GPU backend on the stand-ins, for tests that are not about them; NULL without stand-ins. */
 static inline const gr_device *stand_in(const char *program) {
   if (!find_stand_ins(program)) return NULL;
   use_stand_ins();

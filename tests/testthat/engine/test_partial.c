@@ -181,6 +181,23 @@ static void refused(gr_class cls, const gr_error *err, const char *says, const c
         err->message);
 }
 
+/* Number k of a block changed in its lowest bit, or to junk.  bad: room for a copy of the block. */
+static void changed_number_is_refused(gr_program *p, const block *good, int64_t k, double *bad,
+                                      const gr_output *out) {
+  gr_error err = {0};
+  for (int junk = 0; junk < 3; junk++) {
+    memcpy(bad, good->v, (size_t)good->size * sizeof *bad);
+    if (junk)
+      bad[k] = junk == 1 ? NAN : -1e300;
+    else
+      ((unsigned char *)&bad[k])[0] ^= 1;
+    refused(gr_states_finish(p, bad, good->size, out, &err), &err, "not a block of states",
+            "a block that was changed");
+    refused(gr_states_merge(p, good->v, good->size, bad, good->size, &err), &err,
+            "not a block of states", "a block that was changed");
+  }
+}
+
 static void junk_is_refused(void) {
   test t = {.formula = "SqDist(x,y)",
             .aliases = {"x=Vi(3)", "y=Vj(3)"},
@@ -206,18 +223,7 @@ static void junk_is_refused(void) {
   size_t bytes = (size_t)good.size * sizeof(double);
   double *bad = malloc(bytes + sizeof(double)), *before = malloc(bytes);
   memcpy(before, good.v, bytes);
-  for (int64_t k = 0; k < good.size; k++) /* every number changed in its lowest bit, or to junk */
-    for (int junk = 0; junk < 3; junk++) {
-      memcpy(bad, good.v, bytes);
-      if (junk)
-        bad[k] = junk == 1 ? NAN : -1e300;
-      else
-        ((unsigned char *)&bad[k])[0] ^= 1;
-      refused(gr_states_finish(p, bad, good.size, out, &err), &err, "not a block of states",
-              "a block that was changed");
-      refused(gr_states_merge(p, good.v, good.size, bad, good.size, &err), &err,
-              "not a block of states", "a block that was changed");
-    }
+  for (int64_t k = 0; k < good.size; k++) changed_number_is_refused(p, &good, k, bad, out);
   for (int64_t n = 0; n < good.size; n++)
     refused(gr_states_finish(p, good.v, n, out, &err), &err, "not a block of states",
             "a block that was cut");
