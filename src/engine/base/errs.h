@@ -63,6 +63,11 @@
   ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld and %lld rows")              \
   ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld")                                          \
   ERR(Intervals, GR_ARGUMENT, "intervals must ascend without overlaps within 0 to %lld: interval %lld is %lld to %lld")     \
+  ERR(RangesCount, GR_ARGUMENT, "ranges cannot have %lld blocks and %lld intervals of columns")                             \
+  ERR(RangesRows, GR_ARGUMENT, "the rows of blocks must ascend without overlaps within 0 to %lld: those of block %lld are %lld to %lld")  \
+  ERR(RangesEnds, GR_ARGUMENT, "the ends of block %lld's intervals of columns must be between %lld and %lld, not %lld")     \
+  ERR(RangesColumns, GR_ARGUMENT, "the columns of a block must ascend without overlaps within 0 to %lld: interval %lld, of block %lld, is %lld to %lld")  \
+  ERR(RangesLeft, GR_ARGUMENT, "%lld intervals of columns belong to no block")                                              \
   ERR(States, GR_ARGUMENT, "a block of %lld numbers is no block of states of this program: %s")                           \
   ERR(StatesShape, GR_ARGUMENT, "blocks of states of different calls cannot be merged: %lld x %lld and %lld x %lld")       \
   ERR(StatesSize, GR_ARGUMENT, "the place for the states has %lld numbers, %lld are needed")                              \

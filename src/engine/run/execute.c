@@ -139,13 +139,18 @@ static void hand_over(const job *j, const gr_item *it, const double *state, int6
   gr_sink_take(j->red, j->sink, state, j->s->ld, first, it->r1 - it->r0, (double)columns);
 }
 
+/* Rows of an item's state that are read: kernels take whole vectors, and lanes that are columns use all of it. */
+static int64_t rows_used(const job *j, const gr_item *it) {
+  return j->plan->target == TARGET_COLUMNS ? j->s->ld : it->r1 - it->r0 + GR_PAD;
+}
+
 /* own: the thread's state, for items whose state nobody waits for. */
 static void run_item(const worker *w, int64_t k, double *own) {
   const job *j = w->j;
   const gr_item *it = &j->s->item[k];
   bool both = j->plan->ask.both, kept = it->slot >= 0 && !both;
   double *state = kept ? j->slots + (size_t)it->slot * j->slot_size : own;
-  gr_red_init(j->red, state, j->s->ld, j->s->ld); /* the padding too */
+  gr_red_init(j->red, state, j->s->ld, rows_used(j, it));
   if (j->plan->target == TARGET_COLUMNS)
     accumulate_by_columns(w, it, state);
   else

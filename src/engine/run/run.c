@@ -125,8 +125,8 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
 }
 
 /* "auto" interprets tiny work, unless the program has the kernel already. */
-bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, int plan) {
-  double work = p->plan->cost * (double)rows * (double)cols;
+bool gr_wants_kernel(const gr_program *p, double pairs, const gr_options *opt, int plan) {
+  double work = p->plan->cost * pairs;
   return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny || gr_program_has(p, plan, opt));
 }
 
@@ -151,7 +151,7 @@ static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
   report->threads = 1;
   *plan = PLAN_WRITTEN;
   if (r->opt->backend != GR_INTERPRETER && !gr_condition_holds(&r->p->condition, r->args)) which |= PLAN_WRITTEN;
-  if (!gr_wants_kernel(r->p, r->rows, columns, r->opt, which)) return GR_OK;
+  if (!gr_wants_kernel(r->p, gr_pairs(r), r->opt, which)) return GR_OK;
   report->backend = GR_CPU;
   if (find_kernel(r->p, which, r->opt, report, err) == GR_OK) *plan = which;
   if (!err->cls || r->opt->backend == GR_CPU) return err->cls;
@@ -232,15 +232,42 @@ gr_class gr_run_regions(gr_run *r, gr_error *err) {
   return err->cls;
 }
 
-gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
-                        gr_report *report, gr_error *err) {
-  gr_run r = {.p = p, .args = args, .n_args = n_args, .out = out, .opt = opt, .report = report, .n_regions = 1};
+/* The pairs of the ranges, of checked arguments. */
+static gr_class run_sparse(gr_run *r, const gr_ranges *ranges, gr_error *err) {
+  gr_regions s;
+  if (gr_validate_ranges(ranges, r->rows, r->cols, err) != GR_OK || gr_regions_make(&s, ranges, r->rows, err) != GR_OK) return err->cls;
+  r->region = s.region;
+  r->n_regions = s.n;
+  gr_run_regions(r, err);
+  gr_regions_free(&s);
+  return err->cls;
+}
+
+static gr_class run_dense(gr_run *r, gr_error *err) {
+  gr_interval all = {0, r->cols};
+  gr_region whole = {.r1 = r->rows, .interval = &all, .n = 1};
+  r->region = &whole;
+  r->n_regions = 1;
+  return gr_run_regions(r, err);
+}
+
+gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args, const gr_ranges *ranges, const gr_output *out,
+                               const gr_options *opt, gr_report *report, gr_error *err) {
+  gr_run r = {.p = p, .args = args, .n_args = n_args, .out = out, .opt = opt, .report = report};
   if (!report) return gr_fail(err, ERR_Null, "the place for the report");
   *report = (gr_report){.backend = GR_AUTO};
   if (gr_check_call(p, args, n_args, &r.rows, &r.cols, err) != GR_OK || gr_validate_options(opt, err) != GR_OK) return err->cls;
   if (gr_validate_outputs(p, out, p->plan->ask.both ? 1 : r.rows, err) != GR_OK) return err->cls;
-  gr_interval all = {0, r.cols};
-  gr_region whole = {.r1 = r.rows, .interval = &all, .n = 1};
-  r.region = &whole;
-  return gr_run_regions(&r, err);
+  return ranges ? run_sparse(&r, ranges, err) : run_dense(&r, err);
+}
+
+gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
+                        gr_report *report, gr_error *err) {
+  return gr_program_run_ranges(p, args, n_args, NULL, out, opt, report, err);
+}
+
+gr_class gr_program_check_ranges(const gr_program *p, const gr_array *args, int n_args, const gr_ranges *ranges, gr_error *err) {
+  int64_t rows, cols;
+  if (gr_check_call(p, args, n_args, &rows, &cols, err) != GR_OK) return err->cls;
+  return ranges ? gr_validate_ranges(ranges, rows, cols, err) : gr_fail(err, ERR_Null, "the ranges");
 }
