@@ -220,11 +220,12 @@ on_gpu <- function(values, settings) {
   stays && may_be_gpu(check_backend(settings$backend, NULL))
 }
 
-# m and n: one number, or one for each operator.  What is wrong with a value or a setting, the calls will tell.
+# m and n: one number, or one for each operator.  What is wrong with a value or a setting, the calls will tell.  With
+# `ranges` there are fewer pairs, for some of which a kernel may be compiled in vain.
 prepare_kernels <- function(kernels, m, n, values, settings) {
   if (on_gpu(values, settings)) return()
   count <- length(kernels$specs)
-  note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id, settings$ranges)
+  note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id, NULL)
   if (!is.null(note)) say_once(note)
 }
 
@@ -298,7 +299,10 @@ apply_operator <- function(op, values, settings) {
 }
 
 # Results of steps need not leave the GPU. Under "auto" they do, as a later step may run elsewhere.
-steps_stay <- function(settings) isTRUE(settings$keep) || is_gpu(check_backend(settings$backend, NULL))
+steps_stay <- function(settings) {
+  if (has_orders(settings$ranges)) return(FALSE) # every step sorts its arguments in R
+  isTRUE(settings$keep) || is_gpu(check_backend(settings$backend, NULL))
+}
 
 sum_of_terms <- function(plan, values, settings) {
   wanted <- settings
@@ -435,6 +439,7 @@ selected_gradient <- function(plan, values, settings) {
     values[[name]] <- x[at[[category]], , drop = FALSE]
   }
   values[[plan$incoming]] <- hot
+  settings["ranges"] <- list(NULL) # these pairs were selected from those that it keeps
   kept(add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]]), plan$inner, given, wanted)
 }
 
