@@ -1,9 +1,12 @@
-/* cu_api.h: what genred knows of CUDA: the few types, numbers and functions of the driver and of NVRTC that it uses.
+/* cu_api.h: what genred knows of CUDA: the few types, numbers and functions of the driver and of
+ * NVRTC that it uses.
  *
- * Own declarations: no CUDA header is ever included, so that the package compiles where there is none.  Names of functions are those of
- * the libraries, because they are looked up by them; numbers are those of the CUDA headers, which never change (a new meaning gets a new
- * symbol, hence the _v2).  From the two tables of functions come the struct of pointers and the loader (cu_load.c), and the libraries that stand
- * in for the real ones in the tests, which therefore cannot drift apart.  The header is C and C++. */
+ * Own declarations: no CUDA header is ever included, so that the package compiles where there is
+ * none.  Names of functions are those of the libraries, because they are looked up by them; numbers
+ * are those of the CUDA headers, which never change (a new meaning gets a new symbol, hence the
+ * _v2).  From the two tables of functions come the struct of pointers and the loader (cu_load.c),
+ * and the libraries that stand in for the real ones in the tests, which therefore cannot drift
+ * apart.  The header is C and C++. */
 #ifndef GENRED_CU_API_H
 #define GENRED_CU_API_H
 

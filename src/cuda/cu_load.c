@@ -1,9 +1,10 @@
 /* cu_load.c: finds and opens libcuda and NVRTC.
  *
- * Owns the list of places and the struct of function pointers, both made from the tables of cu_api.h.  The environment variables
- * GENRED_CUDA_DRIVER and GENRED_NVRTC name one library each, which is then the only one tried.  Guarantees: a failure tells every name and
- * folder that was tried, and its log the system's reason for each library that was there and could not be used.  An opened library is never
- * closed. */
+ * Owns the list of places to search and the structures of function pointers, made from the tables in
+ * cu_api.h.  The environment variables GENRED_CUDA_DRIVER and GENRED_NVRTC name one library each,
+ * which is then the only one tried.  Guarantees: an error names all
+ * files and folders that were tried, and its log has the system's reason for each library that was
+ * found but could not be loaded.  A loaded library is never closed. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,23 +15,33 @@
 
 enum { LONG_PATH = 1024, MATCHES = 16, NAME = 256 };
 
-/* ---- where libraries lie, by system ---- */
+/* ---- where libraries are, by operating system ---- */
 
 typedef struct places {
   const char *os;
   const char *drivers[4];
-  const char *nvrtc[5];  /* for the system's own search */
-  const char *prefix;    /* of NVRTC's file in a folder */
-  const char *within[4]; /* folders of a CUDA installation */
+  const char *nvrtc[5];       /* for the system's own search */
+  const char *prefix;         /* of NVRTC's file in a folder */
+  const char *within[4];      /* folders of a CUDA installation */
   const char *parent, *child; /* installations: parent/child... */
 } places;
 
 static const places all_places[] = {
-    {"windows", {"nvcuda.dll"}, {"nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"}, "nvrtc64_", {"bin", "bin/x64"},
-     "C:/Program Files/NVIDIA GPU Computing Toolkit/CUDA", "v"},
+    {"windows",
+     {"nvcuda.dll"},
+     {"nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"},
+     "nvrtc64_",
+     {"bin", "bin/x64"},
+     "C:/Program Files/NVIDIA GPU Computing Toolkit/CUDA",
+     "v"},
     {"macos", {"libcuda.dylib"}, {"libnvrtc.dylib"}, "libnvrtc.", {"lib"}, "/usr/local", "cuda"},
-    {"posix", {"libcuda.so.1", "libcuda.so", "/usr/lib/wsl/lib/libcuda.so.1"},
-     {"libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2"}, "libnvrtc.so", {"lib64", "lib"}, "/usr/local", "cuda"},
+    {"posix",
+     {"libcuda.so.1", "libcuda.so", "/usr/lib/wsl/lib/libcuda.so.1"},
+     {"libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2"},
+     "libnvrtc.so",
+     {"lib64", "lib"},
+     "/usr/local",
+     "cuda"},
 };
 
 static const places *here(void) {
@@ -80,26 +91,32 @@ static const symbol driver_symbols[] = {CU_DRIVER(SYM)};
 static const symbol nvrtc_symbols[] = {CU_NVRTC(SYM)};
 #undef SYM
 
-static gr_class find_symbols(void *handle, const char *path, const symbol *s, size_t n, void *into, gr_error *err) {
+static gr_class find_symbols(void *handle, const char *path, const symbol *s, size_t n, void *into,
+                             gr_error *err) {
   for (size_t k = 0; k < n; k++) {
     void *address = gr_dlsym(handle, s[k].name);
     if (!address && s[k].needed) return gr_fail(err, ERR_NoSymbol, path, s[k].name);
-    memcpy((char *)into + s[k].at, &address, sizeof address); /* ISO C has no cast from an object to a function */
+    memcpy((char *)into + s[k].at, &address,
+           sizeof address); /* ISO C has no cast from an object to a function */
   }
   return GR_OK;
 }
 
 static gr_class open_driver(void *handle, const char *path, cu_driver *d, gr_error *err) {
-  gr_class cls = find_symbols(handle, path, driver_symbols, sizeof driver_symbols / sizeof *driver_symbols, d, err);
+  gr_class cls = find_symbols(handle, path, driver_symbols,
+                              sizeof driver_symbols / sizeof *driver_symbols, d, err);
   snprintf(d->path, sizeof d->path, "%s", path);
   return cls;
 }
 
 static gr_class open_nvrtc(void *handle, const char *path, cu_nvrtc *n, gr_error *err) {
-  gr_class cls = find_symbols(handle, path, nvrtc_symbols, sizeof nvrtc_symbols / sizeof *nvrtc_symbols, n, err);
+  gr_class cls = find_symbols(handle, path, nvrtc_symbols,
+                              sizeof nvrtc_symbols / sizeof *nvrtc_symbols, n, err);
   snprintf(n->path, sizeof n->path, "%s", path);
   nv_result r = cls ? NVRTC_SUCCESS : n->nvrtcVersion(&n->major, &n->minor);
-  return cls || r == NVRTC_SUCCESS ? cls : gr_fail(err, ERR_Nvrtc, "nvrtcVersion", n->nvrtcGetErrorString(r));
+  return cls || r == NVRTC_SUCCESS
+             ? cls
+             : gr_fail(err, ERR_Nvrtc, "nvrtcVersion", n->nvrtcGetErrorString(r));
 }
 
 /* Takes the library, unless a better one may follow. */
@@ -126,13 +143,15 @@ static void try_library(search *s, const char *path) {
   if (cls) tell_why(s);
 }
 
-/* The one that an environment variable names: true where it is set. The reason belongs into the message. */
+/* Opens the library that an environment variable names; false: the variable is not set.  The reason
+ * of a failure is part of the message. */
 static bool try_named(search *s, const char *variable) {
   const char *path = getenv(variable);
   if (!path || !*path) return false;
   try_library(s, path);
   if (s->found || s->last_choice) return true;
-  snprintf(s->tried, sizeof s->tried, "%.400s, which %s names alone (%.800s)", path, variable, s->why.message);
+  snprintf(s->tried, sizeof s->tried, "%.400s, which %s names alone (%.800s)", path, variable,
+           s->why.message);
   return true;
 }
 
@@ -169,12 +188,13 @@ typedef char match[NAME];
 
 static int later_first(const void *a, const void *b) { return -strcmp(a, b); }
 
-/* The names in a folder that begin so, the highest first; there are never many, and past MATCHES they are left out. */
+/* The names in a folder with this prefix, the highest first; never many, and at most MATCHES. */
 static int matches(const char *dir, const char *prefix, match *list) {
   int n = 0;
   DIR *d = opendir(dir);
   for (struct dirent *e; d && n < MATCHES && (e = readdir(d)) != NULL;)
-    if (e->d_name[0] != '.' && !strncmp(e->d_name, prefix, strlen(prefix)) && !strstr(e->d_name, ".alt."))
+    if (e->d_name[0] != '.' && !strncmp(e->d_name, prefix, strlen(prefix)) &&
+        !strstr(e->d_name, ".alt."))
       n += (size_t)snprintf(list[n], NAME, "%s", e->d_name) < NAME;
   if (d) closedir(d);
   if (n) qsort(list, (size_t)n, sizeof *list, later_first);
@@ -185,7 +205,7 @@ static bool join(char path[LONG_PATH], const char *dir, const char *name) {
   return (size_t)snprintf(path, LONG_PATH, "%s/%s", dir, name) < LONG_PATH;
 }
 
-/* Folders that are not there need no mention where others of their kind may be. */
+/* A missing folder is not mentioned where others of its kind are tried too. */
 static void try_folder(search *s, const char *dir, bool mention) {
   match file[MATCHES];
   char path[LONG_PATH];
@@ -196,7 +216,8 @@ static void try_folder(search *s, const char *dir, bool mention) {
     if (join(path, dir, file[k])) try_library(s, path);
 }
 
-/* A folder that holds one folder of libraries in each of its own: targets/x86_64-linux/lib, nvidia/cuda_nvrtc/lib. */
+/* Searches the library folder in each folder of `folder`, as in targets/x86_64-linux/lib or
+ * nvidia/cuda_nvrtc/lib. */
 static void try_children(search *s, const char *dir, const char *prefix, const char *within) {
   match child[MATCHES];
   char path[LONG_PATH], library[LONG_PATH];
@@ -230,7 +251,7 @@ static void try_variables(search *s) {
   }
 }
 
-/* The folders of Python's packages, one a line, malloc'ed, or NULL. */
+/* The folders of Python's packages, one a line, malloc'ed; NULL: not known. */
 static char *python_folders(const char *python) {
   gr_error ignored = {0};
   char dir[LONG_PATH - 16], log[LONG_PATH], *text = NULL;
@@ -238,25 +259,29 @@ static char *python_folders(const char *python) {
   int status = -1;
   const char *const argv[] = {python, "-c", "import sys; print('\\n'.join(sys.path))", NULL};
   if (!gr_temp_dir(NULL, dir, sizeof dir, &ignored)) {
-    if (join(log, dir, "log") && !gr_spawn_for(argv, log, 10, NULL, &status, &ignored) && status <= 0) gr_read_file(log, &text, &n, &ignored);
+    if (join(log, dir, "log") && !gr_spawn_for(argv, log, 10, NULL, &status, &ignored) &&
+        status <= 0)
+      gr_read_file(log, &text, &n, &ignored);
     gr_remove_dir(dir);
   }
   gr_error_clear(&ignored);
   return text;
 }
 
-/* The wheels nvidia-cuda-nvrtc and nvidia-cuda-nvrtc-cu12: asked last, since it takes a process. */
+/* The wheels nvidia-cuda-nvrtc and nvidia-cuda-nvrtc-cu12: tried last, as this runs a process. */
 static void try_python(search *s) {
   char python[LONG_PATH], path[LONG_PATH];
   const char *named = getenv("RETICULATE_PYTHON");
   if (s->found) return;
-  if (!(named && *named && gr_find_program(named, python, sizeof python)) && !gr_find_program("python3", python, sizeof python) &&
+  if (!(named && *named && gr_find_program(named, python, sizeof python)) &&
+      !gr_find_program("python3", python, sizeof python) &&
       !gr_find_program("python", python, sizeof python))
     return;
   snprintf(path, sizeof path, "the packages of %.900s", python);
   add_tried(s, path);
   char *folders = python_folders(python);
-  for (char *line = folders ? strtok(folders, "\r\n") : NULL; line && !s->found; line = strtok(NULL, "\r\n"))
+  for (char *line = folders ? strtok(folders, "\r\n") : NULL; line && !s->found;
+       line = strtok(NULL, "\r\n"))
     if (join(path, line, "nvidia")) {
       try_children(s, path, "cu", "lib");
       try_children(s, path, "cu", "bin");

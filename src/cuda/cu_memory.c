@@ -1,9 +1,11 @@
 /* cu_memory.c: device memory and the copies to it.
  *
- * Owns the lists of a cu_gpu's blocks.  A block that is given back is kept for the next one that asks for its size, up to a bound: on devices an
- * allocation takes longer than a small call.  All work of a device is in one stream, so that a block may be used again at once.  Copies go through
- * two stages of pinned memory: while one is on its way, the next is filled (doubles become floats there, so that half as much travels).
- * A matrix that stays (gr_buffer) knows its context's life: after a fault its entries are lost, and asking for them is an error. */
+ * Owns the lists of a cu_gpu's blocks.  A block that is given back is kept, up to a bound, for the
+ * next request of its size: on a device, an allocation takes longer than a small call.  All work of a
+ * device is in one stream, so that a block can be reused at once.  Copies go through two staging
+ * buffers of pinned memory: while one is copied, the other is filled (doubles are converted to floats
+ * there, which halves the traffic).  A matrix that stays (gr_buffer) has the number of its context:
+ * after a fault its entries are lost, and asking for them is an error. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +14,8 @@
 #include "cu.h"
 
 /* All thresholds of this file.
- *   keep      bytes of idle blocks: so much at most, and such a part of the memory
- *   threads   numbers from which several threads convert */
+ *   keep, keep_part   the most bytes of idle blocks, and the largest fraction of the memory
+ *   threads           how many numbers are converted by several threads */
 static const struct {
   int64_t keep;
   double keep_part;
@@ -22,7 +24,8 @@ static const struct {
 
 /* ---- blocks ---- */
 
-/* Few sizes, so that blocks fit again: eighths of a power of two, from 512 bytes. */
+/* Sizes are rounded up to few different ones, so that blocks can be reused: eighths of a power of
+ * two, from 512 bytes. */
 static size_t rounded(size_t bytes) {
   size_t step = 64;
   while (step * 16 <= bytes) step *= 2;
@@ -77,7 +80,7 @@ static void free_block(cu_block *b, bool lost) {
   free(b);
 }
 
-/* Those that nobody asked for the longest go first. */
+/* The least recently used blocks are freed first. */
 static void trim_idle(cu_gpu *g) {
   while (g->idle_bytes > keep_most(g)) {
     cu_block **last = &g->idle;
@@ -131,11 +134,14 @@ void cu_free_memory(cu_gpu *g, bool lost) {
 /* ---- stages ---- */
 
 static gr_class make_stage(cu_gpu *g, int k, gr_error *err) {
-  if (!g->staged[k] && CU(g, err, cuEventCreate, &g->staged[k], CU_EVENT_DISABLE_TIMING) != GR_OK) return err->cls;
+  if (!g->staged[k] && CU(g, err, cuEventCreate, &g->staged[k], CU_EVENT_DISABLE_TIMING) != GR_OK)
+    return err->cls;
   return CU(g, err, cuMemHostAlloc, &g->stage[k], CU_STAGE_BYTES, CU_HOST_ALLOC_PORTABLE);
 }
 
-gr_class cu_stage_wait(cu_gpu *g, int k, gr_error *err) { return CU(g, err, cuEventSynchronize, g->staged[k]); }
+gr_class cu_stage_wait(cu_gpu *g, int k, gr_error *err) {
+  return CU(g, err, cuEventSynchronize, g->staged[k]);
+}
 
 gr_class cu_stage(cu_gpu *g, int *stage, gr_error *err) {
   int k = *stage = g->next_stage;
@@ -143,7 +149,8 @@ gr_class cu_stage(cu_gpu *g, int *stage, gr_error *err) {
   return g->stage[k] ? cu_stage_wait(g, k, err) : make_stage(g, k, err);
 }
 
-/* A copy that no event will tell of is waited for: the next call fills the stage again. */
+/* Without an event that tells when a copy is done, it is waited for here: the next call fills the
+ * staging buffer again. */
 gr_class cu_stage_used(cu_gpu *g, int k, gr_error *err) {
   gr_class cls = CU(g, err, cuEventRecord, g->staged[k], g->stream);
   if (cls) cu_now()->cuStreamSynchronize(g->stream);
@@ -188,7 +195,7 @@ static uint16_t to_half(double v) {
   int e;
   if (v != v) return sign | 0x7e00;
   if (a >= 65520) return sign | 0x7c00;
-  frexp(a, &e); /* 2^(e-1) <= a < 2^e */
+  frexp(a, &e);                           /* 2^(e-1) <= a < 2^e */
   int unit = e - 11 < -24 ? -24 : e - 11; /* exponent of the last bit */
   int m = (int)nearbyint(ldexp(a, -unit));
   return (uint16_t)(sign | (a == 0 ? 0 : unit == -24 ? m : ((unit + 24) << 10) + m));
@@ -202,36 +209,38 @@ static double from_half(uint16_t h) {
 
 static double from_bfloat(uint16_t b) { return float_of((uint32_t)b << 16); }
 
-/* An index as R has it: NaN is none. */
+/* An index of R's; NaN: there is none. */
 static int32_t to_int(double v) { return v >= 1 && v <= INT32_MAX ? (int32_t)v : INT32_MIN; }
 
 #define ALL(type_of, expression) \
   for (int64_t i = 0; i < n; i++) ((type_of *)to)[i] = expression
 
-/* Only single precision is less an origin. */
+/* An origin is subtracted in single precision only. */
 static void narrow(void *to, gr_storage_type type, const double *from, double origin, int64_t n) {
   switch (type) {
-  case GR_DOUBLE: memcpy(to, from, (size_t)n * sizeof *from); break;
-  case GR_FLOAT: ALL(float, (float)(from[i] - origin)); break;
-  case GR_HALF: ALL(uint16_t, to_half(from[i])); break;
-  case GR_BFLOAT16: ALL(uint16_t, to_bfloat(from[i])); break;
-  case GR_INT: ALL(int32_t, to_int(from[i])); break;
+    case GR_DOUBLE: memcpy(to, from, (size_t)n * sizeof *from); break;
+    case GR_FLOAT: ALL(float, (float)(from[i] - origin)); break;
+    case GR_HALF: ALL(uint16_t, to_half(from[i])); break;
+    case GR_BFLOAT16: ALL(uint16_t, to_bfloat(from[i])); break;
+    case GR_INT: ALL(int32_t, to_int(from[i])); break;
   }
 }
 
 static void widen(double *to, gr_storage_type type, const void *from, int64_t n) {
   switch (type) {
-  case GR_DOUBLE: memcpy(to, from, (size_t)n * sizeof *to); break;
-  case GR_FLOAT: ALL(double, ((const float *)from)[i]); break;
-  case GR_HALF: ALL(double, from_half(((const uint16_t *)from)[i])); break;
-  case GR_BFLOAT16: ALL(double, from_bfloat(((const uint16_t *)from)[i])); break;
-  case GR_INT: ALL(double, ((const int32_t *)from)[i] == INT32_MIN ? NAN : ((const int32_t *)from)[i]); break;
+    case GR_DOUBLE: memcpy(to, from, (size_t)n * sizeof *to); break;
+    case GR_FLOAT: ALL(double, ((const float *)from)[i]); break;
+    case GR_HALF: ALL(double, from_half(((const uint16_t *)from)[i])); break;
+    case GR_BFLOAT16: ALL(double, from_bfloat(((const uint16_t *)from)[i])); break;
+    case GR_INT:
+      ALL(double, ((const int32_t *)from)[i] == INT32_MIN ? NAN : ((const int32_t *)from)[i]);
+      break;
   }
 }
 
 /* ---- copies ---- */
 
-/* Numbers first ... first + n of a host matrix, column by column. */
+/* Numbers first to first + n - 1 of a matrix on the host, in column-major order. */
 typedef struct piece {
   const double *data, *origin;
   int64_t rows, stride, first, n;
@@ -242,12 +251,13 @@ static void fill_stage(char *stage, gr_storage_type type, const piece *p) {
   for (int64_t at = p->first, end = p->first + p->n; at < end;) {
     int64_t row = at % p->rows, run = p->rows - row < end - at ? p->rows - row : end - at;
     int64_t column = at / p->rows;
-    narrow(stage + (size_t)(at - p->first) * size, type, p->data + column * p->stride + row, p->origin ? p->origin[column] : 0, run);
+    narrow(stage + (size_t)(at - p->first) * size, type, p->data + column * p->stride + row,
+           p->origin ? p->origin[column] : 0, run);
     at += run;
   }
 }
 
-/* Large pieces are converted by several threads: one thread fills a stage more slowly than it travels. */
+/* Large pieces are converted by several threads: one thread alone is slower than the copy. */
 static void fill_with_threads(char *stage, gr_storage_type type, const piece *p, int threads) {
 #ifdef _OPENMP
   if (threads > 1 && p->n >= tune.threads) {
@@ -266,43 +276,52 @@ static void fill_with_threads(char *stage, gr_storage_type type, const piece *p,
   fill_stage(stage, type, p);
 }
 
-gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const gr_array *from, int64_t first, int64_t rows, int threads, gr_error *err) {
+gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const gr_array *from,
+                   int64_t first, int64_t rows, int threads, gr_error *err) {
   int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * from->cols;
   for (int64_t at = 0; at < all; at += most) {
-    piece p = {from->data + first, from->origin, rows, from->stride, at, all - at < most ? all - at : most};
+    piece p = {from->data + first, from->origin, rows,
+               from->stride,       at,           all - at < most ? all - at : most};
     int stage;
     if (cu_stage(g, &stage, err) != GR_OK) return err->cls;
     fill_with_threads(g->stage[stage], type, &p, threads);
-    if (CU(g, err, cuMemcpyHtoDAsync_v2, to + (cu_address)(at * size), g->stage[stage], (size_t)(p.n * size), g->stream) != GR_OK ||
+    if (CU(g, err, cuMemcpyHtoDAsync_v2, to + (cu_address)(at * size), g->stage[stage],
+           (size_t)(p.n * size), g->stream) != GR_OK ||
         cu_stage_used(g, stage, err) != GR_OK)
       return err->cls;
   }
   return GR_OK;
 }
 
-/* A piece that has arrived in a stage goes where it belongs. */
-static void empty_stage(const char *stage, gr_storage_type type, double *data, int64_t rows, int64_t stride, int64_t first, int64_t n) {
+/* Copies a piece that has arrived in a staging buffer to its place in the matrix. */
+static void empty_stage(const char *stage, gr_storage_type type, double *data, int64_t rows,
+                        int64_t stride, int64_t first, int64_t n) {
   for (int64_t at = first; at < first + n;) {
     int64_t row = at % rows, run = rows - row < first + n - at ? rows - row : first + n - at;
-    widen(data + at / rows * stride + row, type, stage + (size_t)(at - first) * cu_size_of(type), run);
+    widen(data + at / rows * stride + row, type, stage + (size_t)(at - first) * cu_size_of(type),
+          run);
     at += run;
   }
 }
 
-static gr_class download(cu_gpu *g, cu_address from, gr_storage_type type, double *data, int64_t rows, int64_t cols, int64_t stride, gr_error *err) {
-  int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * cols, before = -1;
+static gr_class download(cu_gpu *g, cu_address from, gr_storage_type type, double *data,
+                         int64_t rows, int64_t cols, int64_t stride, gr_error *err) {
+  int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * cols,
+          before = -1;
   int stage = 0, last = 0;
-  for (int64_t at = 0; at < all + most; at += most) { /* while one piece is on its way, the one before is emptied */
+  for (int64_t at = 0; at < all + most; at += most) { /* one piece is copied while another is emptied */
     if (at < all) {
       int64_t n = all - at < most ? all - at : most;
       if (cu_stage(g, &stage, err) != GR_OK ||
-          CU(g, err, cuMemcpyDtoHAsync_v2, g->stage[stage], from + (cu_address)(at * size), (size_t)(n * size), g->stream) != GR_OK ||
+          CU(g, err, cuMemcpyDtoHAsync_v2, g->stage[stage], from + (cu_address)(at * size),
+             (size_t)(n * size), g->stream) != GR_OK ||
           cu_stage_used(g, stage, err) != GR_OK)
         return err->cls;
     }
     if (before >= 0) {
       if (cu_stage_wait(g, last, err) != GR_OK) return err->cls;
-      empty_stage(g->stage[last], type, data, rows, stride, before, all - before < most ? all - before : most);
+      empty_stage(g->stage[last], type, data, rows, stride, before,
+                  all - before < most ? all - before : most);
     }
     before = at < all ? at : -1;
     last = stage;
@@ -312,14 +331,15 @@ static gr_class download(cu_gpu *g, cu_address from, gr_storage_type type, doubl
 
 /* ---- matrices that stay ---- */
 
-/* Memory that ran out is the device's matter to whoever asked for a matrix. */
+/* For whoever asked for a matrix, out of memory is an error of the device. */
 static gr_class done(cu_gpu *g, gr_error *err) {
   if (g && g->full && err->cls == GR_MEMORY) err->cls = GR_CUDA;
   cu_end(err);
   return err->cls;
 }
 
-gr_class cu_make(int id, int64_t rows, int64_t cols, gr_storage_type type, gr_buffer **out, gr_error *err) {
+gr_class cu_make(int id, int64_t rows, int64_t cols, gr_storage_type type, gr_buffer **out,
+                 gr_error *err) {
   cu_gpu *g = NULL;
   *out = NULL;
   cu_matrix *m = calloc(1, sizeof *m);
@@ -353,14 +373,17 @@ gr_class cu_address_of(const gr_buffer *b, cu_address *at, gr_error *err) {
 
 enum { VECTOR_MOST = 1 << 16 };
 
-/* The range of each column, and a short vector, stay known on the host, where origins are found (origin.c).  Without memory for them, they do not. */
+/* The range of each column, and the numbers of a short vector, are kept on the host, where origins
+ * are chosen (origin.c).  If there is no memory for them, they are not known. */
 static void keep_range(cu_matrix *m, const gr_array *from) {
-  size_t ranges = 3 * (size_t)from->cols, vector = from->cols == 1 && from->rows <= VECTOR_MOST ? (size_t)from->rows : 0;
+  size_t ranges = 3 * (size_t)from->cols,
+         vector = from->cols == 1 && from->rows <= VECTOR_MOST ? (size_t)from->rows : 0;
   free(m->range);
   m->shape.range = m->range = malloc((ranges + vector) * sizeof *m->range + 1);
   m->shape.vector = NULL;
   if (!m->range) return;
-  for (int64_t c = 0; c < from->cols; c++) gr_range_of(from->data + c * from->stride, from->rows, m->range + 3 * c);
+  for (int64_t c = 0; c < from->cols; c++)
+    gr_range_of(from->data + c * from->stride, from->rows, m->range + 3 * c);
   if (!vector) return;
   m->shape.vector = memcpy(m->range + ranges, from->data, vector * sizeof *m->range);
 }
@@ -371,7 +394,8 @@ gr_class cu_put(gr_buffer *b, const double *data, int64_t stride, gr_error *err)
   gr_array from = {.data = data, .rows = b->rows, .cols = b->cols, .stride = stride};
   err->cls = GR_OK;
   if (cu_begin(err) != GR_OK) return err->cls;
-  if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK && cu_upload(g, at, b->type, &from, 0, b->rows, 1, err) == GR_OK)
+  if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK &&
+      cu_upload(g, at, b->type, &from, 0, b->rows, 1, err) == GR_OK)
     CU(g, err, cuStreamSynchronize, g->stream);
   if (!err->cls) keep_range((cu_matrix *)(void *)b, &from);
   return done(g, err);
@@ -382,11 +406,12 @@ gr_class cu_get(const gr_buffer *b, double *data, int64_t stride, gr_error *err)
   cu_address at = 0;
   err->cls = GR_OK;
   if (cu_begin(err) != GR_OK) return err->cls;
-  if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK) download(g, at, b->type, data, b->rows, b->cols, stride, err);
+  if (cu_address_of(b, &at, err) == GR_OK && cu_use(b->device, &g, err) == GR_OK)
+    download(g, at, b->type, data, b->rows, b->cols, stride, err);
   return done(g, err);
 }
 
-/* Comes from finalizers: at any time, in the middle of a call too, whose context it leaves as it was. */
+/* Called by finalizers, at any time, also in the middle of a call: the current context is restored. */
 void cu_free(gr_buffer *b) {
   cu_gpu *g = b ? cu_gpu_of(b->device, matrix_of(b)->life) : NULL;
   cu_context now = NULL;

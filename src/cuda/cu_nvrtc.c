@@ -1,11 +1,14 @@
 /* cu_nvrtc.c: emitted CUDA text to code for a device.
  *
- * Code for the device's own architecture (a cubin) where NVRTC knows it or an older one of the same major number, which runs the same; else
- * PTX of the newest architecture below, which the driver compiles (the toolkit is older than the device).  Options:
+ * The result is a cubin for the architecture of the device, if NVRTC knows that or an older one with
+ * the same major number, whose code runs there too.  Else the toolkit is older than the device, and
+ * the result is PTX for the newest older architecture, which the driver compiles.  Options:
  *   -std=c++17        the same language from every version since 11.2
- *   -default-device   functions without a mark, the kernels' lambdas, run on the device
- *   -use_fast_math    only where the user asks: approximate division, roots and functions, denormals as 0
- * Products and sums contract to fused ones by default, as they do on the CPU.  What NVRTC says goes with the error, never to the terminal. */
+ *   -default-device   unmarked functions, such as lambdas in kernels, are for the device
+ *   -use_fast_math    only where the user asks: approximate division, roots and functions,
+ *                     denormals as 0
+ * By default, products and sums are contracted to fused multiply-adds, as on the CPU.  The output of
+ * NVRTC becomes part of the error and is never printed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,7 @@
 
 enum { CUBIN_ABI = 1, ARCHITECTURES = 64, NOPTIONS = 4 }; /* CUBIN_ABI: of the kernels' arguments */
 
-/* How the code is asked for. */
+/* What NVRTC is asked for. */
 typedef struct goal {
   int architecture;
   bool ptx;
@@ -28,11 +31,13 @@ static int newest_known(const int *known, int n, int at_least, int at_most) {
   return best;
 }
 
-/* architecture 0: none fits.  A library that cannot list what it knows (before 11.2) is asked for the device's own. */
+/* Architecture 0: none fits.  A library that cannot list its architectures (before 11.2) is asked for
+ * the device's own. */
 static goal choose_goal(const cu_nvrtc *n, int architecture) {
   int known[ARCHITECTURES], count = 0;
-  bool lists = n->nvrtcGetNumSupportedArchs && n->nvrtcGetSupportedArchs && n->nvrtcGetNumSupportedArchs(&count) == NVRTC_SUCCESS &&
-               count > 0 && count <= ARCHITECTURES && n->nvrtcGetSupportedArchs(known) == NVRTC_SUCCESS;
+  bool lists = n->nvrtcGetNumSupportedArchs && n->nvrtcGetSupportedArchs &&
+               n->nvrtcGetNumSupportedArchs(&count) == NVRTC_SUCCESS && count > 0 &&
+               count <= ARCHITECTURES && n->nvrtcGetSupportedArchs(known) == NVRTC_SUCCESS;
   bool cubins = n->nvrtcGetCUBINSize && n->nvrtcGetCUBIN;
   if (!lists) return (goal){architecture, !cubins};
   int same = newest_known(known, count, architecture / 10 * 10, architecture);
@@ -48,8 +53,8 @@ void cu_make_key(const cu_nvrtc *n, const cu_target *target, const char *text, c
   gr_sha256 h;
   char what[128];
   goal to = choose_goal(n, target->architecture);
-  snprintf(what, sizeof what, "cuda abi %d nvrtc %d.%d %s_%d fast %d", CUBIN_ABI, n->major, n->minor, to.ptx ? "compute" : "sm",
-           to.architecture, target->fast_math);
+  snprintf(what, sizeof what, "cuda abi %d nvrtc %d.%d %s_%d fast %d", CUBIN_ABI, n->major,
+           n->minor, to.ptx ? "compute" : "sm", to.architecture, target->fast_math);
   gr_sha256_init(&h);
   add_text(&h, GR_VERSION);
   add_text(&h, what);
@@ -77,10 +82,13 @@ static char *read_log(const cu_nvrtc *n, nv_program program) {
   return NULL;
 }
 
-static gr_class compile_text(const cu_nvrtc *n, nv_program program, const goal *to, bool fast_math, gr_error *err) {
+static gr_class compile_text(const cu_nvrtc *n, nv_program program, const goal *to, bool fast_math,
+                             gr_error *err) {
   char architecture[64];
-  const char *const options[NOPTIONS] = {architecture, "--std=c++17", "--device-as-default-execution-space", "--use_fast_math"};
-  snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d", to->ptx ? "compute" : "sm", to->architecture);
+  const char *const options[NOPTIONS] = {architecture, "--std=c++17",
+                                         "--device-as-default-execution-space", "--use_fast_math"};
+  snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d",
+           to->ptx ? "compute" : "sm", to->architecture);
   nv_result r = n->nvrtcCompileProgram(program, fast_math ? NOPTIONS : NOPTIONS - 1, options);
   if (r == NVRTC_SUCCESS) return GR_OK;
   char *log = read_log(n, program);
@@ -89,9 +97,11 @@ static gr_class compile_text(const cu_nvrtc *n, nv_program program, const goal *
   return err->cls;
 }
 
-static gr_class take_image(const cu_nvrtc *n, nv_program program, bool ptx, cu_image *image, gr_error *err) {
-  gr_class cls = ptx ? failed(n, "nvrtcGetPTXSize", n->nvrtcGetPTXSize(program, &image->n), err)
-                     : failed(n, "nvrtcGetCUBINSize", n->nvrtcGetCUBINSize(program, &image->n), err);
+static gr_class take_image(const cu_nvrtc *n, nv_program program, bool ptx, cu_image *image,
+                           gr_error *err) {
+  gr_class cls =
+      ptx ? failed(n, "nvrtcGetPTXSize", n->nvrtcGetPTXSize(program, &image->n), err)
+          : failed(n, "nvrtcGetCUBINSize", n->nvrtcGetCUBINSize(program, &image->n), err);
   if (cls) return cls;
   image->data = calloc(image->n + 1, 1);
   if (!image->data) return gr_fail(err, ERR_NoMemory, "a kernel", (long long)image->n);
@@ -103,17 +113,20 @@ static gr_class take_image(const cu_nvrtc *n, nv_program program, bool ptx, cu_i
   return cls;
 }
 
-static gr_class compile(const cu_nvrtc *n, const goal *to, bool fast_math, const char *text, cu_image *image, gr_error *err) {
+static gr_class compile(const cu_nvrtc *n, const goal *to, bool fast_math, const char *text,
+                        cu_image *image, gr_error *err) {
   nv_program program = NULL;
-  gr_class cls = failed(n, "nvrtcCreateProgram", n->nvrtcCreateProgram(&program, text, "genred.cu", 0, NULL, NULL), err);
+  gr_class cls = failed(n, "nvrtcCreateProgram",
+                        n->nvrtcCreateProgram(&program, text, "genred.cu", 0, NULL, NULL), err);
   if (!cls) cls = compile_text(n, program, to, fast_math, err);
   if (!cls) cls = take_image(n, program, to->ptx, image, err);
   if (program) n->nvrtcDestroyProgram(&program);
   return cls;
 }
 
-gr_class cu_compile(const cu_nvrtc *n, const cu_target *target, const char *text, const gr_options *opt, const char *key, cu_image *image,
-                    gr_report *report, gr_error *err) {
+gr_class cu_compile(const cu_nvrtc *n, const cu_target *target, const char *text,
+                    const gr_options *opt, const char *key, cu_image *image, gr_report *report,
+                    gr_error *err) {
   goal to = choose_goal(n, target->architecture);
   bool has_cache = to.architecture && gr_cache_open(opt, report);
   *image = (cu_image){0};

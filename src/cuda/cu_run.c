@@ -1,9 +1,11 @@
 /* cu_run.c: a program applied to arrays on one device or several.
  *
- * Rows are shared out over the devices in proportion to what they do; each share is a cu_part, and all are fed by one loop on the calling
- * thread, which also looks for interrupts and reports progress.  Arguments on a device are read there; where another device needs them, they are
- * copied to the host first.  Results go to the host, or stay where one device computes all rows and they lie on it; else they take the way
- * over the host.  Where memory runs out, everything that is kept is given back and the call starts again in smaller blocks, once. */
+ * The rows are divided among the devices in proportion to their speed.  Each share is a cu_part, and
+ * one loop on the calling thread feeds all of them, looks for interrupts and reports progress.
+ * Arguments on a device are read there; if another device needs them, they are copied to the host
+ * first.  Results that are wanted on a device stay there if it computes all rows, and else go through
+ * the host.  When a device is out of memory, all memory that is kept for later calls is released and
+ * the call starts again, once, in smaller blocks. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +13,8 @@
 
 #include "cu.h"
 
-/* Seconds between looks at the caller's functions, and of a nap where all devices are busy. */
-static const struct {
-  double poll, nap;
-} tune = {.poll = 0.05, .nap = 5e-5};
+/* Seconds between calls of `interrupted` and `progress`, and of sleep while all devices are busy. */
+static const struct { double poll, nap; } tune = {.poll = 0.05, .nap = 5e-5};
 
 enum { PARTS = 16 };
 
@@ -28,10 +28,11 @@ typedef struct job {
 
 /* ---- which devices ---- */
 
-/* Those asked for; else the one where the first array lies; else the first. */
+/* The devices that the options name, else the one that has the first array, else device 0. */
 static gr_class choose_devices(job *j, gr_error *err) {
   const gr_options *o = j->call.run->opt;
-  if (o->n_devices > PARTS) return gr_failf(err, GR_ARGUMENT, "device_id: at most %d GPUs can share a call", PARTS);
+  if (o->n_devices > PARTS)
+    return gr_failf(err, GR_ARGUMENT, "device_id: at most %d GPUs can share a call", PARTS);
   j->n = o->n_devices > 0 ? o->n_devices : 1;
   for (int k = 0; k < o->n_devices; k++) j->id[k] = o->device_ids[k];
   if (o->n_devices > 0) return GR_OK;
@@ -44,7 +45,7 @@ static gr_class choose_devices(job *j, gr_error *err) {
 
 /* ---- arguments ---- */
 
-/* Does a device that takes part have to read this from the host, or the program's guard? */
+/* Does a device of this call, or the program's guard, have to read this argument from the host? */
 static bool needs_host(const job *j, int arg) {
   const gr_program *p = j->call.run->p;
   const gr_buffer *b = j->call.args[arg].buffer;
@@ -53,12 +54,13 @@ static bool needs_host(const job *j, int arg) {
   return needed;
 }
 
-/* Before cu_begin, as cu_get is a call of its own.  All copies stand behind the pointers, in one block. */
+/* Before cu_begin, as cu_get is a call of its own.  Pointers and copies are in one block of memory. */
 static gr_class fetch_arguments(job *j, gr_error *err) {
   cu_call *c = &j->call;
   size_t size = (size_t)c->n_args * sizeof *c->data;
   for (int k = 0; k < c->n_args; k++)
-    if (c->args[k].buffer && needs_host(j, k)) size += (size_t)(c->args[k].rows * c->args[k].cols) * sizeof(double);
+    if (c->args[k].buffer && needs_host(j, k))
+      size += (size_t)(c->args[k].rows * c->args[k].cols) * sizeof(double);
   c->data = malloc(size + 1);
   if (!c->data) return gr_fail(err, ERR_NoMemory, "arguments copied from a GPU", (long long)size);
   double *to = (double *)(void *)(c->data + c->n_args);
@@ -73,7 +75,7 @@ static gr_class fetch_arguments(job *j, gr_error *err) {
   return GR_OK;
 }
 
-/* Which kernels do the parameters allow? */
+/* Do the parameters allow the lowered kernels? */
 static gr_class choose_kernels(job *j, gr_error *err) {
   cu_call *c = &j->call;
   const gr_program *p = c->run->p;
@@ -92,19 +94,22 @@ static gr_class choose_kernels(job *j, gr_error *err) {
 
 /* ---- results ---- */
 
-static int64_t result_rows(const job *j) { return j->call.run->p->plan->ask.both ? 1 : j->call.run->rows; }
+static int64_t result_rows(const job *j) {
+  return j->call.run->p->plan->ask.both ? 1 : j->call.run->rows;
+}
 
 static int64_t result_size(const job *j) {
   const gr_reduction *red = &j->call.run->p->plan->ask.red;
   return result_rows(j) * red->out_dim * red->k;
 }
 
-/* They stay at once, or go over the host, where doubles wait for them. */
+/* Results are written to the device at once, or as doubles to the host and then copied. */
 static gr_class prepare_results(job *j, gr_error *err) {
   const gr_plan *p = j->call.run->p->plan;
   const gr_output *out = j->call.run->out;
   j->call.stays = j->n == 1 && !p->ask.both;
-  for (int k = 0; k < p->ask.red.nout; k++) j->call.stays = j->call.stays && out[k].buffer && out[k].buffer->device == j->id[0];
+  for (int k = 0; k < p->ask.red.nout; k++)
+    j->call.stays = j->call.stays && out[k].buffer && out[k].buffer->device == j->id[0];
   if (j->call.stays) return GR_OK;
   for (int k = 0; k < p->ask.red.nout; k++) {
     if (!out[k].buffer) continue;
@@ -115,13 +120,14 @@ static gr_class prepare_results(job *j, gr_error *err) {
   return GR_OK;
 }
 
-/* Of those that took the way over the host; there indices count from 0, and -1 is none. */
+/* Copies results that went through the host, where indices count from 0 and -1 means none. */
 static gr_class put_results(job *j, gr_error *err) {
   const gr_output *out = j->call.run->out;
   for (int k = 0; k < j->call.run->p->plan->ask.red.nout && !err->cls; k++) {
     gr_buffer *b = out[k].buffer;
     if (!j->copy[k]) continue;
-    for (int64_t i = 0; b->type == GR_INT && i < result_size(j); i++) j->copy[k][i] = j->copy[k][i] < 0 ? NAN : j->copy[k][i] + 1;
+    for (int64_t i = 0; b->type == GR_INT && i < result_size(j); i++)
+      j->copy[k][i] = j->copy[k][i] < 0 ? NAN : j->copy[k][i] + 1;
     cu_put(b, j->copy[k], b->rows, err);
   }
   return err->cls;
@@ -133,7 +139,7 @@ gr_sink cu_sink_of(const cu_call *c) {
   return s;
 }
 
-/* Both indices are reduced: the states of all parts, in order. */
+/* Both indices are reduced: the states of all shares are merged in order. */
 static void finish_total(job *j) {
   const gr_reduction *red = &j->call.run->p->plan->ask.red;
   gr_sink sink = cu_sink_of(&j->call);
@@ -143,9 +149,11 @@ static void finish_total(job *j) {
 
 /* ---- the shares ---- */
 
-static double strength(const gr_device_info *info, int clock) { return (double)info->multiprocessors * clock; }
+static double strength(const gr_device_info *info, int clock) {
+  return (double)info->multiprocessors * clock;
+}
 
-/* Ends of the shares in whole blocks of 256 rows. */
+/* Shares begin at multiples of 256 rows. */
 static gr_class share_rows(job *j, gr_error *err) {
   double all = 0, before = 0;
   int64_t first = 0;
@@ -176,7 +184,9 @@ static gr_class make_current(const job *j, const cu_part *s, gr_error *err) {
 static gr_class begin_parts(job *j, int attempt, gr_error *err) {
   if (share_rows(j, err) != GR_OK) return err->cls;
   for (int k = 0; k < j->n; k++)
-    if (make_current(j, &j->part[k], err) != GR_OK || cu_part_begin(&j->part[k], attempt, err) != GR_OK) return err->cls;
+    if (make_current(j, &j->part[k], err) != GR_OK ||
+        cu_part_begin(&j->part[k], attempt, err) != GR_OK)
+      return err->cls;
   return GR_OK;
 }
 
@@ -189,7 +199,8 @@ static gr_class poll(job *j, gr_error *err) {
   j->polled = now;
   for (int k = 0; k < j->n; k++) done += j->part[k].done;
   if (o->progress) o->progress(fmin(done / j->call.pairs, 1), o->ctx);
-  return o->interrupted && o->interrupted(o->ctx) ? gr_failf(err, GR_INTERRUPT, "interrupted") : GR_OK;
+  return o->interrupted && o->interrupted(o->ctx) ? gr_failf(err, GR_INTERRUPT, "interrupted")
+                                                  : GR_OK;
 }
 
 static gr_class step_all(job *j, bool *busy, bool *moved, gr_error *err) {
@@ -202,10 +213,12 @@ static gr_class step_all(job *j, bool *busy, bool *moved, gr_error *err) {
   return GR_OK;
 }
 
-/* What stays is there when this returns, and what failed has said so. */
+/* Results that stay on a device are complete, and errors are known, when this returns. */
 static gr_class wait_all(job *j, gr_error *err) {
   for (int k = 0; k < j->n && j->call.stays; k++)
-    if (make_current(j, &j->part[k], err) != GR_OK || CU(j->part[k].g, err, cuStreamSynchronize, j->part[k].g->stream) != GR_OK) return err->cls;
+    if (make_current(j, &j->part[k], err) != GR_OK ||
+        CU(j->part[k].g, err, cuStreamSynchronize, j->part[k].g->stream) != GR_OK)
+      return err->cls;
   return GR_OK;
 }
 
@@ -258,14 +271,16 @@ static gr_class fail_memory(const cu_gpu *g, double need, gr_error *err) {
   size_t there = 0, total = 0;
   cu_now()->cuCtxSetCurrent(g->context);
   cu_now()->cuMemGetInfo_v2(&there, &total);
-  return gr_fail(err, ERR_CudaMemory, g->id, g->info.name, (long long)(need / 1048576), (long long)(there >> 20), (long long)(g->info.memory >> 20));
+  return gr_fail(err, ERR_CudaMemory, g->id, g->info.name, (long long)(need / 1048576),
+                 (long long)(there >> 20), (long long)(g->info.memory >> 20));
 }
 
-/* What all parts need where nothing is cut. */
+/* Bytes that the share of a device needs. */
 static double memory_needed(const job *j, const cu_gpu *g) {
   for (int k = 0; k < j->n; k++) {
     const cu_part *s = &j->part[k];
-    if (s->g == g && s->k) return (double)cu_cut_bytes(&s->cut, j->call.run->p->plan, &s->k->layout, &s->sizes);
+    if (s->g == g && s->k)
+      return (double)cu_cut_bytes(&s->cut, j->call.run->p->plan, &s->k->layout, &s->sizes);
   }
   return 0;
 }
@@ -292,7 +307,7 @@ static gr_class run_job(job *j, gr_error *err) {
   return err->cls;
 }
 
-/* What the regions of the call say of its columns. */
+/* Which columns the regions of the call need, and how many pairs there are. */
 static void measure_columns(cu_call *c) {
   const gr_run *run = c->run;
   c->pairs = gr_pairs(run);
@@ -315,7 +330,9 @@ gr_class cu_run(const gr_run *run, gr_error *err) {
   j->call = (cu_call){.run = run, .args = run->args, .n_args = run->n_args};
   for (int k = 0; k < run->p->plan->ask.red.nout; k++) j->call.out[k] = run->out[k];
   measure_columns(&j->call);
-  if (choose_devices(j, err) == GR_OK && fetch_arguments(j, err) == GR_OK && choose_kernels(j, err) == GR_OK && prepare_results(j, err) == GR_OK && cu_begin(err) == GR_OK) {
+  if (choose_devices(j, err) == GR_OK && fetch_arguments(j, err) == GR_OK &&
+      choose_kernels(j, err) == GR_OK && prepare_results(j, err) == GR_OK &&
+      cu_begin(err) == GR_OK) {
     run_job(j, err);
     cu_end(err);
     if (!err->cls) put_results(j, err);

@@ -11,9 +11,10 @@
 #include "run/schedule.h"
 
 /* Thresholds. Costs are in multiplications per pair (gr_plan.cost).
- *   serial    What a kernel does in a millisecond.  Measured, a Gaussian at dimension 3, 1000 x 1000
- *             (2.5e7), one thread and two (ms): 0.13 and 0.07 on an idle machine, but 0.13 and 2 to
- *             14 where the second core is busy: the caller waits for a thread that waits for its turn.
+ *   serial    What a kernel does in a millisecond.  Measured, a Gaussian at dimension 3, 1000 x
+ *             1000 (2.5e7), one thread and two (ms): 0.13 and 0.07 on an idle machine, but 0.13 and
+ *             2 to 14 where the second core is busy: the caller waits for a thread that waits for
+ *             its turn.
  *   poll      seconds between calls of `interrupted` and `progress`
  *   patience  seconds that the caller waits without sleeping for the last items of other threads */
 static const struct {
@@ -60,17 +61,21 @@ typedef struct worker {
   bool caller; /* the calling thread */
 } worker;
 
-static void compute(const worker *w, const gr_item *it, const gr_interval *interval, int64_t n, double *state) {
+static void compute(const worker *w, const gr_item *it, const gr_interval *interval, int64_t n,
+                    double *state) {
   const job *j = w->j;
   const gr_problem *p = &j->s->problem[it->problem];
   if (j->kernel) {
     j->kernel(p->data, p->stride, state, j->s->ld, it->r0, it->r1, &interval->first, n, w->scratch);
     return;
   }
-  for (int64_t k = 0; k < n; k++) gr_interp(j->plan, p->args, state, j->s->ld, it->r0, it->r1, interval[k].first, interval[k].end, w->scratch);
+  for (int64_t k = 0; k < n; k++)
+    gr_interp(j->plan, p->args, state, j->s->ld, it->r0, it->r1, interval[k].first, interval[k].end,
+              w->scratch);
 }
 
-/* The intervals from the walk's position on that one call takes whole; 0: the next one is longer. */
+/* The intervals from the walk's position on that one call takes whole; 0: the next one is longer.
+ */
 static int64_t whole_intervals(const gr_walk *walk, int64_t most, int64_t *columns) {
   int64_t n = 0;
   for (*columns = 0; !walk->done && walk->at + n < walk->end; n++) {
@@ -82,7 +87,8 @@ static int64_t whole_intervals(const gr_walk *walk, int64_t most, int64_t *colum
 }
 
 /* A list of intervals into the state of an item, in calls of a chunk of columns. */
-static void accumulate(const worker *w, const gr_item *it, const gr_interval *interval, int64_t n, double *state) {
+static void accumulate(const worker *w, const gr_item *it, const gr_interval *interval, int64_t n,
+                       double *state) {
   job *j = w->j;
   gr_walk walk = {interval, interval + n, 0};
   while (walk.at < walk.end && !j->stop) {
@@ -101,19 +107,23 @@ static void accumulate(const worker *w, const gr_item *it, const gr_interval *in
 }
 
 /* The states of the first lanes of every row join the row's own. */
-static void merge_lanes(const job *j, double *own, const double *state, int64_t rows, int64_t lanes) {
+static void merge_lanes(const job *j, double *own, const double *state, int64_t rows,
+                        int64_t lanes) {
   int64_t ld = j->s->ld;
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t l = 0; l < lanes; l++) gr_red_merge(j->red, own + r, ld, state + r * LANES + l, ld);
+    for (int64_t l = 0; l < lanes; l++)
+      gr_red_merge(j->red, own + r, ld, state + r * LANES + l, ld);
 }
 
-/* Lanes are columns.  An interval that does not fill all lanes goes into fresh states, as the kernel
- * spoils the lanes that it leaves. */
+/* Lanes are columns.  An interval that does not fill all lanes goes into fresh states, as the
+ * kernel spoils the lanes that it leaves. */
 static void accumulate_by_columns(const worker *w, const gr_item *it, double *state) {
   const job *j = w->j;
   const gr_interval *interval = j->s->interval + it->first;
   int64_t rows = it->r1 - it->r0, ld = j->s->ld;
-  double *own = state + rows * LANES; /* one state a row: in the padding, as there are no more than GR_PAD rows */
+  double *own =
+      state +
+      rows * LANES; /* one state a row: in the padding, as there are no more than GR_PAD rows */
   accumulate(w, it, interval, it->full, state);
   merge_lanes(j, own, state, rows, LANES);
   for (int64_t k = it->full; k < it->n && !j->stop; k++) {
@@ -121,7 +131,8 @@ static void accumulate_by_columns(const worker *w, const gr_item *it, double *st
     accumulate(w, it, interval + k, 1, state);
     merge_lanes(j, own, state, rows, interval[k].end - interval[k].first);
   }
-  for (int e = 0; e < j->red->nstate; e++) memmove(state + e * ld, own + e * ld, (size_t)rows * sizeof *state);
+  for (int e = 0; e < j->red->nstate; e++)
+    memmove(state + e * ld, own + e * ld, (size_t)rows * sizeof *state);
 }
 
 /* The rows of an item into the one state of its slot, whose first item starts it. */
@@ -139,9 +150,10 @@ static void hand_over(const job *j, const gr_item *it, const double *state, int6
   gr_sink_take(j->red, j->sink, state, j->s->ld, first, it->r1 - it->r0, (double)columns);
 }
 
-/* Rows of an item's state that are read: kernels take whole vectors, and lanes that are columns use all of it. */
-static int64_t rows_used(const job *j, const gr_item *it) {
-  return j->plan->target == TARGET_COLUMNS ? j->s->ld : it->r1 - it->r0 + GR_PAD;
+/* States of an item that are read: kernels take whole vectors of rows; lanes that are columns have
+ * a state each, and the rows' own follow. */
+static int64_t states_used(const job *j, const gr_item *it) {
+  return (it->r1 - it->r0) * (j->plan->target == TARGET_COLUMNS ? LANES : 1) + GR_PAD;
 }
 
 /* own: the thread's state, for items whose state nobody waits for. */
@@ -150,7 +162,7 @@ static void run_item(const worker *w, int64_t k, double *own) {
   const gr_item *it = &j->s->item[k];
   bool both = j->plan->ask.both, kept = it->slot >= 0 && !both;
   double *state = kept ? j->slots + (size_t)it->slot * j->slot_size : own;
-  gr_red_init(j->red, state, j->s->ld, rows_used(j, it));
+  gr_red_init(j->red, state, j->s->ld, states_used(j, it));
   if (j->plan->target == TARGET_COLUMNS)
     accumulate_by_columns(w, it, state);
   else
@@ -180,7 +192,8 @@ static void work(job *j, char *memory, bool caller) {
   worker w = {j, memory + j->state_bytes, caller};
   double *state = (double *)(void *)memory;
   for (int64_t g, all = groups(s); !j->stop && (g = j->next++) < all;)
-    for (int64_t k = g * s->group; !j->stop && k < s->n && k < (g + 1) * s->group; k++) run_item(&w, k, state);
+    for (int64_t k = g * s->group; !j->stop && k < s->n && k < (g + 1) * s->group; k++)
+      run_item(&w, k, state);
   if (caller) wait_for_others(j);
 }
 
@@ -231,17 +244,19 @@ static void merge_parts(const job *j) {
 /* The one row of a reduction over both indices; with no rows at all, the neutral element. */
 static void merge_totals(const job *j) {
   if (j->s->slots == 0) gr_red_init(j->red, j->slots, 1, 1);
-  for (int64_t k = 1; k < j->s->slots; k++) gr_red_merge(j->red, j->slots, 1, j->slots + (size_t)k * j->slot_size, 1);
+  for (int64_t k = 1; k < j->s->slots; k++)
+    gr_red_merge(j->red, j->slots, 1, j->slots + (size_t)k * j->slot_size, 1);
   gr_sink_take(j->red, j->sink, j->slots, 1, 0, 1, (double)j->s->pairs);
 }
 
-gr_class gr_execute(const gr_plan *p, gr_kernel_fn *kernel, const gr_schedule *s, const gr_sink *sink, const gr_options *opt,
-                    gr_report *report, gr_error *err) {
+gr_class gr_execute(const gr_plan *p, gr_kernel_fn *kernel, const gr_schedule *s,
+                    const gr_sink *sink, const gr_options *opt, gr_report *report, gr_error *err) {
   bool both = p->ask.both;
   job j = {.plan = p, .red = &p->ask.red, .s = s, .sink = sink, .opt = opt, .kernel = kernel};
   int threads = thread_count(&j);
   j.state_bytes = (size_t)round_up(p->ask.red.nstate * s->ld * 8, 64);
-  j.scratch_bytes = (size_t)round_up((int64_t)(kernel ? gr_scratch_bytes(p, s->block) : gr_interp_bytes(p)), 64);
+  j.scratch_bytes =
+      (size_t)round_up((int64_t)(kernel ? gr_scratch_bytes(p, s->block) : gr_interp_bytes(p)), 64);
   j.slot_size = both ? (size_t)p->ask.red.nstate : j.state_bytes / sizeof(double);
   size_t own = (size_t)threads * (j.state_bytes + j.scratch_bytes);
   size_t slots = (size_t)(s->slots + both) * j.slot_size * sizeof(double);

@@ -10,18 +10,21 @@
 #include "run/schedule.h"
 
 /* Thresholds. Costs are in multiplications per pair (gr_plan.cost).
- *   tiny  Measured: the interpreter does 3e8 to 1e9 a second; compiling takes 0.1 s, reading a kernel
- *         from disk 0.5 ms.  So up to here the interpreter loses 3 ms at most to a kernel that lies on
- *         disk, and wins 0.1 s over one that does not.  To a kernel that the program has, it always
- *         loses: a Gaussian at dimension 3, 1 x 1 0.5 us (kernel 0.4), 10 x 10 2.2 us (0.4),
- *         200 x 200 510 us (6).
+ *   tiny  Measured: the interpreter does 3e8 to 1e9 a second; compiling takes 0.1 s, reading a
+ *         kernel from disk 0.5 ms.  So up to here the interpreter loses 3 ms at most to a kernel
+ *         that lies on disk, and wins 0.1 s over one that does not.  To a kernel that the program
+ *         has, it always loses: a Gaussian at dimension 3, 1 x 1 0.5 us (kernel 0.4), 10 x 10 2.2
+ *         us (0.4), 200 x 200 510 us (6).
  *   few   Lanes run over columns where there are few rows; see few_rows. */
 static const struct {
-  double tiny;        /* cost * pairs up to which "auto" interprets instead of compiling */
-  int64_t few[3][2];  /* rows at most, by kind of the plan and precision */
-  int64_t few_columns; /* columns at least */
-  double few_cost[2]; /* of a row there, in lanes of a vector of 32 bytes full of rows */
-} tune = {.tiny = 2e6, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096, .few_cost = {1.3, 1}};
+  double tiny;         /* cost * pairs up to which "auto" interprets instead of compiling */
+  int64_t few[3][2];   /* rows at most, by kind of the plan and precision */
+  int64_t few_columns; /* columns at least; */
+  int64_t few_length;  /* of an interval, in calls of several regions */
+  double few_cost[2];  /* of a row there, in lanes of a vector of 32 bytes full of rows */
+} tune = {
+    .tiny = 2e6, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096, .few_length = 64,
+    .few_cost = {1.3, 1}};
 
 /* ---- arguments ---- */
 
@@ -31,8 +34,10 @@ static gr_class wrong_width(const gr_arg *a, const gr_array *x, gr_error *err) {
   static const char *const text[] = {"Vi", "Vj", "Pm"};
   char what[32];
   snprintf(what, sizeof what, "%s(%d)", text[a->cat], a->dim);
-  if (a->cat == GR_PM) return gr_fail(err, ERR_ArgLength, a->name, a->dim, what, (long long)(x->rows * x->cols));
-  return gr_fail(err, ERR_ArgCols, a->name, a->dim, a->dim == 1 ? "" : "s", what, (long long)x->cols);
+  if (a->cat == GR_PM)
+    return gr_fail(err, ERR_ArgLength, a->name, a->dim, what, (long long)(x->rows * x->cols));
+  return gr_fail(err, ERR_ArgCols, a->name, a->dim, a->dim == 1 ? "" : "s", what,
+                 (long long)x->cols);
 }
 
 static gr_class check_arg(const gr_arg *a, const gr_array *x, gr_error *err) {
@@ -50,8 +55,8 @@ static gr_class shape(const gr_program *p, const gr_array *args, int64_t mn[2], 
     if (check_arg(a, &args[k], err) != GR_OK) return err->cls;
     if (a->cat == GR_PM) continue;
     if (first[a->cat] && args[k].rows != mn[a->cat])
-      return gr_fail(err, ERR_ArgRows, first[a->cat]->name, a->name, category_name(a->cat), (long long)mn[a->cat],
-                     (long long)args[k].rows);
+      return gr_fail(err, ERR_ArgRows, first[a->cat]->name, a->name, category_name(a->cat),
+                     (long long)mn[a->cat], (long long)args[k].rows);
     if (!first[a->cat]) first[a->cat] = a, mn[a->cat] = args[k].rows;
   }
   return GR_OK;
@@ -67,7 +72,8 @@ static gr_class check_count(const gr_program *p, int n_args, gr_error *err) {
   return gr_fail(err, ERR_NArgs, p->args.n, names, n_args);
 }
 
-gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, int64_t *cols, gr_error *err) {
+gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, int64_t *rows,
+                       int64_t *cols, gr_error *err) {
   int64_t mn[2];
   if (gr_validate_arrays(p, args, n_args, err) != GR_OK) return err->cls;
   if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
@@ -77,7 +83,8 @@ gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, in
   return GR_OK;
 }
 
-gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, gr_error *err) {
+gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, int64_t *rows,
+                         gr_error *err) {
   int64_t kept = 0, reduced = 0;
   if (!rows) return gr_fail(err, ERR_Null, "the place for the number of rows");
   if (gr_check_call(p, args, n_args, &kept, &reduced, err) != GR_OK) return err->cls;
@@ -87,21 +94,23 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
 
 /* ---- backends ---- */
 
-/* Do lanes run over columns?  Measured with 1e5 columns, vectors of 32 bytes, 1 to 16 rows (ms; rows
- * in lanes, columns in lanes): float32, a Gaussian at dimension 3, 4 rows 0.39 0.26, 6 rows 0.39 0.37,
- * 8 rows 0.39 0.47, 9 rows 0.71 0.52, 12 rows 0.72 0.68; at dimension 40, 6 rows 3.7 3.0, 10 rows
- * 4.1 4.1; 10 nearest, 5 rows 0.16 0.18, 9 rows 0.29 0.40.  float64, 4 rows 0.50 0.43, 16 rows
- * 1.80 1.70; at dimension 40, 4 rows 4.1 3.7, 6 rows 4.4 4.6.  The rule does not ask for this
- * machine's vectors: results would depend on it. */
-static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
+/* Do lanes run over columns?  Measured with 1e5 columns, vectors of 32 bytes, 1 to 16 rows (ms;
+ * rows in lanes, columns in lanes): float32, a Gaussian at dimension 3, 4 rows 0.39 0.26, 6 rows
+ * 0.39 0.37, 8 rows 0.39 0.47, 9 rows 0.71 0.52, 12 rows 0.72 0.68; at dimension 40, 6 rows 3.7
+ * 3.0, 10 rows 4.1 4.1; 10 nearest, 5 rows 0.16 0.18, 9 rows 0.29 0.40.  float64, 4 rows 0.50 0.43,
+ * 16 rows 1.80 1.70; at dimension 40, 4 rows 4.1 3.7, 6 rows 4.4 4.6.  The rule does not ask for
+ * this machine's vectors: results would depend on it. */
+static bool few_rows(const gr_plan *p, int64_t rows) {
   enum { NARROW, TILED, LISTS };
   int kind = p->ask.red.family == FAM_Top ? LISTS : p->cpu.rows > 1 ? TILED : NARROW;
   int64_t lanes = p->ask.f64 ? 4 : 8;
   double full = (double)((rows + lanes - 1) / lanes * lanes);
-  return rows > 0 && cols >= tune.few_columns && rows <= tune.few[kind][p->ask.f64] && (double)rows * tune.few_cost[p->ask.f64] <= full;
+  return rows > 0 && rows <= tune.few[kind][p->ask.f64] &&
+         (double)rows * tune.few_cost[p->ask.f64] <= full;
 }
 
-static gr_class find_kernel(gr_program *p, int plan, const gr_options *opt, gr_report *report, gr_error *err) {
+static gr_class find_kernel(gr_program *p, int plan, const gr_options *opt, gr_report *report,
+                            gr_error *err) {
   const char *text;
   gr_kernel kernel;
   if (gr_program_has(p, plan, opt)) {
@@ -114,43 +123,82 @@ static gr_class find_kernel(gr_program *p, int plan, const gr_options *opt, gr_r
   return cls;
 }
 
-gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err) {
+gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report,
+                            gr_error *err) {
   if (!p || !report) return gr_fail(err, ERR_Null, !p ? "the program" : "the place for the report");
   if (gr_validate_options(opt, err) != GR_OK) return err->cls;
   bool device = gr_is_gpu(opt->backend);
   *report = (gr_report){.backend = device ? opt->backend : GR_CPU, .threads = 1};
   err->cls = GR_OK;
-  if (device) return gr_device_check(opt, err) != GR_OK ? err->cls : opt->device->compile(p, opt, report, err);
+  if (device)
+    return gr_device_check(opt, err) != GR_OK ? err->cls
+                                              : opt->device->compile(p, opt, report, err);
   return find_kernel(p, 0, opt, report, err);
 }
 
 /* "auto" interprets tiny work, unless the program has the kernel already. */
 bool gr_wants_kernel(const gr_program *p, double pairs, const gr_options *opt, int plan) {
   double work = p->plan->cost * pairs;
-  return opt->backend != GR_INTERPRETER && work != 0 && (opt->backend != GR_AUTO || work > tune.tiny || gr_program_has(p, plan, opt));
+  return opt->backend != GR_INTERPRETER && work != 0 &&
+         (opt->backend != GR_AUTO || work > tune.tiny || gr_program_has(p, plan, opt));
 }
 
-int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols) { return few_rows(p->plan, rows, cols) ? PLAN_FEW : 0; }
+int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols) {
+  return cols >= tune.few_columns && few_rows(p->plan, rows) ? PLAN_FEW : 0;
+}
+
+/* What a pair's region and interval look like, on average over all pairs. */
+typedef struct shape_of_pairs {
+  double pairs, rows, length;
+} shape_of_pairs;
+
+static shape_of_pairs average_shape(const gr_run *r) {
+  shape_of_pairs s = {0};
+  for (int64_t k = 0; k < r->n_regions; k++) {
+    const gr_region *g = &r->region[k];
+    double rows = (double)(g->r1 - g->r0);
+    for (int64_t i = 0; i < g->n; i++) {
+      double length = (double)(g->interval[i].end - g->interval[i].first);
+      s.pairs += rows * length;
+      s.rows += rows * length * rows;
+      s.length += rows * length * length;
+    }
+  }
+  s.rows /= s.pairs;
+  s.length /= s.pairs;
+  return s;
+}
+
+/* 0 or PLAN_FEW: lanes run over columns in calls of many regions too, where most pairs are in regions
+ * of few rows and in intervals that are long enough. */
+static int plan_of_regions(const gr_run *r) {
+  if (r->rows == 0) return 0;
+  if (r->n_regions == 1) return gr_plan_of(r->p, r->rows, (int64_t)(gr_pairs(r) / (double)r->rows));
+  shape_of_pairs s = average_shape(r);
+  bool few = s.pairs > 0 && s.length >= (double)tune.few_length;
+  return few && few_rows(r->p->plan, (int64_t)ceil(s.rows)) ? PLAN_FEW : 0;
+}
 
 double gr_pairs(const gr_run *r) {
   double pairs = 0;
   for (int64_t k = 0; k < r->n_regions; k++) {
     const gr_region *g = &r->region[k];
-    for (int64_t i = 0; i < g->n; i++) pairs += (double)(g->r1 - g->r0) * (double)(g->interval[i].end - g->interval[i].first);
+    for (int64_t i = 0; i < g->n; i++)
+      pairs += (double)(g->r1 - g->r0) * (double)(g->interval[i].end - g->interval[i].first);
   }
   return pairs;
 }
 
-/* The kernel, if one is wanted.  "auto" interprets everything where there is no working compiler, or
- * no room for its files (the note says so). */
+/* The kernel, if one is wanted.  "auto" interprets everything where there is no working compiler,
+ * or no room for its files (the note says so). */
 static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
   gr_report *report = r->report;
-  int64_t columns = r->rows > 0 ? (int64_t)(gr_pairs(r) / (double)r->rows) : r->cols; /* that a row meets */
-  int which = gr_plan_of(r->p, r->rows, columns);
+  int which = plan_of_regions(r);
   report->backend = GR_INTERPRETER;
   report->threads = 1;
   *plan = PLAN_WRITTEN;
-  if (r->opt->backend != GR_INTERPRETER && !gr_condition_holds(&r->p->condition, r->args)) which |= PLAN_WRITTEN;
+  if (r->opt->backend != GR_INTERPRETER && !gr_condition_holds(&r->p->condition, r->args))
+    which |= PLAN_WRITTEN;
   if (!gr_wants_kernel(r->p, gr_pairs(r), r->opt, which)) return GR_OK;
   report->backend = GR_CPU;
   if (find_kernel(r->p, which, r->opt, report, err) == GR_OK) *plan = which;
@@ -174,14 +222,17 @@ static void hand_over(const gr_run *r, const double **data, int64_t *stride) {
 }
 
 /* One problem, whose arrays are handed over. */
-static gr_class run_items(const gr_run *r, int plan, const double **data, int64_t *stride, gr_error *err) {
+static gr_class run_items(const gr_run *r, int plan, const double **data, int64_t *stride,
+                          gr_error *err) {
   gr_program *p = r->p;
   gr_problem problem = {.args = r->args, .data = data, .stride = stride};
   gr_sink sink = gr_sink_of(r);
   gr_schedule s;
   gr_kernel_fn *kernel = r->report->backend == GR_CPU ? p->kernel[plan] : NULL;
   hand_over(r, data, stride);
-  if (gr_schedule_make(&s, p->plans[plan], kernel != NULL, &problem, r->region, r->n_regions, err) != GR_OK) return err->cls;
+  if (gr_schedule_make(&s, p->plans[plan], kernel != NULL, &problem, r->region, r->n_regions,
+                       err) != GR_OK)
+    return err->cls;
   gr_execute(p->plans[plan], kernel, &s, &sink, r->opt, r->report, err);
   gr_schedule_free(&s);
   return err->cls;
@@ -193,7 +244,8 @@ static gr_class run_here(const gr_run *r, gr_error *err) {
   int64_t stride_few[FEW], *stride = stride_few;
   const double *data_few[2 * FEW], **data = data_few;
   int plan;
-  if (choose_backend(r, &plan, err) != GR_OK || gr_program_plan(r->p, plan, err) != GR_OK) return err->cls;
+  if (choose_backend(r, &plan, err) != GR_OK || gr_program_plan(r->p, plan, err) != GR_OK)
+    return err->cls;
   double start = gr_now();
   void *many = NULL;
   if (r->n_args > FEW) {
@@ -235,7 +287,9 @@ gr_class gr_run_regions(gr_run *r, gr_error *err) {
 /* The pairs of the ranges, of checked arguments. */
 static gr_class run_sparse(gr_run *r, const gr_ranges *ranges, gr_error *err) {
   gr_regions s;
-  if (gr_validate_ranges(ranges, r->rows, r->cols, err) != GR_OK || gr_regions_make(&s, ranges, r->rows, err) != GR_OK) return err->cls;
+  if (gr_validate_ranges(ranges, r->rows, r->cols, err) != GR_OK ||
+      gr_regions_make(&s, ranges, r->rows, err) != GR_OK)
+    return err->cls;
   r->region = s.region;
   r->n_regions = s.n;
   gr_run_regions(r, err);
@@ -251,22 +305,27 @@ static gr_class run_dense(gr_run *r, gr_error *err) {
   return gr_run_regions(r, err);
 }
 
-gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args, const gr_ranges *ranges, const gr_output *out,
+gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
+                               const gr_ranges *ranges, const gr_output *out,
                                const gr_options *opt, gr_report *report, gr_error *err) {
-  gr_run r = {.p = p, .args = args, .n_args = n_args, .out = out, .opt = opt, .report = report};
+  gr_run r = {
+      .p = p, .args = args, .n_args = n_args, .out = out, .opt = opt, .report = report};
   if (!report) return gr_fail(err, ERR_Null, "the place for the report");
   *report = (gr_report){.backend = GR_AUTO};
-  if (gr_check_call(p, args, n_args, &r.rows, &r.cols, err) != GR_OK || gr_validate_options(opt, err) != GR_OK) return err->cls;
+  if (gr_check_call(p, args, n_args, &r.rows, &r.cols, err) != GR_OK ||
+      gr_validate_options(opt, err) != GR_OK)
+    return err->cls;
   if (gr_validate_outputs(p, out, p->plan->ask.both ? 1 : r.rows, err) != GR_OK) return err->cls;
   return ranges ? run_sparse(&r, ranges, err) : run_dense(&r, err);
 }
 
-gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
-                        gr_report *report, gr_error *err) {
+gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out,
+                        const gr_options *opt, gr_report *report, gr_error *err) {
   return gr_program_run_ranges(p, args, n_args, NULL, out, opt, report, err);
 }
 
-gr_class gr_program_check_ranges(const gr_program *p, const gr_array *args, int n_args, const gr_ranges *ranges, gr_error *err) {
+gr_class gr_program_check_ranges(const gr_program *p, const gr_array *args, int n_args,
+                                 const gr_ranges *ranges, gr_error *err) {
   int64_t rows, cols;
   if (gr_check_call(p, args, n_args, &rows, &cols, err) != GR_OK) return err->cls;
   return ranges ? gr_validate_ranges(ranges, rows, cols, err) : gr_fail(err, ERR_Null, "the ranges");

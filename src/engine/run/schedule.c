@@ -20,17 +20,25 @@
 
 /* All thresholds of the cuts. Costs are in multiplications per pair (gr_plan.cost). */
 static const struct {
-  double second[2];     /* cost * pairs per second: interpreter, kernel */
-  double chunk;         /* seconds between looks for an interrupt */
-  double item;          /* cost * pairs of an item, of which there are at most so many: */
+  double second[2]; /* cost * pairs per second: interpreter, kernel */
+  double chunk;     /* seconds between looks for an interrupt */
+  double item;      /* cost * pairs of an item, of which there are at most so many: */
   int64_t items;
   int64_t rows_min, rows_max; /* of a block of rows, where there are enough */
   int64_t columns_min;        /* of a part: so many, */
   double part;                /* and so much cost per row */
-  int64_t cache;        /* bytes of packed rows, or of state, per block */
-  int64_t kept;         /* bytes of states that wait to be merged, of all items together */
-} tune = {.second = {3e8, 5e10}, .chunk = 0.02, .item = 4e6, .items = 256, .rows_min = 256, .rows_max = 512, .columns_min = 512,
-          .part = 1e5, .cache = 2 << 20, .kept = 24 << 20};
+  int64_t cache;              /* bytes of packed rows, or of state, per block */
+  int64_t kept;               /* bytes of states that wait to be merged, of all items together */
+} tune = {.second = {3e8, 5e10},
+          .chunk = 0.02,
+          .item = 4e6,
+          .items = 256,
+          .rows_min = 256,
+          .rows_max = 512,
+          .columns_min = 512,
+          .part = 1e5,
+          .cache = 2 << 20,
+          .kept = 24 << 20};
 
 static int64_t clamp(int64_t n, int64_t lo, int64_t hi) { return n < lo ? lo : n > hi ? hi : n; }
 static int64_t ceiling(int64_t n, int64_t by) { return (n + by - 1) / by; }
@@ -41,9 +49,9 @@ static int64_t round_up(int64_t n, int64_t to) { return ceiling(n, to) * to; }
 /* What the cuts depend on. */
 typedef struct measures {
   const gr_plan *plan;
-  double speed;    /* cost * pairs per second */
-  int64_t rows;    /* of all regions */
-  double pairs;    /* likewise */
+  double speed; /* cost * pairs per second */
+  int64_t rows; /* of all regions */
+  double pairs; /* likewise */
 } measures;
 
 /* How a region is cut. */
@@ -56,13 +64,16 @@ static bool by_columns(const gr_plan *p) { return p->target == TARGET_COLUMNS; }
 
 /* The columns of a part: enough that packing rows and merging states do not show. */
 static int64_t columns_least(const gr_plan *p) {
-  double lists = p->ask.red.family == FAM_Top ? 1000.0 * p->ask.red.k : 0; /* every part fills its own */
-  return (int64_t)fmax(fmax(tune.part / p->cost, lists), fmax(8.0 * p->ask.red.nstate, (double)tune.columns_min));
+  double lists =
+      p->ask.red.family == FAM_Top ? 1000.0 * p->ask.red.k : 0; /* every part fills its own */
+  return (int64_t)fmax(fmax(tune.part / p->cost, lists),
+                       fmax(8.0 * p->ask.red.nstate, (double)tune.columns_min));
 }
 
 /* Rows of a block that the cache holds, and that one call of the kernel handles in time. */
 static int64_t rows_most(const measures *m) {
   const gr_plan *p = m->plan;
+  if (by_columns(p)) return 16; /* their merged states lie in the padding (execute.c) */
   int64_t row_bytes = p->width.row * (p->ask.f64 ? 8 : 4), state_bytes = p->ask.red.nstate * 8;
   int64_t widest = row_bytes > state_bytes ? row_bytes : state_bytes;
   int64_t most = clamp(tune.cache / (widest > 0 ? widest : 1) / 16 * 16, 16, tune.rows_max);
@@ -71,7 +82,8 @@ static int64_t rows_most(const measures *m) {
 
 /* Parts whose states, of all rows, may wait for the end. */
 static int64_t parts_most(const measures *m) {
-  double states = (double)(m->rows + GR_PAD) * m->plan->ask.red.nstate * 8 * (by_columns(m->plan) ? GR_LANES_MAX : 1);
+  double states = (double)(m->rows + GR_PAD) * m->plan->ask.red.nstate * 8 *
+                  (by_columns(m->plan) ? GR_LANES_MAX : 1);
   return m->plan->ask.both ? tune.items : clamp((int64_t)(tune.kept / states), 1, tune.items);
 }
 
@@ -81,17 +93,20 @@ static int64_t items_most(const measures *m, double pairs) {
 }
 
 /* Columns are packed again for every block of rows, so that these are large.  Where that gives too
- * few items to share, columns are cut too, then blocks made smaller.  Blocks are of one size, as far
- * as 16 divides it: the last would else be small, and packing the columns for it in vain. */
+ * few items to share, columns are cut too, then blocks made smaller.  Blocks are of one size, as
+ * far as 16 divides it: the last would else be small, and packing the columns for it in vain. */
 static cuts cut(const measures *m, int64_t rows, int64_t cols) {
   const gr_plan *p = m->plan;
   cuts c;
-  int64_t most = rows_most(m), parts = parts_most(m), columns = clamp(cols / columns_least(p), 1, tune.items);
+  int64_t most = rows_most(m), parts = parts_most(m),
+          columns = clamp(cols / columns_least(p), 1, tune.items);
   double pairs = (double)rows * (double)cols;
   int64_t items = (int64_t)fmin(1 + p->cost * pairs / tune.item, (double)items_most(m, pairs));
   c.blocks = ceiling(rows, most);
-  c.parts = clamp(c.blocks > 0 ? ceiling(items, c.blocks) : 1, 1, parts < columns ? parts : columns);
-  c.rows = clamp(round_up(rows * c.parts / items, 16), most < tune.rows_min ? most : tune.rows_min, most);
+  c.parts =
+      clamp(c.blocks > 0 ? ceiling(items, c.blocks) : 1, 1, parts < columns ? parts : columns);
+  c.rows = clamp(round_up(rows * c.parts / items, 16), most < tune.rows_min ? most : tune.rows_min,
+                 most);
   c.blocks = ceiling(rows, c.rows);
   if (c.blocks) c.rows = round_up(ceiling(rows, c.blocks), 16);
   c.columns = round_up(ceiling(cols, c.parts), p->tile);
@@ -135,8 +150,10 @@ static gr_walk add_pieces(gr_schedule *s, gr_walk w, int64_t columns, fill which
 }
 
 /* The next columns of a region against its first rows. */
-static gr_item add_columns(gr_schedule *s, const gr_plan *p, const gr_region *g, gr_walk *w, int64_t columns) {
-  gr_item it = {.problem = g->problem, .r0 = g->r0, .first = s->n_intervals, .slot = -1, .columns = columns};
+static gr_item add_columns(gr_schedule *s, const gr_plan *p, const gr_region *g, gr_walk *w,
+                           int64_t columns) {
+  gr_item it = {
+      .problem = g->problem, .r0 = g->r0, .first = s->n_intervals, .slot = -1, .columns = columns};
   gr_walk after = add_pieces(s, *w, columns, by_columns(p) ? FULL : ALL);
   it.full = s->n_intervals - it.first;
   if (by_columns(p)) add_pieces(s, *w, columns, REST);
@@ -178,7 +195,10 @@ static void group_items(gr_schedule *s, const gr_plan *p) {
 
 /* Places for so many items and intervals. */
 static gr_class make_room(gr_schedule *s, int64_t items, int64_t intervals, gr_error *err) {
-  enum { ITEMS = sizeof s->few_items / sizeof *s->few_items, INTERVALS = sizeof s->few_intervals / sizeof *s->few_intervals };
+  enum {
+    ITEMS = sizeof s->few_items / sizeof *s->few_items,
+    INTERVALS = sizeof s->few_intervals / sizeof *s->few_intervals
+  };
   s->item = s->few_items;
   s->interval = s->few_intervals;
   s->memory = NULL;
@@ -191,8 +211,8 @@ static gr_class make_room(gr_schedule *s, int64_t items, int64_t intervals, gr_e
   return GR_OK;
 }
 
-gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const gr_problem *problem, const gr_region *region, int64_t n,
-                          gr_error *err) {
+gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const gr_problem *problem,
+                          const gr_region *region, int64_t n, gr_error *err) {
   measures m = {.plan = p, .speed = tune.second[kernel]};
   int64_t items = 0, intervals = 0;
   s->problem = problem;
@@ -207,7 +227,7 @@ gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const g
     intervals += (region[k].n + c.parts) * (by_columns(p) ? 2 : 1);
     s->block = c.rows > s->block ? c.rows : s->block;
   }
-  s->ld = (by_columns(p) ? m.rows * GR_LANES_MAX : s->block) + GR_PAD;
+  s->ld = (by_columns(p) ? clamp(m.rows, 0, s->block) * GR_LANES_MAX : s->block) + GR_PAD;
   s->chunk = chunk_columns(&m, s->block);
   if (make_room(s, items, intervals, err) != GR_OK) return err->cls;
   for (int64_t k = 0; k < n; k++) {

@@ -19,7 +19,7 @@ typedef struct gr_item {
   int64_t problem;
   int64_t r0, r1;
   int64_t first, n, full; /* its intervals in gr_schedule.interval */
-  int64_t slot;    /* of the state that is kept to be merged; -1: its own, which is finished at once */
+  int64_t slot; /* of the state that is kept to be merged; -1: its own, which is finished at once */
   int64_t columns; /* in all its intervals: each is a unit of work for each row */
 } gr_item;
 
@@ -31,20 +31,20 @@ typedef struct gr_schedule {
   gr_interval *interval;
   int64_t n, n_intervals;
   int64_t slots;
-  int64_t group;  /* items that one thread takes at a time: 1, or all of one slot */
-  int64_t block;  /* rows of an item: at most so many, a multiple of 16 */
-  int64_t ld;     /* of an item's state: its rows, times the lanes where each has its own, padded */
-  int64_t chunk;  /* columns of one call of the kernel, at most */
-  int64_t pairs;  /* units of work in all items */
-  void *memory;   /* where they do not fit in here */
+  int64_t group; /* items that one thread takes at a time: 1, or all of one slot */
+  int64_t block; /* rows of an item: at most so many, a multiple of 16 */
+  int64_t ld;    /* of an item's state: its rows, times the lanes where each has its own, padded */
+  int64_t chunk; /* columns of one call of the kernel, at most */
+  int64_t pairs; /* units of work in all items */
+  void *memory;  /* where they do not fit in here */
   gr_item few_items[4]; /* small calls allocate nothing */
   gr_interval few_intervals[8];
 } gr_schedule;
 
 /* Cuts the regions of a call into items.  The cuts depend on the plan, on whether a kernel or the
  * interpreter will run, and on the shapes, never on the machine or the number of threads. */
-gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const gr_problem *problem, const gr_region *region, int64_t n,
-                          gr_error *err);
+gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const gr_problem *problem,
+                          const gr_region *region, int64_t n, gr_error *err);
 void gr_schedule_free(gr_schedule *s);
 
 /* A position in a list of intervals that is read piece by piece. */
@@ -64,7 +64,7 @@ static inline gr_interval gr_walk_take(gr_walk *w, int64_t most) {
 
 /* execute.c: computes all items, merges their states in the order of the schedule and hands them
  * over to the sink. */
-gr_class gr_execute(const gr_plan *p, gr_kernel_fn *kernel, const gr_schedule *s, const gr_sink *sink, const gr_options *opt,
-                    gr_report *report, gr_error *err);
+gr_class gr_execute(const gr_plan *p, gr_kernel_fn *kernel, const gr_schedule *s,
+                    const gr_sink *sink, const gr_options *opt, gr_report *report, gr_error *err);
 
 #endif

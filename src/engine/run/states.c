@@ -12,7 +12,9 @@
 
 /* ---- where states go ---- */
 
-static int64_t result_rows(const gr_program *p, int64_t rows) { return p->plan->ask.both ? 1 : rows; }
+static int64_t result_rows(const gr_program *p, int64_t rows) {
+  return p->plan->ask.both ? 1 : rows;
+}
 
 enum { MAGIC, PROGRAM, ROWS, COLUMNS, ENTRIES, COUNT, CHECK, HEAD };
 
@@ -22,27 +24,33 @@ gr_sink gr_sink_of(const gr_run *r) {
   return s;
 }
 
-void gr_sink_take(const gr_reduction *red, const gr_sink *s, const double *state, int64_t ld, int64_t first, int64_t rows, double count) {
+void gr_sink_take(const gr_reduction *red, const gr_sink *s, const double *state, int64_t ld,
+                  int64_t first, int64_t rows, double count) {
   if (!s->states) {
     gr_red_finish(red, state, ld, rows, s->out, first, s->rows, count);
     return;
   }
-  for (int e = 0; e < red->nstate; e++) memcpy(s->states + e * s->rows + first, state + e * ld, (size_t)rows * sizeof *state);
+  for (int e = 0; e < red->nstate; e++)
+    memcpy(s->states + e * s->rows + first, state + e * ld, (size_t)rows * sizeof *state);
 }
 
 /* ---- the head of a block ---- */
 
-static const double magic = 0x6e53746173; /* read with another order of bytes, it is no integer of this size */
+static const double magic =
+    0x6e53746173; /* read with another order of bytes, it is no integer of this size */
 
 /* A hash as a double that is an integer. */
 static double whole_number(uint64_t x) { return (double)(x >> 12); }
 
-static void add_text(gr_sha256 *h, const char *s) { gr_sha256_add(h, s ? s : "", strlen(s ? s : "") + 1); }
+static void add_text(gr_sha256 *h, const char *s) {
+  gr_sha256_add(h, s ? s : "", strlen(s ? s : "") + 1);
+}
 
 /* What a program was made from, defaults filled in. */
 static double program_number(const gr_program *p) {
   const gr_request *ask = &p->ask[1];
-  const int what[] = {ask->red.red, ask->red.k, ask->axis, ask->both, ask->f64, ask->acc64, ask->scheme};
+  const int what[] = {ask->red.red, ask->red.k, ask->axis,  ask->both,
+                      ask->f64,     ask->acc64, ask->scheme};
   gr_sha256 h;
   char hex[65];
   uint64_t first = 0;
@@ -57,36 +65,44 @@ static double program_number(const gr_program *p) {
   }
   gr_sha256_add(&h, what, sizeof what);
   gr_sha256_hex(&h, hex);
-  for (int k = 0; k < 16; k++) first = first << 4 | (uint64_t)(hex[k] <= '9' ? hex[k] - '0' : hex[k] - 'a' + 10);
+  for (int k = 0; k < 16; k++)
+    first = first << 4 | (uint64_t)(hex[k] <= '9' ? hex[k] - '0' : hex[k] - 'a' + 10);
   return whole_number(first);
 }
 
 /* Of the whole block but for the checksum itself. */
 static double checksum(const double *states, int64_t size) {
-  uint64_t head = gr_checksum(states, CHECK * sizeof *states), rest = gr_checksum(states + HEAD, (size_t)(size - HEAD) * sizeof *states);
+  uint64_t head = gr_checksum(states, CHECK * sizeof *states),
+           rest = gr_checksum(states + HEAD, (size_t)(size - HEAD) * sizeof *states);
   return whole_number(head ^ (rest << 1 | rest >> 63));
 }
 
-static int64_t block_size(const gr_program *p, int64_t rows) { return HEAD + result_rows(p, rows) * p->plan->ask.red.nstate; }
+static int64_t block_size(const gr_program *p, int64_t rows) {
+  return HEAD + result_rows(p, rows) * p->plan->ask.red.nstate;
+}
 
-/* Is it a block of this program, and whole? */
-static gr_class check_block(const gr_program *p, const double *states, int64_t size, gr_error *err) {
-  const int64_t most = INT32_MAX;
+/* Why this is no block of states of the program; NULL: it is one. */
+static const char *flaw(const gr_program *p, const double *states, int64_t size) {
+  if (size < HEAD) return "it is too short";
+  if (states[MAGIC] != magic) return "it does not begin like one";
+  if (states[PROGRAM] != program_number(p)) return "it belongs to another program or version";
+  if (!(states[ROWS] >= 0 && states[ROWS] <= (double)INT32_MAX)) return "it is damaged";
+  if (size != block_size(p, (int64_t)states[ROWS])) return "it was cut or lengthened";
+  return states[CHECK] != checksum(states, size) ? "it is damaged" : NULL;
+}
+
+static gr_class check_block(const gr_program *p, const double *states, int64_t size,
+                            gr_error *err) {
   err->cls = GR_OK;
   if (!p || !states) return gr_fail(err, ERR_Null, p ? "the block of states" : "the program");
-  const char *wrong = size < HEAD                                               ? "it is too short"
-                      : states[MAGIC] != magic                                  ? "it does not begin like one"
-                      : states[PROGRAM] != program_number(p)                    ? "it belongs to another program or version"
-                      : !(states[ROWS] >= 0 && states[ROWS] <= (double)most)    ? "it is damaged"
-                      : size != block_size(p, (int64_t)states[ROWS])            ? "it was cut or lengthened"
-                      : states[CHECK] != checksum(states, size)                 ? "it is damaged"
-                                                                                : NULL;
+  const char *wrong = flaw(p, states, size);
   return wrong ? gr_fail(err, ERR_States, (long long)size, wrong) : GR_OK;
 }
 
 /* ---- shares of the columns ---- */
 
-gr_class gr_states_size(const gr_program *p, const gr_array *args, int n_args, int64_t *size, gr_error *err) {
+gr_class gr_states_size(const gr_program *p, const gr_array *args, int n_args, int64_t *size,
+                        gr_error *err) {
   int64_t rows, cols;
   if (!size) return gr_fail(err, ERR_Null, "the place for the size");
   if (gr_check_call(p, args, n_args, &rows, &cols, err) != GR_OK) return err->cls;
@@ -94,13 +110,15 @@ gr_class gr_states_size(const gr_program *p, const gr_array *args, int n_args, i
   return GR_OK;
 }
 
-static gr_class check_intervals(const gr_interval *interval, int64_t n, int64_t cols, gr_error *err) {
+static gr_class check_intervals(const gr_interval *interval, int64_t n, int64_t cols,
+                                gr_error *err) {
   int64_t before = 0;
   if (n < 0 || (n > 0 && !interval)) return gr_fail(err, ERR_Null, "the list of intervals");
   for (int64_t k = 0; k < n; k++) {
     const gr_interval *i = &interval[k];
     if (i->first < before || i->end < i->first || i->end > cols)
-      return gr_fail(err, ERR_Intervals, (long long)cols, (long long)k + 1, (long long)i->first, (long long)i->end);
+      return gr_fail(err, ERR_Intervals, (long long)cols, (long long)k + 1, (long long)i->first,
+                     (long long)i->end);
     before = i->end;
   }
   return GR_OK;
@@ -114,20 +132,32 @@ static void write_head(const gr_run *r, int64_t size) {
   h[COLUMNS] = (double)r->cols;
   h[ENTRIES] = r->p->plan->ask.red.nstate;
   h[COUNT] = 0;
-  for (int64_t k = 0; k < r->region->n; k++) h[COUNT] += (double)(r->region->interval[k].end - r->region->interval[k].first);
+  for (int64_t k = 0; k < r->region->n; k++)
+    h[COUNT] += (double)(r->region->interval[k].end - r->region->interval[k].first);
   h[CHECK] = checksum(h, size);
 }
 
-gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args, const gr_interval *interval, int64_t n_intervals,
-                            double *states, int64_t size, const gr_options *opt, gr_report *report, gr_error *err) {
+gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args,
+                            const gr_interval *interval, int64_t n_intervals, double *states,
+                            int64_t size, const gr_options *opt, gr_report *report, gr_error *err) {
   const gr_output none[2] = {{.data = NULL}};
-  gr_run r = {.p = p, .args = args, .n_args = n_args, .out = none, .states = states, .opt = opt, .report = report, .n_regions = 1};
-  if (!report || !states) return gr_fail(err, ERR_Null, report ? "the place for the states" : "the place for the report");
+  gr_run r = {.p = p,
+              .args = args,
+              .n_args = n_args,
+              .out = none,
+              .states = states,
+              .opt = opt,
+              .report = report,
+              .n_regions = 1};
+  if (!report || !states)
+    return gr_fail(err, ERR_Null, report ? "the place for the states" : "the place for the report");
   *report = (gr_report){.backend = GR_AUTO};
-  if (gr_check_call(p, args, n_args, &r.rows, &r.cols, err) != GR_OK || gr_validate_options(opt, err) != GR_OK ||
+  if (gr_check_call(p, args, n_args, &r.rows, &r.cols, err) != GR_OK ||
+      gr_validate_options(opt, err) != GR_OK ||
       check_intervals(interval, n_intervals, r.cols, err) != GR_OK)
     return err->cls;
-  if (size != block_size(p, r.rows)) return gr_fail(err, ERR_StatesSize, (long long)size, (long long)block_size(p, r.rows));
+  if (size != block_size(p, r.rows))
+    return gr_fail(err, ERR_StatesSize, (long long)size, (long long)block_size(p, r.rows));
   states[MAGIC] = 0; /* no block, unless all goes well */
   gr_region share = {.r1 = r.rows, .interval = interval, .n = n_intervals};
   r.region = &share;
@@ -135,18 +165,24 @@ gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args, con
   return err->cls;
 }
 
-gr_class gr_states_merge(const gr_program *p, double *into, int64_t size_into, const double *from, int64_t size_from, gr_error *err) {
-  if (check_block(p, into, size_into, err) != GR_OK || check_block(p, from, size_from, err) != GR_OK) return err->cls;
+gr_class gr_states_merge(const gr_program *p, double *into, int64_t size_into, const double *from,
+                         int64_t size_from, gr_error *err) {
+  if (check_block(p, into, size_into, err) != GR_OK ||
+      check_block(p, from, size_from, err) != GR_OK)
+    return err->cls;
   if (into[ROWS] != from[ROWS] || into[COLUMNS] != from[COLUMNS])
-    return gr_fail(err, ERR_StatesShape, (long long)into[ROWS], (long long)into[COLUMNS], (long long)from[ROWS], (long long)from[COLUMNS]);
+    return gr_fail(err, ERR_StatesShape, (long long)into[ROWS], (long long)into[COLUMNS],
+                   (long long)from[ROWS], (long long)from[COLUMNS]);
   int64_t rows = result_rows(p, (int64_t)into[ROWS]);
-  for (int64_t r = 0; r < rows; r++) gr_red_merge(&p->plan->ask.red, into + HEAD + r, rows, from + HEAD + r, rows);
+  for (int64_t r = 0; r < rows; r++)
+    gr_red_merge(&p->plan->ask.red, into + HEAD + r, rows, from + HEAD + r, rows);
   into[COUNT] += from[COUNT];
   into[CHECK] = checksum(into, size_into);
   return GR_OK;
 }
 
-gr_class gr_states_finish(const gr_program *p, const double *states, int64_t size, const gr_output *out, gr_error *err) {
+gr_class gr_states_finish(const gr_program *p, const double *states, int64_t size,
+                          const gr_output *out, gr_error *err) {
   if (check_block(p, states, size, err) != GR_OK) return err->cls;
   int64_t rows = result_rows(p, (int64_t)states[ROWS]);
   if (gr_validate_outputs(p, out, rows, err) != GR_OK) return err->cls;

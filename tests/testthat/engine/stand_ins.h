@@ -1,4 +1,5 @@
-/* stand_ins.h: a GPU backend on the libraries that stand in for CUDA's (fake/), for tests that are not about them. */
+/* stand_ins.h: a GPU backend on the libraries that stand in for CUDA's (fake/), for tests that are
+ * not about them. */
 #ifndef GENRED_STAND_INS_H
 #define GENRED_STAND_INS_H
 
@@ -9,12 +10,15 @@
 
 /* NULL where there are none: then there is no C++ compiler. */
 __attribute__((unused)) static const gr_device *stand_in(const char *program) {
-  static const char *const names[] = {"libcuda.so", "libnvrtc.so"}, *const variables[] = {"GENRED_CUDA_DRIVER", "GENRED_NVRTC"};
+  static const char *const names[] = {"libcuda.so", "libnvrtc.so"}, *const variables[] = {
+                                                                        "GENRED_CUDA_DRIVER",
+                                                                        "GENRED_NVRTC"};
   const char *slash = strrchr(program, '/');
   char path[600];
   for (int k = 0; k < 2; k++) {
     struct stat there;
-    snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program, names[k]);
+    snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program,
+             names[k]);
     if (stat(path, &there) != 0) return NULL;
     setenv(variables[k], path, 1);
   }

@@ -205,12 +205,10 @@ GR_EXPORT void gr_kernel(const double *const *arg, const int64 *ld, double *stat
   V *W = (V *)(C + 24240);
   parameters(arg, ld, P, W);
   rows(arg, ld, r0, nr, P, R, W);
-  for (int64 k = 0; k < n; k++) {
-    const int64 c0 = interval[2 * k], c1 = interval[2 * k + 1];
-    for (int64 b = c0; b < c1; b += TILE) {
-      const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
-      columns(arg, ld, b, nc, P, S, C, W);
-      pairs(P, R, S, C, W, state, ld_state, nr, b, nc);
-    }
+  for (int64 b = 0, c1 = 0; b < c1 || n > 0; b += TILE) {
+    if (b >= c1) b = interval[0], c1 = interval[1], interval += 2, n--;
+    const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;
+    columns(arg, ld, b, nc, P, S, C, W);
+    pairs(P, R, S, C, W, state, ld_state, nr, b, nc);
   }
 }
