@@ -13,10 +13,12 @@
  *   work  One thread does 5e10 a second, so up to 1e9 it takes 20 ms.  A call of a GPU is launches and copies, some 0.1 ms; but the first of
  *         a formula costs 0.6 to 1.1 s of NVRTC (measured) against 0.1 s of a C compiler, which must be worth it.
  *   byte  A host's number is converted and copied at about 2.5e9 bytes a second; in that time a thread does so many multiplications
- *         for each of its bytes. */
+ *         for each of its bytes.
+ *   launch  A block-sparse call launches a kernel for each interval of each region, which takes about 10 us (not measured), and as long for
+ *         each of three copies of a region's rows and states. */
 static const struct {
-  double work, byte;
-} tune = {.work = 1e9, .byte = 20};
+  double work, byte, launch;
+} tune = {.work = 1e9, .byte = 20, .launch = 5e5};
 
 void gr_note(gr_report *report, gr_error *err) {
   snprintf(report->note, sizeof report->note, "%.500s", err->message);
@@ -46,10 +48,18 @@ static bool resident(const gr_run *r) {
 /* Is the GPU worth it for so many numbers that lie here? */
 static bool pays(double work, double numbers) { return work > tune.work + tune.byte * 8 * numbers; }
 
+/* Launches and copies. */
+static double launches(const gr_run *r) {
+  double n = 0;
+  for (int64_t k = 0; k < r->n_regions; k++) n += (double)r->region[k].n + 3;
+  return n;
+}
+
 /* Is the GPU worth it, where the choice is ours? */
 static bool worth(const gr_run *r) {
   double numbers = 0, work = r->p->plan->cost * gr_pairs(r);
   if (stays(r) || (resident(r) && work > 0)) return true;
+  if (r->n_regions > 1) work -= tune.launch * launches(r);
   for (int k = 0; k < r->n_args; k++) numbers += (double)r->args[k].rows * (double)r->args[k].cols;
   return pays(work, numbers);
 }

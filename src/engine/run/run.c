@@ -15,16 +15,18 @@
  *         that lies on disk, and wins 0.1 s over one that does not.  To a kernel that the program
  *         has, it always loses: a Gaussian at dimension 3, 1 x 1 0.5 us (kernel 0.4), 10 x 10 2.2
  *         us (0.4), 200 x 200 510 us (6).
- *   few   Lanes run over columns where there are few rows; see few_rows. */
+ *   few   Lanes run over columns where there are few rows; see few_rows.  Merging: a Gaussian at
+ *         dimension 3 and 1 row in each of 20 000 regions, rows and columns in lanes (ns a row):
+ *         64 columns 350 and 210, 256 columns 720 and 290. */
 static const struct {
   double tiny;         /* cost * pairs up to which "auto" interprets instead of compiling */
   int64_t few[3][2];   /* rows at most, by kind of the plan and precision */
-  int64_t few_columns; /* columns at least; */
-  int64_t few_length;  /* of an interval, in calls of several regions */
+  int64_t few_columns; /* columns at least, in a call of one region */
   double few_cost[2];  /* of a row there, in lanes of a vector of 32 bytes full of rows */
+  double few_merge[2]; /* likewise, of merging the states of a row: always, and for each number */
 } tune = {
-    .tiny = 2e6, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096, .few_length = 64,
-    .few_cost = {1.3, 1}};
+    .tiny = 2e6, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096,
+    .few_cost = {1.3, 1}, .few_merge = {40, 60}};
 
 /* ---- arguments ---- */
 
@@ -147,36 +149,29 @@ int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols) {
   return cols >= tune.few_columns && few_rows(p->plan, rows) ? PLAN_FEW : 0;
 }
 
-/* What a pair's region and interval look like, on average over all pairs. */
-typedef struct shape_of_pairs {
-  double pairs, rows, length;
-} shape_of_pairs;
-
-static shape_of_pairs average_shape(const gr_run *r) {
-  shape_of_pairs s = {0};
-  for (int64_t k = 0; k < r->n_regions; k++) {
-    const gr_region *g = &r->region[k];
-    double rows = (double)(g->r1 - g->r0);
-    for (int64_t i = 0; i < g->n; i++) {
-      double length = (double)(g->interval[i].end - g->interval[i].first);
-      s.pairs += rows * length;
-      s.rows += rows * length * rows;
-      s.length += rows * length * length;
-    }
-  }
-  s.rows /= s.pairs;
-  s.length /= s.pairs;
-  return s;
+/* What a region gains where lanes run over columns, in lanes of a vector of 32 bytes: lanes that no
+ * row would fill, less the merging of the lanes' states, for each row once and for each interval,
+ * whose last columns do not fill a vector.  In regions that are not small, columns in lanes take
+ * about twice as long. */
+static double gain_by_columns(const gr_plan *p, const gr_region *g) {
+  int64_t rows = g->r1 - g->r0, lanes = p->ask.f64 ? 4 : 8, full = (rows + lanes - 1) / lanes * lanes;
+  bool few = few_rows(p, rows);
+  double merging = (double)rows * (tune.few_merge[0] + tune.few_merge[1] * p->ask.red.nstate);
+  double spared = few ? (double)full - tune.few_cost[p->ask.f64] * (double)rows : -(double)rows;
+  double gain = -merging;
+  for (int64_t k = 0; k < g->n; k++)
+    gain += spared * (double)(g->interval[k].end - g->interval[k].first) - merging;
+  return gain;
 }
 
-/* 0 or PLAN_FEW: lanes run over columns in calls of many regions too, where most pairs are in regions
- * of few rows and in intervals that are long enough. */
+/* 0 or PLAN_FEW, by what is better for all regions together. */
 static int plan_of_regions(const gr_run *r) {
+  double gain = 0;
   if (r->rows == 0) return 0;
   if (r->n_regions == 1) return gr_plan_of(r->p, r->rows, (int64_t)(gr_pairs(r) / (double)r->rows));
-  shape_of_pairs s = average_shape(r);
-  bool few = s.pairs > 0 && s.length >= (double)tune.few_length;
-  return few && few_rows(r->p->plan, (int64_t)ceil(s.rows)) ? PLAN_FEW : 0;
+  for (int64_t k = 0; k < r->n_regions; k++)
+    if (r->region[k].n > 0) gain += gain_by_columns(r->p->plan, &r->region[k]);
+  return gain > 0 ? PLAN_FEW : 0;
 }
 
 double gr_pairs(const gr_run *r) {

@@ -28,12 +28,13 @@ static void mark(pattern *s) {
         memset(s->keep + r * s->n + s->columns[k].first, 1, (size_t)(s->columns[k].end - s->columns[k].first));
 }
 
-typedef enum kind { SPARSE, EMPTY, FULL, TOUCHING, SINGLE_ROWS, BANDS, UNEVEN, KINDS } kind;
+typedef enum kind { SPARSE, EMPTY, FULL, TOUCHING, SINGLE_ROWS, LONG_ROWS, BANDS, UNEVEN, KINDS } kind;
 
 /* The columns of one block; returns how many intervals. */
 static int64_t draw_columns(kind how, int64_t block, int64_t n, gr_interval *to) {
   int64_t count = 0, at = 0;
   if (how == FULL) to[count++] = (gr_interval){0, n};
+  if (how == LONG_ROWS && n > 20) to[count++] = (gr_interval){block % 7, n - block % 5};
   if (how == BANDS) to[count++] = (gr_interval){least(3 * block, n), least(3 * block + 20, n)};
   if (how == UNEVEN && block != 3) to[count++] = (gr_interval){n / 2, least(n / 2 + 2, n)};
   if (how == UNEVEN && block == 3) to[count++] = (gr_interval){0, n};
@@ -51,7 +52,7 @@ static pattern *draw_pattern(kind how, int64_t m, int64_t n) {
   s->m = m, s->n = n;
   for (int64_t b = 0; how != EMPTY && row < m && b < MOST - 1; b++) {
     int64_t first = how == TOUCHING || how == FULL || b % 3 ? row : draw(row, least(row + 4, m));
-    int64_t end = how == SINGLE_ROWS ? least(first + 1, m) : how == UNEVEN && b == 3 ? m : draw(first, least(first + 1 + m / 7, m));
+    int64_t end = how == SINGLE_ROWS || how == LONG_ROWS ? least(first + 1, m) : how == UNEVEN && b == 3 ? m : draw(first, least(first + 1 + m / 7, m));
     s->rows[b] = (gr_interval){first, end};
     columns += draw_columns(how, b, n, s->columns + columns);
     s->ends[b] = columns;
@@ -159,7 +160,7 @@ static void check_pattern(gr_program *p, test *t, kind how, int64_t m, int64_t n
 }
 
 static void every_reduction(void) {
-  static const int64_t sizes[KINDS][2] = {{90, 160}, {20, 30}, {40, 70}, {70, 200}, {60, 90}, {100, 80}, {150, 300}};
+  static const int64_t sizes[KINDS][2] = {{90, 160}, {20, 30}, {40, 70}, {70, 200}, {60, 90}, {40, 300}, {100, 80}, {150, 300}};
   for (int red = 0, turn = 0; red < RED_COUNT; red++)
     for (int axis = 0; axis < 3; axis++)
       for (int f64 = 0; f64 < 2; f64++, turn++) {
@@ -189,7 +190,7 @@ static void shapes(void) {
     if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) continue;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
       for (int how = 0; how < KINDS; how++)
-        if (how != SINGLE_ROWS || sizes[i][0] < MOST) check_pattern(p, &t, how, sizes[i][0], sizes[i][1], sizes[i][0] * sizes[i][1] < 10000 && how == k);
+        if ((how != SINGLE_ROWS && how != LONG_ROWS) || sizes[i][0] < MOST) check_pattern(p, &t, how, sizes[i][0], sizes[i][1], sizes[i][0] * sizes[i][1] < 10000 && how == k);
     gr_program_free(p);
   }
 }
