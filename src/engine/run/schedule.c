@@ -12,7 +12,7 @@
  * thread, the packed rows and the states of a block, at most `cache` each (or 16 rows), the columns
  * of a tile, at most 256 KB (or 16 columns, 48 of squared distances; 128 with few rows), and the
  * workspace of the kernel.  With dimensions up to some hundreds that is 1 to 2 MB a thread; at
- * dimension 10 000, 5 MB, and with few rows 10 MB in double precision.  An item takes 64 bytes. */
+ * dimension 10 000, 5 MB, and with few rows 10 MB in double precision.  An item takes 32 bytes. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -149,15 +149,15 @@ static gr_walk add_pieces(gr_schedule *s, gr_walk w, int64_t columns, fill which
   return w;
 }
 
-/* The next columns of a region against its first rows. */
+/* The next columns of a region, as an item that has no rows yet. */
 static gr_item add_columns(gr_schedule *s, const gr_plan *p, const gr_region *g, gr_walk *w,
                            int64_t columns) {
-  gr_item it = {
-      .problem = g->problem, .r0 = g->r0, .first = s->n_intervals, .slot = -1, .columns = columns};
+  gr_item it = {.problem = (int32_t)g->problem, .first = (int32_t)s->n_intervals, .slot = -1};
   gr_walk after = add_pieces(s, *w, columns, by_columns(p) ? FULL : ALL);
-  it.full = s->n_intervals - it.first;
+  it.full = (int32_t)s->n_intervals - it.first;
   if (by_columns(p)) add_pieces(s, *w, columns, REST);
-  it.n = s->n_intervals - it.first;
+  it.n = (int32_t)s->n_intervals - it.first;
+  it.columns = (int32_t)columns;
   *w = after;
   return it;
 }
@@ -174,10 +174,10 @@ static void add_region(gr_schedule *s, const gr_plan *p, const gr_region *g, con
     for (int64_t part = 0; part < c->parts; part++) {
       gr_item *x = &it[b * c->parts + part];
       *x = it[part];
-      x->r0 = g->r0 + b * c->rows;
-      x->r1 = clamp(x->r0 + c->rows, x->r0, g->r1);
-      x->slot = c->parts > 1 && !p->ask.both ? s->slots++ : -1;
-      s->pairs += (x->r1 - x->r0) * x->columns;
+      x->r0 = (int32_t)(g->r0 + b * c->rows);
+      x->r1 = (int32_t)clamp(x->r0 + c->rows, x->r0, g->r1);
+      x->slot = c->parts > 1 && !p->ask.both ? (int32_t)s->slots++ : -1;
+      s->pairs += (int64_t)(x->r1 - x->r0) * x->columns;
     }
   s->n += c->blocks * c->parts;
 }
@@ -190,7 +190,7 @@ static void group_items(gr_schedule *s, const gr_plan *p) {
   if (!p->ask.both) return;
   if (s->n > most) s->group = ceiling(s->n, most);
   s->slots = ceiling(s->n, s->group);
-  for (int64_t k = 0; k < s->n; k++) s->item[k].slot = k / s->group;
+  for (int64_t k = 0; k < s->n; k++) s->item[k].slot = (int32_t)(k / s->group);
 }
 
 /* Places for so many items and intervals. */

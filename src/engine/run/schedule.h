@@ -14,13 +14,14 @@ typedef struct gr_problem {
 /* A block of rows against a list of intervals of columns.  A kernel whose lanes are columns takes
  * multiples of 16 columns in one call, and fewer than 16 into fresh states (gr_kernel_fn): its
  * `full` intervals of the first kind come first, those of the second kind follow.  With other
- * kernels, and the interpreter, all intervals are full. */
+ * kernels, and the interpreter, all intervals are full.  Numbers have 32 bits, as rows and columns
+ * have (ERR_ArgHuge): calls with a million rows have thousands of items. */
 typedef struct gr_item {
-  int64_t problem;
-  int64_t r0, r1;
-  int64_t first, n, full; /* its intervals in gr_schedule.interval */
-  int64_t slot; /* of the state that is kept to be merged; -1: its own, which is finished at once */
-  int64_t columns; /* in all its intervals: each is a unit of work for each row */
+  int32_t problem;
+  int32_t r0, r1;
+  int32_t first, n, full; /* its intervals in gr_schedule.interval */
+  int32_t slot;           /* of the state that is kept to be merged; -1: finished at once */
+  int32_t columns;        /* in all its intervals: each is a unit of work for each row */
 } gr_item;
 
 /* Items of the same rows follow one another, and their states are merged in this order.  Where both

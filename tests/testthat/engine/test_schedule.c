@@ -81,7 +81,7 @@ static void check_schedule(const gr_schedule *s, const gr_plan *p, const gr_regi
   }
   for (int64_t k = 0; k < s->n; k++) {
     const gr_item *it = &s->item[k];
-    pairs += it->columns * (it->r1 - it->r0);
+    pairs += (int64_t)it->columns * (it->r1 - it->r0);
     check(it->slot < s->slots && (it->slot < 0 || it->slot == slot || it->slot == slot + 1),
           "slots do not follow one another");
     if (it->slot >= 0) slot = it->slot;
