@@ -55,7 +55,7 @@
 #'     processors, which `"GPU"` decides by the shapes.}
 #'   \item{`device_id`}{the number of a GPU, from 0, or several numbers: each takes a part of the rows of the result. -1, the only value for the CPU: the
 #'     option `genred.device`, then `GENRED_DEVICE`, then the GPU where the arguments lie, then the first.}
-#'   \item{`ranges`}{`NULL`; block-sparse reductions are not in this version.}
+#'   \item{`ranges`}{`NULL`: all pairs. Else blocks of pairs, as the helpers of [genred_ranges] make them: all other pairs are left out.}
 #'   \item{`keep`}{`TRUE` leaves the result (or both of them) on the GPU, as a [genred_array()] in the precision of the operator, indices as integers.
 #'     With several GPUs it lies on the first.}
 #' }

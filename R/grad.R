@@ -19,6 +19,8 @@
 #' `keep = TRUE` so does the result. The gradients of minima, and those of several terms, are put together in R: with `keep = TRUE` they are
 #' computed as without it and then copied to the GPU.
 #'
+#' `ranges` are those of the operator ([genred_ranges]), with all six parts where `op` or the gradient reduces over i.
+#'
 #' Reductions: `"Sum"`, `"LogSumExp"`, `"SumSoftMaxWeight"`, `"Mean"`, `"Var"` and `"Prod"` (of values that are not 0) to any order
 #' (`genred_grad()` takes what it returns); `"Min"`, `"Max"`, `"KMin"` and `"KMax"` once: the gradient goes to the selected pairs.
 #'
