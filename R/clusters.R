@@ -1,11 +1,12 @@
 # Helpers that make `ranges`: clusters of points, kept blocks, groups, bands, sparse patterns.
 
-# ---- the class ---------------------------------------------------------------------------------------------------------
+# ---- the class -----------------------------------------------------------------------------------
 
-# parts: three or six.  size: the numbers of i and of j, where they are known.  order_i, order_j: of data that the caller
-# has in another order.
+# parts: three or six.  size: the numbers of i and of j, where they are known.  order_i, order_j:
+# of data that the caller has in another order.
 new_ranges <- function(parts, size = NULL, order_i = NULL, order_j = NULL) {
-  structure(parts, names = part_names[seq_along(parts)], size = size, order_i = order_i, order_j = order_j, class = "genred_ranges")
+  structure(parts, names = part_names[seq_along(parts)], size = size, order_i = order_i,
+            order_j = order_j, class = "genred_ranges")
 }
 
 intervals <- function(first, last) matrix(as.numeric(c(first, last)), ncol = 2L)
@@ -27,8 +28,10 @@ format.genred_ranges <- function(x, ...) {
   size <- attr(x, "size") %or% c(max(0, rows), max(0, columns))
   kept <- pairs_of(rows, x[[half[2L]]], columns)
   all <- prod(size)
-  paste0(counted(nrow(rows), "block"), " of rows, ", counted(nrow(columns), "interval"), " of columns, ",
-         if (all > 0) paste0(format(100 * kept / all, digits = 3L), " % of "), paste(format(size, trim = TRUE, scientific = FALSE), collapse = " x "), " pairs kept",
+  shape <- paste(format(size, trim = TRUE, scientific = FALSE), collapse = " x ")
+  paste0(counted(nrow(rows), "block"), " of rows, ", counted(nrow(columns), "interval"),
+         " of columns, ", if (all > 0) paste0(format(100 * kept / all, digits = 3L), " % of "),
+         shape, " pairs kept",
          if (has_orders(x)) ", sorted by group")
 }
 
@@ -38,7 +41,7 @@ print.genred_ranges <- function(x, ...) {
   invisible(x)
 }
 
-# ---- clusters ----------------------------------------------------------------------------------------------------------
+# ---- clusters ------------------------------------------------------------------------------------
 
 #' Clusters of points
 #'
@@ -71,31 +74,42 @@ NULL
 
 points_matrix <- function(x, what, call) {
   if (is.data.frame(x)) x <- as.matrix(x)
-  if (!(is.numeric(x) || is.logical(x)) || length(dim(x)) > 2L) stop_genred("argument", "`", what, "` must be a numeric matrix; ", given_value(x), call = call)
+  if (!(is.numeric(x) || is.logical(x)) || length(dim(x)) > 2L) {
+    stop_genred("argument", "`", what, "` must be a numeric matrix; ", given_value(x), call = call)
+  }
   x <- if (is.matrix(x)) x else matrix(x, ncol = 1L)
   bad <- which(!is.finite(x))[1L]
-  if (!is.na(bad)) stop_genred("argument", "`", what, "`: ", place_of(x, bad), " is ", format(x[bad]), call = call)
+  if (!is.na(bad)) {
+    stop_genred("argument", "`", what, "`: ", place_of(x, bad), " is ", format(x[bad]), call = call)
+  }
   x
 }
 
 check_labels <- function(labels, n, what, call) {
   if (!is.atomic(labels) || is.null(labels) || length(dim(labels)) > 1L) {
-    stop_genred("argument", "`", what, "` must be a vector with a label for each row; ", given_value(labels), call = call)
+    stop_genred("argument", "`", what, "` must be a vector with a label for each row; ",
+                given_value(labels), call = call)
   }
-  if (!is.null(n) && length(labels) != n) stop_genred("argument", "`", what, "` has ", length(labels), " labels for ", counted(n, "row"), call = call)
-  if (anyNA(labels)) stop_genred("argument", "`", what, "`: label ", which(is.na(labels))[1L], " is missing", call = call)
+  refuse <- refusal(call)
+  if (!is.null(n) && length(labels) != n) {
+    refuse("`", what, "` has ", length(labels), " labels for ", counted(n, "row"))
+  }
+  if (anyNA(labels)) refuse("`", what, "`: label ", which(is.na(labels))[1L], " is missing")
   labels
 }
 
 check_weights <- function(weights, n, call) {
   if (is.null(weights)) return(rep(1, n))
-  if (!is.numeric(weights) || length(weights) != n || anyNA(weights) || any(weights < 0 | is.infinite(weights))) {
-    stop_genred("argument", "`weights` must be NULL or ", n, " finite numbers that are not negative; ", given_value(weights), call = call)
+  if (!is.numeric(weights) || length(weights) != n || anyNA(weights) ||
+      any(weights < 0 | is.infinite(weights))) {
+    stop_genred("argument", "`weights` must be NULL or ", n,
+                " finite numbers that are not negative; ", given_value(weights), call = call)
   }
   as.numeric(weights)
 }
 
-# Numbers of the clusters, from 1, in the order of their labels.  Strings are ordered by their bytes, in any locale.
+# Numbers of the clusters, from 1, in the order of their labels.  Strings are ordered by their
+# bytes, in any locale.
 cluster_numbers <- function(labels) {
   if (is.factor(labels)) labels <- as.integer(labels)
   match(labels, sort(unique(as.vector(labels)), method = "radix"))
@@ -108,8 +122,11 @@ count_each <- function(number) tabulate(number, max(0L, number))
 grid_cluster <- function(x, size) {
   call <- brief_call(sys.call(), "grid_cluster")
   x <- points_matrix(x, "x", call)
-  fits <- is.numeric(size) && length(size) %in% c(1L, ncol(x)) && all(is.finite(size)) && all(size > 0)
-  if (!fits) stop_genred("argument", "`size` must be a positive number, or one for each of the ", counted(ncol(x), "coordinate"), "; ", given_value(size), call = call)
+  positive <- is.numeric(size) && all(is.finite(size)) && all(size > 0)
+  if (!positive || !length(size) %in% c(1L, ncol(x))) {
+    stop_genred("argument", "`size` must be a positive number, or one for each of the ",
+                counted(ncol(x), "coordinate"), "; ", given_value(size), call = call)
+  }
   if (nrow(x) == 0L || ncol(x) == 0L) return(rep(1L, nrow(x)))
   cells <- lapply(seq_len(ncol(x)), function(k) floor(x[, k] / rep_len(size, ncol(x))[k]))
   order <- do.call(base::order, c(cells, method = "radix"))
@@ -132,7 +149,8 @@ cluster_ranges <- function(labels) {
 cluster_centroids <- function(x, labels, weights = NULL) {
   call <- brief_call(sys.call(), "cluster_centroids")
   x <- points_matrix(x, "x", call)
-  centroids_of(x, cluster_numbers(check_labels(labels, nrow(x), "labels", call)), check_weights(weights, nrow(x), call))
+  centroids_of(x, cluster_numbers(check_labels(labels, nrow(x), "labels", call)),
+               check_weights(weights, nrow(x), call))
 }
 
 centroids_of <- function(x, number, weights) {
@@ -150,7 +168,8 @@ cluster_ranges_centroids <- function(x, labels, weights = NULL) {
   x <- points_matrix(x, "x", call)
   number <- cluster_numbers(check_labels(labels, nrow(x), "labels", call))
   weights <- check_weights(weights, nrow(x), call)
-  list(ranges = cluster_ranges(number), centroids = centroids_of(x, number, weights), weights = unname(rowsum(weights, number)[, 1L]))
+  list(ranges = cluster_ranges(number), centroids = centroids_of(x, number, weights),
+       weights = unname(rowsum(weights, number)[, 1L]))
 }
 
 #' @rdname clusters
@@ -164,7 +183,7 @@ sort_clusters <- function(x, labels) {
   list(x = if (several) lapply(x, sorted) else sorted(x), labels = labels[order], order = order)
 }
 
-# ---- ranges ------------------------------------------------------------------------------------------------------------
+# ---- ranges --------------------------------------------------------------------------------------
 
 #' Ranges of block-sparse calls
 #'
@@ -224,7 +243,8 @@ sort_clusters <- function(x, labels) {
 #' ys <- sort_clusters(list(y, b), grid_cluster(y, 0.2))
 #' cx <- cluster_ranges_centroids(xs$x, xs$labels)
 #' cy <- cluster_ranges_centroids(ys$x[[1]], ys$labels)
-#' d2 <- outer(rowSums(cx$centroids^2), rowSums(cy$centroids^2), "+") - 2 * cx$centroids %*% t(cy$centroids)
+#' d2 <- outer(rowSums(cx$centroids^2), rowSums(cy$centroids^2), "+") -
+#'   2 * cx$centroids %*% t(cy$centroids)
 #' near <- from_matrix(cx$ranges, cy$ranges, d2 < 0.5^2)
 #' near
 #'
@@ -246,8 +266,10 @@ from_matrix <- function(ranges_i, ranges_j, keep) {
   refuse <- refusal(brief_call(sys.call(), "from_matrix"))
   ranges_i <- check_blocks(ranges_i, "ranges_i", refuse)
   ranges_j <- check_blocks(ranges_j, "ranges_j", refuse)
-  fits <- is.matrix(keep) && (is.logical(keep) || is.numeric(keep)) && identical(dim(keep), c(nrow(ranges_i), nrow(ranges_j)))
-  if (!fits) refuse("`keep` must be a logical matrix (", nrow(ranges_i), " x ", nrow(ranges_j), "); ", given_value(keep))
+  fits <- is.matrix(keep) && (is.logical(keep) || is.numeric(keep)) &&
+    identical(dim(keep), c(nrow(ranges_i), nrow(ranges_j)))
+  if (!fits) refuse("`keep` must be a logical matrix (", nrow(ranges_i), " x ", nrow(ranges_j),
+                    "); ", given_value(keep))
   if (anyNA(keep)) refuse("`keep`: ", place_of(keep, which(is.na(keep))[1L]), " is NA")
   at <- which(keep != 0)
   block_ranges((at - 1L) %% nrow(keep) + 1L, (at - 1L) %/% nrow(keep) + 1L, ranges_i, ranges_j)
@@ -266,7 +288,9 @@ check_blocks <- function(x, what, refuse) {
 # The kept blocks k[], l[], which are sorted by l, then k.
 block_ranges <- function(k, l, ranges_i, ranges_j, size = NULL) {
   by_row <- order(k, method = "radix")
-  half <- function(of, n, with, other) list(cumsum(as.numeric(tabulate(of, n))), other[with, , drop = FALSE])
+  half <- function(of, n, with, other) {
+    list(cumsum(as.numeric(tabulate(of, n))), other[with, , drop = FALSE])
+  }
   i <- half(k, nrow(ranges_i), l[by_row], ranges_j)
   j <- half(l, nrow(ranges_j), k, ranges_i)
   new_ranges(list(ranges_i, i[[1L]], i[[2L]], ranges_j, j[[1L]], j[[2L]]), size)
@@ -277,8 +301,8 @@ block_ranges <- function(k, l, ranges_i, ranges_j, size = NULL) {
 swap_axes <- function(ranges) {
   parts <- named_parts(ranges, refusal(brief_call(sys.call(), "swap_axes")))
   size <- attr(ranges, "size")
-  swapped <- new_ranges(unname(parts[c(4:6, 1:3)]), if (!is.null(size)) rev(size), attr(ranges, "order_j"), attr(ranges, "order_i"))
-  swapped
+  new_ranges(unname(parts[c(4:6, 1:3)]), if (!is.null(size)) rev(size),
+             attr(ranges, "order_j"), attr(ranges, "order_i"))
 }
 
 #' @rdname genred_ranges
@@ -291,7 +315,10 @@ group_ranges <- function(gi, gj = gi) {
   j <- groups_of(gj)
   with_j <- match(i$labels, j$labels)
   with_i <- match(j$labels, i$labels)
-  meet <- function(own, other, with) one_each(own$ranges[!is.na(with), , drop = FALSE], other$ranges[with[!is.na(with)], , drop = FALSE])
+  meet <- function(own, other, with) {
+    found <- !is.na(with)
+    one_each(own$ranges[found, , drop = FALSE], other$ranges[with[found], , drop = FALSE])
+  }
   new_ranges(c(meet(i, j, with_j), meet(j, i, with_i)), c(length(gi), length(gj)), i$order, j$order)
 }
 
@@ -301,7 +328,8 @@ plain_labels <- function(x) if (is.factor(x)) as.character(x) else as.vector(x)
 groups_of <- function(labels) {
   distinct <- unique(labels)
   number <- match(labels, distinct)
-  list(labels = distinct, ranges = cluster_ranges(number), order = if (is.unsorted(number)) order(number, method = "radix"))
+  list(labels = distinct, ranges = cluster_ranges(number),
+       order = if (is.unsorted(number)) order(number, method = "radix"))
 }
 
 #' @rdname genred_ranges
@@ -310,11 +338,15 @@ band_ranges <- function(m, n, below, above) {
   refuse <- refusal(brief_call(sys.call(), "band_ranges"))
   for (name in c("m", "n")) {
     x <- get(name)
-    if (!is_whole(x) || length(x) != 1L || x < 0 || x > .Machine$integer.max) refuse("`", name, "` must be a whole number, 0 or more; ", given_value(x))
+    if (!is_whole(x) || length(x) != 1L || x < 0 || x > .Machine$integer.max) {
+      refuse("`", name, "` must be a whole number, 0 or more; ", given_value(x))
+    }
   }
   for (name in c("below", "above")) {
     x <- get(name)
-    if (!is.numeric(x) || length(x) != 1L || is.na(x) || (is.finite(x) && x != round(x))) refuse("`", name, "` must be a whole number, or Inf; ", given_value(x))
+    if (!is.numeric(x) || length(x) != 1L || is.na(x) || (is.finite(x) && x != round(x))) {
+      refuse("`", name, "` must be a whole number, or Inf; ", given_value(x))
+    }
   }
   half <- function(m, n, below, above) {
     at <- as.numeric(seq_len(m))
@@ -331,12 +363,15 @@ band_ranges <- function(m, n, below, above) {
 sparse_ranges <- function(pattern, ranges_i = NULL, ranges_j = NULL) {
   refuse <- refusal(brief_call(sys.call(), "sparse_ranges"))
   kept <- pattern_entries(pattern, refuse)
-  single <- function(n) intervals(seq_len(n), seq_len(n))
   whole <- is.null(ranges_i) && is.null(ranges_j)
-  ranges_i <- if (is.null(ranges_i)) single(nrow(pattern)) else check_blocks(ranges_i, "ranges_i", refuse)
-  ranges_j <- if (is.null(ranges_j)) single(ncol(pattern)) else check_blocks(ranges_j, "ranges_j", refuse)
+  blocks <- function(x, what, n) {
+    if (is.null(x)) intervals(seq_len(n), seq_len(n)) else check_blocks(x, what, refuse)
+  }
+  ranges_i <- blocks(ranges_i, "ranges_i", nrow(pattern))
+  ranges_j <- blocks(ranges_j, "ranges_j", ncol(pattern))
   if (nrow(ranges_i) != nrow(pattern) || nrow(ranges_j) != ncol(pattern)) {
-    refuse("`pattern` (", nrow(pattern), " x ", ncol(pattern), ") must have a row for each of the ", counted(nrow(ranges_i), "block"), " of `ranges_i` and a column for each of the ",
+    refuse("`pattern` (", nrow(pattern), " x ", ncol(pattern), ") must have a row for each of the ",
+           counted(nrow(ranges_i), "block"), " of `ranges_i` and a column for each of the ",
            counted(nrow(ranges_j), "block"), " of `ranges_j`")
   }
   block_ranges(kept$row, kept$col, ranges_i, ranges_j, if (whole) dim(pattern))
@@ -351,7 +386,8 @@ pattern_entries <- function(x, refuse) {
     if (anyNA(x)) refuse("`pattern` holds NA")
     at <- Matrix::which(x != 0, arr.ind = TRUE)
   } else {
-    refuse("`pattern` must be a logical matrix, or a sparse one of package Matrix; ", given_value(x))
+    refuse("`pattern` must be a logical matrix, or a sparse one of package Matrix; ",
+           given_value(x))
   }
   at <- at[order(at[, 2L], at[, 1L], method = "radix"), , drop = FALSE]
   list(row = at[, 1L], col = at[, 2L])

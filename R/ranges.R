@@ -1,13 +1,15 @@
 # Block-sparse calls: what `ranges` may be, and the helpers that make it.
 #
-# The fast way (src/ffi_ranges.c) takes ranges that are right.  All others come here, to be brought into that form or
-# refused with the part, the row and the value that is wrong.
+# The fast way (src/ffi_ranges.c) takes ranges that are right.  All others come here, to be
+# brought into that form or refused with the part, the row and the value that is wrong.
 
 part_names <- c("ranges_i", "slices_i", "redranges_j", "ranges_j", "slices_j", "redranges_i")
 
-has_orders <- function(ranges) !is.null(attr(ranges, "order_i")) || !is.null(attr(ranges, "order_j"))
+has_orders <- function(ranges) {
+  !is.null(attr(ranges, "order_i")) || !is.null(attr(ranges, "order_j"))
+}
 
-# ---- checking ranges of a call ---------------------------------------------------------------------------------------
+# ---- checking ranges of a call -------------------------------------------------------------------
 
 # As src/ffi_ranges.c takes them, or an error.  axis: the index that is reduced (2: both).
 checked_ranges <- function(ranges, axis, info, values, call) {
@@ -19,26 +21,36 @@ checked_ranges <- function(ranges, axis, info, values, call) {
   halves <- list(part_names[1:3], part_names[4:6])
   needed <- halves[[if (axis == 0L) 2L else 1L]]
   if (is.null(parts[[needed[1L]]])) {
-    refuse("`ranges` lacks the parts ", quoted(needed), ", which a reduction over ", c("i", "j", "i and j")[axis + 1L], " needs")
+    refuse("`ranges` lacks the parts ", quoted(needed), ", which a reduction over ",
+           c("i", "j", "i and j")[axis + 1L], " needs")
   }
-  for (half in halves) if (!is.null(parts[[half[1L]]])) parts <- check_half(parts, half, size, refuse)
+  for (half in halves) {
+    if (!is.null(parts[[half[1L]]])) parts <- check_half(parts, half, size, refuse)
+  }
   if (!.Call(.ffi_ranges_agree, parts)) {
-    refuse("`ranges`: the parts for i (", quoted(halves[[1L]]), ") and those for j (", quoted(halves[[2L]]), ") do not keep the same pairs")
+    refuse("`ranges`: the parts for i (", quoted(halves[[1L]]), ") and those for j (",
+           quoted(halves[[2L]]), ") do not keep the same pairs")
   }
-  structure(parts, order_i = checked_order(ranges, "order_i", size[["Vi"]], refuse), order_j = checked_order(ranges, "order_j", size[["Vj"]], refuse))
+  structure(parts, order_i = checked_order(ranges, "order_i", size[["Vi"]], refuse),
+            order_j = checked_order(ranges, "order_j", size[["Vj"]], refuse))
 }
 
 # The six parts by name, NULL where a half was not given.
 named_parts <- function(ranges, refuse) {
   if (!is.list(ranges) || is.data.frame(ranges)) {
-    refuse("`ranges` must be NULL, or made by a helper such as from_matrix(), or a list of the parts ", quoted(part_names[1:3]),
+    refuse("`ranges` must be NULL, or made by a helper such as from_matrix(), ",
+           "or a list of the parts ", quoted(part_names[1:3]),
            " and, for reductions over i, ", quoted(part_names[4:6]), "; ", given_value(ranges))
   }
   count <- length(ranges)
-  if (count != 3L && count != 6L) refuse("`ranges` must have 3 or 6 parts (", quoted(part_names), "); it has ", count)
+  if (count != 3L && count != 6L) {
+    refuse("`ranges` must have 3 or 6 parts (", quoted(part_names), "); it has ", count)
+  }
   given <- names(ranges) %or% part_names[seq_len(count)]
   unknown <- setdiff(given, part_names)
-  if (length(unknown)) refuse("`ranges` has a part \"", unknown[1L], "\"; its parts are ", quoted(part_names))
+  if (length(unknown)) {
+    refuse("`ranges` has a part \"", unknown[1L], "\"; its parts are ", quoted(part_names))
+  }
   if (anyDuplicated(given)) refuse("`ranges` has two parts \"", given[duplicated(given)][1L], "\"")
   parts <- stats::setNames(vector("list", 6L), part_names)
   parts[given] <- unclass(ranges)[seq_len(count)]
@@ -52,10 +64,13 @@ check_halves <- function(parts, refuse) {
   for (half in list(1:3, 4:6)) {
     if (any(absent[half]) && !all(absent[half])) {
       lost <- part_names[half][absent[half]]
-      refuse("`ranges` lacks the part ", quoted(lost[1L]), ", which belongs to ", quoted(setdiff(part_names[half], lost)))
+      refuse("`ranges` lacks the part ", quoted(lost[1L]), ", which belongs to ",
+             quoted(setdiff(part_names[half], lost)))
     }
   }
-  if (all(absent)) refuse("`ranges` must have 3 or 6 parts (", quoted(part_names), "); all are NULL")
+  if (all(absent)) {
+    refuse("`ranges` must have 3 or 6 parts (", quoted(part_names), "); all are NULL")
+  }
 }
 
 size_of <- function(category, info, values) {
@@ -66,7 +81,8 @@ size_of <- function(category, info, values) {
 check_size <- function(ranges, size, refuse) {
   made_for <- attr(ranges, "size")
   if (!is.null(made_for) && !identical(as.numeric(made_for), unname(size))) {
-    refuse("`ranges` was made for ", paste(made_for, collapse = " x "), " pairs; the arguments have ", paste(size, collapse = " x "))
+    refuse("`ranges` was made for ", paste(made_for, collapse = " x "),
+           " pairs; the arguments have ", paste(size, collapse = " x "))
   }
 }
 
@@ -86,9 +102,10 @@ check_half <- function(parts, half, size, refuse) {
 
 # Numbers that count something, without a class.
 check_whole <- function(x, part, refuse) {
-  if (!is.numeric(x) || is.object(x)) refuse("`ranges$", part, "` must hold whole numbers; ", given_value(x))
+  what <- paste0("`ranges$", part, "` must hold whole numbers; ")
+  if (!is.numeric(x) || is.object(x)) refuse(what, given_value(x))
   bad <- which(!is.finite(x) | x != round(x))[1L]
-  if (!is.na(bad)) refuse("`ranges$", part, "` must hold whole numbers; ", place_of(x, bad), " is ", format(x[bad], digits = 15L))
+  if (!is.na(bad)) refuse(what, place_of(x, bad), " is ", format(x[bad], digits = 15L))
 }
 
 # "row 3, column 2" or "element 3"
@@ -99,17 +116,23 @@ place_of <- function(x, k) {
 
 check_intervals <- function(x, part, most, refuse) {
   if (!is.matrix(x) || ncol(x) != 2L) {
-    refuse("`ranges$", part, "` must be a matrix with 2 columns, the first and the last of each interval; ", given_value(x))
+    refuse("`ranges$", part,
+           "` must be a matrix with 2 columns, the first and the last of each interval; ",
+           given_value(x))
   }
   check_whole(x, part, refuse)
   index <- if (endsWith(part, "i")) "i" else "j"
   outside <- which(x < 1 | x > most)[1L]
   if (!is.na(outside)) {
-    refuse("`ranges$", part, "`: ", place_of(x, outside), " is ", format(x[outside], digits = 15L), "; ", index, " goes from 1 to ",
+    refuse("`ranges$", part, "`: ", place_of(x, outside), " is ", format(x[outside], digits = 15L),
+           "; ", index, " goes from 1 to ",
            format(most, digits = 15L))
   }
   empty <- which(x[, 1L] > x[, 2L])[1L]
-  if (!is.na(empty)) refuse("`ranges$", part, "`: row ", empty, " is ", interval_text(x, empty), ", which ends before it begins; leave it out")
+  if (!is.na(empty)) {
+    refuse("`ranges$", part, "`: row ", empty, " is ", interval_text(x, empty),
+           ", which ends before it begins; leave it out")
+  }
   matrix(as.numeric(x), ncol = 2L)
 }
 
@@ -119,17 +142,20 @@ check_slices <- function(x, half, blocks, columns, refuse) {
   part <- half[2L]
   check_whole(x, part, refuse)
   if (length(x) != blocks) {
-    refuse("`ranges$", part, "` must have one element for each of the ", blocks, " rows of `ranges$", half[1L], "`; it has ", length(x))
+    refuse("`ranges$", part, "` must have one element for each of the ", blocks,
+           " rows of `ranges$", half[1L], "`; it has ", length(x))
   }
   x <- as.numeric(x)
   down <- which(diff(c(0, x)) < 0)[1L]
   if (!is.na(down)) {
-    refuse("`ranges$", part, "` must not decrease: element ", down, " is ", format(x[down], digits = 15L), " after ",
+    refuse("`ranges$", part, "` must not decrease: element ", down, " is ",
+           format(x[down], digits = 15L), " after ",
            format(c(0, x)[down], digits = 15L))
   }
   last <- if (blocks) x[blocks] else 0
   if (last != columns) {
-    refuse("`ranges$", part, "` must end with ", columns, ", the number of rows of `ranges$", half[3L], "`; it ends with ", format(last, digits = 15L))
+    refuse("`ranges$", part, "` must end with ", columns, ", the number of rows of `ranges$",
+           half[3L], "`; it ends with ", format(last, digits = 15L))
   }
   x
 }
@@ -141,8 +167,10 @@ check_ascent <- function(x, block, part, whose, refuse) {
   if (is.na(wrong)) return()
   how <- if (x[wrong + 1L, 2L] < x[wrong, 1L]) "comes after" else "overlaps"
   if (how == "comes after") how <- "must come before, not after,"
-  refuse("`ranges$", part, "`: the intervals ", whose, " must ascend without overlaps; row ", wrong + 1L, " (", interval_text(x, wrong + 1L), ") ", how,
-         " row ", wrong, " (", interval_text(x, wrong), ")", if (whose == "of one block") paste0(", in block ", block[wrong]))
+  refuse("`ranges$", part, "`: the intervals ", whose, " must ascend without overlaps; row ",
+         wrong + 1L, " (", interval_text(x, wrong + 1L), ") ", how,
+         " row ", wrong, " (", interval_text(x, wrong), ")",
+         if (whose == "of one block") paste0(", in block ", block[wrong]))
 }
 
 checked_order <- function(ranges, name, size, refuse) {
@@ -155,21 +183,25 @@ checked_order <- function(ranges, name, size, refuse) {
   as.integer(x)
 }
 
-# ---- ranges of sorted data, arguments in the caller's order ------------------------------------------------------------
+# ---- ranges of sorted data, arguments in the caller's order --------------------------------------
 
 # Sorts the arguments, calls, and puts the rows of the result and the indices in it back.
 call_in_order <- function(spec, description, values, settings, call) {
   if (settings$keep) {
-    stop_genred("argument", "`keep = TRUE` needs data that are sorted by group: these `ranges` carry an order, which is applied in R", call = call)
+    stop_genred("argument", "`keep = TRUE` needs data that are sorted by group: these `ranges` ",
+                "carry an order, which is applied in R", call = call)
   }
   order <- list(Vi = attr(settings$ranges, "order_i"), Vj = attr(settings$ranges, "order_j"))
   attr(settings$ranges, "order_i") <- attr(settings$ranges, "order_j") <- NULL
   category <- description$args$category
-  for (k in seq_along(values)) if (category[k] != "Pm") values[[k]] <- take_rows(values[[k]], order[[category[k]]])
+  for (k in which(category != "Pm")) {
+    values[[k]] <- take_rows(values[[k]], order[[category[k]]])
+  }
   result <- run_checked(spec, values, settings, call)
   axis <- description$result$axis
   if (axis == 2L) return(result)
-  restore_order(result, order[[if (axis == 1L) "Vi" else "Vj"]], order[[if (axis == 1L) "Vj" else "Vi"]])
+  if (axis == 0L) order <- rev(order)
+  restore_order(result, order[[1L]], order[[2L]])
 }
 
 take_rows <- function(x, order) {

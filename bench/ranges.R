@@ -1,5 +1,6 @@
-# Block-sparse calls beside the dense one, on two threads: M x M points in contiguous blocks, of which one in twenty
-# meets each block of rows.  The time of a kept pair, and the share of the dense time.
+# Block-sparse calls beside the dense one, on two threads: M x M points in contiguous blocks, of
+# which one in twenty meets each block of rows.  The time of a kept pair, and the share of the
+# dense time.
 
 kept_blocks <- function(n, block) {
   rows <- cluster_ranges((seq_len(n) - 1) %/% block)
@@ -18,15 +19,18 @@ run_ranges <- function(cases, family) {
     op <- operator_of(r)
     args <- c(unname(values_of(r, data)), backend = "CPU")
     ranges <- c(list(NULL), lapply(same$block, kept_blocks, n = r$M))
-    timers <- lapply(ranges, function(x) function() system.time(do.call(op, c(args, list(ranges = x))))[["elapsed"]])
+    timers <- lapply(ranges, function(x) function() system.time(do.call(op, c(args,
+        list(ranges = x))))[["elapsed"]])
     times <- alternate(timers, repeats, budget)
     seconds <- apply(times, 2L, median)
     counting <- Genred("1", c("x = Vi(1)", "y = Vj(1)"), axis = "ij", dtype = "float64")
     do.call(rbind, lapply(seq_along(same$block), function(k) {
       pairs <- c(counting(numeric(r$M), numeric(r$M), ranges = ranges[[k + 1L]]))
       ns <- 1e9 * seconds[k + 1L] / pairs
-      table$line(case_cells(r), same$block[k], number(100 * pairs / r$M^2), number(ns), number(100 * seconds[k + 1L] / seconds[1L]))
-      result_row(r, paste0("blocks_", same$block[k]), ns, 1e9 * min(times[, k + 1L]) / pairs, threads = 2)
+      table$line(case_cells(r), same$block[k], number(100 * pairs / r$M^2), number(ns),
+                 number(100 * seconds[k + 1L] / seconds[1L]))
+      result_row(r, paste0("blocks_", same$block[k]), ns, 1e9 * min(times[, k + 1L]) / pairs,
+                 threads = 2)
     }))
   })
   do.call(rbind, rows)

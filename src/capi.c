@@ -119,16 +119,21 @@ static gr_class outputs(const genred_program *program, const genred_output *out,
 static void read_settings(void *settings) { *(ffi_settings *)settings = ffi_settings_now(); }
 
 /* The client's ranges as the engine's, which are the same: rows and columns of intervals. */
-_Static_assert(sizeof(genred_interval) == sizeof(gr_interval) && offsetof(genred_interval, end) == offsetof(gr_interval, end),
+_Static_assert(sizeof(genred_interval) == sizeof(gr_interval) &&
+                   offsetof(genred_interval, end) == offsetof(gr_interval, end),
                "the client's intervals are the engine's");
 
 static gr_ranges ranges_of(const genred_ranges *r) {
-  return (gr_ranges){.rows = (const gr_interval *)r->rows, .ends = r->ends, .n_blocks = r->n_blocks,
-                     .columns = (const gr_interval *)r->columns, .n_columns = r->n_columns};
+  return (gr_ranges){.rows = (const gr_interval *)r->rows,
+                     .ends = r->ends,
+                     .n_blocks = r->n_blocks,
+                     .columns = (const gr_interval *)r->columns,
+                     .n_columns = r->n_columns};
 }
 
-static genred_status api_run_ranges(genred_program *program, const genred_array *args, int n, const genred_ranges *ranges,
-                                    const genred_output *out, genred_backend backend, int threads, char *message) {
+static genred_status api_run_ranges(genred_program *program, const genred_array *args, int n,
+                                    const genred_ranges *ranges, const genred_output *out,
+                                    genred_backend backend, int threads, char *message) {
   gr_error err = {GR_OK, "", NULL};
   gr_report report;
   ffi_settings s;
@@ -151,20 +156,29 @@ static genred_status api_run_ranges(genred_program *program, const genred_array 
   gr_ranges some;
   if (ranges) some = ranges_of(ranges);
   if (a && outputs(program, out, results, &err) == GR_OK)
-    gr_program_run_ranges(engine(program), a, n, ranges ? &some : NULL, results, &opt, &report, &err);
+    gr_program_run_ranges(engine(program), a, n, ranges ? &some : NULL, results, &opt, &report,
+                          &err);
   free(a);
   vmaxset(top);
   return status(&err, message);
 }
 
-static genred_status api_run(genred_program *program, const genred_array *args, int n, const genred_output *out,
-                             genred_backend backend, int threads, char *message) {
+static genred_status api_run(genred_program *program, const genred_array *args, int n,
+                             const genred_output *out, genred_backend backend, int threads,
+                             char *message) {
   return api_run_ranges(program, args, n, NULL, out, backend, threads, message);
 }
 
-static const genred_api api = {.abi = GENRED_ABI, .version = GR_VERSION, .program_new = api_new, .program_free = api_free,
-                               .program_nargs = api_nargs, .program_arg = api_arg, .program_result = api_result,
-                               .program_rows = api_rows, .program_run = api_run, .program_run_ranges = api_run_ranges};
+static const genred_api api = {.abi = GENRED_ABI,
+                               .version = GR_VERSION,
+                               .program_new = api_new,
+                               .program_free = api_free,
+                               .program_nargs = api_nargs,
+                               .program_arg = api_arg,
+                               .program_result = api_result,
+                               .program_rows = api_rows,
+                               .program_run = api_run,
+                               .program_run_ranges = api_run_ranges};
 
 static const genred_api *get_api(void) { return &api; }
 

@@ -32,7 +32,9 @@ static bool read_flag(SEXP x, bool *flag) {
 
 static bool read_settings(call *c, SEXP backend, SEXP device, SEXP ranges, SEXP keep) {
   c->ranges = ranges;
-  if (!ffi_backend(backend, &c->backend) || !ffi_read_ids(device, &c->devices) || !read_flag(keep, &c->keep)) return false;
+  if (!ffi_backend(backend, &c->backend) || !ffi_read_ids(device, &c->devices) ||
+      !read_flag(keep, &c->keep))
+    return false;
   bool here = c->backend == GR_CPU || c->backend == GR_INTERPRETER;
   return !here || (c->devices.n == 0 && !c->keep);
 }
@@ -111,10 +113,13 @@ static int64_t rows_of(const call *c, const ffi_op *op, gr_category category) {
 }
 
 /* NULL: all pairs.  false: R is to look at the ranges; or, if it has, they are wrong, see err. */
-static bool read_ranges(const call *c, const ffi_op *op, gr_ranges *place, const gr_ranges **ranges, gr_error *err) {
+static bool read_ranges(const call *c, const ffi_op *op, gr_ranges *place, const gr_ranges **ranges,
+                        gr_error *err) {
   *ranges = NULL;
   if (c->ranges == R_NilValue) return true;
-  if (!ffi_ranges_read(c->ranges, op->result.axis != 0, rows_of(c, op, GR_VI), rows_of(c, op, GR_VJ), place)) return false;
+  if (!ffi_ranges_read(c->ranges, op->result.axis != 0, rows_of(c, op, GR_VI),
+                       rows_of(c, op, GR_VJ), place))
+    return false;
   *ranges = place;
   return gr_program_check_ranges(op->program, c->array, c->n, place, err) == GR_OK;
 }
@@ -251,7 +256,8 @@ static const char *read_options(call *c, gr_options *o) {
   return s.bad ? s.bad : o->threads < 1 ? "genred.threads" : NULL;
 }
 
-static SEXP run_engine(call *c, ffi_op *op, const gr_ranges *ranges, gr_options *opt, const gr_output *out, SEXP result) {
+static SEXP run_engine(call *c, ffi_op *op, const gr_ranges *ranges, gr_options *opt,
+                       const gr_output *out, SEXP result) {
   gr_error err;
   gr_report report;
   ffi_poll poll;
@@ -264,7 +270,8 @@ static SEXP run_engine(call *c, ffi_op *op, const gr_ranges *ranges, gr_options 
   opt->ctx = &poll;
 
   op->busy = true;
-  gr_class cls = gr_program_run_ranges(op->program, c->array, c->n, ranges, out, opt, &report, &err);
+  gr_class cls =
+      gr_program_run_ranges(op->program, c->array, c->n, ranges, out, opt, &report, &err);
   op->busy = false;
   if (poll.unwinding) gr_error_clear(&err);
   ffi_poll_end(&poll);
@@ -292,7 +299,8 @@ static SEXP run_op(call *c, ffi_op *op) {
   if (bad) return ffi_failf(GR_ARGUMENT, "the setting %s has a value that it cannot have; see ?genred_options", bad);
   if (!read_args(c, op)) return R_NilValue;
   if (gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK) return ffi_fail(&err);
-  if (!read_ranges(c, op, &place, &ranges, &err)) return c->careful && err.cls ? ffi_fail(&err) : R_NilValue;
+  if (!read_ranges(c, op, &place, &ranges, &err))
+    return c->careful && err.cls ? ffi_fail(&err) : R_NilValue;
   if (rows > INT_MAX)
     return ffi_failf(GR_ARGUMENT, "the result would have %lld rows; a matrix in R has at most %d", (long long)rows,
                      INT_MAX);

@@ -141,8 +141,9 @@ typedef struct genred_api {
                                genred_backend backend, int threads, char *message);
   /* With the pairs of some blocks only; the others' rows get what an empty reduction gives.  ranges: NULL for all pairs.
    * Not in genred 0.1.0, whose table ends before this. */
-  genred_status (*program_run_ranges)(genred_program *program, const genred_array *args, int n_args, const genred_ranges *ranges,
-                                      const genred_output *out, genred_backend backend, int threads, char *message);
+  genred_status (*program_run_ranges)(genred_program *program, const genred_array *args, int n_args,
+                                      const genred_ranges *ranges, const genred_output *out,
+                                      genred_backend backend, int threads, char *message);
 } genred_api;
 
 /* The table, or NULL if the installed genred has another ABI.  Where genred is not loaded this raises an R error, which is how R_GetCCallable

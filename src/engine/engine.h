@@ -207,11 +207,13 @@ typedef struct gr_ranges {
 } gr_ranges;
 
 /* Checks the arguments, then the ranges against their rows. */
-gr_class gr_program_check_ranges(const gr_program *p, const gr_array *args, int n_args, const gr_ranges *ranges, gr_error *err);
+gr_class gr_program_check_ranges(const gr_program *p, const gr_array *args, int n_args,
+                                 const gr_ranges *ranges, gr_error *err);
 /* gr_program_run with the pairs of some blocks only.  Rows that no block holds get what an empty
  * reduction gives.  ranges: NULL for all pairs. */
-gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args, const gr_ranges *ranges, const gr_output *out,
-                               const gr_options *opt, gr_report *report, gr_error *err);
+gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
+                               const gr_ranges *ranges, const gr_output *out, const gr_options *opt,
+                               gr_report *report, gr_error *err);
 
 /* ---- partial results: a share of the reduced index ---- */
 

@@ -16,9 +16,7 @@
  *         for each of its bytes.
  *   launch  A block-sparse call launches a kernel for each interval of each region, which takes about 10 us (not measured), and as long for
  *         each of three copies of a region's rows and states. */
-static const struct {
-  double work, byte, launch;
-} tune = {.work = 1e9, .byte = 20, .launch = 5e5};
+static const struct { double work, byte, launch; } tune = {.work = 1e9, .byte = 20, .launch = 5e5};
 
 void gr_note(gr_report *report, gr_error *err) {
   snprintf(report->note, sizeof report->note, "%.500s", err->message);

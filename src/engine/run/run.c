@@ -24,9 +24,11 @@ static const struct {
   int64_t few_columns; /* columns at least, in a call of one region */
   double few_cost[2];  /* of a row there, in lanes of a vector of 32 bytes full of rows */
   double few_merge[2]; /* likewise, of merging the states of a row: always, and for each number */
-} tune = {
-    .tiny = 2e6, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096,
-    .few_cost = {1.3, 1}, .few_merge = {40, 60}};
+} tune = {.tiny = 2e6,
+          .few = {{12, 16}, {7, 4}, {5, 6}},
+          .few_columns = 4096,
+          .few_cost = {1.3, 1},
+          .few_merge = {40, 60}};
 
 /* ---- arguments ---- */
 
@@ -154,7 +156,8 @@ int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols) {
  * whose last columns do not fill a vector.  In regions that are not small, columns in lanes take
  * about twice as long. */
 static double gain_by_columns(const gr_plan *p, const gr_region *g) {
-  int64_t rows = g->r1 - g->r0, lanes = p->ask.f64 ? 4 : 8, full = (rows + lanes - 1) / lanes * lanes;
+  int64_t rows = g->r1 - g->r0, lanes = p->ask.f64 ? 4 : 8,
+          full = (rows + lanes - 1) / lanes * lanes;
   bool few = few_rows(p, rows);
   double merging = (double)rows * (tune.few_merge[0] + tune.few_merge[1] * p->ask.red.nstate);
   double spared = few ? (double)full - tune.few_cost[p->ask.f64] * (double)rows : -(double)rows;
@@ -301,10 +304,9 @@ static gr_class run_dense(gr_run *r, gr_error *err) {
 }
 
 gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
-                               const gr_ranges *ranges, const gr_output *out,
-                               const gr_options *opt, gr_report *report, gr_error *err) {
-  gr_run r = {
-      .p = p, .args = args, .n_args = n_args, .out = out, .opt = opt, .report = report};
+                               const gr_ranges *ranges, const gr_output *out, const gr_options *opt,
+                               gr_report *report, gr_error *err) {
+  gr_run r = {.p = p, .args = args, .n_args = n_args, .out = out, .opt = opt, .report = report};
   if (!report) return gr_fail(err, ERR_Null, "the place for the report");
   *report = (gr_report){.backend = GR_AUTO};
   if (gr_check_call(p, args, n_args, &r.rows, &r.cols, err) != GR_OK ||
@@ -323,5 +325,6 @@ gr_class gr_program_check_ranges(const gr_program *p, const gr_array *args, int 
                                  const gr_ranges *ranges, gr_error *err) {
   int64_t rows, cols;
   if (gr_check_call(p, args, n_args, &rows, &cols, err) != GR_OK) return err->cls;
-  return ranges ? gr_validate_ranges(ranges, rows, cols, err) : gr_fail(err, ERR_Null, "the ranges");
+  return ranges ? gr_validate_ranges(ranges, rows, cols, err)
+                : gr_fail(err, ERR_Null, "the ranges");
 }

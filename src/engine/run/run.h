@@ -141,7 +141,8 @@ typedef struct gr_regions {
   int64_t n;
 } gr_regions;
 
-gr_class gr_regions_make(gr_regions *s, const gr_ranges *r, int64_t rows, gr_error *err); /* of ranges that are valid */
+gr_class gr_regions_make(gr_regions *s, const gr_ranges *r, int64_t rows,
+                         gr_error *err); /* of ranges that are valid */
 void gr_regions_free(gr_regions *s);
 
 static inline bool gr_is_gpu(gr_backend b) { return b >= GR_GPU; }

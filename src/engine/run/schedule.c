@@ -87,9 +87,10 @@ static int64_t parts_most(const measures *m) {
   return m->plan->ask.both ? tune.items : clamp((int64_t)(tune.kept / states), 1, tune.items);
 }
 
-/* Items of a region with so many pairs: regions have a part of them that is in proportion to their work. */
+/* Items of a region with so many pairs, in proportion to its share of the work. */
 static int64_t items_most(const measures *m, double pairs) {
-  return m->pairs > 0 ? clamp((int64_t)((double)tune.items * (pairs / m->pairs)), 1, tune.items) : 1;
+  return m->pairs > 0 ? clamp((int64_t)((double)tune.items * (pairs / m->pairs)), 1, tune.items)
+                      : 1;
 }
 
 /* Columns are packed again for every block of rows, so that these are large.  Where that gives too

@@ -1,8 +1,9 @@
-/* test_ranges.c: block-sparse calls: every reduction over every axis in both precisions gives what its kept pairs give one by one, on
- * the interpreter, as a kernel and on the libraries that stand in for CUDA's; what is wrong with ranges is refused. */
+/* test_ranges.c: block-sparse calls: every reduction over every axis in both precisions gives what
+ * its kept pairs give one by one, on the interpreter, as a kernel and on the libraries that stand
+ * in for CUDA's; what is wrong with ranges is refused. */
+#include <sys/stat.h>
 #include "../cuda/cu.h"
 #include "check.h"
-#include <sys/stat.h>
 
 /* ---- patterns ---- */
 
@@ -16,7 +17,9 @@ typedef struct pattern {
   int64_t m, n;
 } pattern;
 
-static int64_t draw(int64_t lo, int64_t hi) { return lo + (int64_t)uniform(0, (double)(hi - lo + 1)); }
+static int64_t draw(int64_t lo, int64_t hi) {
+  return lo + (int64_t)uniform(0, (double)(hi - lo + 1));
+}
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void mark(pattern *s) {
@@ -25,10 +28,21 @@ static void mark(pattern *s) {
   for (int64_t b = 0; b < s->ranges.n_blocks; b++)
     for (; k < s->ends[b]; k++)
       for (int64_t r = s->rows[b].first; r < s->rows[b].end; r++)
-        memset(s->keep + r * s->n + s->columns[k].first, 1, (size_t)(s->columns[k].end - s->columns[k].first));
+        memset(s->keep + r * s->n + s->columns[k].first, 1,
+               (size_t)(s->columns[k].end - s->columns[k].first));
 }
 
-typedef enum kind { SPARSE, EMPTY, FULL, TOUCHING, SINGLE_ROWS, LONG_ROWS, BANDS, UNEVEN, KINDS } kind;
+typedef enum kind {
+  SPARSE,
+  EMPTY,
+  FULL,
+  TOUCHING,
+  SINGLE_ROWS,
+  LONG_ROWS,
+  BANDS,
+  UNEVEN,
+  KINDS
+} kind;
 
 /* The columns of one block; returns how many intervals. */
 static int64_t draw_columns(kind how, int64_t block, int64_t n, gr_interval *to) {
@@ -38,8 +52,10 @@ static int64_t draw_columns(kind how, int64_t block, int64_t n, gr_interval *to)
   if (how == BANDS) to[count++] = (gr_interval){least(3 * block, n), least(3 * block + 20, n)};
   if (how == UNEVEN && block != 3) to[count++] = (gr_interval){n / 2, least(n / 2 + 2, n)};
   if (how == UNEVEN && block == 3) to[count++] = (gr_interval){0, n};
-  while (count < 30 && (how == SPARSE || how == TOUCHING || how == SINGLE_ROWS) && block % 5 != 4 && at < n) {
-    int64_t first = how == TOUCHING && count % 3 ? at : draw(at, least(at + n / 6, n)), end = draw(first, least(first + n / 8, n));
+  while (count < 30 && (how == SPARSE || how == TOUCHING || how == SINGLE_ROWS) && block % 5 != 4 &&
+         at < n) {
+    int64_t first = how == TOUCHING && count % 3 ? at : draw(at, least(at + n / 6, n)),
+            end = draw(first, least(first + n / 8, n));
     to[count++] = (gr_interval){first, end};
     at = end;
   }
@@ -52,14 +68,17 @@ static pattern *draw_pattern(kind how, int64_t m, int64_t n) {
   s->m = m, s->n = n;
   for (int64_t b = 0; how != EMPTY && row < m && b < MOST - 1; b++) {
     int64_t first = how == TOUCHING || how == FULL || b % 3 ? row : draw(row, least(row + 4, m));
-    int64_t end = how == SINGLE_ROWS || how == LONG_ROWS ? least(first + 1, m) : how == UNEVEN && b == 3 ? m : draw(first, least(first + 1 + m / 7, m));
+    int64_t end = how == SINGLE_ROWS || how == LONG_ROWS ? least(first + 1, m)
+                  : how == UNEVEN && b == 3              ? m
+                                                         : draw(first, least(first + 1 + m / 7, m));
     s->rows[b] = (gr_interval){first, end};
     columns += draw_columns(how, b, n, s->columns + columns);
     s->ends[b] = columns;
     s->ranges.n_blocks = b + 1;
     row = end;
   }
-  s->ranges.rows = s->rows, s->ranges.ends = s->ends, s->ranges.columns = s->columns, s->ranges.n_columns = columns;
+  s->ranges.rows = s->rows, s->ranges.ends = s->ends, s->ranges.columns = s->columns,
+  s->ranges.n_columns = columns;
   mark(s);
   return s;
 }
@@ -77,7 +96,8 @@ static void masked(gr_program *p, const gr_array *args, const pattern *s, result
   check(gr_program_plan(p, PLAN_WRITTEN, &err) == GR_OK, "%s", err.message);
   const gr_plan *plan = p->plans[PLAN_WRITTEN];
   const gr_reduction *red = &plan->ask.red;
-  double *state = malloc(2 * (size_t)red->nstate * sizeof *state), *total = state + red->nstate, pairs = 0;
+  double *state = malloc(2 * (size_t)red->nstate * sizeof *state), *total = state + red->nstate,
+         pairs = 0;
   void *scratch = gr_aligned_alloc(gr_interp_bytes(plan));
   gr_output out[2] = {{.data = r->v[0]}, {.data = r->v[1]}};
   gr_red_init(red, total, 1, 1);
@@ -85,7 +105,8 @@ static void masked(gr_program *p, const gr_array *args, const pattern *s, result
     double count = 0;
     gr_red_init(red, state, 1, 1);
     for (int64_t j = 0; j < s->n; j++)
-      if (s->keep[i * s->n + j]) gr_interp(plan, args, state, 1, i, i + 1, j, j + 1, scratch), count++;
+      if (s->keep[i * s->n + j])
+        gr_interp(plan, args, state, 1, i, i + 1, j, j + 1, scratch), count++;
     if (plan->ask.both)
       gr_red_merge(red, total, 1, state, 1);
     else
@@ -105,18 +126,24 @@ static result new_result(const gr_program *p, int64_t rows) {
   return r;
 }
 
-static result run_sparse(gr_program *p, const gr_array *args, const pattern *s, const gr_options *o, gr_report *rep) {
+static result run_sparse(gr_program *p, const gr_array *args, const pattern *s, const gr_options *o,
+                         gr_report *rep) {
   gr_error err = {0};
   result r = new_result(p, s->m);
   gr_output out[2] = {{.data = r.v[0]}, {.data = r.v[1]}};
-  check(gr_program_run_ranges(p, args, gr_program_nargs(p), &s->ranges, out, o, rep, &err) == GR_OK, "%s\n%s", err.message, err.log ? err.log : "");
+  check(gr_program_run_ranges(p, args, gr_program_nargs(p), &s->ranges, out, o, rep, &err) == GR_OK,
+        "%s\n%s", err.message, err.log ? err.log : "");
   gr_error_clear(&err);
   return r;
 }
 
-static void compare(const gr_program *p, const test *t, const result *r, const result *right, const char *what, bool bits) {
+static void compare(const gr_program *p, const test *t, const result *r, const result *right,
+                    const char *what, bool bits) {
   for (int i = 0; i < gr_program_result(p).n; i++) {
-    double d = difference(r->v[i], right->v[i], r->size), most = gr_program_result(p).is_index[i] ? 0 : t->f64 ? 1e-12 : 1e-5;
+    double d = difference(r->v[i], right->v[i], r->size), most = gr_program_result(p).is_index[i]
+                                                                     ? 0
+                                                                 : t->f64 ? 1e-12
+                                                                          : 1e-5;
     bool same = memcmp(r->v[i], right->v[i], (size_t)r->size * sizeof(double)) == 0;
     check(bits ? same : d <= most, "%s, %s: result %d differs by %g", describe(t), what, i, d);
   }
@@ -124,10 +151,12 @@ static void compare(const gr_program *p, const test *t, const result *r, const r
 
 /* ---- every reduction, axis and precision ---- */
 
-static const gr_device *device; /* NULL where there is no C++ compiler for the libraries that stand in */
+static const gr_device
+    *device; /* NULL where there is no C++ compiler for the libraries that stand in */
 
 /* The same bits with any number of threads. */
-static void check_backend(gr_program *p, const gr_array *args, const test *t, const pattern *s, const result *right, gr_backend backend) {
+static void check_backend(gr_program *p, const gr_array *args, const test *t, const pattern *s,
+                          const result *right, gr_backend backend) {
   static const char *const names[] = {"auto", "kernel", "interpreter", "GPU", "GPU_1D", "GPU_2D"};
   gr_options o = options(backend, 1);
   gr_report rep = {0};
@@ -160,37 +189,54 @@ static void check_pattern(gr_program *p, test *t, kind how, int64_t m, int64_t n
 }
 
 static void every_reduction(void) {
-  static const int64_t sizes[KINDS][2] = {{90, 160}, {20, 30}, {40, 70}, {70, 200}, {60, 90}, {40, 300}, {100, 80}, {150, 300}};
+  static const int64_t sizes[KINDS][2] = {{90, 160}, {20, 30},  {40, 70},  {70, 200},
+                                          {60, 90},  {40, 300}, {100, 80}, {150, 300}};
   for (int red = 0, turn = 0; red < RED_COUNT; red++)
     for (int axis = 0; axis < 3; axis++)
       for (int f64 = 0; f64 < 2; f64++, turn++) {
         const gr_redinfo *info = &gr_reds[red];
-        test t = {.formula = "SqDist(x,y)*p-y[0]", .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)"}, .reduction = info->name, .axis = axis, .f64 = f64, .lo = 0.2, .hi = 0.9};
+        test t = {.formula = "SqDist(x,y)*p-y[0]",
+                  .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)"},
+                  .reduction = info->name,
+                  .axis = axis,
+                  .f64 = f64,
+                  .lo = 0.2,
+                  .hi = 0.9};
         gr_error err = {0};
         gr_program *p;
         t.k = info->needs_k ? 4 : 0;
         if (info->weight == NEED_Y) t.formula2 = axis == 0 ? "x" : "y";
         if (make(&t, &p, &err) != GR_OK) {
-          check(axis == 2 && err.cls == GR_ARGUMENT, "%s: %s", describe(&t), err.message); /* no index over both */
+          check(axis == 2 && err.cls == GR_ARGUMENT, "%s: %s", describe(&t),
+                err.message); /* no index over both */
           continue;
         }
-        for (int how = 0; how < KINDS; how++) check_pattern(p, &t, how, sizes[how][0], sizes[how][1], (turn + how) % 4 == 0);
+        for (int how = 0; how < KINDS; how++)
+          check_pattern(p, &t, how, sizes[how][0], sizes[how][1], (turn + how) % 4 == 0);
         gr_program_free(p);
       }
 }
 
 /* Few rows, whose lanes are columns; single rows and columns; a large and 40 small blocks. */
 static void shapes(void) {
-  static const int64_t sizes[][2] = {{1, 1}, {1, 9000}, {3, 12000}, {7, 9001}, {12, 8000}, {16, 16}, {1, 3}, {5000, 3}, {2000, 1}, {0, 10}, {10, 0}};
+  static const int64_t sizes[][2] = {{1, 1}, {1, 9000}, {3, 12000}, {7, 9001}, {12, 8000}, {16, 16},
+                                     {1, 3}, {5000, 3}, {2000, 1},  {0, 10},   {10, 0}};
   static const char *const reds[] = {"Sum", "ArgMin", "KMin_ArgKMin", "Mean", "Var", "LogSumExp"};
   for (int k = 0; k < 6; k++) {
-    test t = {.formula = "SqDist(x,y)", .aliases = {"x=Vi(2)", "y=Vj(2)"}, .reduction = reds[k], .axis = k % 2, .k = k == 2 ? 3 : 0, .f64 = k % 3 == 0};
+    test t = {.formula = "SqDist(x,y)",
+              .aliases = {"x=Vi(2)", "y=Vj(2)"},
+              .reduction = reds[k],
+              .axis = k % 2,
+              .k = k == 2 ? 3 : 0,
+              .f64 = k % 3 == 0};
     gr_error err = {0};
     gr_program *p;
     if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) continue;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
       for (int how = 0; how < KINDS; how++)
-        if ((how != SINGLE_ROWS && how != LONG_ROWS) || sizes[i][0] < MOST) check_pattern(p, &t, how, sizes[i][0], sizes[i][1], sizes[i][0] * sizes[i][1] < 10000 && how == k);
+        if ((how != SINGLE_ROWS && how != LONG_ROWS) || sizes[i][0] < MOST)
+          check_pattern(p, &t, how, sizes[i][0], sizes[i][1],
+                        sizes[i][0] * sizes[i][1] < 10000 && how == k);
     gr_program_free(p);
   }
 }
@@ -201,7 +247,13 @@ static void independent(void) {
   static const char *const reds[] = {"Sum", "Mean", "Min", "ArgMin"};
   enum { M = 131, N = 257 };
   for (int k = 0; k < 4; k++) {
-    test t = {.formula = "Exp(-SqDist(x,y))*b", .aliases = {"x=Vi(2)", "y=Vj(2)", "b=Vj(1)"}, .reduction = reds[k], .axis = 1, .f64 = true, .m = M, .n = N};
+    test t = {.formula = "Exp(-SqDist(x,y))*b",
+              .aliases = {"x=Vi(2)", "y=Vj(2)", "b=Vj(1)"},
+              .reduction = reds[k],
+              .axis = 1,
+              .f64 = true,
+              .m = M,
+              .n = N};
     gr_error err = {0};
     gr_program *p;
     gr_array args[ARGS_MAX];
@@ -216,7 +268,8 @@ static void independent(void) {
       double sum = 0, n = 0, min = INFINITY, at = -1;
       for (int j = 0; j < N; j++) {
         if (!s->keep[i * N + j]) continue;
-        double a = args[0].data[i] - args[1].data[j], b = args[0].data[i + M] - args[1].data[j + N], f = exp(-(a * a + b * b)) * args[2].data[j];
+        double a = args[0].data[i] - args[1].data[j], b = args[0].data[i + M] - args[1].data[j + N],
+               f = exp(-(a * a + b * b)) * args[2].data[j];
         sum += f, n++;
         if (f < min) min = f, at = j;
       }
@@ -242,7 +295,8 @@ static void whole_is_dense(void) {
   gr_error err = {0};
   check(gr_validate_ranges(&r, 10, 9, &err) == GR_OK, "%s", err.message);
   check(gr_regions_make(&s, &r, 10, &err) == GR_OK, "%s", err.message);
-  check(s.n == 1 && s.region[0].r0 == 0 && s.region[0].r1 == 10 && s.region[0].n == 1, "%d regions", (int)s.n);
+  check(s.n == 1 && s.region[0].r0 == 0 && s.region[0].r1 == 10 && s.region[0].n == 1, "%d regions",
+        (int)s.n);
   check(s.region[0].interval[0].first == 0 && s.region[0].interval[0].end == 9, "columns");
   gr_regions_free(&s);
 }
@@ -251,7 +305,8 @@ static void whole_is_dense(void) {
 
 static void refused(gr_ranges r, const char *part) {
   gr_error err = {0};
-  check(gr_validate_ranges(&r, 10, 20, &err) == GR_ARGUMENT && strstr(err.message, part), "expected '%s', got '%s'", part, err.message);
+  check(gr_validate_ranges(&r, 10, 20, &err) == GR_ARGUMENT && strstr(err.message, part),
+        "expected '%s', got '%s'", part, err.message);
 }
 
 static void wrong_ranges(void) {
@@ -276,7 +331,8 @@ static void wrong_ranges(void) {
   rows[0] = (gr_interval){3, 2}, refused(r, "block 0"), rows[0] = (gr_interval){0, 3};
   columns[1].end = INT64_MAX, refused(r, "interval 1, of block 0"), columns[1].end = 20;
   columns[1].first = 3, refused(r, "interval 1"), columns[1].first = 6;
-  columns[2] = (gr_interval){INT64_MIN, 3}, refused(r, "interval 2, of block 1"), columns[2] = (gr_interval){2, 3};
+  columns[2] = (gr_interval){INT64_MIN, 3}, refused(r, "interval 2, of block 1"),
+  columns[2] = (gr_interval){2, 3};
   columns[2] = (gr_interval){3, 2}, refused(r, "interval 2"), columns[2] = (gr_interval){2, 3};
 }
 
@@ -295,30 +351,17 @@ static void calls_refuse(void) {
   gr_ranges r = {&rows, &ends, 1, &columns, 1};
   if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) return;
   make_args(p, &t, args);
-  check(gr_program_run_ranges(p, args, 2, &r, &out, &o, &rep, &err) == GR_ARGUMENT, "columns of the other axis are taken");
-  check(gr_program_check_ranges(p, args, 2, &r, &err) == GR_ARGUMENT && gr_program_check_ranges(p, args, 2, NULL, &err) == GR_ARGUMENT, "not checked");
+  check(gr_program_run_ranges(p, args, 2, &r, &out, &o, &rep, &err) == GR_ARGUMENT,
+        "columns of the other axis are taken");
+  check(gr_program_check_ranges(p, args, 2, &r, &err) == GR_ARGUMENT &&
+            gr_program_check_ranges(p, args, 2, NULL, &err) == GR_ARGUMENT,
+        "not checked");
   columns.end = 5;
-  check(gr_program_check_ranges(p, args, 2, &r, &err) == GR_OK && gr_program_run_ranges(p, args, 2, &r, &out, &o, &rep, &err) == GR_OK, "%s", err.message);
+  check(gr_program_check_ranges(p, args, 2, &r, &err) == GR_OK &&
+            gr_program_run_ranges(p, args, 2, &r, &out, &o, &rep, &err) == GR_OK,
+        "%s", err.message);
   free_args(p, args);
   gr_program_free(p);
-}
-
-/* ---- the libraries that stand in for CUDA's ---- */
-
-static const gr_device *stand_in(const char *program) {
-  static const char *const names[] = {"libcuda.so", "libnvrtc.so"}, *const variables[] = {"GENRED_CUDA_DRIVER", "GENRED_NVRTC"};
-  const char *slash = strrchr(program, '/');
-  char path[600];
-  for (int k = 0; k < 2; k++) {
-    struct stat there;
-    snprintf(path, sizeof path, "%.*s../fake/%s", slash ? (int)(slash + 1 - program) : 0, program, names[k]);
-    if (stat(path, &there) != 0) return NULL;
-    setenv(variables[k], path, 1);
-  }
-  snprintf(path, sizeof path, "%s/objects", temporary_folder());
-  mkdir(path, 0700);
-  setenv("GENRED_FAKE_CACHE", path, 1);
-  return &gr_cuda;
 }
 
 int main(int argc, char **argv) {
