@@ -20,13 +20,20 @@ recover_call <- function(result, frame, call) {
 
 careful_call <- function(frame, call) {
   spec <- get(".spec", envir = frame)
-  info <- checked(.Call(.ffi_describe, spec), call)$args
+  description <- checked(.Call(.ffi_describe, spec), call)
+  info <- description$args
   need_arguments_of(info, frame, call)
   settings <- mget(call_settings, envir = frame)
   check_session_settings(call)
   settings <- checked_settings(settings, call)
   values <- checked_arguments(mget(info$name, envir = frame), info, call)
-  result <- .Call(.ffi_call_list, spec, settings$backend, settings$device_id, NULL, settings$keep, values)
+  settings$ranges <- checked_ranges(settings$ranges, description$result$axis, info, values, call)
+  if (has_orders(settings$ranges)) return(call_in_order(spec, description, values, settings, call))
+  run_checked(spec, values, settings, call)
+}
+
+run_checked <- function(spec, values, settings, call) {
+  result <- .Call(.ffi_call_list, spec, settings$backend, settings$device_id, settings$ranges, settings$keep, values)
   if (is.null(result)) stop_genred("internal", "checked arguments were not accepted", call = call)
   result
 }
@@ -61,11 +68,7 @@ checked_settings <- function(settings, call) {
   if (keep && !may_be_gpu(backend)) {
     stop_genred("argument", "`keep = TRUE` leaves the result on a GPU, but backend = \"", backend, "\" does not use one", call = call)
   }
-  if (!is.null(settings$ranges)) {
-    stop_genred("argument", "`ranges` must be NULL: block-sparse ranges are not available in this version; ",
-                given_value(settings$ranges), call = call)
-  }
-  list(backend = backend, device_id = device_id, keep = keep)
+  list(backend = backend, device_id = device_id, ranges = settings$ranges, keep = keep)
 }
 
 is_gpu <- function(backend) startsWith(backend, "GPU")

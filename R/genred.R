@@ -69,7 +69,8 @@
 #'     computes a part of the rows of the result. The default, -1, means the option `genred.device`,
 #'     then the environment variable `GENRED_DEVICE`, then the GPU that holds the arguments, then
 #'     the first. It is the only value allowed for the CPU.}
-#'   \item{`ranges`}{Must be `NULL`: block-sparse reductions are not available in this version.}
+#'   \item{`ranges`}{`NULL` for all pairs, or the blocks of pairs that are kept, as the helpers of
+#'     [genred_ranges] make them; all other pairs are left out.}
 #'   \item{`keep`}{`TRUE` leaves the result (or both results) on the GPU as a [genred_array()] in
 #'     the precision of the operator, with indices as integers. With several GPUs it lies on the
 #'     first.}

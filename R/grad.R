@@ -24,6 +24,9 @@
 #' minima, and gradients that are sums of several terms, are assembled in R; with `keep = TRUE` they
 #' are then copied to the GPU.
 #'
+#' `ranges` are those of the operator ([genred_ranges]), with all six parts where `op` or the
+#' gradient reduces over i.
+#'
 #' @section Reductions:
 #' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
 #' `"LogSumExpWeight"` and `"SumSoftMaxWeight"` have derivatives of any order, because
@@ -245,12 +248,11 @@ on_gpu <- function(values, settings) {
 }
 
 # m and n: one number, or one for each operator.  Invalid values and settings are left for the calls
-# to report.
+# to report.  With `ranges` there are fewer pairs, so that a kernel may be compiled in vain.
 prepare_kernels <- function(kernels, m, n, values, settings) {
   if (on_gpu(values, settings)) return()
   count <- length(kernels$specs)
-  note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id,
-                settings$ranges)
+  note <- .Call(.ffi_prepare, kernels$specs, rep_len(m, count), rep_len(n, count), settings$backend, settings$device_id, NULL)
   if (!is.null(note)) say_once(note)
 }
 
@@ -328,7 +330,10 @@ apply_operator <- function(op, values, settings) {
 
 # Whether results of steps can stay on the GPU.  Under "auto" they cannot, because a later step may
 # run elsewhere.
-steps_stay <- function(settings) isTRUE(settings$keep) || is_gpu(check_backend(settings$backend, NULL))
+steps_stay <- function(settings) {
+  if (has_orders(settings$ranges)) return(FALSE) # every step sorts its arguments in R
+  isTRUE(settings$keep) || is_gpu(check_backend(settings$backend, NULL))
+}
 
 sum_of_terms <- function(plan, values, settings) {
   wanted <- settings
@@ -466,6 +471,7 @@ selected_gradient <- function(plan, values, settings) {
     values[[name]] <- x[at[[category]], , drop = FALSE]
   }
   values[[plan$incoming]] <- one_hot_rows(selected_incoming(given[[plan$incoming]], plan$incoming, index), plan$dim, ok)
+  settings["ranges"] <- list(NULL) # these pairs were selected from those that it keeps
   kept(add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]]), plan$inner, given, wanted)
 }
 

@@ -151,8 +151,22 @@ static gr_class options(ffi_settings *s, genred_backend backend, int threads, gr
   return GR_OK;
 }
 
-static genred_status api_run(genred_program *program, const genred_array *args, int n, const genred_output *out,
-                             genred_backend backend, int threads, char *message) {
+/* The client's ranges as the engine's, which are the same: rows and columns of intervals. */
+_Static_assert(sizeof(genred_interval) == sizeof(gr_interval) &&
+                   offsetof(genred_interval, end) == offsetof(gr_interval, end),
+               "the client's intervals are the engine's");
+
+static gr_ranges ranges_of(const genred_ranges *r) {
+  return (gr_ranges){.rows = (const gr_interval *)r->rows,
+                     .ends = r->ends,
+                     .n_blocks = r->n_blocks,
+                     .columns = (const gr_interval *)r->columns,
+                     .n_columns = r->n_columns};
+}
+
+static genred_status api_run_ranges(genred_program *program, const genred_array *args, int n,
+                                    const genred_ranges *ranges, const genred_output *out,
+                                    genred_backend backend, int threads, char *message) {
   gr_error err = {GR_OK, "", NULL};
   gr_report report;
   gr_options opt;
@@ -161,10 +175,20 @@ static genred_status api_run(genred_program *program, const genred_array *args, 
   gr_array *a =
       options(&s, backend, threads, &opt, &err) == GR_OK ? arrays(program, args, n, &err) : NULL;
   gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
-  if (a && outputs(program, out, results, &err) == GR_OK) gr_program_run(engine(program), a, n, results, &opt, &report, &err);
+  gr_ranges some;
+  if (ranges) some = ranges_of(ranges);
+  if (a && outputs(program, out, results, &err) == GR_OK)
+    gr_program_run_ranges(engine(program), a, n, ranges ? &some : NULL, results, &opt, &report,
+                          &err);
   free(a);
   vmaxset(top);
   return status(&err, message);
+}
+
+static genred_status api_run(genred_program *program, const genred_array *args, int n,
+                             const genred_output *out, genred_backend backend, int threads,
+                             char *message) {
+  return api_run_ranges(program, args, n, NULL, out, backend, threads, message);
 }
 
 /* ---- partial results ---- */
@@ -232,6 +256,7 @@ static const genred_api api = {.abi = GENRED_ABI,
                                .program_result = api_result,
                                .program_rows = api_rows,
                                .program_run = api_run,
+                               .program_run_ranges = api_run_ranges,
                                .partial_size = api_partial_size,
                                .partial_run = api_partial_run,
                                .partial_merge = api_partial_merge,

@@ -113,6 +113,12 @@ const gr_buffer *ffi_array_buffer(SEXP x);
 SEXP ffi_array_shell(SEXP dim, SEXP dimnames, gr_storage_type type, int device);
 gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err);
 
+/* ---- ffi_ranges.c: block-sparse calls -------------------------------------------------------- */
+
+/* Reads the half of `ranges` whose rows are values of i, or of j, for arguments with m and n rows;
+ * its memory lives until the .Call ends.  false: R is to look at it. */
+bool ffi_ranges_read(SEXP x, bool rows_are_i, int64_t m, int64_t n, gr_ranges *r);
+
 /* ---- capi.c: the table for packages that link to genred -------------------------------------- */
 
 void capi_register(void); /* at load time */
@@ -126,6 +132,7 @@ SEXP ffi_states_describe(SEXP spec, SEXP states);
 SEXP ffi_states_merge(SEXP spec, SEXP list);
 SEXP ffi_states_finish(SEXP spec, SEXP states, SEXP wide);
 SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ranges);
+SEXP ffi_ranges_agree(SEXP x);
 SEXP ffi_make(SEXP spec);
 SEXP ffi_key(SEXP spec);
 SEXP ffi_spec(SEXP spec);

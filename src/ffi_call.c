@@ -21,6 +21,8 @@ typedef struct call {
   gr_backend backend;
   ffi_ids devices; /* named by the call or, later, by a setting */
   bool keep;       /* results stay on the GPU */
+  SEXP ranges;     /* of a block-sparse call, or NULL */
+  bool careful;    /* R has looked at the call: it is refused, not handed back */
   int n;
   SEXP *arg;       /* arguments as R objects */
   gr_array *array; /* the same for the engine */
@@ -38,8 +40,10 @@ static bool read_flag(SEXP x, bool *flag) {
 }
 
 static bool read_settings(call *c, SEXP backend, SEXP device, SEXP ranges, SEXP keep) {
-  if (ranges != R_NilValue || !ffi_backend(backend, &c->backend)) return false;
-  if (!ffi_read_ids(device, &c->devices) || !read_flag(keep, &c->keep)) return false;
+  c->ranges = ranges;
+  if (!ffi_backend(backend, &c->backend) || !ffi_read_ids(device, &c->devices) ||
+      !read_flag(keep, &c->keep))
+    return false;
   bool here = c->backend == GR_CPU || c->backend == GR_INTERPRETER;
   return !here || (c->devices.n == 0 && !c->keep);
 }
@@ -107,6 +111,27 @@ static bool read_args(call *c, const ffi_op *op) {
     c->array[k].data = REAL_RO(c->arg[k]);
   }
   return true;
+}
+
+/* ---- ranges ---------------------------------------------------------------------------------- */
+
+/* The rows of the first argument of a category; 1 without one. */
+static int64_t rows_of(const call *c, const ffi_op *op, gr_category category) {
+  for (int k = 0; k < c->n; k++)
+    if (op->arg[k].category == category) return c->array[k].rows;
+  return 1;
+}
+
+/* NULL: all pairs.  false: R is to look at the ranges; or, if it has, they are wrong, see err. */
+static bool read_ranges(const call *c, const ffi_op *op, gr_ranges *place, const gr_ranges **ranges,
+                        gr_error *err) {
+  *ranges = NULL;
+  if (c->ranges == R_NilValue) return true;
+  if (!ffi_ranges_read(c->ranges, op->result.axis != 0, rows_of(c, op, GR_VI),
+                       rows_of(c, op, GR_VJ), place))
+    return false;
+  *ranges = place;
+  return gr_program_check_ranges(op->program, c->array, c->n, place, err) == GR_OK;
 }
 
 /* ---- results --------------------------------------------------------------------------------- */
@@ -275,7 +300,8 @@ static const char *read_options(call *c, gr_options *o) {
   return s.bad ? s.bad : o->threads < 1 ? "genred.threads" : NULL;
 }
 
-static SEXP run_engine(call *c, ffi_op *op, gr_options *opt, const gr_output *out, SEXP result) {
+static SEXP run_engine(call *c, ffi_op *op, const gr_ranges *ranges, gr_options *opt,
+                       const gr_output *out, SEXP result) {
   gr_error err;
   gr_report report;
   ffi_poll poll;
@@ -290,7 +316,7 @@ static SEXP run_engine(call *c, ffi_op *op, gr_options *opt, const gr_output *ou
   op->busy = true;
   gr_class cls = c->share ? gr_program_share(op->program, c->array, c->n, c->offset, c->states,
                                              c->size, opt, &report, &err)
-                          : gr_program_run(op->program, c->array, c->n, out, opt, &report, &err);
+                          : gr_program_run_ranges(op->program, c->array, c->n, ranges, out, opt, &report, &err);
   op->busy = false;
   if (poll.unwinding) gr_error_clear(&err);
   ffi_poll_end(&poll);
@@ -318,7 +344,7 @@ static SEXP run_share(call *c, ffi_op *op, gr_options *opt) {
   SET_VECTOR_ELT(result, 0, states);
   SET_VECTOR_ELT(result, 1, row_names(c, op, rows));
   c->states = REAL(states);
-  result = run_engine(c, op, opt, NULL, result);
+  result = run_engine(c, op, NULL, opt, NULL, result);
   UNPROTECT(1);
   return result;
 }
@@ -327,6 +353,8 @@ static SEXP run_op(call *c, ffi_op *op) {
   gr_error err = {GR_OK, "", NULL};
   gr_options opt;
   gr_output out[2];
+  gr_ranges place;
+  const gr_ranges *ranges;
   int64_t rows;
   if (c->n != op->nargs)
     return ffi_failf(GR_ARGUMENT, "this operator was changed: it has %d arguments, but its formula has %d", c->n,
@@ -335,6 +363,8 @@ static SEXP run_op(call *c, ffi_op *op) {
   if (read_options(c, &opt) || !read_args(c, op)) return R_NilValue;
   if (c->share) return run_share(c, op, &opt);
   if (gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK) return ffi_fail(&err);
+  if (!read_ranges(c, op, &place, &ranges, &err))
+    return c->careful && err.cls ? ffi_fail(&err) : R_NilValue;
   if (rows > INT_MAX)
     return ffi_failf(GR_ARGUMENT, "the result would have %lld rows; a matrix in R has at most %d", (long long)rows,
                      INT_MAX);
@@ -344,15 +374,15 @@ static SEXP run_op(call *c, ffi_op *op) {
     opt.device_ids = &home;
     opt.n_devices = 1;
   }
-  if (err.cls == GR_OK) result = run_engine(c, op, &opt, out, result);
+  if (err.cls == GR_OK) result = run_engine(c, op, ranges, &opt, out, result);
   UNPROTECT(1);
   return result;
 }
 
-/* offset: of a share of the columns; NULL: all are there. */
-static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, const int64_t *offset) {
+/* careful: R has checked the arguments.  offset: of a share of the columns; NULL: all are there. */
+static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, bool careful, const int64_t *offset) {
   call c = {.spec = spec,
-            .backend = GR_AUTO,
+            .careful = careful,
             .n = n,
             .arg = arg,
             .share = offset != NULL,
@@ -379,7 +409,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   int count = 0, size = TYPEOF(specs) == VECSXP ? (int)XLENGTH(specs) : 0;
   bool sized = TYPEOF(m) == REALSXP && TYPEOF(n) == REALSXP && XLENGTH(m) >= size && XLENGTH(n) >= size;
   if (size == 0 || !sized || !ffi_spec_ok(VECTOR_ELT(specs, 0))) return R_NilValue;
-  call c = {.spec = VECTOR_ELT(specs, 0), .backend = GR_AUTO};
+  call c = {.spec = VECTOR_ELT(specs, 0)};
   if (!read_settings(&c, backend, device, ranges, Rf_ScalarLogical(0)) || read_options(&c, &opt))
     return R_NilValue;
   gr_call *call = (gr_call *)R_alloc((size_t)size + 1, sizeof *call);
@@ -408,14 +438,14 @@ SEXP ffi_call(SEXP args) {
   int n = Rf_length(args);
   if (n > FEW) arg = (SEXP *)R_alloc((size_t)n, sizeof *arg);
   for (int k = 0; k < n; k++, args = CDR(args)) arg[k] = CAR(args);
-  return run_call(head[0], head + 1, arg, n, NULL);
+  return run_call(head[0], head + 1, arg, n, false, NULL);
 }
 
 static SEXP run_list(SEXP spec, const SEXP *setting, SEXP args, const int64_t *offset) {
   int n = (int)XLENGTH(args);
   SEXP *arg = (SEXP *)R_alloc((size_t)n + 1, sizeof *arg);
   for (int k = 0; k < n; k++) arg[k] = VECTOR_ELT(args, k);
-  return run_call(spec, setting, arg, n, offset);
+  return run_call(spec, setting, arg, n, true, offset);
 }
 
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args) {

@@ -102,6 +102,23 @@ typedef struct genred_output {
   genred_type type; /* GENRED_DOUBLE for values; GENRED_INT64 or GENRED_DOUBLE for indices */
 } genred_output;
 
+/* first <= index < end, from 0. */
+typedef struct genred_interval {
+  int64_t first, end;
+} genred_interval;
+
+/* Blocks of pairs, of a block-sparse call.  Block k: the rows rows[k] of the result meet the columns
+ * (values of the reduced index) in the intervals columns[ends[k - 1]] ... columns[ends[k] - 1],
+ * where ends[-1] stands for 0.  The rows of the blocks ascend without overlaps, and so do the
+ * columns of each block.  Where both indices are reduced, rows are values of i. */
+typedef struct genred_ranges {
+  const genred_interval *rows; /* n_blocks of them */
+  const int64_t *ends;         /* likewise; the last is n_columns */
+  int64_t n_blocks;
+  const genred_interval *columns;
+  int64_t n_columns;
+} genred_ranges;
+
 typedef struct genred_arg {
   const char *name;
   genred_category category;
@@ -132,6 +149,12 @@ typedef struct genred_api {
   /* threads: their maximum number; 0 for the session's setting.  out has one element per result. */
   genred_status (*program_run)(genred_program *program, const genred_array *args, int n_args, const genred_output *out,
                                genred_backend backend, int threads, char *message);
+
+  /* With the pairs of some blocks only; rows outside of them get what an empty reduction gives.
+   * ranges: NULL for all pairs.  Not in genred 0.1.0, whose table ends before this. */
+  genred_status (*program_run_ranges)(genred_program *program, const genred_array *args, int n_args,
+                                      const genred_ranges *ranges, const genred_output *out,
+                                      genred_backend backend, int threads, char *message);
 
   /* Partial results; not in genred 0.1.0.  If the columns (values of the reduced index) of the
    * arguments are one piece of the data, their reduction leaves a block of states: partial_size

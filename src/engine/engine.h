@@ -199,12 +199,35 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
                         gr_report *report, gr_error *err);
 
-/* ---- partial results: a share of the reduced index ---- */
-
-/* first <= j < end, counted from 0 over the whole of the index that is reduced. */
+/* first <= j < end, counted from 0 over the whole of an index. */
 typedef struct gr_interval {
   int64_t first, end;
 } gr_interval;
+
+/* ---- block-sparse calls: some of the pairs ---- */
+
+/* Block k: the rows rows[k] of the result meet the columns (values of the reduced index) in the
+ * intervals columns[ends[k - 1]] ... columns[ends[k] - 1], where ends[-1] stands for 0.  The rows
+ * of the blocks ascend without overlaps, and so do the columns of each block; intervals may be
+ * empty.  Where both indices are reduced, rows are values of i. */
+typedef struct gr_ranges {
+  const gr_interval *rows; /* of the blocks */
+  const int64_t *ends;     /* likewise; the last is n_columns */
+  int64_t n_blocks;
+  const gr_interval *columns;
+  int64_t n_columns;
+} gr_ranges;
+
+/* Checks the arguments, then the ranges against their rows. */
+gr_class gr_program_check_ranges(const gr_program *p, const gr_array *args, int n_args,
+                                 const gr_ranges *ranges, gr_error *err);
+/* gr_program_run with the pairs of some blocks only.  Rows that no block holds get what an empty
+ * reduction gives.  ranges: NULL for all pairs. */
+gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
+                               const gr_ranges *ranges, const gr_output *out, const gr_options *opt,
+                               gr_report *report, gr_error *err);
+
+/* ---- partial results: a share of the reduced index ---- */
 
 /* A call whose columns (values of the reduced index) are split into shares leaves a block of states
  * for each share: one plain array of doubles that says what it holds and is checked wherever it is

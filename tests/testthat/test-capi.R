@@ -38,6 +38,50 @@ client <- c(
   "}"
 )
 
+# Sums over blocks of pairs: rows 0 and 1 against columns 1 and 3, row 2 against none; then invalid
+# ranges.
+blocks <- c(
+  "#define BLOCKS(CHANGE) { genred_interval rows[2] = {{0, 2}, {2, 3}}, columns[2] = {{1, 2}, {3, 4}}; int64_t ends[2] = {2, 2}; \\",
+  "  genred_ranges r; r.rows = rows; r.ends = ends; r.n_blocks = 2; r.columns = columns; r.n_columns = 2; CHANGE; message[0] = 0; \\",
+  "  status = g->program_run_ranges(p, args, 2, &r, &result, (genred_backend)Rf_asInteger(backend), 1, message); say((int)status, message); }",
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_blocks(SEXP x, SEXP y, SEXP out, SEXP all, SEXP backend) {",
+  "  const genred_api *g = genred_try_api();",
+  "  const char *aliases[] = {\"x = Vi(2)\", \"y = Vj(2)\"};",
+  "  char message[GENRED_MESSAGE];",
+  "  genred_program *p;",
+  "  genred_spec spec;",
+  "  genred_array args[2];",
+  "  genred_output result;",
+  "  genred_status status;",
+  "  if (!g) return text(\"another ABI\");",
+  "  said = 0;",
+  "  answers = PROTECT(Rf_allocVector(STRSXP, 20));",
+  "  memset(&spec, 0, sizeof spec);",
+  "  spec.formula = \"SqDist(x,y)\"; spec.aliases = aliases; spec.n_aliases = 2; spec.axis = 1; spec.dtype = \"float64\";",
+  "  args[0].data = REAL(x); args[0].rows = args[0].stride = Rf_nrows(x); args[0].cols = 2;",
+  "  args[1].data = REAL(y); args[1].rows = args[1].stride = Rf_nrows(y); args[1].cols = 2;",
+  "  result.data = REAL(out); result.type = GENRED_DOUBLE;",
+  "  g->program_new(&spec, &p, NULL);",
+  "  BLOCKS((void)0);",
+  "  result.data = REAL(all);",
+  "  say((int)g->program_run_ranges(p, args, 2, NULL, &result, (genred_backend)Rf_asInteger(backend), 1, message), message);",
+  "  BLOCKS(r.n_blocks = -1);",
+  "  BLOCKS(r.rows = NULL);",
+  "  BLOCKS(r.ends = NULL);",
+  "  BLOCKS(r.columns = NULL);",
+  "  BLOCKS(ends[1] = 3);",
+  "  BLOCKS(rows[1].end = 4);",
+  "  BLOCKS(columns[1].first = 1);",
+  "  g->program_free(p);",
+  "  answers = Rf_lengthgets(answers, said);",
+  "  UNPROTECT(1);",
+  "  return answers;",
+  "}"
+)
+
 # Pieces of y, the last first, against one call: "" and the number of columns, or what is wrong.
 pieces <- c(
   "#ifdef __cplusplus",
@@ -231,7 +275,7 @@ build <- function(extension, flags) {
   dir <- tempfile("client")
   dir.create(dir)
   file <- file.path(dir, paste0("client.", extension))
-  writeLines(c(client, pieces, junk), file)
+  writeLines(c(client, pieces, junk, blocks), file)
   include <- paste0("-I", shQuote(system.file("include", package = "genred")))
   writeLines(c(paste("PKG_CPPFLAGS =", include), paste(if (extension == "c") "PKG_CFLAGS =" else "PKG_CXXFLAGS =", flags)),
              file.path(dir, "Makevars"))
@@ -271,6 +315,14 @@ for (language in c("c", "cpp")) local({
     for (axis in 0:1) for (backend in 1:2) {
       expect_identical(.Call(client_pieces, points(20, 2), near, axis, backend), " 20 60")
     }
+    some <- numeric(3)
+    every <- numeric(3)
+    answers <- .Call(getNativeSymbolInfo("client_blocks", dll), x, y, some, every, 1L)
+    d <- outer(1:3, 1:4, Vectorize(function(i, j) sum((x[i, ] - y[j, ])^2)))
+    expect_identical(answers[1:2], c("0 ", "0 "))
+    expect_equal(some, c(d[1:2, 2] + d[1:2, 4], 0), tolerance = 1e-12)
+    expect_equal(every, rowSums(d), tolerance = 1e-12)
+    expect_match(answers[-(1:2)], "^3 .")
     answers <- .Call(getNativeSymbolInfo("client_junk", dll))
     good <- seq_len(match("--", answers) - 1L)
     expect_identical(answers[good], rep("0 ", length(good)))

@@ -68,6 +68,14 @@
   ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld") \
   ERR(Intervals, GR_ARGUMENT, \
       "intervals must be within 0 to %lld, in ascending order and without overlaps: interval %lld is %lld to %lld") \
+  ERR(RangesCount, GR_ARGUMENT, "ranges cannot have %lld blocks and %lld intervals of columns") \
+  ERR(RangesRows, GR_ARGUMENT, "the rows of blocks must be within 0 to %lld, in ascending order and without overlaps: " \
+      "those of block %lld are %lld to %lld") \
+  ERR(RangesEnds, GR_ARGUMENT, \
+      "the ends of block %lld's intervals of columns must be between %lld and %lld, not %lld") \
+  ERR(RangesColumns, GR_ARGUMENT, "the columns of a block must be within 0 to %lld, in ascending order and without " \
+      "overlaps: interval %lld, of block %lld, is %lld to %lld") \
+  ERR(RangesLeft, GR_ARGUMENT, "%lld intervals of columns belong to no block") \
   ERR(States, GR_ARGUMENT, "these %lld numbers are not a block of states of this program: %s") \
   ERR(StatesShape, GR_ARGUMENT, \
       "blocks of states of different calls cannot be merged: %lld x %lld and %lld x %lld") \

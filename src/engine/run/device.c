@@ -12,14 +12,17 @@
 #include "run/run.h"
 
 /* All thresholds of this file.  Costs are those of run.c: cost * pairs, in multiplications.
- *   work  One thread executes 5e10 a second, so that 1e9 take 20 ms.  A call of a GPU takes some
- *         0.1 ms for launches and copies, but the first call of a formula takes 0.6 to 1.1 s in
- *         NVRTC (measured), against 0.1 s in a C compiler, which must be worth it.
- *   byte  Numbers on the host are converted and copied at about 2.5e9 bytes a second; this is the
- *         number of multiplications that a thread executes in the time that one byte takes. */
+ *   work    One thread executes 5e10 a second, so that 1e9 take 20 ms.  A call of a GPU takes some
+ *           0.1 ms for launches and copies, but the first call of a formula takes 0.6 to 1.1 s in
+ *           NVRTC (measured), against 0.1 s in a C compiler, which must be worth it.
+ *   byte    Numbers on the host are converted and copied at about 2.5e9 bytes a second; this is the
+ *           number of multiplications that a thread executes in the time that one byte takes.
+ *   launch  A block-sparse call launches a kernel for each interval of each region, which takes
+ *           about 10 us (not measured), and as long for each of three copies of a region's rows and
+ *           states. */
 static const struct {
-  double work, byte;
-} tune = {.work = 1e9, .byte = 20};
+  double work, byte, launch;
+} tune = {.work = 1e9, .byte = 20, .launch = 5e5};
 
 void gr_note(gr_report *report, gr_error *err) {
   snprintf(report->note, sizeof report->note, "%.500s", err->message);
@@ -51,10 +54,18 @@ static bool resident(const gr_run *r) {
 /* Whether a GPU pays off if that many numbers have to be transferred from the host. */
 static bool pays(double work, double numbers) { return work > tune.work + tune.byte * 8 * numbers; }
 
+/* Launches and copies. */
+static double launches(const gr_run *r) {
+  double n = 0;
+  for (int64_t k = 0; k < r->n_regions; k++) n += (double)r->region[k].n + 3;
+  return n;
+}
+
 /* Whether "auto" should use a GPU for this call. */
 static bool worth(const gr_run *r) {
   double numbers = 0, work = r->p->plan->cost * gr_pairs(r);
   if (stays(r) || (resident(r) && work > 0)) return true;
+  if (r->n_regions > 1) work -= tune.launch * launches(r);
   for (int k = 0; k < r->n_args; k++) numbers += (double)r->args[k].rows * (double)r->args[k].cols;
   return pays(work, numbers);
 }

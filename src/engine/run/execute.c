@@ -150,13 +150,19 @@ static void hand_over(const job *j, const gr_item *it, const double *state, int6
   gr_sink_take(j->red, j->sink, state, j->s->ld, first, it->r1 - it->r0, (double)columns);
 }
 
+/* States of an item that are read: kernels take whole vectors of rows; lanes that are columns have
+ * a state each, and the rows' own follow. */
+static int64_t states_used(const job *j, const gr_item *it) {
+  return (it->r1 - it->r0) * (j->plan->target == TARGET_COLUMNS ? LANES : 1) + GR_PAD;
+}
+
 /* own: the thread's state, for items whose state nobody waits for. */
 static void run_item(const worker *w, int64_t k, double *own) {
   const job *j = w->j;
   const gr_item *it = &j->s->item[k];
   bool both = j->plan->ask.both, kept = it->slot >= 0 && !both;
   double *state = kept ? j->slots + (size_t)it->slot * j->slot_size : own;
-  gr_red_init(j->red, state, j->s->ld, j->s->ld); /* the padding too */
+  gr_red_init(j->red, state, j->s->ld, states_used(j, it));
   if (j->plan->target == TARGET_COLUMNS)
     accumulate_by_columns(w, it, state);
   else

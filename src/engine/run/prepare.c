@@ -27,7 +27,7 @@ static bool lacks_kernel(const gr_call *call, const gr_options *opt, bool *few) 
   int64_t rows = by_i ? call->m : call->n, cols = by_i ? call->n : call->m;
   int plan = gr_plan_of(p, rows, cols);
   *few = plan == PLAN_FEW;
-  return gr_wants_kernel(p, rows, cols, opt, plan) && !gr_program_has(p, plan, opt) &&
+  return gr_wants_kernel(p, (double)rows * (double)cols, opt, plan) && !gr_program_has(p, plan, opt) &&
          !gr_device_expected(call, opt);
 }
 

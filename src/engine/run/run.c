@@ -15,14 +15,20 @@
  *         that lies on disk, and wins 0.1 s over one that does not.  To a kernel that the program
  *         has, it always loses: a Gaussian at dimension 3, 1 x 1 0.5 us (kernel 0.4), 10 x 10 2.2
  *         us (0.4), 200 x 200 510 us (6).
- *   few   Lanes run over columns where there are few rows; see few_rows. */
+ *   few   Lanes run over columns where there are few rows; see few_rows.  Merging: a Gaussian at
+ *         dimension 3 and 1 row in each of 20 000 regions, rows and columns in lanes (ns a row):
+ *         64 columns 350 and 210, 256 columns 720 and 290. */
 static const struct {
   double tiny;         /* cost * pairs up to which "auto" interprets instead of compiling */
   int64_t few[3][2];   /* rows at most, by kind of the plan and precision */
-  int64_t few_columns; /* columns at least */
+  int64_t few_columns; /* columns at least, in a call of one region */
   double few_cost[2];  /* of a row there, in lanes of a vector of 32 bytes full of rows */
-} tune = {
-    .tiny = 2e6, .few = {{12, 16}, {7, 4}, {5, 6}}, .few_columns = 4096, .few_cost = {1.3, 1}};
+  double few_merge[2]; /* likewise, of merging the states of a row: always, and for each number */
+} tune = {.tiny = 2e6,
+          .few = {{12, 16}, {7, 4}, {5, 6}},
+          .few_columns = 4096,
+          .few_cost = {1.3, 1},
+          .few_merge = {40, 60}};
 
 /* ---- arguments ---- */
 
@@ -98,14 +104,14 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
  * 3.0, 10 rows 4.1 4.1; 10 nearest, 5 rows 0.16 0.18, 9 rows 0.29 0.40.  float64, 4 rows 0.50 0.43,
  * 16 rows 1.80 1.70; at dimension 40, 4 rows 4.1 3.7, 6 rows 4.4 4.6.  The rule does not ask for
  * this machine's vectors: results would depend on it. */
-static bool few_rows(const gr_plan *p, int64_t rows, int64_t cols) {
+static bool few_rows(const gr_plan *p, int64_t rows) {
   enum { NARROW, TILED, LISTS };
   int kind = gr_has_trait(p->ask.red.family, GR_KEEPS_LISTS) ? LISTS
              : p->cpu.rows > 1                         ? TILED
                                                        : NARROW;
   int64_t lanes = p->ask.f64 ? 4 : 8;
   double full = (double)((rows + lanes - 1) / lanes * lanes);
-  return rows > 0 && cols >= tune.few_columns && rows <= tune.few[kind][p->ask.f64] &&
+  return rows > 0 && rows <= tune.few[kind][p->ask.f64] &&
          (double)rows * tune.few_cost[p->ask.f64] <= full;
 }
 
@@ -137,15 +143,40 @@ gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *rep
 }
 
 /* "auto" interprets tiny work, unless the program has the kernel already. */
-bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt,
-                     int plan) {
-  double work = p->plan->cost * (double)rows * (double)cols;
+bool gr_wants_kernel(const gr_program *p, double pairs, const gr_options *opt, int plan) {
+  double work = p->plan->cost * pairs;
   return opt->backend != GR_INTERPRETER && work != 0 &&
          (opt->backend != GR_AUTO || work > tune.tiny || gr_program_has(p, plan, opt));
 }
 
 int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols) {
-  return few_rows(p->plan, rows, cols) ? PLAN_FEW : 0;
+  return cols >= tune.few_columns && few_rows(p->plan, rows) ? PLAN_FEW : 0;
+}
+
+/* What a region gains where lanes run over columns, in lanes of a vector of 32 bytes: lanes that no
+ * row would fill, less the merging of the lanes' states, for each row once and for each interval,
+ * whose last columns do not fill a vector.  In regions that are not small, columns in lanes take
+ * about twice as long. */
+static double gain_by_columns(const gr_plan *p, const gr_region *g) {
+  int64_t rows = g->r1 - g->r0, lanes = p->ask.f64 ? 4 : 8,
+          full = (rows + lanes - 1) / lanes * lanes;
+  bool few = few_rows(p, rows);
+  double merging = (double)rows * (tune.few_merge[0] + tune.few_merge[1] * p->ask.red.nstate);
+  double spared = few ? (double)full - tune.few_cost[p->ask.f64] * (double)rows : -(double)rows;
+  double gain = -merging;
+  for (int64_t k = 0; k < g->n; k++)
+    gain += spared * (double)(g->interval[k].end - g->interval[k].first) - merging;
+  return gain;
+}
+
+/* 0 or PLAN_FEW, by what is better for all regions together. */
+static int plan_of_regions(const gr_run *r) {
+  double gain = 0;
+  if (r->rows == 0) return 0;
+  if (r->n_regions == 1) return gr_plan_of(r->p, r->rows, (int64_t)(gr_pairs(r) / (double)r->rows));
+  for (int64_t k = 0; k < r->n_regions; k++)
+    if (r->region[k].n > 0) gain += gain_by_columns(r->p->plan, &r->region[k]);
+  return gain > 0 ? PLAN_FEW : 0;
 }
 
 double gr_pairs(const gr_run *r) {
@@ -162,15 +193,13 @@ double gr_pairs(const gr_run *r) {
  * or no room for its files (the note says so). */
 static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
   gr_report *report = r->report;
-  int64_t columns =
-      r->rows > 0 ? (int64_t)(gr_pairs(r) / (double)r->rows) : r->cols; /* that a row meets */
-  int which = gr_plan_of(r->p, r->rows, columns);
+  int which = plan_of_regions(r);
   report->backend = GR_INTERPRETER;
   report->threads = 1;
   *plan = PLAN_WRITTEN;
   if (r->opt->backend != GR_INTERPRETER && !gr_condition_holds(&r->p->condition, r->args))
     which |= PLAN_WRITTEN;
-  if (!gr_wants_kernel(r->p, r->rows, columns, r->opt, which)) return GR_OK;
+  if (!gr_wants_kernel(r->p, gr_pairs(r), r->opt, which)) return GR_OK;
   report->backend = GR_CPU;
   if (find_kernel(r->p, which, r->opt, report, err) == GR_OK) *plan = which;
   if (!err->cls || r->opt->backend == GR_CPU) return err->cls;
@@ -255,23 +284,49 @@ gr_class gr_run_regions(gr_run *r, gr_error *err) {
   return err->cls;
 }
 
-gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out,
-                        const gr_options *opt, gr_report *report, gr_error *err) {
-  gr_run r = {.p = p,
-              .args = args,
-              .n_args = n_args,
-              .out = out,
-              .opt = opt,
-              .report = report,
-              .n_regions = 1};
+/* The pairs of the ranges, of checked arguments. */
+static gr_class run_sparse(gr_run *r, const gr_ranges *ranges, gr_error *err) {
+  gr_regions s;
+  if (gr_validate_ranges(ranges, r->rows, r->cols, err) != GR_OK ||
+      gr_regions_make(&s, ranges, r->rows, err) != GR_OK)
+    return err->cls;
+  r->region = s.region;
+  r->n_regions = s.n;
+  gr_run_regions(r, err);
+  gr_regions_free(&s);
+  return err->cls;
+}
+
+static gr_class run_dense(gr_run *r, gr_error *err) {
+  gr_interval all = {0, r->cols};
+  gr_region whole = {.r1 = r->rows, .interval = &all, .n = 1};
+  r->region = &whole;
+  r->n_regions = 1;
+  return gr_run_regions(r, err);
+}
+
+gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
+                               const gr_ranges *ranges, const gr_output *out, const gr_options *opt,
+                               gr_report *report, gr_error *err) {
+  gr_run r = {.p = p, .args = args, .n_args = n_args, .out = out, .opt = opt, .report = report};
   if (!report) return gr_fail(err, ERR_Null, "the place for the report");
   *report = (gr_report){.backend = GR_AUTO};
   if (gr_check_call(p, args, n_args, &r.rows, &r.cols, err) != GR_OK ||
       gr_validate_options(opt, err) != GR_OK)
     return err->cls;
   if (gr_validate_outputs(p, out, p->plan->ask.both ? 1 : r.rows, err) != GR_OK) return err->cls;
-  gr_interval all = {0, r.cols};
-  gr_region whole = {.r1 = r.rows, .interval = &all, .n = 1};
-  r.region = &whole;
-  return gr_run_regions(&r, err);
+  return ranges ? run_sparse(&r, ranges, err) : run_dense(&r, err);
+}
+
+gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out,
+                        const gr_options *opt, gr_report *report, gr_error *err) {
+  return gr_program_run_ranges(p, args, n_args, NULL, out, opt, report, err);
+}
+
+gr_class gr_program_check_ranges(const gr_program *p, const gr_array *args, int n_args,
+                                 const gr_ranges *ranges, gr_error *err) {
+  int64_t rows, cols;
+  if (gr_check_call(p, args, n_args, &rows, &cols, err) != GR_OK) return err->cls;
+  return ranges ? gr_validate_ranges(ranges, rows, cols, err)
+                : gr_fail(err, ERR_Null, "the ranges");
 }

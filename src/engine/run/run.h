@@ -147,6 +147,18 @@ struct gr_run {
 
 double gr_pairs(const gr_run *r); /* in all regions */
 
+/* ---- ranges.c: block-sparse calls ---- */
+
+/* Regions with memory of their own. */
+typedef struct gr_regions {
+  gr_region *region;
+  int64_t n;
+} gr_regions;
+
+gr_class gr_regions_make(gr_regions *s, const gr_ranges *r, int64_t rows,
+                         gr_error *err); /* of ranges that are valid */
+void gr_regions_free(gr_regions *s);
+
 static inline bool gr_is_gpu(gr_backend b) { return b >= GR_GPU; }
 
 /* there is a device, and those asked for exist */
@@ -176,6 +188,7 @@ gr_class gr_validate_spec(const gr_spec *s, gr_error *err);
 gr_class gr_validate_arrays(const gr_program *p, const gr_array *args, int n, gr_error *err);
 gr_class gr_validate_outputs(const gr_program *p, const gr_output *out, int64_t rows, gr_error *err);
 gr_class gr_validate_options(const gr_options *o, gr_error *err);
+gr_class gr_validate_ranges(const gr_ranges *r, int64_t rows, int64_t cols, gr_error *err);
 
 /* ---- states.c: states of rows in which all their columns are -------------------------------- */
 
@@ -238,8 +251,8 @@ gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error
 gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, int64_t *cols, gr_error *err);
 /* Runs a call of checked arguments that has its regions, with their common origins. */
 gr_class gr_run_regions(gr_run *r, gr_error *err);
-/* Would a call that goes to no GPU use a kernel, that of this plan?  rows: of the kept index. */
-bool gr_wants_kernel(const gr_program *p, int64_t rows, int64_t cols, const gr_options *opt, int plan);
+/* Would a call of so many pairs that goes to no GPU use a kernel, that of this plan? */
+bool gr_wants_kernel(const gr_program *p, double pairs, const gr_options *opt, int plan);
 int gr_plan_of(const gr_program *p, int64_t rows, int64_t cols); /* 0 or PLAN_FEW, by the shape */
 
 #endif

@@ -51,7 +51,7 @@ typedef struct measures {
   const gr_plan *plan;
   double speed; /* cost * pairs per second */
   int64_t rows; /* of all regions */
-  int64_t regions;
+  double pairs; /* likewise */
 } measures;
 
 /* How a region is cut. */
@@ -72,6 +72,7 @@ static int64_t columns_least(const gr_plan *p) {
 /* Rows of a block that the cache holds, and that one call of the kernel handles in time. */
 static int64_t rows_most(const measures *m) {
   const gr_plan *p = m->plan;
+  if (by_columns(p)) return 16; /* their merged states lie in the padding (execute.c) */
   int64_t row_bytes = p->width.row * (p->ask.f64 ? 8 : 4), state_bytes = p->ask.red.nstate * 8;
   int64_t widest = row_bytes > state_bytes ? row_bytes : state_bytes;
   int64_t most = clamp(tune.cache / (widest > 0 ? widest : 1) / 16 * 16, 16, tune.rows_max);
@@ -85,6 +86,12 @@ static int64_t parts_most(const measures *m) {
   return m->plan->ask.both ? tune.items : clamp((int64_t)(tune.kept / states), 1, tune.items);
 }
 
+/* Items of a region with so many pairs, in proportion to its share of the work. */
+static int64_t items_most(const measures *m, double pairs) {
+  return m->pairs > 0 ? clamp((int64_t)((double)tune.items * (pairs / m->pairs)), 1, tune.items)
+                      : 1;
+}
+
 /* Columns are packed again for every block of rows, so that these are large.  Where that gives too
  * few items to share, columns are cut too, then blocks made smaller.  Blocks are of one size, as
  * far as 16 divides it: the last would else be small, and packing the columns for it in vain. */
@@ -93,9 +100,8 @@ static cuts cut(const measures *m, int64_t rows, int64_t cols) {
   cuts c;
   int64_t most = rows_most(m), parts = parts_most(m),
           columns = clamp(cols / columns_least(p), 1, tune.items);
-  int64_t share = clamp(tune.items / m->regions, 1, tune.items);
-  int64_t items =
-      (int64_t)fmin(1 + p->cost * (double)rows * (double)cols / tune.item, (double)share);
+  double pairs = (double)rows * (double)cols;
+  int64_t items = (int64_t)fmin(1 + p->cost * pairs / tune.item, (double)items_most(m, pairs));
   c.blocks = ceiling(rows, most);
   c.parts =
       clamp(c.blocks > 0 ? ceiling(items, c.blocks) : 1, 1, parts < columns ? parts : columns);
@@ -207,18 +213,21 @@ static gr_class make_room(gr_schedule *s, int64_t items, int64_t intervals, gr_e
 
 gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const gr_problem *problem,
                           const gr_region *region, int64_t n, gr_error *err) {
-  measures m = {.plan = p, .speed = tune.second[kernel], .regions = n};
+  measures m = {.plan = p, .speed = tune.second[kernel]};
   int64_t items = 0, intervals = 0;
   s->problem = problem;
   s->n = s->n_intervals = s->slots = s->block = s->pairs = 0;
-  for (int64_t k = 0; k < n; k++) m.rows += region[k].r1 - region[k].r0;
+  for (int64_t k = 0; k < n; k++) {
+    m.rows += region[k].r1 - region[k].r0;
+    m.pairs += (double)(region[k].r1 - region[k].r0) * (double)columns_of(&region[k]);
+  }
   for (int64_t k = 0; k < n; k++) {
     cuts c = cut(&m, region[k].r1 - region[k].r0, columns_of(&region[k]));
     items += c.blocks * c.parts;
     intervals += (region[k].n + c.parts) * (by_columns(p) ? 2 : 1);
     s->block = c.rows > s->block ? c.rows : s->block;
   }
-  s->ld = (by_columns(p) ? m.rows * GR_LANES_MAX : s->block) + GR_PAD;
+  s->ld = (by_columns(p) ? clamp(m.rows, 0, s->block) * GR_LANES_MAX : s->block) + GR_PAD;
   s->chunk = chunk_columns(&m, s->block);
   if (make_room(s, items, intervals, err) != GR_OK) return err->cls;
   for (int64_t k = 0; k < n; k++) {

@@ -75,3 +75,40 @@ gr_class gr_validate_options(const gr_options *o, gr_error *err) {
   if (o->threads < 0) return gr_fail(err, ERR_Threads, o->threads);
   return o->tmp_dir ? GR_OK : missing(err, "the folder for temporary files");
 }
+
+static gr_class validate_columns(const gr_ranges *r, int64_t block, int64_t first, int64_t cols,
+                                 gr_error *err) {
+  int64_t before = 0;
+  for (int64_t k = first; k < r->ends[block]; k++) {
+    gr_interval i = r->columns[k];
+    if (i.first < before || i.end < i.first || i.end > cols)
+      return gr_fail(err, ERR_RangesColumns, (long long)cols, (long long)k, (long long)block,
+                     (long long)i.first, (long long)i.end);
+    before = i.end;
+  }
+  return GR_OK;
+}
+
+gr_class gr_validate_ranges(const gr_ranges *r, int64_t rows, int64_t cols, gr_error *err) {
+  int64_t row = 0, first = 0;
+  err->cls = GR_OK;
+  if (r->n_blocks < 0 || r->n_columns < 0)
+    return gr_fail(err, ERR_RangesCount, (long long)r->n_blocks, (long long)r->n_columns);
+  if (r->n_blocks > 0 && (!r->rows || !r->ends))
+    return missing(err, r->rows ? "the ends of the blocks" : "the rows of the blocks");
+  if (r->n_columns > 0 && !r->columns) return missing(err, "the columns of the blocks");
+  for (int64_t k = 0; k < r->n_blocks; k++) {
+    gr_interval i = r->rows[k];
+    if (i.first < row || i.end < i.first || i.end > rows)
+      return gr_fail(err, ERR_RangesRows, (long long)rows, (long long)k, (long long)i.first,
+                     (long long)i.end);
+    if (r->ends[k] < first || r->ends[k] > r->n_columns)
+      return gr_fail(err, ERR_RangesEnds, (long long)k, (long long)first, (long long)r->n_columns,
+                     (long long)r->ends[k]);
+    if (validate_columns(r, k, first, cols, err) != GR_OK) return err->cls;
+    row = i.end;
+    first = r->ends[k];
+  }
+  return first == r->n_columns ? GR_OK
+                               : gr_fail(err, ERR_RangesLeft, (long long)(r->n_columns - first));
+}

@@ -1,0 +1,225 @@
+# Block-sparse calls: what `ranges` may be, and the helpers that make it.
+#
+# The fast way (src/ffi_ranges.c) takes ranges that are right.  All others come here, to be
+# brought into that form or refused with the part, the row and the value that is wrong.
+
+part_names <- c("ranges_i", "slices_i", "redranges_j", "ranges_j", "slices_j", "redranges_i")
+
+has_orders <- function(ranges) {
+  !is.null(attr(ranges, "order_i")) || !is.null(attr(ranges, "order_j"))
+}
+
+# ---- checking ranges of a call -------------------------------------------------------------------
+
+# As src/ffi_ranges.c takes them, or an error.  axis: the index that is reduced (2: both).
+checked_ranges <- function(ranges, axis, info, values, call) {
+  if (is.null(ranges)) return(NULL)
+  refuse <- function(...) stop_genred("argument", ..., call = call)
+  parts <- named_parts(ranges, refuse)
+  size <- vapply(c("Vi", "Vj"), function(category) size_of(category, info, values), 0)
+  check_size(ranges, size, refuse)
+  halves <- list(part_names[1:3], part_names[4:6])
+  needed <- halves[[if (axis == 0L) 2L else 1L]]
+  if (is.null(parts[[needed[1L]]])) {
+    refuse("`ranges` lacks the parts ", quoted(needed), ", which a reduction over ",
+           c("i", "j", "i and j")[axis + 1L], " needs")
+  }
+  for (half in halves) {
+    if (!is.null(parts[[half[1L]]])) parts <- check_half(parts, half, size, refuse)
+  }
+  if (!.Call(.ffi_ranges_agree, parts)) {
+    refuse("`ranges`: the parts for i (", quoted(halves[[1L]]), ") and those for j (",
+           quoted(halves[[2L]]), ") do not keep the same pairs")
+  }
+  structure(parts, order_i = checked_order(ranges, "order_i", size[["Vi"]], refuse),
+            order_j = checked_order(ranges, "order_j", size[["Vj"]], refuse))
+}
+
+# The six parts by name, NULL where a half was not given.
+named_parts <- function(ranges, refuse) {
+  if (!is.list(ranges) || is.data.frame(ranges)) {
+    refuse("`ranges` must be NULL, or made by a helper such as from_matrix(), ",
+           "or a list of the parts ", quoted(part_names[1:3]),
+           " and, for reductions over i, ", quoted(part_names[4:6]), "; ", given_value(ranges))
+  }
+  count <- length(ranges)
+  if (count != 3L && count != 6L) {
+    refuse("`ranges` must have 3 or 6 parts (", quoted(part_names), "); it has ", count)
+  }
+  given <- names(ranges) %or% part_names[seq_len(count)]
+  unknown <- setdiff(given, part_names)
+  if (length(unknown)) {
+    refuse("`ranges` has a part \"", unknown[1L], "\"; its parts are ", quoted(part_names))
+  }
+  if (anyDuplicated(given)) refuse("`ranges` has two parts \"", given[duplicated(given)][1L], "\"")
+  parts <- stats::setNames(vector("list", 6L), part_names)
+  parts[given] <- unclass(ranges)[seq_len(count)]
+  check_halves(parts, refuse)
+  parts
+}
+
+# Three parts of one index, or none.
+check_halves <- function(parts, refuse) {
+  absent <- vapply(parts, is.null, NA)
+  for (half in list(1:3, 4:6)) {
+    if (any(absent[half]) && !all(absent[half])) {
+      lost <- part_names[half][absent[half]]
+      refuse("`ranges` lacks the part ", quoted(lost[1L]), ", which belongs to ",
+             quoted(setdiff(part_names[half], lost)))
+    }
+  }
+  if (all(absent)) {
+    refuse("`ranges` must have 3 or 6 parts (", quoted(part_names), "); all are NULL")
+  }
+}
+
+size_of <- function(category, info, values) {
+  k <- which(info$category == category)[1L]
+  if (is.na(k)) 1 else as.numeric(NROW(values[[k]]))
+}
+
+check_size <- function(ranges, size, refuse) {
+  made_for <- attr(ranges, "size")
+  if (!is.null(made_for) && !identical(as.numeric(made_for), unname(size))) {
+    refuse("`ranges` was made for ", paste(made_for, collapse = " x "),
+           " pairs; the arguments have ", paste(size, collapse = " x "))
+  }
+}
+
+# Rows that ascend, and the columns of each block, which ascend too.
+check_half <- function(parts, half, size, refuse) {
+  by_i <- half[1L] == "ranges_i"
+  if (!by_i) size <- rev(size)
+  rows <- check_intervals(parts[[half[1L]]], half[1L], size[[1L]], refuse)
+  columns <- check_intervals(parts[[half[3L]]], half[3L], size[[2L]], refuse)
+  ends <- check_slices(parts[[half[2L]]], half, nrow(rows), nrow(columns), refuse)
+  check_ascent(rows, rep(1L, nrow(rows)), half[1L], "of the blocks", refuse)
+  block <- rep.int(seq_len(nrow(rows)), diff(c(0, ends)))
+  check_ascent(columns, block, half[3L], "of one block", refuse)
+  parts[half] <- list(rows, ends, columns)
+  parts
+}
+
+# Numbers that count something, without a class.
+check_whole <- function(x, part, refuse) {
+  what <- paste0("`ranges$", part, "` must hold whole numbers; ")
+  if (!is.numeric(x) || is.object(x)) refuse(what, given_value(x))
+  bad <- which(!is.finite(x) | x != round(x))[1L]
+  if (!is.na(bad)) refuse(what, place_of(x, bad), " is ", format(x[bad], digits = 15L))
+}
+
+# "row 3, column 2" or "element 3"
+place_of <- function(x, k) {
+  if (!is.matrix(x)) return(paste("element", k))
+  paste0("row ", (k - 1L) %% nrow(x) + 1L, ", column ", (k - 1L) %/% nrow(x) + 1L)
+}
+
+check_intervals <- function(x, part, most, refuse) {
+  if (!is.matrix(x) || ncol(x) != 2L) {
+    refuse("`ranges$", part,
+           "` must be a matrix with 2 columns, the first and the last of each interval; ",
+           given_value(x))
+  }
+  check_whole(x, part, refuse)
+  index <- if (endsWith(part, "i")) "i" else "j"
+  outside <- which(x < 1 | x > most)[1L]
+  if (!is.na(outside)) {
+    refuse("`ranges$", part, "`: ", place_of(x, outside), " is ", format(x[outside], digits = 15L),
+           "; ", index, " goes from 1 to ",
+           format(most, digits = 15L))
+  }
+  empty <- which(x[, 1L] > x[, 2L])[1L]
+  if (!is.na(empty)) {
+    refuse("`ranges$", part, "`: row ", empty, " is ", row_text(x, empty),
+           ", which ends before it begins; leave it out")
+  }
+  matrix(as.numeric(x), ncol = 2L)
+}
+
+row_text <- function(x, k) paste(format(x[k, ], digits = 15L, trim = TRUE), collapse = " to ")
+
+check_slices <- function(x, half, blocks, columns, refuse) {
+  part <- half[2L]
+  check_whole(x, part, refuse)
+  if (length(x) != blocks) {
+    refuse("`ranges$", part, "` must have one element for each of the ", blocks,
+           " rows of `ranges$", half[1L], "`; it has ", length(x))
+  }
+  x <- as.numeric(x)
+  down <- which(diff(c(0, x)) < 0)[1L]
+  if (!is.na(down)) {
+    refuse("`ranges$", part, "` must not decrease: element ", down, " is ",
+           format(x[down], digits = 15L), " after ",
+           format(c(0, x)[down], digits = 15L))
+  }
+  last <- if (blocks) x[blocks] else 0
+  if (last != columns) {
+    refuse("`ranges$", part, "` must end with ", columns, ", the number of rows of `ranges$",
+           half[3L], "`; it ends with ", format(last, digits = 15L))
+  }
+  x
+}
+
+# Within each block, an interval begins after the one before has ended.
+check_ascent <- function(x, block, part, whose, refuse) {
+  k <- seq_len(max(0L, nrow(x) - 1L))
+  wrong <- k[block[k] == block[k + 1L] & x[k + 1L, 1L] <= x[k, 2L]][1L]
+  if (is.na(wrong)) return()
+  how <- if (x[wrong + 1L, 2L] < x[wrong, 1L]) "comes after" else "overlaps"
+  if (how == "comes after") how <- "must come before, not after,"
+  refuse("`ranges$", part, "`: the intervals ", whose, " must ascend without overlaps; row ",
+         wrong + 1L, " (", row_text(x, wrong + 1L), ") ", how,
+         " row ", wrong, " (", row_text(x, wrong), ")",
+         if (whose == "of one block") paste0(", in block ", block[wrong]))
+}
+
+checked_order <- function(ranges, name, size, refuse) {
+  x <- attr(ranges, name)
+  if (is.null(x)) return(NULL)
+  whole <- is.numeric(x) && !is.object(x) && length(x) == size && all(is.finite(x))
+  if (!whole || !identical(sort(as.numeric(x)), as.numeric(seq_len(size)))) {
+    refuse("`ranges` was changed: its `", name, "` is no order of ", size, " rows")
+  }
+  as.integer(x)
+}
+
+# ---- ranges of sorted data, arguments in the caller's order --------------------------------------
+
+# Sorts the arguments, calls, and puts the rows of the result and the indices in it back.
+call_in_order <- function(spec, description, values, settings, call) {
+  if (settings$keep) {
+    stop_genred("argument", "`keep = TRUE` needs data that are sorted by group: these `ranges` ",
+                "carry an order, which is applied in R", call = call)
+  }
+  order <- list(Vi = attr(settings$ranges, "order_i"), Vj = attr(settings$ranges, "order_j"))
+  attr(settings$ranges, "order_i") <- attr(settings$ranges, "order_j") <- NULL
+  category <- description$args$category
+  for (k in which(category != "Pm")) {
+    values[[k]] <- take_rows(values[[k]], order[[category[k]]])
+  }
+  result <- run_checked(spec, values, settings, call)
+  axis <- description$result$axis
+  if (axis == 2L) return(result)
+  if (axis == 0L) order <- rev(order)
+  restore_order(result, order[[1L]], order[[2L]])
+}
+
+take_rows <- function(x, order) {
+  if (is.null(order)) return(x)
+  if (inherits(x, "genred_array")) x <- as.array(x)
+  if (is.matrix(x)) x[order, , drop = FALSE] else x[order]
+}
+
+# A result with a note, a pair of results, or one; a failure stays as it is.
+restore_order <- function(x, rows, columns) {
+  if (inherits(x, "genred_failure")) return(x)
+  if (is.list(x)) {
+    inner <- if (inherits(x, "genred_noted")) "result" else names(x)
+    x[inner] <- lapply(unclass(x)[inner], restore_order, rows, columns)
+    return(x)
+  }
+  if (is.integer(x) && !is.null(columns)) x[] <- columns[x]
+  if (is.null(rows)) return(x)
+  back <- order(rows)
+  if (length(dim(x)) == 3L) x[back, , , drop = FALSE] else x[back, , drop = FALSE]
+}
