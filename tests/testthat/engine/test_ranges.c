@@ -1,9 +1,7 @@
 /* test_ranges.c: block-sparse calls: every reduction over every axis in both precisions gives what
  * its kept pairs give one by one, on the interpreter, as a kernel and on the libraries that stand
  * in for CUDA's; what is wrong with ranges is refused. */
-#include <sys/stat.h>
-#include "../cuda/cu.h"
-#include "check.h"
+#include "stand_ins.h"
 
 /* ---- patterns ---- */
 
