@@ -107,8 +107,8 @@ typedef struct genred_interval {
   int64_t first, end;
 } genred_interval;
 
-/* Blocks of pairs, of a block-sparse call.  Block k: the rows rows[k] of the result meet the columns
- * (values of the reduced index) in the intervals columns[ends[k - 1]] ... columns[ends[k] - 1],
+/* Blocks of pairs, of a block-sparse call.  Block k: the rows rows[k] of the result meet the
+ * columns (values of the reduced index) in the intervals columns[ends[k - 1]] ... columns[ends[k] - 1],
  * where ends[-1] stands for 0.  The rows of the blocks ascend without overlaps, and so do the
  * columns of each block.  Where both indices are reduced, rows are values of i. */
 typedef struct genred_ranges {
