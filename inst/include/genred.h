@@ -108,9 +108,10 @@ typedef struct genred_interval {
 } genred_interval;
 
 /* Blocks of pairs, of a block-sparse call.  Block k: the rows rows[k] of the result meet the
- * columns (values of the reduced index) in the intervals columns[ends[k - 1]] ... columns[ends[k] - 1],
- * where ends[-1] stands for 0.  The rows of the blocks ascend without overlaps, and so do the
- * columns of each block.  Where both indices are reduced, rows are values of i. */
+ * columns (values of the reduced index) in the intervals columns[ends[k - 1]] ...
+ * columns[ends[k] - 1], where ends[-1] stands for 0.  The rows of the blocks ascend without
+ * overlaps, and so do the columns of each block.  Where both indices are reduced, rows are values
+ * of i. */
 typedef struct genred_ranges {
   const genred_interval *rows; /* n_blocks of them */
   const int64_t *ends;         /* likewise; the last is n_columns */
