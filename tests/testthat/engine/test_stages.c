@@ -147,12 +147,32 @@ static bool is_call(const char *s) {
   return false;
 }
 
-/* The column `calls` of the operations says truly whether their text is of operators. */
+/* The functions of the prelude that an operation's text calls are in the groups that it names. */
+static void is_defined(gr_op op, const char *prelude) {
+  char name[32];
+  for (const char *s = gr_ops[op].emitted; (s = strstr(s, "v_")); s++) {
+    snprintf(name, sizeof name, "V %.*s(", (int)strcspn(s, "("), s); /* its definition */
+    check(strstr(prelude, name) != NULL, "%s: the groups that it names define %s...)",
+          gr_ops[op].name, name);
+  }
+}
+
+/* The column `calls` agrees with the text that it describes. */
 static void columns_agree(void) {
-  for (int op = 0; op < OP_COUNT; op++)
-    if (gr_ops[op].kind == KIND_EW)
-      check(gr_is_of_operators((gr_op)op) == !is_call(gr_ops[op].emitted),
-            "%s is a call or an expression of operators", gr_ops[op].name);
+  static const gr_language in = {.prelude = GR_PIECE(base) | GR_PIECE(plain), .offered = ~0u};
+  for (gr_op op = 0; op < OP_COUNT; op++) {
+    if (gr_ops[op].kind != KIND_EW) continue;
+    gr_arena arena = {0};
+    gr_emitter e = {0};
+    gr_str prelude = {.arena = &arena};
+    check(gr_is_of_operators(op) == !is_call(gr_ops[op].emitted),
+          "%s is a call or an expression of operators", gr_ops[op].name);
+    gr_calls_of(&e, op);
+    gr_emit_prelude(&prelude, &in, e.pieces);
+    gr_put(&prelude, "V v_square("); /* which a kernel defines itself */
+    is_defined(op, prelude.s);
+    gr_arena_free(&arena);
+  }
 }
 
 int main(int argc, char **argv) {
