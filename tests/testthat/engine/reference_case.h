@@ -179,7 +179,7 @@ static void free_data(setup *s) {
 
 /* ---- telling ---- */
 
-static void tell(const setup *s) {
+static void describe_setup(const setup *s) {
   const struct reduction_row *r = &reductions[s->red];
   printf("  seed %llu: %s(%s%s%s)", (unsigned long long)s->seed, s->short_name ? r->other : r->name, s->formula.s,
          s->weight ? " ; " : "", s->formula2.s);

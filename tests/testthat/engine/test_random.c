@@ -19,7 +19,7 @@ static setup *current;
 static void on_crash(int sig) {
   if (current) {
     printf("FAILED: signal %d in\n", sig);
-    tell(current);
+    describe_setup(current);
   }
   fflush(stdout);
   _Exit(1);
@@ -115,7 +115,7 @@ static void shrink(setup *s, int bad) {
   quiet = false;
   bool wrong = still_wrong(s, bad);
   printf("  made smaller%s:\n", wrong ? "" : " (but not repeated)");
-  tell(s);
+  describe_setup(s);
   plain_print = false;
 }
 
@@ -139,7 +139,7 @@ static void finish_batch(int n, bool as_users) {
     s->program = NULL;
     gr_error_clear(&err);
     if (!check(!bad, "%s%s", bad & 1 ? "interpreter " : "", bad & 2 ? "kernel" : "")) {
-      tell(s);
+      describe_setup(s);
       if (!s->all_rows && totals.wrong++ < 100) shrink(s, bad);
     }
     fflush(stdout);
@@ -157,7 +157,7 @@ static void campaign(uint64_t from, int n) {
       current = &batch[k];
       if (!build(&batch[k], &err)) {
         check(false, "%s", err.message);
-        tell(&batch[k]);
+        describe_setup(&batch[k]);
         totals.wrong++;
       }
       gr_error_clear(&err);
@@ -179,7 +179,7 @@ static void specials(maker make_case, int count, int precisions, bool as_users) 
       bool is = turn & 1 << f64 && make_case(&batch[k], n, f64);
       if (is && !build(&batch[k], &err)) {
         check(false, "%s", err.message);
-        tell(&batch[k]);
+        describe_setup(&batch[k]);
       }
       gr_error_clear(&err);
       k += is;

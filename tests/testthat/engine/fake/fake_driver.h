@@ -116,7 +116,9 @@ typedef struct fake_state {
 #define HIDDEN __attribute__((visibility("hidden")))
 
 extern HIDDEN fake_state fake_driver;
-extern HIDDEN _Thread_local cu_context current; /* of the calling thread */
+/* The context of the calling thread.  In the static storage of threads: LeakSanitizer loses its way
+ * in what a library that is opened at run time allocates for each thread. */
+extern HIDDEN __attribute__((tls_model("initial-exec"))) _Thread_local cu_context current;
 
 /* ---- fake_cuda.c ---- */
 
