@@ -107,12 +107,12 @@ static bool ids_of_text(const char *text, ffi_ids *ids) {
 
 static void device_setting(ffi_settings *s) {
   SEXP option = Rf_GetOption1(sym_device);
-  const char *env = getenv("GENRED_DEVICE");
   s->devices.n = 0;
   if (option != R_NilValue) {
     if (ffi_read_ids(option, &s->devices)) return;
     s->bad = CHAR(PRINTNAME(sym_device));
   } else {
+    const char *env = getenv("GENRED_DEVICE");
     if (!env || !*env || ids_of_text(env, &s->devices)) return;
     s->bad = "GENRED_DEVICE";
   }

@@ -155,14 +155,12 @@ static int positive(const char *text) {
 static int env_count(const char *name) { return positive(getenv(name)); }
 
 /* GENRED_THREADS: a number of threads, or 0 for the default. */
-static bool env_is_bad(void) {
-  const char *text = getenv("GENRED_THREADS");
+static bool env_is_bad(const char *text) {
   if (!text || !*text) return false;
   return text[strspn(text, "0123456789")] != 0 || (positive(text) == 0 && text[strspn(text, "0")] != 0);
 }
 
-static int option_count(SEXP symbol) {
-  SEXP x = Rf_GetOption1(symbol);
+static int count_of(SEXP x) {
   if ((TYPEOF(x) != INTSXP && TYPEOF(x) != REALSXP) || XLENGTH(x) != 1) return 0;
   double n = Rf_asReal(x);
   return n >= 1 && n <= INT_MAX ? (int)n : 0;
@@ -195,7 +193,7 @@ static void read_limits(int *limit) {
   memcpy(limit, machine, sizeof machine);
   limit[L_OMP] = env_count("OMP_NUM_THREADS");
   limit[L_OMP_LIMIT] = env_count("OMP_THREAD_LIMIT");
-  limit[L_MC_OPTION] = option_count(sym_mc_cores);
+  limit[L_MC_OPTION] = count_of(Rf_GetOption1(sym_mc_cores));
   limit[L_MC_ENV] = env_count("MC_CORES");
   limit[L_CHECK] = limit_check();
 }
@@ -212,45 +210,54 @@ static int default_count(const int *limit) {
   return n > 0 ? n : 1;
 }
 
-/* Whether the option, or the environment variable if there is no option, is not a number of
- * threads. */
-static bool setting_is_bad(void) {
+/* The number of threads that is asked for, 0 if none is; whether the option, or the environment
+ * variable if there is no option, is not a number. */
+typedef struct request {
+  int option, env;
+  bool bad;
+} request;
+
+static request request_now(void) {
   SEXP x = Rf_GetOption1(sym_threads);
-  if (x == R_NilValue) return env_is_bad();
-  if (option_count(sym_threads)) return false;
-  return !Rf_isNumeric(x) || XLENGTH(x) != 1 || Rf_asReal(x) != 0; /* 0: the default */
+  const char *text = getenv("GENRED_THREADS");
+  request r = {count_of(x), positive(text), false};
+  if (x == R_NilValue)
+    r.bad = env_is_bad(text);
+  else if (!r.option)
+    r.bad = !Rf_isNumeric(x) || XLENGTH(x) != 1 || Rf_asReal(x) != 0; /* 0: the default */
+  return r;
 }
 
-static int count_threads(const int *limit, int *option, int *env) {
-  *option = option_count(sym_threads);
-  *env = env_count("GENRED_THREADS");
+static int count_threads(const int *limit, const request *r) {
 #ifndef _OPENMP
   return 1;
 #endif
   if (forked) return 1;
-  int asked = *option ? *option : *env;
+  int asked = r->option ? r->option : r->env;
   return asked ? asked_count(asked, limit) : default_count(limit);
 }
 
 int ffi_threads_now(void) {
-  int limit[L_COUNT], option, env;
-  if (setting_is_bad()) return 0;
+  int limit[L_COUNT];
+  request r = request_now();
+  if (r.bad) return 0;
   if (forked) return 1;
   read_limits(limit);
-  return count_threads(limit, &option, &env);
+  return count_threads(limit, &r);
 }
 
 static SEXP count_or_na(int n) { return Rf_ScalarInteger(n > 0 ? n : NA_INTEGER); }
 
 SEXP ffi_threads(void) {
   const char *names[] = {"threads", "option", "env", "forked", "openmp", "limits", ""};
-  int limit[L_COUNT], option, env;
+  int limit[L_COUNT];
   read_limits(limit);
-  int n = count_threads(limit, &option, &env);
+  request r = request_now();
+  int n = count_threads(limit, &r);
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, Rf_ScalarInteger(n));
-  SET_VECTOR_ELT(out, 1, count_or_na(option));
-  SET_VECTOR_ELT(out, 2, count_or_na(env));
+  SET_VECTOR_ELT(out, 1, count_or_na(r.option));
+  SET_VECTOR_ELT(out, 2, count_or_na(r.env));
   SET_VECTOR_ELT(out, 3, Rf_ScalarLogical(forked));
 #ifdef _OPENMP
   SET_VECTOR_ELT(out, 4, Rf_ScalarLogical(TRUE));

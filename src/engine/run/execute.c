@@ -178,8 +178,9 @@ static void run_item(const worker *w, int64_t k, double *own) {
 
 /* Without sleeping for a moment, as the others should soon be done. */
 static void wait_for_others(job *j) {
-  double start = gr_now();
+  double start = 0;
   while (!j->stop && j->done < j->s->pairs) {
+    if (start == 0) start = gr_now();
     if (gr_now() - start > tune.patience) gr_sleep(5e-5);
     poll(j);
   }
@@ -264,11 +265,13 @@ gr_class gr_execute(const gr_plan *p, gr_kernel_fn *kernel, const gr_schedule *s
   if (!memory) return gr_fail(err, ERR_NoMemory, "scratch", (long long)(own + slots));
   j.slots = (double *)(void *)(memory + own);
   j.polled = gr_now();
+  double start = j.polled;
   run_threads(&j, memory, threads);
   if (!j.stop && both) merge_totals(&j);
   if (!j.stop && !both) merge_parts(&j);
   if (!j.stop && opt->progress) opt->progress(1, opt->ctx);
   gr_aligned_free(memory);
   report->threads = threads;
+  report->seconds_run = gr_now() - start;
   return j.stop ? gr_failf(err, GR_INTERRUPT, "interrupted") : GR_OK;
 }

@@ -246,7 +246,6 @@ static gr_class run_here(const gr_run *r, gr_error *err) {
   int plan;
   if (choose_backend(r, &plan, err) != GR_OK || gr_program_plan(r->p, plan, err) != GR_OK)
     return err->cls;
-  double start = gr_now();
   void *many = NULL;
   if (r->n_args > FEW) {
     many = malloc((size_t)r->n_args * (2 * sizeof *data + sizeof *stride));
@@ -256,7 +255,6 @@ static gr_class run_here(const gr_run *r, gr_error *err) {
   }
   if (r->rows > 0 || r->p->plan->ask.both) run_items(r, plan, data, stride, err);
   free(many);
-  r->report->seconds_run = gr_now() - start;
   return err->cls;
 }
 

@@ -54,11 +54,18 @@ typedef struct measures {
   double pairs; /* likewise */
 } measures;
 
-/* How a region is cut. */
+/* How a region is cut, and the region's own size. */
 typedef struct cuts {
   int64_t rows, blocks;   /* of a block; how many */
   int64_t columns, parts; /* of a part; how many */
+  int64_t all_rows, all_columns;
 } cuts;
+
+static int64_t columns_of(const gr_region *g) {
+  int64_t columns = 0;
+  for (int64_t k = 0; k < g->n; k++) columns += g->interval[k].end - g->interval[k].first;
+  return columns;
+}
 
 static bool by_columns(const gr_plan *p) { return p->target == TARGET_COLUMNS; }
 
@@ -97,7 +104,7 @@ static int64_t items_most(const measures *m, double pairs) {
  * far as 16 divides it: the last would else be small, and packing the columns for it in vain. */
 static cuts cut(const measures *m, int64_t rows, int64_t cols) {
   const gr_plan *p = m->plan;
-  cuts c;
+  cuts c = {.all_rows = rows, .all_columns = cols};
   int64_t most = rows_most(m), parts = parts_most(m),
           columns = clamp(cols / columns_least(p), 1, tune.items);
   double pairs = (double)rows * (double)cols;
@@ -114,6 +121,13 @@ static cuts cut(const measures *m, int64_t rows, int64_t cols) {
   return c;
 }
 
+/* The same, unless the last region had this size too: the work of small calls is no more than that
+ * of a cut. */
+static void cut_region(const measures *m, const gr_region *g, cuts *c) {
+  int64_t rows = g->r1 - g->r0, columns = columns_of(g);
+  if (rows != c->all_rows || columns != c->all_columns) *c = cut(m, rows, columns);
+}
+
 /* Columns of a call; whole tiles, unless pairs are so dear that tiles do not matter. */
 static int64_t chunk_columns(const measures *m, int64_t block) {
   const gr_plan *p = m->plan;
@@ -122,12 +136,6 @@ static int64_t chunk_columns(const measures *m, int64_t block) {
 }
 
 /* ---- items ---- */
-
-static int64_t columns_of(const gr_region *g) {
-  int64_t columns = 0;
-  for (int64_t k = 0; k < g->n; k++) columns += g->interval[k].end - g->interval[k].first;
-  return columns;
-}
 
 /* Of each piece all columns, as many as fill vectors, or those that do not. */
 typedef enum fill { ALL, FULL, REST } fill;
@@ -214,6 +222,7 @@ static gr_class make_room(gr_schedule *s, int64_t items, int64_t intervals, gr_e
 gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const gr_problem *problem,
                           const gr_region *region, int64_t n, gr_error *err) {
   measures m = {.plan = p, .speed = tune.second[kernel]};
+  cuts c = {.all_rows = -1};
   int64_t items = 0, intervals = 0;
   s->problem = problem;
   s->n = s->n_intervals = s->slots = s->block = s->pairs = 0;
@@ -222,7 +231,7 @@ gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const g
     m.pairs += (double)(region[k].r1 - region[k].r0) * (double)columns_of(&region[k]);
   }
   for (int64_t k = 0; k < n; k++) {
-    cuts c = cut(&m, region[k].r1 - region[k].r0, columns_of(&region[k]));
+    cut_region(&m, &region[k], &c);
     items += c.blocks * c.parts;
     intervals += (region[k].n + c.parts) * (by_columns(p) ? 2 : 1);
     s->block = c.rows > s->block ? c.rows : s->block;
@@ -231,7 +240,7 @@ gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const g
   s->chunk = chunk_columns(&m, s->block);
   if (make_room(s, items, intervals, err) != GR_OK) return err->cls;
   for (int64_t k = 0; k < n; k++) {
-    cuts c = cut(&m, region[k].r1 - region[k].r0, columns_of(&region[k]));
+    cut_region(&m, &region[k], &c);
     add_region(s, p, &region[k], &c);
   }
   group_items(s, p);
