@@ -20,12 +20,13 @@ char *gr_emit_joint(gr_ctx *c, const gr_member *m, int n);
 /* Rows r0 <= r < r1 over the columns of n intervals, none of them empty: of interval k those with
  * interval[2 k] <= c < interval[2 k + 1].  arg[k] is component 0 of row 0, ld[k] the stride between
  * components; behind the n arguments, arg[n + k] is the origin of argument k, a number for each
- * component (NULL where it has no group).  state is nstate arrays of ld_state doubles (ld_state a
- * multiple of 16 and at least r1 - r0 rounded up to 16), entry 0 belonging to row r0; it is read
- * and written.  scratch: 64-byte aligned, see gr_scratch_bytes. In a kernel by columns the state of
- * row r, lane l is entry 16 (r - r0) + l.  Each interval has a multiple of 16 columns, each of
- * which goes into some lane; or one interval has fewer than 16: then its column l goes into lane l,
- * and the lanes behind them hold nothing that counts. */
+ * component (NULL where it has no group).  ld[n] and ld[n + 1] are the numbers that row 0 and
+ * column 0 have in the whole, of which the arrays may be a share.  state is nstate arrays of
+ * ld_state doubles (ld_state a multiple of 16 and at least r1 - r0 rounded up to 16), entry 0
+ * belonging to row r0; it is read and written.  scratch: 64-byte aligned, see gr_scratch_bytes.  In
+ * a kernel by columns the state of row r, lane l is entry 16 (r - r0) + l.  Each interval has a
+ * multiple of 16 columns, each of which goes into some lane; or one interval has fewer than 16:
+ * then its column l goes into lane l, and the lanes behind them hold nothing that counts. */
 typedef void gr_kernel_fn(const double *const *arg, const int64_t *ld, double *state, int64_t ld_state, int64_t r0,
                           int64_t r1, const int64_t *interval, int64_t n, void *scratch);
 size_t gr_scratch_bytes(const gr_plan *p, int64_t rows); /* rows a multiple of 16 */

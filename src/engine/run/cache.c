@@ -37,7 +37,7 @@ enum {
   CACHE_FILES = 512, /* at most so many files in the folder */
   DAY = 24 * 3600    /* seconds */
 };
-#define KERNEL_ABI "abi 3" /* of gr_kernel_fn: increases when its arguments change */
+#define KERNEL_ABI "abi 4" /* of gr_kernel_fn: increases when its arguments change */
 static const int64_t cache_bytes = (int64_t)256 << 20; /* at most so many bytes in the folder */
 
 /* ---- keys and trailers ----------------------------------------------------------------------- */

@@ -70,7 +70,7 @@ static void compute(const worker *w, const gr_item *it, const gr_interval *inter
     return;
   }
   for (int64_t k = 0; k < n; k++)
-    gr_interp(j->plan, p->args, state, j->s->ld, it->r0, it->r1, interval[k].first, interval[k].end,
+    gr_interp(j->plan, p, state, j->s->ld, it->r0, it->r1, interval[k].first, interval[k].end,
               w->scratch);
 }
 

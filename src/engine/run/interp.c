@@ -34,6 +34,7 @@ static ew_loop *const ew_loops[OP_COUNT] = {GR_OPS_EW(EW)};
 typedef struct interp {
   const gr_plan *p;
   const gr_array *args;
+  const int64_t *first; /* gr_problem.first; NULL where only parameters are evaluated */
   gr_vals *vals; /* one per node */
   double *block; /* the state of a strip, where it is merged with the row's; else NULL */
   int strip;     /* columns at a time */
@@ -189,9 +190,9 @@ static void reduce_strip(const interp *in, double *state, int64_t ld, int64_t co
   gr_red_merge(red, state, ld, in->block, 1);
 }
 
-void gr_interp(const gr_plan *p, const gr_array *args, double *state, int64_t ld, int64_t r0,
+void gr_interp(const gr_plan *p, const gr_problem *problem, double *state, int64_t ld, int64_t r0,
                int64_t r1, int64_t c0, int64_t c1, void *scratch) {
-  interp in = {.p = p, .args = args};
+  interp in = {.p = p, .args = problem->args, .first = problem->first};
   lay_out(&in, scratch);
   eval_level(&in, LEVEL_PARAM, 0, 1);
   for (int64_t c = c0; c < c1; c += in.strip) {

@@ -212,20 +212,26 @@ static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
 
 /* ---- running it ---- */
 
-/* What kernels take of the arguments: their data, then their origins; and their strides. */
+/* What kernels take of the arguments: their data, then their origins; their strides, then where
+ * they are in the whole. */
 static void hand_over(const gr_run *r, const double **data, int64_t *stride) {
   for (int k = 0; k < r->n_args; k++) {
     data[k] = r->args[k].data;
     data[r->n_args + k] = r->args[k].origin;
     stride[k] = r->args[k].stride;
   }
+  stride[r->n_args] = r->first[0];
+  stride[r->n_args + 1] = r->first[1];
 }
 
 /* One problem, whose arrays are handed over. */
 static gr_class run_items(const gr_run *r, int plan, const double **data, int64_t *stride,
                           gr_error *err) {
   gr_program *p = r->p;
-  gr_problem problem = {.args = r->args, .data = data, .stride = stride};
+  gr_problem problem = {.args = r->args,
+                        .first = {r->first[0], r->first[1]},
+                        .data = data,
+                        .stride = stride};
   gr_sink sink = gr_sink_of(r);
   gr_schedule s;
   gr_kernel_fn *kernel = r->report->backend == GR_CPU ? p->kernel[plan] : NULL;
@@ -241,17 +247,17 @@ static gr_class run_items(const gr_run *r, int plan, const double **data, int64_
 /* On this machine's processor. */
 static gr_class run_here(const gr_run *r, gr_error *err) {
   enum { FEW = 16 };
-  int64_t stride_few[FEW], *stride = stride_few;
+  int64_t stride_few[FEW + 2], *stride = stride_few;
   const double *data_few[2 * FEW], **data = data_few;
   int plan;
   if (choose_backend(r, &plan, err) != GR_OK || gr_program_plan(r->p, plan, err) != GR_OK)
     return err->cls;
   void *many = NULL;
   if (r->n_args > FEW) {
-    many = malloc((size_t)r->n_args * (2 * sizeof *data + sizeof *stride));
+    many = malloc((size_t)r->n_args * 2 * sizeof *data + ((size_t)r->n_args + 2) * sizeof *stride);
     if (!many) return gr_fail(err, ERR_NoMemory, "arguments", (long long)r->n_args);
     stride = many;
-    data = (const double **)(stride + r->n_args);
+    data = (const double **)(stride + r->n_args + 2);
   }
   if (r->rows > 0 || r->p->plan->ask.both) run_items(r, plan, data, stride, err);
   free(many);

@@ -8,10 +8,19 @@ enum { GR_DEVICES = 8 };
 
 /* ---- interp.c, interp_loops.c: the definition of the language ------------------------------- */
 
+/* The arrays of one problem; a batch would have one for each of its elements. */
+typedef struct gr_problem {
+  const gr_array *args;      /* as the interpreter reads them */
+  int64_t first[2];          /* numbers of row 0 and column 0 in the whole */
+  const double *const *data; /* arg of gr_kernel_fn */
+  const int64_t *stride;     /* ld of gr_kernel_fn */
+  int64_t out;               /* row of the results to which its row 0 belongs */
+} gr_problem;
+
 /* Adds columns c0 .. c1 to the states of rows r0 .. r1 (entry 0 of the state is row r0). scratch:
  * gr_interp_bytes. */
-void gr_interp(const gr_plan *p, const gr_array *args, double *state, int64_t ld, int64_t r0, int64_t r1, int64_t c0,
-               int64_t c1, void *scratch);
+void gr_interp(const gr_plan *p, const gr_problem *problem, double *state, int64_t ld, int64_t r0,
+               int64_t r1, int64_t c0, int64_t c1, void *scratch);
 size_t gr_interp_bytes(const gr_plan *p);
 
 /* The values of a node for a strip of pairs: component k in lane l is v[k * comp + l * lane]. */
@@ -136,6 +145,7 @@ struct gr_run {
   const gr_array *args;
   int n_args;
   int64_t rows, cols;
+  int64_t first[2]; /* numbers of row 0 and column 0 in the whole, of which args may be a share */
   const gr_region *region;
   int64_t n_regions;
   const gr_output *out;

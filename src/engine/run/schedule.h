@@ -3,14 +3,6 @@
 #define GENRED_SCHEDULE_H
 #include "run/run.h"
 
-/* The arrays of one problem; a batch would have one for each of its elements. */
-typedef struct gr_problem {
-  const gr_array *args;      /* as the interpreter reads them */
-  const double *const *data; /* as kernels do (gr_kernel_fn): the arguments, then their origins */
-  const int64_t *stride;     /* and the strides between components */
-  int64_t out;               /* row of the results to which its row 0 belongs */
-} gr_problem;
-
 /* A block of rows against a list of intervals of columns.  A kernel whose lanes are columns takes
  * multiples of 16 columns in one call, and fewer than 16 into fresh states (gr_kernel_fn): its
  * `full` intervals of the first kind come first, those of the second kind follow.  With other

@@ -160,13 +160,16 @@ static void write_head(const gr_run *r, const gr_array *args, int64_t size) {
   h[CHECK] = checksum(h, size);
 }
 
-gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args,
-                            const gr_interval *interval, int64_t n_intervals, double *states,
-                            int64_t size, const gr_options *opt, gr_report *report, gr_error *err) {
+/* The states of some columns of arrays whose column 0 is number `offset` in the whole. */
+static gr_class run_columns(gr_program *p, const gr_array *args, int n_args,
+                            const gr_interval *interval, int64_t n_intervals, int64_t offset,
+                            double *states, int64_t size, const gr_options *opt, gr_report *report,
+                            gr_error *err) {
   const gr_output none[2] = {{.data = NULL}};
   gr_run r = {.p = p,
               .args = args,
               .n_args = n_args,
+              .first = {0, offset},
               .out = none,
               .states = states,
               .opt = opt,
@@ -188,6 +191,12 @@ gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args,
   return err->cls;
 }
 
+gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args,
+                            const gr_interval *interval, int64_t n_intervals, double *states,
+                            int64_t size, const gr_options *opt, gr_report *report, gr_error *err) {
+  return run_columns(p, args, n_args, interval, n_intervals, 0, states, size, opt, report, err);
+}
+
 /* The states of a call become those of a share of another: of its columns from `offset` on, or,
  * where both indices are reduced, of some of its pairs, which are then counted one by one. */
 static void make_share(const gr_program *p, double *states, int64_t size, double offset) {
@@ -207,7 +216,7 @@ gr_class gr_program_share(gr_program *p, const gr_array *args, int n_args, int64
   if (offset < 0 || offset > exact - cols)
     return gr_fail(err, ERR_Offset, (long long)(exact - cols), (long long)offset);
   const gr_interval all = {0, cols};
-  if (gr_program_partial(p, args, n_args, &all, 1, states, size, opt, report, err) == GR_OK)
+  if (run_columns(p, args, n_args, &all, 1, offset, states, size, opt, report, err) == GR_OK)
     make_share(p, states, size, (double)offset);
   return err->cls;
 }

@@ -98,6 +98,7 @@ static void masked(gr_program *p, const gr_array *args, const pattern *s, result
   double *state = malloc(2 * (size_t)red->nstate * sizeof *state), *total = state + red->nstate,
          pairs = 0;
   void *scratch = gr_aligned_alloc(gr_interp_bytes(plan));
+  const gr_problem problem = {.args = args};
   gr_output out[2] = {{.data = r->v[0]}, {.data = r->v[1]}};
   gr_red_init(red, total, 1, 1);
   for (int64_t i = 0; i < s->m; i++) {
@@ -105,7 +106,7 @@ static void masked(gr_program *p, const gr_array *args, const pattern *s, result
     gr_red_init(red, state, 1, 1);
     for (int64_t j = 0; j < s->n; j++)
       if (s->keep[i * s->n + j])
-        gr_interp(plan, args, state, 1, i, i + 1, j, j + 1, scratch), count++;
+        gr_interp(plan, &problem, state, 1, i, i + 1, j, j + 1, scratch), count++;
     if (plan->ask.both)
       gr_red_merge(red, total, 1, state, 1);
     else

@@ -205,6 +205,7 @@ static void masked(gr_program *p, const gr_array *args, const lists *l, int64_t 
   double *state = malloc(2 * (size_t)red->nstate * sizeof *state), *total = state + red->nstate,
          pairs = 0;
   void *scratch = gr_aligned_alloc(gr_interp_bytes(plan));
+  const gr_problem problem = {.args = args};
   unsigned char *mask = malloc((size_t)cols + 1);
   gr_red_init(red, total, 1, 1);
   for (int64_t k = 0; k < l->n; k++)
@@ -215,7 +216,7 @@ static void masked(gr_program *p, const gr_array *args, const lists *l, int64_t 
         memset(mask + l->region[k].interval[i].first, 1, (size_t)length(l->region[k].interval[i]));
       gr_red_init(red, state, 1, 1);
       for (int64_t c = 0; c < cols; c++)
-        if (mask[c]) gr_interp(plan, args, state, 1, r, r + 1, c, c + 1, scratch), n++;
+        if (mask[c]) gr_interp(plan, &problem, state, 1, r, r + 1, c, c + 1, scratch), n++;
       if (both)
         gr_red_merge(red, total, 1, state, 1);
       else
