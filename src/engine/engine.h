@@ -227,6 +227,27 @@ gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
                                const gr_ranges *ranges, const gr_output *out, const gr_options *opt,
                                gr_report *report, gr_error *err);
 
+/* ---- batches: many problems of one shape ---- */
+
+/* The elements of a batch.  The arguments of a call describe the arrays of the first; in dimension
+ * d of the batch, the array of argument k begins step[k * n + d] doubles further from one element
+ * to the next (0: they share it).  Results of the elements follow one another, in the order in
+ * which the first dimension varies fastest: each as gr_output has it.  A size of 0 makes an empty
+ * batch. */
+typedef struct gr_batches {
+  int n;               /* dimensions, at most 16 */
+  const int64_t *size; /* n of them, not negative */
+  const int64_t *step; /* likewise, n for each argument */
+} gr_batches;
+
+/* gr_program_run_ranges for every element: all have the same ranges (NULL: all pairs), and indices
+ * count within the element.  Unless there is exactly one element, arguments and results lie on the
+ * host.  batches: NULL for one problem. */
+gr_class gr_program_run_batches(gr_program *p, const gr_array *args, int n_args,
+                                const gr_ranges *ranges, const gr_batches *batches,
+                                const gr_output *out, const gr_options *opt, gr_report *report,
+                                gr_error *err);
+
 /* ---- partial results: a share of the reduced index ---- */
 
 /* A call whose columns (values of the reduced index) are split into shares leaves a block of states

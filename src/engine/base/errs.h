@@ -76,6 +76,14 @@
   ERR(RangesColumns, GR_ARGUMENT, "the columns of a block must be within 0 to %lld, in ascending order and without " \
       "overlaps: interval %lld, of block %lld, is %lld to %lld") \
   ERR(RangesLeft, GR_ARGUMENT, "%lld intervals of columns belong to no block") \
+  ERR(BatchDims, GR_ARGUMENT, "a batch must have between 0 and %d dimensions, not %d") \
+  ERR(BatchSize, GR_ARGUMENT, "the size of a batch in dimension %d must not be negative: %lld") \
+  ERR(BatchCount, GR_ARGUMENT, "the batch has more than %lld elements, which is the limit") \
+  ERR(BatchStep, GR_ARGUMENT, "argument `%s`: a step of %lld in dimension %d of the batch, whose size is %lld, is not " \
+      "possible") \
+  ERR(BatchResult, GR_ARGUMENT, "the results of %lld elements with %lld numbers each are too large") \
+  ERR(BatchBuffer, GR_ARGUMENT, "argument `%s` lies on a GPU: it cannot be used in a batch of %lld elements") \
+  ERR(BatchKeep, GR_ARGUMENT, "the results of a batch of %lld elements cannot stay on a GPU") \
   ERR(States, GR_ARGUMENT, "these %lld numbers are not a block of states of this program: %s") \
   ERR(StatesShape, GR_ARGUMENT, \
       "blocks of states of different calls cannot be merged: %lld x %lld and %lld x %lld") \
