@@ -83,7 +83,7 @@ static bool add_range(range *r, const double of[3], bool reduced) {
 
 /* The k-th of n rows, evenly spaced. */
 static int64_t sample_row(int64_t rows, int k, int n) {
-  return rows <= n ? k : (int64_t)((double)k * (double)(rows - 1) / (n - 1));
+  return rows <= n ? k : k * (rows - 1) / (n - 1);
 }
 
 /* Adds a component of all rows, or of a few evenly spaced rows.  An n x 1 matrix on a device may
