@@ -21,7 +21,7 @@ static const pair_case cases[] = {
     {"c+y", "Abs(c*y)", "a*b+y", "Abs(a*b*y)", 3, 3},
     {"c*y+c", "Abs(c-y)", "a*b*y+a*b", "Abs(a*b-y)", 12, 12},
     {"Sum(c*y)", "c*c", "Sum(a*b*y)", "a*b*a*b", 12, 12},
-    {"SqDist(c,y)", "Square(Concat(y,c))", "SqDist(a*b,y)", "Square(Concat(y,a*b))", 12, 12},
+    {"0.01*SqDist(c,y)", "Square(Concat(y,c))", "0.01*SqDist(a*b,y)", "Square(Concat(y,a*b))", 12, 12},
     {"MatVecMult(c,y)", "Abs(Elem(c,7))", "MatVecMult(a*b,y)", "Abs(Elem(a*b,7))", 12, 4},
     {"Elem(c,1)*x", "Abs(Extract(c,1,2))", "Elem(a*b,1)*x", "Abs(Extract(a*b,1,2))", 3, 1},
     {"SqDist(y,x)+c", "c*c", "SqDist(y,x)+a*b", "a*b*a*b", 1, 6},
