@@ -126,7 +126,9 @@ struct gr_node {
 
 static inline bool gr_is_view(const gr_node *n) { return gr_ops[n->op].stride != GR_OWN; }
 static inline bool gr_is_var(const gr_node *n) { return n->op == OP_Var; }
-static inline bool gr_is_of_pairs(const gr_node *n) { return (n->cats & CAT_I) && (n->cats & CAT_J); }
+static inline bool gr_is_of_pairs(const gr_node *n) {
+  return (n->cats & CAT_I) && (n->cats & CAT_J);
+}
 /* A variable of pairs, a Mij: kernels read it where a pair is computed, from the argument itself. */
 static inline bool gr_is_pair_var(const gr_node *n) { return gr_is_var(n) && gr_is_of_pairs(n); }
 static inline bool gr_is_number(const gr_node *n) {

@@ -254,7 +254,7 @@ static const char *title(const gr_program *p, gr_arena *a) {
   if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
   gr_put(&b, p->args.n ? "\nwhere\n " : "");
   for (int k = 0; k < p->args.n; k++)
-    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name, 
+    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name,
             gr_category_word(p->args.arg[k].cat), p->args.arg[k].dim);
   return b.s;
 }
