@@ -229,6 +229,18 @@ gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
                                const gr_ranges *ranges, const gr_output *out, const gr_options *opt,
                                gr_report *report, gr_error *err);
 
+/* ---- without a reduction: the values of all pairs ---- */
+
+/* For a program whose reduction is Sum with axis 1: M, N and the dimension of the formula.
+ * GR_MEMORY where so many numbers have no room in the address space. */
+gr_class gr_program_map_shape(const gr_program *p, const gr_array *args, int n_args, int64_t dim[3],
+                              gr_error *err);
+/* The values that such a program would sum: component d of the pair (i, j) becomes
+ * out[i + M * (j + N * d)].  Pairs outside of the ranges (NULL: there are none) get 0.  Gradients
+ * by a variable of pairs are computed so. */
+gr_class gr_program_map(gr_program *p, const gr_array *args, int n_args, const gr_ranges *ranges,
+                        double *out, const gr_options *opt, gr_report *report, gr_error *err);
+
 /* ---- partial results: a share of the reduced index ---- */
 
 /* A call whose columns (values of the reduced index) are split into shares leaves a block of states

@@ -104,6 +104,7 @@ static gr_class choose_freely(const gr_run *r, bool *device, gr_error *err) {
 gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
   *device = gr_is_gpu(r->opt->backend);
   const char *never = gr_never_on_gpu(&r->p->args);
+  if (r->map) return *device ? gr_fail(err, ERR_MapGPU) : GR_OK;
   if (never) return *device || stays(r) ? gr_fail(err, ERR_MijGPU, never) : GR_OK;
   if (*device) return gr_device_check(r->opt, err);
   if (r->opt->backend == GR_AUTO) return choose_freely(r, device, err);

@@ -191,7 +191,7 @@ static double gain_by_columns(const gr_plan *p, const gr_region *g) {
 /* 0 or PLAN_FEW, by what is better for all regions together. */
 static int plan_of_regions(const gr_run *r) {
   double gain = 0;
-  if (r->rows == 0) return 0;
+  if (r->rows == 0 || r->map) return 0;
   if (r->n_regions == 1) return gr_plan_of(r->p, r->rows, (int64_t)(gr_pairs(r) / (double)r->rows));
   for (int64_t k = 0; k < r->n_regions; k++)
     if (r->region[k].n > 0) gain += gain_by_columns(r->p->plan, &r->region[k]);
@@ -261,6 +261,7 @@ static gr_class run_items(const gr_run *r, int plan, const double **data, int64_
   gr_schedule s;
   gr_kernel_fn *kernel = r->report->backend == GR_CPU ? p->kernel[plan] : NULL;
   hand_over(r, data, stride);
+  if (r->map) return gr_map_columns(r, p->plans[plan], kernel, &problem, err);
   if (gr_schedule_make(&s, p->plans[plan], kernel != NULL, &problem, r->region, r->n_regions,
                        err) != GR_OK)
     return err->cls;
@@ -313,8 +314,7 @@ gr_class gr_run_regions(gr_run *r, gr_error *err) {
   return err->cls;
 }
 
-/* The pairs of the ranges, of checked arguments. */
-static gr_class run_sparse(gr_run *r, const gr_ranges *ranges, gr_error *err) {
+gr_class gr_run_sparse(gr_run *r, const gr_ranges *ranges, gr_error *err) {
   gr_regions s;
   if (gr_validate_ranges(ranges, r->rows, r->cols, err) != GR_OK ||
       gr_regions_make(&s, ranges, r->rows, err) != GR_OK)
@@ -326,7 +326,7 @@ static gr_class run_sparse(gr_run *r, const gr_ranges *ranges, gr_error *err) {
   return err->cls;
 }
 
-static gr_class run_dense(gr_run *r, gr_error *err) {
+gr_class gr_run_dense(gr_run *r, gr_error *err) {
   gr_interval all = {0, r->cols};
   gr_region whole = {.r1 = r->rows, .interval = &all, .n = 1};
   r->region = &whole;
@@ -344,7 +344,7 @@ gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
       gr_validate_options(opt, err) != GR_OK)
     return err->cls;
   if (gr_validate_outputs(p, out, p->plan->ask.both ? 1 : r.rows, err) != GR_OK) return err->cls;
-  return ranges ? run_sparse(&r, ranges, err) : run_dense(&r, err);
+  return ranges ? gr_run_sparse(&r, ranges, err) : gr_run_dense(&r, err);
 }
 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out,

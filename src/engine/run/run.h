@@ -148,6 +148,7 @@ struct gr_run {
   int64_t first[2]; /* numbers of row 0 and column 0 in the whole, of which args may be a share */
   const gr_region *region;
   int64_t n_regions;
+  bool map; /* the values of pairs are wanted (map.c), not their sums */
   const gr_output *out;
   /* not NULL: these are wanted, as gr_sink keeps them; the outputs are then empty */
   double *states;
@@ -214,6 +215,12 @@ gr_sink gr_sink_of(const gr_run *r);
 /* The states of `rows` rows from `first` on, into each of which `count` pairs went. */
 void gr_sink_take(const gr_reduction *red, const gr_sink *s, const double *state, int64_t ld, int64_t first, int64_t rows, double count);
 
+/* ---- map.c: the values of pairs ---------------------------------------------------------------- */
+
+/* The columns of all regions, each to a part of the result of its own; `shared` has the arrays. */
+gr_class gr_map_columns(const gr_run *r, const gr_plan *plan, gr_kernel_fn *kernel,
+                        const gr_problem *shared, gr_error *err);
+
 /* ---- program.c, run.c ----------------------------------------------------------------------- */
 
 /* The plans of a program, as two bits: lanes run over columns; the graph is as written, not
@@ -259,6 +266,9 @@ gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda
 gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
 /* Checks a call; its rows and columns. */
 gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, int64_t *cols, gr_error *err);
+/* A call of checked arguments: of the pairs of ranges, which are checked here; of all pairs. */
+gr_class gr_run_sparse(gr_run *r, const gr_ranges *ranges, gr_error *err);
+gr_class gr_run_dense(gr_run *r, gr_error *err);
 /* Runs a call of checked arguments that has its regions, with their common origins. */
 gr_class gr_run_regions(gr_run *r, gr_error *err);
 /* Would a call of so many pairs that goes to no GPU use a kernel, that of this plan? */

@@ -281,6 +281,113 @@ static void gradient_inside(void) {
   }
 }
 
+/* ---- the values of all pairs ---- */
+
+/* c_d y + x_i of a pair, or 0 outside of the ranges. */
+static void map_is_right(const arrays *s, const double *got, int dim, const unsigned char *keep, double tolerance) {
+  double most = 0;
+  for (int d = 0; d < dim; d++)
+    for (int64_t j = 0; j < s->n; j++)
+      for (int64_t i = 0; i < s->m; i++) {
+        int64_t k = i + s->m * (j + s->n * d);
+        double c = s->c.data[i + s->c.stride * (j + s->n * d)], right = exp(-c / 8) * s->y.data[j] + s->x.data[i];
+        if (keep && !keep[i + s->m * j]) right = 0;
+        most = fmax(most, fabs(got[k] - right));
+      }
+  check(most <= tolerance, "values of %d x %d pairs differ by %g", (int)s->m, (int)s->n, most);
+}
+
+typedef struct watch {
+  double last;
+  int calls, stop;
+} watch;
+
+static void watch_progress(double f, void *ctx) {
+  watch *w = ctx;
+  check(f >= w->last && f <= 1 + 1e-9, "progress %g after %g", f, w->last);
+  w->last = f;
+}
+static int watch_interrupted(void *ctx) { return ((watch *)ctx)->calls++, ((watch *)ctx)->stop; }
+
+static void map_of(int64_t m, int64_t n, int dim, bool f64, gr_backend backend, bool sparse) {
+  gr_error err = {0};
+  gr_report rep;
+  gr_program *p;
+  pair_case like = {.dim = dim, .wide = 1};
+  arrays s = make_arrays(&like, m, n, 2);
+  char alias[32];
+  watch w = {.last = 0};
+  snprintf(alias, sizeof alias, "c = Mij(%d)", dim);
+  test t = {.formula = "Exp(-c/8)*y+x", .aliases = {alias, "y = Vj(1)", "x = Vi(1)"}, .axis = 1, .f64 = f64};
+  gr_array args[] = {s.c, s.y, s.x};
+  const gr_interval blocks[] = {{0, m / 3}, {m / 3, m - m / 4}}, columns[] = {{0, n / 5}, {n / 2, n}, {n / 3, n / 2 + 1}};
+  const int64_t ends[] = {2, 3};
+  const gr_ranges ranges = {blocks, ends, 2, columns, 3};
+  unsigned char *keep = calloc((size_t)(m * n) + 1, 1);
+  for (int b = 0, k = 0; b < 2; b++)
+    for (; k < ends[b]; k++)
+      for (int64_t j = columns[k].first; j < columns[k].end; j++)
+        for (int64_t i = blocks[b].first; i < blocks[b].end; i++) keep[i + m * j] = 1;
+  size_t bytes = (size_t)(m * n * dim) * sizeof(double);
+  guarded memory = guarded_new(bytes + 8);
+  double *out = (double *)(void *)(memory.end - bytes);
+  memset(out, 0xff, bytes);
+  gr_options o = options(backend, 2);
+  o.progress = watch_progress, o.interrupted = watch_interrupted, o.ctx = &w;
+  check(make(&t, &p, &err) == GR_OK, "%s", err.message);
+  check(gr_program_map(p, args, 3, sparse ? &ranges : NULL, out, &o, &rep, &err) == GR_OK, "%s", err.message);
+  check(fabs(w.last - 1) < 1e-9, "progress ends at %g", w.last);
+  map_is_right(&s, out, dim, sparse ? keep : NULL, f64 ? 1e-13 : 2e-5);
+  guarded_free(&memory);
+  free(keep);
+  free_arrays(&s);
+  gr_program_free(p);
+}
+
+/* More columns than are scheduled together; more rows than one block has. */
+static void maps(void) {
+  static const int64_t sizes[][2] = {{1, 1}, {37, 40}, {3, 20001}, {1400, 17}};
+  for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+    for (int f64 = 0; f64 < 2; f64++)
+      for (int b = 0; b < 2; b++)
+        for (int sparse = 0; sparse < (sizes[k][0] > 3 ? 2 : 1); sparse++)
+          map_of(sizes[k][0], sizes[k][1], k % 2 ? 2 : 1, f64, b ? GR_CPU : GR_INTERPRETER, sparse);
+}
+
+static void map_fails(const char *formula, const char *reduction, int axis, gr_array c, double *out, gr_options o,
+                      gr_class cls, const char *part) {
+  gr_error err = {0};
+  gr_report rep;
+  gr_program *p;
+  test t = {.formula = formula, .reduction = reduction, .aliases = {"c = Mij(1)"}, .axis = axis, .f64 = true};
+  check(make(&t, &p, &err) == GR_OK, "%s", err.message);
+  CHECK(gr_program_map(p, &c, 1, NULL, out, &o, &rep, &err) == cls);
+  CHECK_SAYS(err.message, part);
+  gr_error_clear(&err);
+  gr_program_free(p);
+}
+
+static void maps_that_fail(void) {
+  static double v[20000], out[20000];
+  gr_array c = {.data = v, .rows = 2, .cols = 3, .stride = 2};
+  gr_options o = options(GR_CPU, 1), gpu = options(GR_GPU, 1), stopped = options(GR_INTERPRETER, 1);
+  watch w = {.stop = 1};
+  stopped.interrupted = watch_interrupted, stopped.ctx = &w;
+  map_fails("c", "Sum", 0, c, out, o, GR_ARGUMENT, "not of Sum with axis = 0");
+  map_fails("c", "Sum", 2, c, out, o, GR_ARGUMENT, "not of Sum with axis = 2");
+  map_fails("c", "Mean", 1, c, out, o, GR_ARGUMENT, "not of Mean with axis = 1");
+  map_fails("c", "Sum", 1, c, NULL, o, GR_ARGUMENT, "the memory of a result");
+  map_fails("c", "Sum", 1, c, out, gpu, GR_CUDA, "not computed on a GPU");
+  c.stride = 1;
+  map_fails("c", "Sum", 1, c, out, o, GR_ARGUMENT, "stride");
+  map_fails("Concat(c,c)", "Sum", 1, (gr_array){.data = v, .rows = 1 << 30, .cols = 1 << 30, .stride = 1 << 30}, out,
+            o, GR_ARGUMENT, "a stride of 1073741824 does not fit");
+  map_fails("SumT(c,1000)", "Sum", 1, (gr_array){.data = v, .rows = 1 << 28, .cols = 1 << 30, .stride = 1 << 28}, out,
+            o, GR_MEMORY, "268435456 x 1073741824 x 1000 numbers");
+  c = (gr_array){.data = v, .rows = 1, .cols = 20000, .stride = 1};
+  map_fails("c", "Sum", 1, c, out, stopped, GR_INTERRUPT, "interrupted");
+}
+
 /* ---- mistakes ---- */
 
 static void refused(const char *formula, const char *alias, const gr_array *c, const gr_array *y, gr_class cls,
@@ -376,6 +483,8 @@ int main(void) {
   mistakes();
   edges();
   on_a_gpu();
+  maps();
+  maps_that_fail();
   all_cases();
   all_reductions();
   return report();
