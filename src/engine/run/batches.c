@@ -1,4 +1,5 @@
-/* batches.c: calls of many problems of one shape: the elements of a batch.
+/* batches.c: calls of many problems of one shape: the elements of a batch, or the columns of which
+ * the values are wanted (map.c).
  *
  * Owns the checks of what describes a batch, and where the arrays and the results of an element
  * lie.  The first dimension of a batch varies fastest.
@@ -103,9 +104,19 @@ int64_t gr_result_size(const gr_run *r) {
   return (r->p->plan->ask.both ? 1 : r->rows) * red->out_dim * red->k;
 }
 
+/* Column j as column 0. */
+static void begin_at_column(const gr_run *r, int64_t j, gr_array *args) {
+  for (int k = 0; k < r->n_args; k++) {
+    gr_category cat = r->p->args.arg[k].cat;
+    if (cat == GR_VJ) args[k].data += j;
+    if (cat == GR_MIJ) args[k].data += j * args[k].stride;
+  }
+}
+
 void gr_element_args(const gr_run *r, int64_t e, gr_array *args) {
   const gr_batches *b = r->batches;
   memcpy(args, r->args, (size_t)r->n_args * sizeof *args);
+  if (r->map) begin_at_column(r, r->column + e, args);
   if (!b) return;
   for (int k = 0; k < r->n_args; k++)
     if (args[k].origin) args[k].origin += e * r->origins;
@@ -119,23 +130,31 @@ void gr_element_args(const gr_run *r, int64_t e, gr_array *args) {
 
 size_t gr_problem_bytes(int n_args) {
   size_t n = (size_t)n_args;
-  return n * (sizeof(gr_array) + 2 * sizeof(double *)) + (n + 2) * sizeof(int64_t);
+  return n * (sizeof(gr_array) + 2 * sizeof(double *)) + (2 * n + 2) * sizeof(int64_t);
+}
+
+/* From one component of an array of pairs to the next. */
+static int64_t pairs_apart(const gr_arg *a, const gr_array *x) {
+  return a->cat == GR_MIJ ? x->stride * (x->cols / a->dim) : 0;
 }
 
 gr_problem gr_problem_of(const gr_run *r, int64_t e, void *memory) {
   int n = r->n_args;
+  bool same = !r->batches && !r->map;
   gr_array *own = memory;
-  const gr_array *args = r->batches ? own : r->args;
+  const gr_array *args = same ? r->args : own;
   const double **data = (const double **)(void *)(own + n);
   int64_t *stride = (int64_t *)(void *)(data + 2 * n);
-  if (r->batches) gr_element_args(r, e, own);
+  int64_t column = r->first[1] + (r->map ? r->column + e : 0);
+  if (!same) gr_element_args(r, e, own);
   for (int k = 0; k < n; k++) {
     data[k] = args[k].data;
     data[n + k] = args[k].origin;
     stride[k] = args[k].stride;
+    stride[n + 2 + k] = pairs_apart(&r->p->args.arg[k], &args[k]);
   }
   stride[n] = r->first[0];
-  stride[n + 1] = r->first[1];
+  stride[n + 1] = column;
   return (gr_problem){
-      .args = args, .first = {r->first[0], r->first[1]}, .data = data, .stride = stride};
+      .args = args, .first = {r->first[0], column}, .data = data, .stride = stride};
 }

@@ -182,13 +182,13 @@ static void reduce_rows(const job *j, const gr_item *it, double *state, double *
 
 static void hand_over(const job *j, int64_t element, const gr_item *it, const double *state,
                       int64_t columns) {
-  int64_t first = element * gr_result_size(j->run) + it->r0;
+  int64_t first = element * j->sink->apart + it->r0;
   gr_sink_take(j->red, j->sink, state, j->s->ld, first, it->r1 - it->r0, (double)columns);
 }
 
 /* The one row of an element where both indices are reduced. */
 static void hand_over_total(const job *j, int64_t element, const double *total) {
-  int64_t at = element * gr_result_size(j->run);
+  int64_t at = element * j->sink->apart;
   gr_sink_take(j->red, j->sink, total, 1, at, 1, (double)j->s->pairs);
 }
 

@@ -146,7 +146,9 @@ struct gr_run {
   int n_args;
   int64_t rows, cols;
   const gr_batches *batches; /* NULL: one problem */
-  int64_t elements;          /* of the batch; all have these rows, columns and regions */
+  bool map;         /* the values of pairs are wanted, not their sums; elements are columns (map.c) */
+  int64_t elements; /* of a batch or map; all have these rows, columns and regions */
+  int64_t column;   /* of a map: that of the first element */
   int64_t origins;           /* numbers from the origins of an element to those of the next */
   int64_t first[2]; /* numbers of row 0 and column 0 in the whole, of which args may be a share */
   const gr_region *region;
@@ -164,7 +166,9 @@ double gr_pairs(const gr_run *r); /* in all regions of all elements */
 
 enum { GR_BATCH_DIMENSIONS = 16 };
 
-static inline int64_t gr_elements(const gr_run *r) { return r->batches ? r->elements : 1; }
+static inline int64_t gr_elements(const gr_run *r) {
+  return r->batches || r->map ? r->elements : 1;
+}
 /* Counts the elements; what describes them may be anything. */
 gr_class gr_batches_check(gr_run *r, gr_error *err);
 int64_t gr_result_size(const gr_run *r); /* numbers of one element, in each result */
@@ -226,11 +230,18 @@ typedef struct gr_sink {
   const gr_output *out;
   double *states; /* NULL: to the results */
   int64_t rows;   /* of the results */
+  int64_t first;  /* number in the results of row 0 */
+  int64_t apart;  /* from that to row 0 of the next element */
 } gr_sink;
 
 gr_sink gr_sink_of(const gr_run *r);
 /* The states of `rows` rows from `first` on, into each of which `count` pairs went. */
 void gr_sink_take(const gr_reduction *red, const gr_sink *s, const double *state, int64_t ld, int64_t first, int64_t rows, double count);
+
+/* ---- map.c: the values of pairs ------------------------------------------------------------- */
+
+gr_class gr_map_items(const gr_run *r, const gr_plan *plan, gr_kernel_fn *kernel, gr_error *err);
+gr_class gr_map_on_device(const gr_run *r, gr_error *err);
 
 /* ---- program.c, run.c ----------------------------------------------------------------------- */
 
@@ -277,6 +288,9 @@ gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda
 gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
 /* Checks a call; its rows and columns. */
 gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, int64_t *cols, gr_error *err);
+/* A call of checked arguments: of the pairs of ranges, which are checked here; of all pairs. */
+gr_class gr_run_sparse(gr_run *r, const gr_ranges *ranges, gr_error *err);
+gr_class gr_run_dense(gr_run *r, gr_error *err);
 /* Runs a call of checked arguments that has its regions, with their common origins. */
 gr_class gr_run_regions(gr_run *r, gr_error *err);
 /* Would a call of so many pairs that goes to no GPU use a kernel, that of this plan? */

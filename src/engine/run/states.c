@@ -21,13 +21,20 @@ enum { MAGIC, PROGRAM, ROWS, COLUMNS, COMMON, ENTRIES, COUNT, CHECK, HEAD };
 enum { UNKNOWN = -1 }; /* COLUMNS, if a share came alone; COMMON, if arguments lay on a device */
 
 gr_sink gr_sink_of(const gr_run *r) {
-  gr_sink s = {.out = r->out, .rows = result_rows(r->p, r->rows)};
+  gr_sink s = {
+      .out = r->out, .rows = result_rows(r->p, r->rows), .apart = gr_result_size(r)};
   if (r->states) s.states = r->states + HEAD;
+  if (r->map)
+    s = (gr_sink){.out = r->out,
+                  .rows = r->rows * r->cols,
+                  .first = r->rows * r->column,
+                  .apart = r->rows};
   return s;
 }
 
 void gr_sink_take(const gr_reduction *red, const gr_sink *s, const double *state, int64_t ld,
                   int64_t first, int64_t rows, double count) {
+  first += s->first;
   if (!s->states) {
     gr_red_finish(red, state, ld, rows, s->out, first, s->rows, count);
     return;
