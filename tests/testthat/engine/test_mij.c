@@ -455,34 +455,12 @@ static void edges(void) {
     }
 }
 
-/* Until kernels for GPUs read arrays of pairs, they say so. */
-static void on_a_gpu(void) {
-  static const double v[4];
-  const gr_array y = {.data = v, .rows = 2, .cols = 1, .stride = 2}, c = {.data = v, .rows = 2, .cols = 2, .stride = 2};
-  const gr_array args[] = {c, y};
-  gr_error err = {0};
-  gr_program *p;
-  result r;
-  char *text = NULL;
-  test t = {.formula = "c*y", .aliases = {"c = Mij(1)", "y = Vj(1)"}, .axis = 1};
-  gr_options o = options(GR_GPU, 1);
-  check(make(&t, &p, &err) == GR_OK, "%s", err.message);
-  CHECK(run(p, args, &o, &r, &err) == GR_CUDA);
-  CHECK_SAYS(err.message, "arrays of pairs (Mij) are not read on a GPU");
-  free_result(&r);
-  gr_error_clear(&err);
-  CHECK(gr_program_dump(p, "cuda", &text, &err) == GR_CUDA);
-  gr_error_clear(&err);
-  gr_program_free(p);
-}
-
 int main(void) {
   for (int axis = 0; axis < 2; axis++)
     for (int f64 = 0; f64 < 2; f64++) sums(axis, f64);
   gradient_inside();
   mistakes();
   edges();
-  on_a_gpu();
   maps();
   maps_that_fail();
   all_cases();
