@@ -14,7 +14,8 @@ typedef struct source { /* an argument as kernels read it */
   long long ld, type;
   cu_address
       origin; /* doubles that are subtracted on the device, from what lay there before; 0: none */
-  long long step, apart; /* of pairs: component k of row r, column c is r * step + c * ld + k * apart */
+  /* of pairs: component k of row r and column c is number r * step + c * ld + k * apart */
+  long long step, apart;
 } source;
 
 static gr_category row_category(const cu_part *s) {

@@ -9,7 +9,8 @@
 /* ---- programs and arrays ---- */
 
 typedef struct pair_case {
-  const char *formula, *weight; /* of c (pairs), y (columns j) and x (rows i); the weight is not negative */
+  /* of c (pairs), y (by j) and x (by i); the weight is not negative */
+  const char *formula, *weight;
   int dim;                      /* of c */
 } pair_case;
 
