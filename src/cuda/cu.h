@@ -131,6 +131,11 @@ void cu_free_memory(cu_gpu *g, bool lost); /* all blocks; lost: with their conte
  * contiguous; returns while the last copies are in flight. */
 gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const gr_array *from,
                    int64_t first, int64_t rows, int threads, gr_error *err);
+/* A block of an array of pairs to the device as `type`, column after column: that of row r and
+ * column c is data[r * step + c * stride]. */
+gr_class cu_upload_pairs(cu_gpu *g, cu_address to, gr_storage_type type, const double *data,
+                         int64_t step, int64_t stride, int64_t rows, int64_t cols, int threads,
+                         gr_error *err);
 /* The next stage, once no copy uses it any more; and that a copy out of or into it was enqueued. */
 gr_class cu_stage(cu_gpu *g, int *stage, gr_error *err);
 gr_class cu_stage_used(cu_gpu *g, int stage, gr_error *err);
@@ -162,9 +167,10 @@ typedef struct cu_cut {
   int nsplit, tx;
 } cu_cut;
 
-/* What one row and one column of a call take on the device, in bytes (rows: besides the state). */
+/* What one row, one column and one pair of a call take on the device, in bytes (rows: besides the
+ * state). */
 typedef struct cu_sizes {
-  int64_t row, col;
+  int64_t row, col, pair;
 } cu_sizes;
 
 cu_cut cu_cut_of(const cu_gpu *g, const gr_plan *p, const gr_cuda_layout *l, int resident,
@@ -198,7 +204,7 @@ typedef struct cu_part {
   int64_t first, rows; /* of the call */
   cu_sizes sizes;
   cu_cut cut;
-  cu_block *row_args, *col_args, *R, *C, *state;
+  cu_block *row_args, *col_args, *pair_args, *R, *C, *state;
   int64_t ld;    /* of the states and of R */
   char *head;    /* as it will be on the device */
   double *total; /* both indices are reduced: the state of all rows so far */
@@ -246,6 +252,7 @@ bool cu_pairs_done(const cu_part *s);        /* of the block of rows */
 int64_t cu_rows_here(const cu_part *s);      /* of the block */
 int64_t cu_cols_here(const cu_part *s);      /* on the device, from s->window on */
 gr_interval cu_chunk_of(const cu_part *s);   /* columns of the next launch */
+const gr_region *cu_region_of(const cu_part *s); /* that the block of rows is in */
 double cu_columns_met(const cu_part *s);     /* by each row of the block, in all */
 
 /* ---- cu_args.c: arguments on the device ---- */

@@ -14,6 +14,8 @@ typedef struct source { /* an argument as kernels read it */
   long long ld, type;
   cu_address
       origin; /* doubles that are subtracted on the device, from what lay there before; 0: none */
+  /* of pairs: component k of row r and column c is number r * step + c * ld + k * apart */
+  long long step, apart;
 } source;
 
 static gr_category row_category(const cu_part *s) {
@@ -34,11 +36,12 @@ static bool lies_here(const cu_part *s, int k) {
 
 cu_sizes cu_sizes_of(const cu_part *s) {
   const gr_cuda_layout *l = &s->k->layout;
-  cu_sizes size = {l->nrow * cu_number(s), l->ncol * cu_number(s)};
+  cu_sizes size = {.row = l->nrow * cu_number(s), .col = l->ncol * cu_number(s)};
   for (int k = 0; k < s->call->n_args; k++) {
     int64_t bytes = lies_here(s, k) ? 0 : arg_of(s, k)->dim * cu_number(s);
     if (arg_of(s, k)->cat == row_category(s)) size.row += bytes;
     if (arg_of(s, k)->cat == col_category(s)) size.col += bytes;
+    if (arg_of(s, k)->cat == GR_MIJ) size.pair += bytes;
   }
   return size;
 }
@@ -95,7 +98,7 @@ static gr_class load(cu_part *s, gr_category cat, const cu_block *b, int64_t fir
     if (arg_of(s, k)->cat != cat || lies_here(s, k)) continue;
     gr_array host = *a;
     host.data = c->data[k];
-    sources[k] = (source){at - (cu_address)(first * cu_number(s)), n, cu_type_of(s), 0};
+    sources[k] = (source){.data = at - (cu_address)(first * cu_number(s)), .ld = n, .type = cu_type_of(s)};
     if (n > 0 &&
         cu_upload(s->g, at, cu_type_of(s), &host, first, n, c->run->opt->threads, err) != GR_OK)
       return err->cls;
@@ -103,6 +106,63 @@ static gr_class load(cu_part *s, gr_category cat, const cu_block *b, int64_t fir
   }
   return GR_OK;
 }
+
+/* ---- pairs ---- */
+
+/* How an array of pairs with these strides between i, j and components is read, by rows and
+ * columns. */
+static source pair_source(const cu_part *s, cu_address data, gr_storage_type type, int64_t ld,
+                          int64_t apart) {
+  bool by_i = row_category(s) == GR_VI;
+  return (source){data, by_i ? ld : 1, type, 0, by_i ? 1 : ld, apart};
+}
+
+/* The block of rows and one interval of the columns of component d, to their place among the
+ * columns on the device. */
+static gr_class load_pairs_of(cu_part *s, int k, int64_t d, cu_address at, gr_interval columns,
+                              gr_error *err) {
+  const gr_array *a = &s->call->args[k];
+  int64_t rows = cu_rows_here(s), n = a->cols / arg_of(s, k)->dim;
+  source natural = pair_source(s, 0, GR_DOUBLE, a->stride, a->stride * n);
+  const double *data = s->call->data[k] + s->row * natural.step + columns.first * natural.ld +
+                       d * natural.apart;
+  at += (cu_address)(rows * (columns.first - s->window) * cu_number(s));
+  return cu_upload_pairs(s->g, at, cu_type_of(s), data, natural.step, natural.ld, rows,
+                         cu_length(columns), s->call->run->opt->threads, err);
+}
+
+/* What the region of the rows needs of component d; the numbers of other columns are not read. */
+static gr_class load_component(cu_part *s, int k, int64_t d, cu_address at, gr_error *err) {
+  const gr_region *g = cu_region_of(s);
+  int64_t end = s->window + cu_cols_here(s);
+  for (int64_t i = 0; i < g->n; i++) {
+    gr_interval part = g->interval[i];
+    if (part.first < s->window) part.first = s->window;
+    if (part.end > end) part.end = end;
+    if (part.first < part.end && load_pairs_of(s, k, d, at, part, err) != GR_OK) return err->cls;
+  }
+  return GR_OK;
+}
+
+/* The pairs of the block of rows and the columns on the device, with rows as the fastest index, so
+ * that neighbouring threads read neighbouring numbers. */
+static gr_class load_pairs(cu_part *s, gr_error *err) {
+  source *sources = (source *)(void *)s->head;
+  int64_t rows = cu_rows_here(s), component = rows * cu_cols_here(s);
+  cu_address at = cu_address_in(s->pair_args);
+  for (int k = 0; k < s->call->n_args; k++) {
+    if (arg_of(s, k)->cat != GR_MIJ || lies_here(s, k)) continue;
+    sources[k] = (source){at - (cu_address)((s->row + s->window * rows) * cu_number(s)),
+                          rows, cu_type_of(s), 0, 1, component};
+    for (int64_t d = 0; d < arg_of(s, k)->dim; d++) {
+      if (load_component(s, k, d, at, err) != GR_OK) return err->cls;
+      at += (cu_address)(component * cu_number(s));
+    }
+  }
+  return GR_OK;
+}
+
+/* ---- parameters, and the head ---- */
 
 /* Numbers of a parameter from the host, as kernels read them. */
 static void fill_parameter(const cu_part *s, int k, void *to) {
@@ -116,6 +176,14 @@ static void fill_parameter(const cu_part *s, int k, void *to) {
   }
 }
 
+/* How an argument is read that lies on the device, but for its address. */
+static source resident_source(const cu_part *s, int k) {
+  const gr_array *a = &s->call->args[k];
+  if (arg_of(s, k)->cat == GR_MIJ)
+    return pair_source(s, 0, a->buffer->type, a->stride, a->stride * (a->cols / arg_of(s, k)->dim));
+  return (source){.ld = a->stride, .type = a->buffer->type};
+}
+
 /* Parameters from the host go with the sources; what lies on the device already is read there. */
 static gr_class fill_head(cu_part *s, gr_error *err) {
   const cu_call *c = s->call;
@@ -124,13 +192,12 @@ static gr_class fill_head(cu_part *s, gr_error *err) {
   for (int k = 0; k < c->n_args; k++) {
     const gr_array *a = &c->args[k];
     if (lies_here(s, k)) {
-      sources[k] = (source){.ld = a->stride,
-                            .type = a->buffer->type,
-                            .origin = a->origin ? s->k->head->address + at : 0};
+      sources[k] = resident_source(s, k);
+      if (a->origin) sources[k].origin = s->k->head->address + at;
       if (cu_address_of(a->buffer, &sources[k].data, err) != GR_OK) return err->cls;
       if (a->origin) memcpy(s->head + at, a->origin, (size_t)a->cols * sizeof *a->origin);
     } else if (arg_of(s, k)->cat == GR_PM) {
-      sources[k] = (source){s->k->head->address + at, 1, cu_type_of(s), 0};
+      sources[k] = (source){.data = s->k->head->address + at, .ld = 1, .type = cu_type_of(s)};
       fill_parameter(s, k, s->head + at);
     }
     at += held_bytes(s, k);
@@ -182,7 +249,8 @@ gr_class cu_make_ready(cu_part *s, gr_error *err) {
     return err->cls;
   if (!s->cols_ready && load(s, col_category(s), s->col_args, c0, cu_cols_here(s), err) != GR_OK)
     return err->cls;
-  if (fill_head(s, err) != GR_OK || send_head(s, err) != GR_OK) return err->cls;
+  if (load_pairs(s, err) != GR_OK || fill_head(s, err) != GR_OK || send_head(s, err) != GR_OK)
+    return err->cls;
   if (!s->rows_ready &&
       prepare(s, s->k->rows, l->nrow, s->R, s->ld, r0, cu_rows_here(s), err) != GR_OK)
     return err->cls;

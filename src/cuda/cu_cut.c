@@ -129,17 +129,26 @@ static int64_t row_bytes(const cu_cut *c, const gr_plan *p, const cu_sizes *s, i
 }
 
 size_t cu_cut_bytes(const cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s) {
-  return (size_t)(c->block_rows * row_bytes(c, p, s, l->threads) + c->block_cols * s->col);
+  return (size_t)(c->block_rows * row_bytes(c, p, s, l->threads) + c->block_cols * s->col +
+                  c->block_rows * c->block_cols * s->pair);
 }
 
-/* Columns get memory first, as they are read for all rows.  Blocks of columns are whole chunks, so
- * that results are the same as without blocks. */
+/* How many fit where each takes `size` bytes; at least 1. */
+static int64_t fit(int64_t bytes, int64_t size, int64_t most) {
+  return at_most(most, at_least(bytes / size, 1));
+}
+
+/* Columns get memory first, as they are read for all rows; where pairs take memory, as much as
+ * leaves room for as many rows as a wave has.  Blocks of columns are whole chunks, so that results
+ * are the same as without blocks. */
 void cu_cut_blocks(cu_cut *c, const gr_plan *p, const gr_cuda_layout *l, const cu_sizes *s,
                    int64_t rows, int64_t cols, size_t room) {
   int64_t row = at_least(row_bytes(c, p, s, l->threads), 1), col = at_least(s->col, 1),
           all = (int64_t)room;
-  int64_t for_rows = at_most(rows, at_least((all - at_most(all / 2, cols * col)) / row, 1));
-  int64_t for_cols = at_most(cols, at_least((all - at_most(all, for_rows * row)) / col, 1));
+  int64_t few = at_most(rows, c->wave), most = cols;
+  if (s->pair) most = fit(all - few * row, col + few * s->pair, cols);
+  int64_t for_rows = fit(all - at_most(all / 2, most * col), row + most * s->pair, rows);
+  int64_t for_cols = fit(all - at_most(all, for_rows * row), col + for_rows * s->pair, cols);
   c->block_rows =
       for_rows < rows ? at_least(for_rows / c->wave * c->wave, at_most(for_rows, c->wave)) : rows;
   if (for_cols < c->chunk) {

@@ -240,18 +240,32 @@ static void widen(double *to, gr_storage_type type, const void *from, int64_t n)
 
 /* ---- copies ---- */
 
-/* Numbers first to first + n - 1 of a matrix on the host, in column-major order. */
+/* Numbers first to first + n - 1 of a matrix on the host, in column-major order; neighbouring rows
+ * are `step` apart, columns `stride`. */
 typedef struct piece {
   const double *data, *origin;
-  int64_t rows, stride, first, n;
+  int64_t rows, step, stride, first, n;
 } piece;
+
+enum { GATHERED = 512 };
+
+/* n numbers from row `row` of a column: where they are, or, if they are not neighbours, a copy. */
+static const double *contiguous(const piece *p, int64_t row, int64_t column, int64_t n,
+                                double copy[GATHERED]) {
+  const double *from = p->data + row * p->step + column * p->stride;
+  if (p->step == 1) return from;
+  for (int64_t k = 0; k < n; k++) copy[k] = from[k * p->step];
+  return copy;
+}
 
 static void fill_stage(char *stage, gr_storage_type type, const piece *p) {
   size_t size = cu_size_of(type);
+  double copy[GATHERED];
   for (int64_t at = p->first, end = p->first + p->n; at < end;) {
     int64_t row = at % p->rows, run = p->rows - row < end - at ? p->rows - row : end - at;
     int64_t column = at / p->rows;
-    narrow(stage + (size_t)(at - p->first) * size, type, p->data + column * p->stride + row,
+    if (p->step != 1) run = cu_least(run, GATHERED);
+    narrow(stage + (size_t)(at - p->first) * size, type, contiguous(p, row, column, run, copy),
            p->origin ? p->origin[column] : 0, run);
     at += run;
   }
@@ -276,13 +290,14 @@ static void fill_with_threads(char *stage, gr_storage_type type, const piece *p,
   fill_stage(stage, type, p);
 }
 
-gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const gr_array *from,
-                   int64_t first, int64_t rows, int threads, gr_error *err) {
-  int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = rows * from->cols;
+/* A whole matrix. */
+static gr_class upload(cu_gpu *g, cu_address to, gr_storage_type type, piece p, int64_t cols,
+                       int threads, gr_error *err) {
+  int64_t size = (int64_t)cu_size_of(type), most = CU_STAGE_BYTES / size, all = p.rows * cols;
   for (int64_t at = 0; at < all; at += most) {
-    piece p = {from->data + first, from->origin, rows,
-               from->stride,       at,           all - at < most ? all - at : most};
     int stage;
+    p.first = at;
+    p.n = cu_least(all - at, most);
     if (cu_stage(g, &stage, err) != GR_OK) return err->cls;
     fill_with_threads(g->stage[stage], type, &p, threads);
     if (CU(g, err, cuMemcpyHtoDAsync_v2, to + (cu_address)(at * size), g->stage[stage],
@@ -291,6 +306,23 @@ gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const gr_arra
       return err->cls;
   }
   return GR_OK;
+}
+
+gr_class cu_upload(cu_gpu *g, cu_address to, gr_storage_type type, const gr_array *from,
+                   int64_t first, int64_t rows, int threads, gr_error *err) {
+  piece p = {.data = from->data + first,
+             .origin = from->origin,
+             .rows = rows,
+             .step = 1,
+             .stride = from->stride};
+  return upload(g, to, type, p, from->cols, threads, err);
+}
+
+gr_class cu_upload_pairs(cu_gpu *g, cu_address to, gr_storage_type type, const double *data,
+                         int64_t step, int64_t stride, int64_t rows, int64_t cols, int threads,
+                         gr_error *err) {
+  piece p = {.data = data, .rows = rows, .step = step, .stride = stride};
+  return upload(g, to, type, p, cols, threads, err);
 }
 
 /* Copies a piece that has arrived in a staging buffer to its place in the matrix. */

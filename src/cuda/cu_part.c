@@ -54,6 +54,7 @@ static gr_class take_blocks(cu_part *s, gr_error *err) {
   s->ld = cu_round_up(c->block_rows, 16);
   if (take(s, (s->sizes.row - l->nrow * n) * c->block_rows, &s->row_args, err) != GR_OK ||
       take(s, (s->sizes.col - l->ncol * n) * c->block_cols, &s->col_args, err) != GR_OK ||
+      take(s, s->sizes.pair * c->block_rows * c->block_cols, &s->pair_args, err) != GR_OK ||
       take(s, l->nrow * n * s->ld, &s->R, err) != GR_OK ||
       take(s, l->ncol * n * c->block_cols, &s->C, err) != GR_OK)
     return err->cls;
@@ -91,7 +92,7 @@ gr_class cu_part_begin(cu_part *s, int attempt, gr_error *err) {
 }
 
 void cu_part_end(cu_part *s) {
-  cu_block *const blocks[] = {s->row_args, s->col_args, s->R, s->C, s->state};
+  cu_block *const blocks[] = {s->row_args, s->col_args, s->pair_args, s->R, s->C, s->state};
   if (s->g && s->g->life) cu_now()->cuCtxSetCurrent(s->g->context);
   for (size_t k = 0; s->g && k < sizeof blocks / sizeof *blocks; k++) cu_give(s->g, blocks[k]);
   free(s->head);

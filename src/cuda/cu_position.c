@@ -8,18 +8,18 @@
  * one, which starts its states, even where its region has no columns. */
 #include "cu.h"
 
-static const gr_region *region_of(const cu_part *s) { return &s->call->run->region[s->region]; }
-static int64_t intervals_of(const cu_part *s) { return region_of(s)->n > 0 ? region_of(s)->n : 1; }
+const gr_region *cu_region_of(const cu_part *s) { return &s->call->run->region[s->region]; }
+static int64_t intervals_of(const cu_part *s) { return cu_region_of(s)->n > 0 ? cu_region_of(s)->n : 1; }
 
 /* A region without columns has one launch all the same, which starts the states. */
 static gr_interval interval_of(const cu_part *s) {
-  return region_of(s)->n > 0 ? region_of(s)->interval[s->interval] : (gr_interval){0, 0};
+  return cu_region_of(s)->n > 0 ? cu_region_of(s)->interval[s->interval] : (gr_interval){0, 0};
 }
 
 /* Rows of the block. */
 int64_t cu_rows_here(const cu_part *s) {
   return cu_least(cu_least(s->cut.block_rows, s->first + s->rows - s->row),
-                  region_of(s)->r1 - s->row);
+                  cu_region_of(s)->r1 - s->row);
 }
 
 /* Columns on the device. */
@@ -49,7 +49,7 @@ void cu_begin_rows(cu_part *s, int64_t row) {
   s->row = row;
   s->finished = row >= s->first + s->rows;
   if (s->finished) return;
-  while (region_of(s)->r1 <= row) s->region++;
+  while (cu_region_of(s)->r1 <= row) s->region++;
   s->rows_ready = false;
   s->interval = s->group = 0;
   seek(s, interval_of(s).first);
@@ -73,6 +73,6 @@ void cu_advance(cu_part *s, int64_t rows) {
 /* Columns that each row of the block has met. */
 double cu_columns_met(const cu_part *s) {
   double n = 0;
-  for (int64_t k = 0; k < region_of(s)->n; k++) n += (double)cu_length(region_of(s)->interval[k]);
+  for (int64_t k = 0; k < cu_region_of(s)->n; k++) n += (double)cu_length(cu_region_of(s)->interval[k]);
   return n;
 }

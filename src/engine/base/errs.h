@@ -69,8 +69,6 @@
   ERR(ArgPairs, GR_ARGUMENT, "argument `%s` (%s) must have a column for each j and component, a multiple of %d: it has %lld") \
   ERR(Map, GR_ARGUMENT, "the values of all pairs are those of a Sum with axis = 1, not of %s with axis = %d") \
   ERR(MapSize, GR_MEMORY, "the result would have %lld x %lld x %lld numbers, more than memory can hold") \
-  ERR(MapGPU, GR_CUDA, "the values of all pairs are not computed on a GPU yet; use backend = \"CPU\"") \
-  ERR(MijGPU, GR_CUDA, "argument `%s`: arrays of pairs (Mij) are not read on a GPU yet; use backend = \"CPU\"") \
   ERR(Intervals, GR_ARGUMENT, \
       "intervals must be within 0 to %lld, in ascending order and without overlaps: interval %lld is %lld to %lld") \
   ERR(RangesCount, GR_ARGUMENT, "ranges cannot have %lld blocks and %lld intervals of columns") \

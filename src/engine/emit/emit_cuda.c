@@ -227,6 +227,7 @@ static const char *const definitions[] = {
     "  const void *data;",
     "  int64 ld, type;",
     "  const double *origin; /* what is still to be subtracted, for each component; or null */",
+    "  int64 step, apart; /* of pairs: component k of row r, column c is data[r * step + c * ld + k * apart] */",
     "};",
     "#define INFINITY __longlong_as_double(0x7ff0000000000000LL)",
     "#define NAN __longlong_as_double(0x7ff8000000000000LL)",

@@ -197,6 +197,17 @@ GR_RARE T gr_take(const gr_source &x, int k, int64 r) {
   }
 }
 
+/* Component k of the pairs of a thread's rows, counted from row0, and column c. */
+GR_D V v_pairs(const gr_source &x, int k, int64 row0, gr_lanes at, int64 c) {
+  const int64 from = c * x.ld + k * x.apart;
+  V r;
+  GR_EACH {
+    const int64 n = from + (row0 + lane_row(at, l)) * x.step;
+    r.l[l] = x.type == GR_K(1, 0) ? ((const T *)x.data)[n] : gr_take(x, 0, n);
+  }
+  return r;
+}
+
 struct gr_own { /* reads an argument whose numbers are T */
   const T *__restrict__ data;
   int64 ld;

@@ -79,6 +79,11 @@ static const char *column(gr_emitter *e, gr_ref r, gr_idx k) {
   return gr_format(e->c->arena, pl->staged ? "v_set(S[c * RECORD + %s])" : "v_set(C[%s * ld_c + (b - c_base + c)])", at);
 }
 
+static const char *pair(gr_emitter *e, gr_ref r, gr_idx k) {
+  return gr_format(e->c->arena, "v_pairs(arg[%d], %s, r0, at, b + c)", gr_node_of(e, r)->ints[0],
+                   gr_idx_text(e, k));
+}
+
 /* ---- narrow ---- */
 
 static const char *const begin_narrow[] = {
@@ -111,6 +116,7 @@ static const gr_cuda_scheme narrow = {.least_threads = 1,
 const gr_target gr_target_narrow = {.in = &in_cuda,
                                     .row = row,
                                     .column = column,
+                                    .pair = pair,
                                     .at_column = "c * THREADS + x",
                                     .columns_seen = "seen",
                                     .cuda = &narrow};
@@ -163,6 +169,7 @@ static const gr_cuda_scheme tiled = {
 const gr_target gr_target_tiled = {.in = &in_cuda,
                                    .row = tiled_row,
                                    .column = tiled_column,
+                                   .pair = pair,
                                    .at_column = "c * THREADS + x",
                                    .columns_seen = "seen",
                                    .cuda = &tiled};

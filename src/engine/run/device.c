@@ -104,9 +104,7 @@ static gr_class choose_freely(const gr_run *r, bool *device, gr_error *err) {
 
 gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
   *device = gr_is_gpu(r->opt->backend);
-  const char *never = gr_never_on_gpu(&r->p->args);
-  if (r->map) return *device ? gr_fail(err, ERR_MapGPU) : GR_OK;
-  if (never) return *device || stays(r) ? gr_fail(err, ERR_MijGPU, never) : GR_OK;
+  if (r->map && !*device) return GR_OK;
   if (*device) return gr_device_check(r->opt, err);
   if (r->opt->backend == GR_AUTO) return choose_freely(r, device, err);
   return stays(r) ? gr_fail(err, ERR_KeepHere) : GR_OK;
@@ -114,12 +112,14 @@ gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
 
 /* With "auto", if there is no usable device, the CPU will compute. */
 bool gr_device_expected(const gr_call *call, const gr_options *opt) {
-  const double size[] = {[GR_VI] = (double)call->m, [GR_VJ] = (double)call->n, [GR_PM] = 1};
+  const double size[] = {[GR_VI] = (double)call->m,
+                         [GR_VJ] = (double)call->n,
+                         [GR_PM] = 1,
+                         [GR_MIJ] = (double)call->m * (double)call->n};
   double numbers = 0, elements = (double)call->elements;
   int n;
   gr_error ignored = {0};
-  bool never = !opt->device || gr_never_on_gpu(&call->program->args);
-  if (opt->backend != GR_AUTO || never) return gr_is_gpu(opt->backend);
+  if (opt->backend != GR_AUTO || !opt->device) return gr_is_gpu(opt->backend);
   for (int k = 0; k < gr_program_nargs(call->program); k++) {
     gr_arg_info arg = gr_program_arg(call->program, k);
     numbers += size[arg.category] * arg.dim;
@@ -221,6 +221,8 @@ gr_class gr_device_run(const gr_run *r, gr_error *err) {
     if (r->out[k].buffer) r->out[k].buffer->range = r->out[k].buffer->vector = NULL;
   if (r->batches && r->elements != 1)
     run_elements(r, err);
+  else if (r->map)
+    gr_map_on_device(r, err);
   else
     r->opt->device->run(r, err);
   r->report->seconds_run = gr_now() - start - r->report->seconds_compile;

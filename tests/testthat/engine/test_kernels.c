@@ -108,6 +108,7 @@ typedef struct source {
   cu_address data;
   long long ld, type;
   cu_address origin;
+  long long step, apart;
 } source;
 
 static const char *const schedules[] = {"order", "reverse", "random"};

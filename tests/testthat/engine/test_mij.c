@@ -370,14 +370,13 @@ static void map_fails(const char *formula, const char *reduction, int axis, gr_a
 static void maps_that_fail(void) {
   static double v[20000], out[20000];
   gr_array c = {.data = v, .rows = 2, .cols = 3, .stride = 2};
-  gr_options o = options(GR_CPU, 1), gpu = options(GR_GPU, 1), stopped = options(GR_INTERPRETER, 1);
+  gr_options o = options(GR_CPU, 1);
   watch w = {.stop = 1};
   stopped.interrupted = watch_interrupted, stopped.ctx = &w;
   map_fails("c", "Sum", 0, c, out, o, GR_ARGUMENT, "not of Sum with axis = 0");
   map_fails("c", "Sum", 2, c, out, o, GR_ARGUMENT, "not of Sum with axis = 2");
   map_fails("c", "Mean", 1, c, out, o, GR_ARGUMENT, "not of Mean with axis = 1");
   map_fails("c", "Sum", 1, c, NULL, o, GR_ARGUMENT, "the memory of a result");
-  map_fails("c", "Sum", 1, c, out, gpu, GR_CUDA, "not computed on a GPU");
   c.stride = 1;
   map_fails("c", "Sum", 1, c, out, o, GR_ARGUMENT, "stride");
   map_fails("Concat(c,c)", "Sum", 1, (gr_array){.data = v, .rows = 1 << 30, .cols = 1 << 30, .stride = 1 << 30}, out,
@@ -455,34 +454,12 @@ static void edges(void) {
     }
 }
 
-/* Until kernels for GPUs read arrays of pairs, they say so. */
-static void on_a_gpu(void) {
-  static const double v[4];
-  const gr_array y = {.data = v, .rows = 2, .cols = 1, .stride = 2}, c = {.data = v, .rows = 2, .cols = 2, .stride = 2};
-  const gr_array args[] = {c, y};
-  gr_error err = {0};
-  gr_program *p;
-  result r;
-  char *text = NULL;
-  test t = {.formula = "c*y", .aliases = {"c = Mij(1)", "y = Vj(1)"}, .axis = 1};
-  gr_options o = options(GR_GPU, 1);
-  check(make(&t, &p, &err) == GR_OK, "%s", err.message);
-  CHECK(run(p, args, &o, &r, &err) == GR_CUDA);
-  CHECK_SAYS(err.message, "arrays of pairs (Mij) are not read on a GPU");
-  free_result(&r);
-  gr_error_clear(&err);
-  CHECK(gr_program_dump(p, "cuda", &text, &err) == GR_CUDA);
-  gr_error_clear(&err);
-  gr_program_free(p);
-}
-
 int main(void) {
   for (int axis = 0; axis < 2; axis++)
     for (int f64 = 0; f64 < 2; f64++) sums(axis, f64);
   gradient_inside();
   mistakes();
   edges();
-  on_a_gpu();
   maps();
   maps_that_fail();
   all_cases();
