@@ -17,6 +17,8 @@
   ERR(Arity, GR_PARSE, "`%s` takes %s, found %d") \
   ERR(IntArg, GR_PARSE, "argument %d of `%s` must be an integer constant") \
   ERR(ListArg, GR_PARSE, "argument %d of `%s` must be a list of integers such as [2,3]") \
+  ERR(Seed, GR_PARSE, "the seed of `%s` must be an integer of 32 bits, or an expression of dimension 1 that is made of " \
+      "parameters (Pm)") \
   ERR(ListHere, GR_PARSE, "a list of integers is not allowed here") \
   ERR(ExprArg, GR_PARSE, "argument %d of `%s` must be an expression, not a list") \
   ERR(NotVariable, GR_PARSE, "argument %d of `%s` must be a variable") \

@@ -51,21 +51,28 @@ size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
 
 /* ---- the function ---- */
 
-/* Columns b ... of an interval that ends before c1; closes the loop over tiles. */
-static void emit_tile(gr_emitter *e, const char *call) {
+/* Columns b ... of an interval that ends before c1; closes the loop over tiles.  `first` are the
+ * first arguments of the call of pairs, `row` is the number of the kernel's row 0. */
+static void emit_tile(gr_emitter *e, const char *first, const char *row) {
+  int n = e->p->ask.args->n;
   gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, "%s", call);
+  const char *more = gr_pairs_read_index(e) ? gr_format(e->c->arena, ", %s, ld[%d]", row, n + 1) : "";
+  gr_line(&e->out, "pairs(%sP, R, S, C, W, state, ld_state, nr, b, nc%s);", first, more);
   gr_close(e);
 }
 
+/* The number of the kernel's row 0, as text. */
+static const char *first_row(gr_emitter *e) { return gr_format(e->c->arena, "ld[%d] + r0", e->p->ask.args->n); }
+
 /* A function of its own, as the size of a tile is to be a constant where there are many columns. */
 static void emit_tiles_by_columns(gr_emitter *e) {
+  const char *more = gr_pairs_read_index(e) ? ", int64 first_row" : "";
   gr_open_function(e, "static void", "tiles",
                    "const double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, "
-                   "double *state, int64 ld_state, int nr, int64 c0, int64 c1");
+                   "double *state, int64 ld_state, int nr, int64 c0, int64 c1%s", more);
   gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
-  emit_tile(e, "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);");
+  emit_tile(e, "arg, ld, ", "first_row");
   gr_close(e);
   gr_put(&e->out, "\n");
 }
@@ -74,20 +81,22 @@ static void emit_tiles_by_columns(gr_emitter *e) {
 static void emit_tiles(gr_emitter *e) {
   gr_open(e, "for (int64 b = 0, c1 = 0; b < c1 || n > 0; b += TILE)");
   gr_line(&e->out, "if (b >= c1) b = interval[0], c1 = interval[1], interval += 2, n--;");
-  emit_tile(e, "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
+  emit_tile(e, "", first_row(e));
 }
 
 /* Fewer columns than 16: column c0 + l belongs in lane l. */
 static void call_tiles_by_columns(gr_emitter *e) {
+  const char *more = gr_pairs_read_index(e) ? gr_format(e->c->arena, ", %s", first_row(e)) : "";
   gr_open(e, "for (int64 k = 0; k < n; k++)");
   gr_line(&e->out, "const int64 c0 = interval[2 * k], c1 = interval[2 * k + 1];");
   gr_line(&e->out, "if (c1 - c0 >= 16)");
-  gr_line(&e->out, "  tiles(arg, ld, P, R, S, C, W, state, ld_state, nr, c0, c1);");
+  gr_line(&e->out, "  tiles(arg, ld, P, R, S, C, W, state, ld_state, nr, c0, c1%s);", more);
   gr_line(&e->out, "else");
   gr_line(&e->out, "  for (int64 b = c0; b < c1; b += GR_L)");
   gr_line(&e->out,
           "    tiles(arg, ld, P, R, S, C, W, state + (b - c0), ld_state, nr, b, b + GR_L < c1 ? b "
-          "+ GR_L : c1);");
+          "+ GR_L : c1%s);",
+          more);
   gr_close(e);
 }
 

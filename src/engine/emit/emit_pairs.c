@@ -271,7 +271,8 @@ void gr_emit_pairs(gr_emitter *e) {
   if (abreast(e) || e->red->scheduled) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
   gr_open_function(e, "static void", "pairs",
-                   "%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc", s->parameters);
+                   "%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc%s", s->parameters,
+                   gr_pairs_read_index(e) ? ", int64 first_row, int64 first_column" : "");
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
   gr_part(e, s->begin);
   name_kept(e, true);

@@ -35,6 +35,7 @@ typedef struct interp {
   const gr_plan *p;
   const gr_array *args;
   const int64_t *first; /* gr_problem.first; NULL where only parameters are evaluated */
+  int64_t row, col;     /* the row and the first column that are being evaluated */
   gr_vals *vals; /* one per node */
   double *block; /* the state of a strip, where it is merged with the row's; else NULL */
   int strip;     /* columns at a time */
@@ -79,6 +80,17 @@ static void eval_leaf(interp *in, gr_ref r, int64_t first, int lanes) {
       in->vals[r].v[k * in->vals[r].comp] = n->num; /* constants and zeros: one lane */
 }
 
+/* Numbers of the row i and the column j in the whole. */
+static void eval_index(interp *in, gr_ref r, int lanes) {
+  const gr_node *n = &in->p->ask.dag->node[r];
+  int64_t row = in->first[0] + in->row, col = in->first[1] + in->col;
+  bool by_i = in->p->ask.axis == 1;
+  double seed = n->nint ? n->ints[0] : n->nkid ? in->vals[n->kid[0]].v[0] : 0;
+  for (int l = 0; l < lanes; l++)
+    in->vals[r].v[l] = gr_ops[n->op].at(by_i ? row : col + l, by_i ? col + l : row, seed,
+                                        in->p->ask.f64);
+}
+
 static void round_to_float(const gr_node *n, gr_vals *x, int lanes) {
   for (int k = 0; k < n->dim; k++)
     for (int l = 0; l < lanes; l++) x->v[k * x->comp + l] = (float)x->v[k * x->comp + l];
@@ -89,6 +101,7 @@ static void eval_node(interp *in, gr_ref r, int64_t first, int lanes) {
   gr_vals x[GR_MAX_KIDS];
   switch (gr_ops[n->op].kind) {
   case KIND_LEAF: eval_leaf(in, r, first, lanes); break;
+  case KIND_INDEX: eval_index(in, r, lanes); break;
   case KIND_EW: eval_ew(in, r, lanes); break;
   default:
     for (int k = 0; k < n->nkid; k++) x[k] = in->vals[n->kid[k]];
@@ -197,8 +210,10 @@ void gr_interp(const gr_plan *p, const gr_problem *problem, double *state, int64
   eval_level(&in, LEVEL_PARAM, 0, 1);
   for (int64_t c = c0; c < c1; c += in.strip) {
     int lanes = c1 - c < in.strip ? (int)(c1 - c) : in.strip;
+    in.col = c;
     eval_level(&in, LEVEL_COL, c, lanes);
     for (int64_t r = r0; r < r1; r++) {
+      in.row = r;
       eval_level(&in, LEVEL_ROW, r, 1);
       eval_level(&in, LEVEL_PAIR, 0, lanes);
       reduce_strip(&in, state + (r - r0), ld, c, lanes);
