@@ -109,6 +109,6 @@ GR_FN V v_rand(gr_where i, gr_where j, unsigned seed) {
   x = x + y * z, y = y + z * x, z = z + x * y;
   x = x ^ (x >> gr_word(16)), y = y ^ (y >> gr_word(16)), z = z ^ (z >> gr_word(16));
   x = x + y * z, y = y + z * x;
-  return (V)(gr_fraction(x, y) | (VI)v_set(1)) - GR_K(1 - 0x1p-24f, 1 - 0x1p-53);
+  return (V)(gr_fraction(x, y) | (VI)v_set(1)) - GR_K(0x1.fffffep-1f, 0x1.fffffffffffffp-1);
 }
 #endif /* GR_WITHOUT_rand */
