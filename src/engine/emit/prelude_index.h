@@ -45,16 +45,20 @@ GR_FN gr_where gr_one_at(long long first, int k) {
   return w;
 }
 
-/* first + k: an integer as far as one can be converted; the rest, if any, is added after that. */
-GR_FN V gr_number_at_lanes(long long first, VI k) {
+/* The part of an integer that is converted together with k and lane; the rest, 0 unless the
+ * integer is huge, is added after that. */
+GR_FN long long gr_convertible(long long a) {
   const long long most = GR_K(1LL << 29, 1LL << 50);
-  const long long part = first > most ? most : first < -most ? -most : first;
-  return v_of_int(vi_set((TI)part) + k) + v_set((T)(first - part));
+  return a > most ? most : a < -most ? -most : a;
 }
 
-GR_FN V v_index(gr_where a) { return gr_number_at_lanes(a.first, vi_set(a.k) + a.lane); }
+GR_FN V v_index(gr_where a) {
+  const long long part = gr_convertible(a.first);
+  return v_of_int(vi_set((TI)part + a.k) + a.lane) + v_set((T)(a.first - part));
+}
 GR_FN V v_index_diff(gr_where a, gr_where b) {
-  return gr_number_at_lanes(a.first - b.first, vi_set(a.k) + a.lane - (vi_set(b.k) + b.lane));
+  const long long first = a.first - b.first, part = gr_convertible(first);
+  return v_of_int(vi_set((TI)part + a.k) + a.lane - (vi_set(b.k) + b.lane)) + v_set((T)(first - part));
 }
 #endif /* GR_WITHOUT_index */
 
