@@ -78,7 +78,7 @@ GR_BINARY(GR_U, GR_U, ^)
 GR_BINARY(GR_U, GR_U, >>)
 GR_CONVERT(gr_words, GR_U, VI, unsigned)
 GR_FN GR_U gr_word(unsigned a) { return GR_U(a); }
-GR_FN VI gr_fraction(GR_U x, GR_U y) {
+GR_FN VI gr_random_bits(GR_U x, GR_U y) {
   VI r;
   GR_EACH r.l[l] = GR_K((TI)(x.l[l] >> 9), (TI)(x.l[l] >> 9) << 29 | (TI)(y.l[l] >> 3));
   return r;
@@ -88,12 +88,12 @@ typedef unsigned GR_U __attribute__((vector_size(GR_L * 4), may_alias));
 GR_FN GR_U gr_word(unsigned a) { return a - (GR_U){0}; }
 #if GR_F64
 GR_FN GR_U gr_words(VI a) { return __builtin_convertvector(a, GR_U); }
-GR_FN VI gr_fraction(GR_U x, GR_U y) {
+GR_FN VI gr_random_bits(GR_U x, GR_U y) {
   return __builtin_convertvector(x >> 9, VI) << 29 | __builtin_convertvector(y >> 3, VI);
 }
 #else
 GR_FN GR_U gr_words(VI a) { return (GR_U)a; }
-GR_FN VI gr_fraction(GR_U x, GR_U y) { return (void)y, (VI)(x >> 9); }
+GR_FN VI gr_random_bits(GR_U x, GR_U y) { return (void)y, (VI)(x >> 9); }
 #endif
 #endif
 
@@ -113,6 +113,6 @@ GR_FN V v_rand(gr_where i, gr_where j, unsigned seed) {
   x = x + y * z, y = y + z * x, z = z + x * y;
   x = x ^ (x >> gr_word(16)), y = y ^ (y >> gr_word(16)), z = z ^ (z >> gr_word(16));
   x = x + y * z, y = y + z * x;
-  return (V)(gr_fraction(x, y) | (VI)v_set(1)) - GR_K(0x1.fffffep-1f, 0x1.fffffffffffffp-1);
+  return (V)(gr_random_bits(x, y) | (VI)v_set(1)) - GR_K(0x1.fffffep-1f, 0x1.fffffffffffffp-1);
 }
 #endif /* GR_WITHOUT_rand */

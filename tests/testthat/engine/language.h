@@ -170,6 +170,7 @@ static const test loops[] = {
     {.formula = "Exp(-SqDist(x,y))*(IndexDiff()>=0)*b+Sum(x*IndexJ())", .aliases = {"x=Vi(12)", "y=Vj(12)", "b=Vj(20)"}, .lo = -0.1, .hi = 0.1},
     {.formula = "Sum(x*y*IndexI())*Exp(0-0.01*IndexJ())*IndexDiff()", .aliases = {"x=Vi(20)", "y=Vj(20)"}},
     {.formula = "Rand(7)*x+Rand(p)*y+Log(Rand(7)/Rand(-1))", .aliases = {"x=Vi(3)", "y=Vj(3)", "p=Pm(1)"}, .lo = 0, .hi = 100},
+    {.formula = "Lgamma(Abs(x)+Rand(2))+SoftDTW_SqDist(x,y,1)*Tan(IndexDiff()/50000)+Erf(y)", .aliases = {"x=Vi(3)", "y=Vj(3)"}},
     {.formula = "(x|y)*Rand(3)*b", .aliases = {"x=Vi(10)", "y=Vj(10)", "b=Vj(20)"}},
     {.formula = "IndexI()+2*IndexJ()+Rand(4294967295)", .aliases = {"x=Vi(1)", "y=Vj(1)"}},
     {.formula = "p", .aliases = {"p=Pm(3)"}},
