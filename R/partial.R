@@ -170,7 +170,7 @@ matched_arguments <- function(values, args, call) {
 }
 
 # Does the result depend on where a piece is in the whole data?
-has_places <- function(result) any(result$index) || result$numbers
+has_places <- function(result) any(result$index) || result$numbers[2L]
 
 # A number, or NULL if it is unknown (x is NULL) and the reduction does not need it.
 read_offset <- function(x, result, call) {

@@ -323,7 +323,9 @@ static SEXP describe_result(const gr_result_info *r) {
   for (int k = 0; k < r->n; k++) LOGICAL(index)[k] = r->is_index[k] != 0;
   SET_VECTOR_ELT(out, 5, text_value(r->dtype));
   SET_VECTOR_ELT(out, 6, text_value(r->note));
-  SET_VECTOR_ELT(out, 7, Rf_ScalarLogical(r->numbers));
+  SEXP numbers = Rf_allocVector(LGLSXP, 2);
+  SET_VECTOR_ELT(out, 7, numbers);
+  for (int k = 0; k < 2; k++) LOGICAL(numbers)[k] = r->numbers[k] != 0;
   UNPROTECT(1);
   return out;
 }

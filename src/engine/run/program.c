@@ -242,13 +242,14 @@ gr_arg_info gr_program_arg(const gr_program *p, int k) {
 gr_result_info gr_program_result(const gr_program *p) {
   if (!p) return (gr_result_info){.n = 0};
   const gr_reduction *r = &p->plan->ask.red;
-  unsigned columns = p->plan->ask.both ? CAT_I | CAT_J : p->plan->ask.axis == 1 ? CAT_J : CAT_I;
+  bool by_i = p->plan->ask.axis == 1;
   gr_result_info info = {.reduction = gr_reds[r->red].name,
                          .axis = p->plan->ask.both ? 2 : p->plan->ask.axis,
                          .dim = r->out_dim,
                          .k = gr_reds[r->red].needs_k ? r->k : 0,
                          .n = r->nout,
-                         .numbers = (p->numbered & columns) != 0,
+                         .numbers = {(p->numbered & (by_i ? CAT_I : CAT_J)) != 0,
+                                     (p->numbered & (by_i ? CAT_J : CAT_I)) != 0},
                          .dtype = p->plan->ask.f64 ? "float64" : "float32",
                          .note = p->note};
   info.is_index[info.n - 1] = r->index; /* indices come last */
