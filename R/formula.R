@@ -23,6 +23,9 @@ language_precedence <- c("==" = 1, "!=" = 1, "<" = 1, "<=" = 1, ">" = 1, ">=" = 
 # Those that form chains such as a + b - c.
 chained_operators <- setdiff(names(language_precedence), c("unary", "^", "atom"))
 
+# The number of a row or a column, which R formulas count from 1.
+numbers_from_one <- c("IndexI", "indexi", "IndexJ", "indexj")
+
 piece <- function(text, precedence = "atom") list(text = text, precedence = language_precedence[[precedence]])
 
 enclosed <- function(p, least) if (p$precedence < least) paste0("(", p$text, ")") else p$text
@@ -38,6 +41,7 @@ expression_text <- function(e, refuse) {
   if (name == "[") return(subset_text(args, e, refuse))
   if (name == "c") return(piece(paste0("[", listed(args, refuse), "]")))
   if (name %in% names(language_precedence)) return(operator_text(name, args, refuse))
+  if (name %in% numbers_from_one && !length(args)) return(piece(paste0(name, "() + 1"), "+"))
   is_identifier <- grepl("^[A-Za-z_.][A-Za-z0-9_.]*$", name, perl = TRUE)
   if (is_identifier) return(piece(paste0(name, "(", listed(args, refuse), ")")))
   refuse("`", name, "` is not an operator of the formula language, in ", shown(e))

@@ -396,6 +396,34 @@ added <- function(ops, names) {
 
 # ---- minima: the selected pairs ------------------------------------------------------------------
 
+gradient_of_minimum <- function(op, info, variable, incoming, call) {
+  rule <- if (any(info$result$numbers)) gradient_of_marked else gradient_of_selection
+  rule(op, info, variable, incoming, call)
+}
+
+# For formulas that read the numbers of rows and columns (IndexI() and the like), which selected
+# pairs would not have among themselves: a sum over all pairs, 0 but for those selected.
+gradient_of_marked <- function(op, info, variable, incoming, call) {
+  spec <- operator_spec(op)
+  result <- info$result
+  if (result$k > 1L && result$dim > 1L) {
+    stop_genred("argument", "the gradient of ", result$reduction, " of a formula with ", result$dim, " components ",
+                "that reads numbers of rows or columns (IndexI, IndexJ, IndexDiff or Rand) is not available", call = call)
+  }
+  taken <- c(info$args$name, incoming)
+  selected <- fresh_name("selected", taken)
+  number <- if (result$axis == 1L) "IndexJ()" else "IndexI()"
+  marked <- paste0(incoming, "*(", number, "+1==", selected, ")")
+  if (result$k > 1L) marked <- paste0("Sum(", marked, ")")
+  formula <- paste0("Grad(", spec$formula, ",", variable, ",", marked, ")")
+  aliases <- c(declared(info), alias_of(c(incoming, selected), row_category(op), max(result$k, result$dim)))
+  given <- given_arguments(spec)
+  given["reduction_op"] <- paste0("Arg", result$reduction)
+  stages <- list(list(name = selected, op = new_operator(given, call)))
+  last <- sum_by(op, formula, aliases, category_of(info, variable), call)
+  plan_operator(taken, stages, list(last), variable, op)
+}
+
 # The formula with variables that are given by position, Vj(1,3) or Var(1,3,1), replaced by the
 # names of the arguments, since gradient_of_selection() changes their categories.
 by_name <- function(formula, names) {
@@ -497,8 +525,8 @@ add_up <- function(g, to, n) {
 
 gradient_rules <- list(
   Sum = gradient_of_sum, LogSumExp = gradient_of_logsumexp, LogSumExpWeight = gradient_of_logsumexp,
-  SumSoftMaxWeight = gradient_of_softmax, Min = gradient_of_selection, Max = gradient_of_selection,
-  KMin = gradient_of_selection, KMax = gradient_of_selection, Mean = gradient_with("Inv({n})"),
+  SumSoftMaxWeight = gradient_of_softmax, Min = gradient_of_minimum, Max = gradient_of_minimum,
+  KMin = gradient_of_minimum, KMax = gradient_of_minimum, Mean = gradient_with("Inv({n})"),
   Var = gradient_with("2*({F}-{a})/({n}-1)", of = "Mean"), Prod = gradient_with("{a}/{F}")
 )
 

@@ -17,7 +17,7 @@
 #' arguments, with `axis = 0` those of the `Vi` arguments. A piece is some of the columns. The
 #' arguments of the other index and the parameters must be the same for all pieces. With
 #' `axis = 2`, where both indices are reduced, a piece may be any block of pairs: some values of i
-#' with some values of j.
+#' with some values of j; a formula that reads their numbers, such as `IndexI()`, is an error there.
 #'
 #' All reductions have partial results. Minima, maxima and indices are exactly those of a single
 #' call; sums, products and functions of them agree to the accuracy of the reduction. Pieces may
@@ -46,8 +46,9 @@
 #'   columns of one piece. For `genred_merge()`, one or more partial results.
 #' @param offset The number of columns that come before this piece in the whole data. Indices in
 #'   the result refer to the whole data, and merging pieces that share columns is an error. If
-#'   `offset` is missing, it is 0 for reductions to an index; for other reductions the place of
-#'   the piece is unknown, and shared columns are not detected.
+#'   `offset` is missing, it is 0 for reductions to an index, and if the formula reads the number
+#'   of a column (by `IndexJ()`, `Rand()` and the like); otherwise the place of the piece is
+#'   unknown, and shared columns are not detected.
 #' @param backend,device_id As in a call of `op`; see [Genred()].
 #' @param partial A partial result.
 #'
@@ -168,9 +169,12 @@ matched_arguments <- function(values, args, call) {
   unname(values[at])
 }
 
+# Does the result depend on where a piece is in the whole data?
+has_places <- function(result) any(result$index) || result$numbers[2L]
+
 # A number, or NULL if it is unknown (x is NULL) and the reduction does not need it.
 read_offset <- function(x, result, call) {
-  if (is.null(x)) return(if (any(result$index)) 0)
+  if (is.null(x)) return(if (has_places(result)) 0)
   if (length(x) != 1L || !is_whole(x) || x < 0 || x > 2^53) {
     stop_genred("argument", "`offset` must be the number of columns before these, a whole number ",
                 "from 0; ", given_value(x), call = call)
@@ -240,7 +244,7 @@ names_fit <- function(x) {
 columns_fit <- function(x) {
   at <- x$columns
   result <- .Call(.ffi_describe, x$spec)$result
-  if (is.null(at)) return(!any(result$index))
+  if (is.null(at)) return(!has_places(result))
   if (result$axis == 2L || !is.double(at) || !is.matrix(at) || is.object(at)) return(FALSE)
   if (!identical(colnames(at), c("from", "to"))) return(FALSE)
   if (nrow(at) > 0L && !is_whole(c(at))) return(FALSE)

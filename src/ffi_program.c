@@ -312,7 +312,7 @@ static SEXP describe_args(const ffi_op *op) {
 }
 
 static SEXP describe_result(const gr_result_info *r) {
-  const char *names[] = {"reduction", "axis", "dim", "k", "index", "dtype", "note", ""};
+  const char *names[] = {"reduction", "axis", "dim", "k", "index", "dtype", "note", "numbers", ""};
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, text_value(r->reduction));
   SET_VECTOR_ELT(out, 1, Rf_ScalarInteger(r->axis));
@@ -323,6 +323,9 @@ static SEXP describe_result(const gr_result_info *r) {
   for (int k = 0; k < r->n; k++) LOGICAL(index)[k] = r->is_index[k] != 0;
   SET_VECTOR_ELT(out, 5, text_value(r->dtype));
   SET_VECTOR_ELT(out, 6, text_value(r->note));
+  SEXP numbers = Rf_allocVector(LGLSXP, 2);
+  SET_VECTOR_ELT(out, 7, numbers);
+  for (int k = 0; k < 2; k++) LOGICAL(numbers)[k] = r->numbers[k] != 0;
   UNPROTECT(1);
   return out;
 }

@@ -9,7 +9,9 @@
 
 #include "cu.h"
 
-typedef struct source { /* an argument as kernels read it */
+/* An argument as kernels read it; behind the arguments, ld is the number of row 0 of the call in the
+ * whole, then that of column 0. */
+typedef struct source {
   cu_address data;
   long long ld, type;
   cu_address
@@ -47,7 +49,7 @@ cu_sizes cu_sizes_of(const cu_part *s) {
 }
 
 static size_t sources_bytes(const cu_part *s) {
-  return (size_t)cu_round_up(s->call->n_args * (int64_t)sizeof(source), 16);
+  return (size_t)cu_round_up((s->call->n_args + 2) * (int64_t)sizeof(source), 16);
 }
 
 /* Bytes in the head of an argument: a parameter from the host, or the origin of an argument that
@@ -189,6 +191,7 @@ static gr_class fill_head(cu_part *s, gr_error *err) {
   const cu_call *c = s->call;
   source *sources = (source *)(void *)s->head;
   size_t at = sources_bytes(s);
+  for (int k = 0; k < 2; k++) sources[c->n_args + k] = (source){.ld = c->run->first[k]};
   for (int k = 0; k < c->n_args; k++) {
     const gr_array *a = &c->args[k];
     if (lies_here(s, k)) {

@@ -94,6 +94,7 @@ typedef struct gr_result_info {
   int k;                 /* K of KMin and the other K-fold reductions, else 0 */
   int n;                 /* number of results: 1, or 2 (value, index) */
   int is_index[2];       /* whether result r holds indices */
+  int numbers[2];        /* whether the formula reads numbers of rows, of columns, as IndexI() does */
   const char *dtype;     /* "float32" or "float64" */
   const char *note;      /* how a reduction in the formula was interpreted, or NULL */
 } gr_result_info;
@@ -282,7 +283,7 @@ gr_class gr_program_partial(gr_program *p, const gr_array *args, int n_args, con
 /* The same where args are themselves the share: their columns are offset, offset + 1, ... of a
  * whole whose size need not be known.  Such a block does not merge with those of
  * gr_program_partial.  Where both indices are reduced, args may be any block of pairs, and the
- * offset has no effect. */
+ * offset has no effect; then no formula is taken that reads numbers of rows or columns. */
 gr_class gr_program_share(gr_program *p, const gr_array *args, int n_args, int64_t offset,
                           double *states, int64_t size, const gr_options *opt, gr_report *report,
                           gr_error *err);

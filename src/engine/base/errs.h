@@ -17,6 +17,8 @@
   ERR(Arity, GR_PARSE, "`%s` takes %s, found %d") \
   ERR(IntArg, GR_PARSE, "argument %d of `%s` must be an integer constant") \
   ERR(ListArg, GR_PARSE, "argument %d of `%s` must be a list of integers such as [2,3]") \
+  ERR(Seed, GR_PARSE, "the seed of `%s` must be an integer of 32 bits, or an expression of dimension 1 that is made of " \
+      "parameters (Pm)") \
   ERR(ListHere, GR_PARSE, "a list of integers is not allowed here") \
   ERR(ExprArg, GR_PARSE, "argument %d of `%s` must be an expression, not a list") \
   ERR(NotVariable, GR_PARSE, "argument %d of `%s` must be a variable") \
@@ -93,6 +95,8 @@
       "blocks of states of different calls cannot be merged: %lld x %lld and %lld x %lld") \
   ERR(StatesCommon, GR_ARGUMENT, "these blocks of states come from different values of the parameters%s") \
   ERR(Offset, GR_ARGUMENT, "the offset of a share of the columns must be between 0 and %lld, not %lld") \
+  ERR(ShareNumbers, GR_ARGUMENT, "where both indices are reduced, a share of the pairs does not know the numbers of its " \
+      "rows and columns, which the formula reads (IndexI, IndexJ, IndexDiff or Rand).  Use axis = 0 or 1") \
   ERR(StatesSize, GR_ARGUMENT, "the array for the states has %lld numbers; %lld are needed") \
   ERR(Stage, GR_ARGUMENT, "unknown stage \"%s\": the stages are tokens, ast, dag, plan, c and cuda") \
   ERR(NoGPU, GR_CUDA, "no GPU can be used: the engine was called without a GPU backend") \

@@ -150,10 +150,38 @@ typedef struct expr {
   bool primary;
 } expr;
 
+/* The template of an operation that reads where the pair is. */
+static const char *fill_in_index(gr_emitter *e, gr_ref r) {
+  const gr_node *n = node(e, r);
+  bool by_i = e->p->ask.axis == 1;
+  gr_str s = {.arena = e->c->arena};
+  gr_calls_of(e, n->op);
+  for (const char *t = gr_ops[n->op].emitted; *t; t++) {
+    if (*t != '@')
+      gr_putf(&s, "%c", *t);
+    else if (*++t != 's')
+      gr_put(&s, ((*t == 'i') == by_i ? e->t->row_number : e->t->column_number)(e));
+    else if (n->nint)
+      gr_putf(&s, "%uu", (unsigned)n->ints[0]);
+    else
+      gr_putf(&s, "gr_seed(%s)", gr_value(e, n->kid[0], (gr_idx){NULL, 0}));
+  }
+  return s.s;
+}
+
+bool gr_pairs_read_index(const gr_emitter *e) {
+  for (gr_ref r = 0; r < e->p->ask.dag->n; r++)
+    if (e->p->place[r].live && e->p->place[r].level == LEVEL_PAIR && gr_is_index(node(e, r))) return true;
+  return false;
+}
+
+bool gr_pairs_are_placed(const gr_emitter *e) { return gr_reads_pairs(e->p) || gr_pairs_read_index(e); }
+
 static expr expression(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_node *n = node(e, r);
   const char *arg[GR_MAX_KIDS] = {"", "", ""};
   if (gr_is_pair_var(n)) return (expr){e->t->pair(e, r, k), true};
+  if (gr_is_index(n)) return (expr){fill_in_index(e, r), true};
   for (int i = 0; i < n->nkid; i++) arg[i] = gr_value(e, n->kid[i], k);
   if (is_called(e, n)) return (expr){call(e, n, arg, ""), true};
   return (expr){fill_in(e, n, arg), !gr_is_of_operators(n->op)};

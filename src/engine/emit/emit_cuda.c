@@ -10,6 +10,8 @@
  *   gr_merge       split s takes in split s + half
  *   gr_merge_rows  row r takes in row r + half
  *   gr_finish      states to results that stay on the device
+ * Behind the n arguments, arg[n].ld and arg[n + 1].ld are the numbers of row 0 and column 0 of the
+ * call in the whole.
  * Assumes   a target that has a gr_cuda_scheme.  Values, statements, loops and most reductions are
  *           those of a processor's kernels, over the types of prelude_cuda.h: a vector V is GR_L
  *           rows of one thread, in registers.
@@ -64,6 +66,12 @@ static void emit_columns(gr_emitter *e) {
 }
 
 /* ---- pairs ---- */
+
+static void name_first(gr_emitter *e) {
+  int n = e->p->ask.args->n;
+  if (gr_pairs_read_index(e))
+    gr_line(&e->out, "const int64 first_row = arg[%d].ld + r0, first_column = arg[%d].ld;", n, n + 1);
+}
 
 /* Component by component, so that neighbouring threads read neighbouring numbers, some of them at
  * once. */
@@ -177,6 +185,7 @@ static void emit_pairs(gr_emitter *e) {
   gr_open(e, "         int64 c_base, double *state, int64 ld_state, int64 r0, int64 nr, int64 c0, int64 c1, int64 part, "
              "int tx, int anew)");
   gr_lines(e, s->begin);
+  name_first(e);
   gr_part(e, s->begin_shared);
   gr_lines(e, e->p->late ? begin_late : begin_own);
   gr_declare_locals(e, LEVEL_PARAM);

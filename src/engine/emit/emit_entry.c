@@ -51,8 +51,8 @@ size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
 
 /* ---- the function ---- */
 
-/* What functions are told where arrays of pairs are read, as arguments. */
-static const char *place(const gr_emitter *e) { return gr_reads_pairs(e->p) ? e->t->c->place : ""; }
+/* What functions are told where pairs read arrays or numbers of their own, as arguments. */
+static const char *place(const gr_emitter *e) { return gr_pairs_are_placed(e) ? e->t->c->place : ""; }
 
 /* Columns b ... of an interval that ends before c1; closes the loop over tiles. */
 static void emit_tile(gr_emitter *e, const char *given) {
@@ -67,7 +67,7 @@ static void emit_tiles_by_columns(gr_emitter *e) {
   gr_open_function(e, "static void", "tiles",
                    "%sconst double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, "
                    "double *state, int64 ld_state, int nr, int64 c0, int64 c1",
-                   gr_reads_pairs(e->p) ? e->t->c->placed : "");
+                   gr_pairs_are_placed(e) ? e->t->c->placed : "");
   gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
   emit_tile(e, "arg, ld, ");
   gr_close(e);

@@ -220,6 +220,13 @@ static void name_pairs(gr_emitter *e, gr_ref r, int arg) {
           by_i ? "b" : "r0", name);
 }
 
+/* The numbers of row 0 and column 0 in the whole. */
+static void name_numbers(gr_emitter *e) {
+  int n = e->p->ask.args->n;
+  gr_line(&e->out, "const int64 first_row = ld[%d] + r0, first_column = ld[%d]; (void)first_row, (void)first_column;",
+          n, n + 1);
+}
+
 /* ---- rows ---- */
 
 static void call_contractions(gr_emitter *e) {
@@ -285,10 +292,11 @@ void gr_emit_pairs(gr_emitter *e) {
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
   gr_open_function(e, "static void", "pairs",
                    "%s%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc",
-                   gr_reads_pairs(e->p) ? s->placed : "", s->parameters);
+                   gr_pairs_are_placed(e) ? s->placed : "", s->parameters);
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
   gr_part(e, s->begin);
   gr_each_variable(e, name_pairs);
+  if (gr_pairs_read_index(e)) name_numbers(e);
   name_kept(e, true);
   gr_declare_locals(e, LEVEL_PARAM);
   if (s->lanes) gr_lines(e, s->lanes);

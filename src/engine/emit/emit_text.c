@@ -78,10 +78,12 @@ void gr_macro(gr_emitter *e, const char *name, const char *fmt, ...) {
 
 /* ---- what calls what ---- */
 
+#define INDEX(name, signature, categories, cost, emitted, calls, ...) [OP_##name] = PIECE_##calls,
 #define EW(name, arity, cost, law, emitted, calls, ...) [OP_##name] = PIECE_##calls,
 #define LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage, calls, ...)    \
   [OP_##name] = PIECE_##calls,
-static const gr_piece called[OP_COUNT] = {GR_OPS_EW(EW) GR_OPS_LOOP(LOOP)};
+static const gr_piece called[OP_COUNT] = {GR_OPS_INDEX(INDEX) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP)};
+#undef INDEX
 #undef EW
 #undef LOOP
 
@@ -98,6 +100,7 @@ static const unsigned calls[PIECE_COUNT] = {[PIECE_sigmoid] = GR_PIECE(exp),
                                             [PIECE_erf] = GR_PIECE(exp),
                                             [PIECE_softmin] = GR_PIECE(exp) | GR_PIECE(log),
                                             [PIECE_gamma] = GR_PIECE(log) | GR_PIECE(sin),
+                                            [PIECE_rand] = GR_PIECE(index),
                                             [PIECE_take_vectors] = GR_PIECE(take_last),
                                             [PIECE_take_rows] = GR_PIECE(take_vectors),
                                             [PIECE_take_columns] = GR_PIECE(take_vectors),

@@ -17,9 +17,9 @@
 #define GR_PIECES(PIECE)                                                                          \
   PIECE(operators) PIECE(base) PIECE(plain) PIECE(exp) PIECE(exp2) PIECE(sigmoid) PIECE(hyp)      \
   PIECE(log) PIECE(pow) PIECE(log1p) PIECE(sin) PIECE(tan) PIECE(asin) PIECE(atan) PIECE(erf)     \
-  PIECE(softmin) PIECE(gamma) PIECE(take_last) PIECE(take_vectors) PIECE(take_left)               \
-  PIECE(take_rows) PIECE(take_columns) PIECE(take_packed) PIECE(pack_columns) PIECE(column)       \
-  PIECE(load_pairs)
+  PIECE(softmin) PIECE(gamma) PIECE(index) PIECE(rand) PIECE(take_last) PIECE(take_vectors)       \
+  PIECE(take_left) PIECE(take_rows) PIECE(take_columns) PIECE(take_packed) PIECE(pack_columns)    \
+  PIECE(column) PIECE(load_pairs)
 
 typedef enum gr_piece {
 #define PIECE(name) PIECE_##name,
@@ -130,6 +130,11 @@ void gr_compute_and_keep(gr_emitter *e); /* the same, and keeps what deeper leve
 void gr_each_variable(gr_emitter *e, void (*line)(gr_emitter *, gr_ref, int arg));
 /* Where the second vector of rows begins in what is kept for each column of a tile. */
 const char *gr_of_row(const gr_emitter *e);
+
+/* Do pairs read where they are, or only rows and columns?  The kernel of the pairs then has the
+ * numbers of its row 0, first_row, and of column 0, first_column. */
+bool gr_pairs_read_index(const gr_emitter *e);
+bool gr_pairs_are_placed(const gr_emitter *e); /* they read that, or arrays of pairs */
 
 void gr_emit_pairs(gr_emitter *e); /* emit_pairs.c */
 void gr_emit_entry(gr_emitter *e); /* emit_entry.c: gr_kernel_fn */

@@ -33,3 +33,4 @@
 #include "emit/prelude_erf.h"
 #include "emit/prelude_softmin.h"
 #include "emit/prelude_gamma.h"
+#include "emit/prelude_index.h"

@@ -78,8 +78,10 @@ typedef struct gr_c_scheme {
   const char *row;              /* names the current one */
   const char *lanes_read;       /* declares how many lanes of it have pairs, or NULL */
   const char *column_loop;      /* over the columns of a tile, or vectors of them */
+  const char *row_number, *column_number; /* in pairs, see gr_target */
   /* the same in spans: over spans, the columns of one, over these columns, the current column */
   const char *span_loop, *span_size, *in_span_loop, *in_span_column;
+  const char *in_span_number; /* column_number: that of the last column for copies of it */
   /* register tiles: contractions before the pairs, wide sums after them */
   const char *tile_loop;           /* over the rows of register tiles */
   const char *const *tile_rows;    /* names them */
@@ -113,6 +115,8 @@ struct gr_target {
   const char *(*row)(gr_emitter *e, gr_ref r, gr_idx k);    /* reads a component of a row */
   const char *(*column)(gr_emitter *e, gr_ref r, gr_idx k); /* the same of a column */
   const char *(*pair)(gr_emitter *e, gr_ref r, gr_idx k);   /* the same of a variable of pairs */
+  const char *(*row_number)(gr_emitter *e);    /* the numbers of the rows in the lanes, a gr_where */
+  const char *(*column_number)(gr_emitter *e); /* the same of columns */
   const char *at_column;      /* index of a column in what is kept for each column of a tile */
   const char *columns_seen;   /* how many columns of a tile have gone into each state */
   const gr_c_scheme *c;       /* one of these two, by the language */

@@ -68,6 +68,18 @@ static const char *pairs_from(gr_emitter *e, gr_ref r, gr_idx k, const char *col
                    name, component, step);
 }
 
+/* Rows and columns have lanes of their own where the values of their levels are computed. */
+static const char *row_number(gr_emitter *e) {
+  if (e->at == LEVEL_PAIR) return e->t->c->row_number;
+  return gr_format(e->c->arena, "gr_lanes_at(ld[%d] + r0, r)", e->p->ask.args->n);
+}
+
+static const char *column_number(gr_emitter *e) {
+  if (e->at == LEVEL_PAIR)
+    return gr_selects(e->p) ? e->t->c->in_span_number : e->t->c->column_number;
+  return gr_format(e->c->arena, "gr_lanes_until(ld[%d] + b, c, nc - 1)", e->p->ask.args->n + 1);
+}
+
 /* ---- lanes are rows ---- */
 
 static const char *rows_row(gr_emitter *e, gr_ref r, gr_idx k) {
@@ -104,10 +116,13 @@ static const gr_c_scheme by_rows = {
     .row = "const T *Rv = R + (int64)r * NROW; (void)Rv;",
     .lanes_read = "const int nl = nr - r < GR_L ? nr - r : GR_L;",
     .column_loop = "for (int c = 0; c < nc; c++)",
+    .row_number = "gr_lanes_at(first_row, r)",
+    .column_number = "gr_one_at(first_column + b, c)",
     .span_loop = "for (int g = 0; g < nc; g += SPAN)",
     .span_size = "const int nq = nc - g < SPAN ? nc - g : SPAN;",
     .in_span_loop = "for (int q = 0; q < SPAN; q++)",
     .in_span_column = "const int c = g + q;",
+    .in_span_number = "gr_one_at(first_column + b, c < nc ? c : nc - 1)",
     .tile_loop = "for (int t = 0; t < nr; t += 2 * GR_L)",
     .tile_rows = two_vectors,
     .tile_row_loop = "for (int v = 0, r = t; v < nv; v++, r += GR_L)",
@@ -121,7 +136,8 @@ static const gr_c_scheme by_rows = {
     .index_of_column = "(first, q) vi_set((first) + (q))"};
 
 const gr_target gr_target_rows = {
-    .in = &in_c, .row = rows_row, .column = rows_column, .pair = rows_pair, .at_column = "c", .columns_seen = "nc", .c = &by_rows};
+    .in = &in_c, .row = rows_row, .column = rows_column, .pair = rows_pair, .row_number = row_number,
+    .column_number = column_number, .at_column = "c", .columns_seen = "nc", .c = &by_rows};
 
 /* ---- lanes are columns ---- */
 
@@ -189,10 +205,13 @@ static const gr_c_scheme by_columns = {
     .row_loop = "for (int r = 0; r < nr; r++)",
     .row = "const T *Rv = R + (int64)(r / GR_L) * NROW * GR_L + r % GR_L; (void)Rv;",
     .column_loop = "for (int c = 0; c < nc; c += GR_L)",
+    .row_number = "gr_one_at(first_row, r)",
+    .column_number = "gr_lanes_at(first_column + b, c)",
     .span_loop = "for (int g = 0; g < nc; g += SPAN * GR_L)",
     .span_size = "const int nq = nc - g < SPAN * GR_L ? (nc - g) / GR_L : SPAN;",
     .in_span_loop = "for (int q = 0; q < nq; q++)",
     .in_span_column = "const int c = g + q * GR_L;",
+    .in_span_number = "gr_lanes_at(first_column + b, c)",
     .tile_loop = "for (int r = 0; r < nr; r++)",
     .tile_rows = one_row,
     .apart = "0",
@@ -207,6 +226,8 @@ const gr_target gr_target_columns = {.in = &in_c,
                                      .row = columns_row,
                                      .column = columns_column,
                                      .pair = columns_pair,
+                                     .row_number = row_number,
+                                     .column_number = column_number,
                                      .at_column = "c / GR_L",
                                      .columns_seen = "nc / GR_L",
                                      .c = &by_columns};

@@ -54,7 +54,8 @@ static const gr_red_emitter *const late[FAM_COUNT] = {
 static const gr_language in_cuda = {.unrolled = UNROLL,
                                     .may_see_none = true,
                                     .prelude = GR_PIECE(plain),
-                                    .offered = GR_PIECE(plain) | GR_PIECE(softmin) | GR_PIECE(gamma),
+                                    .offered = GR_PIECE(plain) | GR_PIECE(softmin) | GR_PIECE(gamma) |
+                                               GR_PIECE(index) | GR_PIECE(rand),
                                     .reduction = reductions,
                                     .late = late,
                                     .keeps = keeps,
@@ -82,6 +83,16 @@ static const char *column(gr_emitter *e, gr_ref r, gr_idx k) {
 static const char *pair(gr_emitter *e, gr_ref r, gr_idx k) {
   return gr_format(e->c->arena, "v_pairs(arg[%d], %s, r0, at, b + c)", gr_node_of(e, r)->ints[0],
                    gr_idx_text(e, k));
+}
+
+static const char *row_number(gr_emitter *e) {
+  if (e->at == LEVEL_PAIR) return "gr_lanes_at(first_row, at)";
+  return gr_format(e->c->arena, "gr_lanes_at(arg[%d].ld + base, at)", e->p->ask.args->n);
+}
+
+static const char *column_number(gr_emitter *e) {
+  if (e->at == LEVEL_PAIR) return "gr_one_at(first_column + b, c)";
+  return gr_format(e->c->arena, "gr_lanes_at(arg[%d].ld + base, at)", e->p->ask.args->n + 1);
 }
 
 /* ---- narrow ---- */
@@ -117,6 +128,8 @@ const gr_target gr_target_narrow = {.in = &in_cuda,
                                     .row = row,
                                     .column = column,
                                     .pair = pair,
+                                    .row_number = row_number,
+                                    .column_number = column_number,
                                     .at_column = "c * THREADS + x",
                                     .columns_seen = "seen",
                                     .cuda = &narrow};
@@ -170,6 +183,8 @@ const gr_target gr_target_tiled = {.in = &in_cuda,
                                    .row = tiled_row,
                                    .column = tiled_column,
                                    .pair = pair,
+                                   .row_number = row_number,
+                                   .column_number = column_number,
                                    .at_column = "c * THREADS + x",
                                    .columns_seen = "seen",
                                    .cuda = &tiled};

@@ -46,12 +46,31 @@ static void check_arity(gr_binder *b, const gr_ast *a, gr_op op) {
              arity_text(b->c->arena, sig), a->n);
 }
 
+/* A number is kept as an integer of 32 bits, whatever the working precision; anything else is an
+ * expression. */
+static void read_seed(gr_binder *b, const gr_ast *a, const gr_span *at, const char *name,
+                      gr_actuals *x) {
+  if (a->kind == AST_LIST) gr_throw(b->c, at, NULL, ERR_Seed, name);
+  gr_ref seed = bind(b, a);
+  const gr_node *n = &b->g->node[seed];
+  if (n->dim != 1 || (n->cats & (CAT_I | CAT_J))) gr_throw(b->c, at, NULL, ERR_Seed, name);
+  if (!gr_is_number(n)) {
+    x->expr[x->nexpr++] = seed;
+    return;
+  }
+  if (n->num != floor(n->num) || n->num < INT32_MIN || n->num > UINT32_MAX)
+    gr_throw(b->c, at, NULL, ERR_Seed, name);
+  x->integer[x->nint++] = (int)(uint32_t)(int64_t)n->num;
+}
+
 static void read_argument(gr_binder *b, const gr_ast *a, gr_op op, int k, char letter,
                           gr_actuals *x) {
   const gr_ast *arg = a->arg[k];
   const gr_span *at = b->in ? &b->in->at : &arg->span;
   const char *name = gr_ops[op].name;
-  if (letter == 'e' || letter == 'v') {
+  if (letter == 's') {
+    read_seed(b, arg, at, name, x);
+  } else if (letter == 'e' || letter == 'v') {
     if (arg->kind == AST_LIST) gr_throw(b->c, at, NULL, ERR_ExprArg, k + 1, name);
     x->expr[x->nexpr++] = bind(b, arg);
     if (letter == 'v' && b->g->node[x->expr[x->nexpr - 1]].op != OP_Var)

@@ -102,6 +102,7 @@ static int broadcast(gr_dag *g, const gr_node *n) {
 }
 
 static void complete(gr_dag *g, gr_node *n) {
+  n->cats = gr_ops[n->op].cats;
   for (int k = 0; k < n->nkid; k++) n->cats |= g->node[n->kid[k]].cats;
   n->dim = gr_ops[n->op].kind == KIND_LOOP ? gr_ops[n->op].dim(g, n) : broadcast(g, n);
   if (n->dim > GR_MAX_DIM)

@@ -18,20 +18,25 @@ enum {
 
 typedef enum gr_op {
 #define LEAF(name) OP_##name,
+#define INDEX(name, ...) OP_##name,
 #define EW(name, ...) OP_##name,
 #define LOOP(name, ...) OP_##name,
 #define MACRO(name, ...) OP_##name,
-  GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)
+  GR_OPS_LEAF(LEAF) GR_OPS_INDEX(INDEX) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)
 #undef LEAF
+#undef INDEX
 #undef EW
 #undef LOOP
 #undef MACRO
       OP_COUNT
 } gr_op;
 
-typedef enum gr_kind { KIND_LEAF, KIND_EW, KIND_LOOP, KIND_MACRO } gr_kind;
+typedef enum gr_kind { KIND_LEAF, KIND_INDEX, KIND_EW, KIND_LOOP, KIND_MACRO } gr_kind;
 enum { FLAG_ONCE = 1, FLAG_SUM = 2 };
 enum { GR_OWN = -1 }; /* the stride of what is no view */
+
+/* Category sets: what a node depends on. */
+enum { CAT_I = 1, CAT_J = 2, CAT_P = 4 };
 
 typedef struct gr_dag gr_dag;
 typedef struct gr_node gr_node;
@@ -44,14 +49,16 @@ typedef struct gr_opinfo {
   const char *signature;
   const char *dimension; /* of the result, as text */
   int arity;             /* element-wise: number of arguments */
-  int cost;              /* element-wise: of a component */
+  int cost;              /* element-wise, index: of a component */
+  unsigned cats;         /* index: the indices that it depends on */
   const char *law;
   int flags, stride;
-  const char *emitted; /* element-wise: C; macro: text */
+  const char *emitted; /* element-wise, index: C; macro: text */
   double lo, hi;
   const char *derivative; /* one rule per argument, separated by "; " */
   const char *meaning;
   double (*reference)(double a, double b, double c, int n); /* element-wise */
+  double (*at)(int64_t i, int64_t j, double seed, bool f64); /* index */
   /* Loops: the dimension (throws where the arguments do not fit), then the columns of ops.h. */
   int (*dim)(const gr_dag *g, const gr_node *n);
   int (*offset)(int n);
@@ -79,6 +86,9 @@ bool gr_negates(const gr_node *n);                 /* it is its argument with th
 double gr_cost(const gr_dag *g, const gr_node *n); /* of computing it, in multiplications */
 int gr_storage(const gr_dag *g, gr_ref r);         /* vectors that hold it while it is computed */
 
+/* A random number in (0, 1) that is a function of i, j and the integer nearest to the seed, all
+ * three modulo 2^32.  A seed counts as 0 where its magnitude is 2^53 or more, or it is NaN. */
+double ref_rand(int64_t i, int64_t j, double seed, bool f64);
 double ref_powi(double a, int n);
 double ref_softplus(double a);
 double ref_digamma(double a);
@@ -109,9 +119,6 @@ double ref_lgamma(double a);
 
 /* ---- dag.c: hash-consed nodes ---- */
 
-/* Category sets: what a node depends on. */
-enum { CAT_I = 1, CAT_J = 2, CAT_P = 4 };
-
 struct gr_node {
   gr_op op;
   int dim;
@@ -131,6 +138,7 @@ static inline bool gr_is_of_pairs(const gr_node *n) {
 }
 /* A variable of pairs, a Mij: kernels read it where a pair is computed, from the argument itself. */
 static inline bool gr_is_pair_var(const gr_node *n) { return gr_is_var(n) && gr_is_of_pairs(n); }
+static inline bool gr_is_index(const gr_node *n) { return gr_ops[n->op].kind == KIND_INDEX; }
 static inline bool gr_is_number(const gr_node *n) {
   return gr_ops[n->op].kind == KIND_LEAF && !gr_is_var(n);
 }

@@ -6,6 +6,22 @@
 
 #include "graph/graph.h"
 
+/* pcg3d of Jarzynski and Olano, "Hash Functions for GPU Rendering" (Journal of Computer Graphics
+ * Techniques 9(3), 2020), on i, j and the seed.  The upper 23 bits of the first word, and in double
+ * precision 29 bits of the second behind them, then a half: so 0 and 1 do not occur, nothing is
+ * rounded, and the two precisions differ by less than 2^-23. */
+double ref_rand(int64_t i, int64_t j, double seed, bool f64) {
+  double s = fabs(seed) < 0x1p53 ? ref_round(seed) : 0;
+  uint32_t x = (uint32_t)i, y = (uint32_t)j, z = (uint32_t)(int64_t)s;
+  x = x * 1664525u + 1013904223u, y = y * 1664525u + 1013904223u, z = z * 1664525u + 1013904223u;
+  for (int round = 0; round < 2; round++) {
+    if (round) x ^= x >> 16, y ^= y >> 16, z ^= z >> 16;
+    x += y * z, y += z * x, z += x * y;
+  }
+  return f64 ? ((double)((uint64_t)(x >> 9) << 29 | y >> 3) + 0.5) * 0x1p-52
+             : ((double)(x >> 9) + 0.5) * 0x1p-23;
+}
+
 double ref_powi(double a, int n) { return pow(a, n); }
 double ref_softplus(double a) { return a > 0 ? a + log1p(exp(-a)) : log1p(exp(a)); }
 
@@ -61,6 +77,14 @@ double ref_digamma(double a) {
   }
 GR_OPS_EW(EW)
 #undef EW
+
+#define INDEX(name, signature, categories, cost, emitted, calls, reference, meaning)               \
+  static double at_##name(int64_t i, int64_t j, double seed, bool f64) {                           \
+    (void)i, (void)j, (void)seed, (void)f64;                                                       \
+    return reference;                                                                              \
+  }
+GR_OPS_INDEX(INDEX)
+#undef INDEX
 
 /* ---- dimension rules ---- */
 
@@ -208,32 +232,37 @@ enum { ONCE = FLAG_ONCE, SUM = FLAG_SUM, OWN = GR_OWN };
 static const char *const ew_signature[] = {"", "e", "ee", "eee"};
 
 #define LEAF(name)                                                                                 \
-  [OP_##name] = {#name, KIND_LEAF, "", "", 0, 0, "", 0, OWN, NULL,                                 \
-                 0, 0, NULL, "", NULL, NULL, NULL, NULL, NULL},
+  [OP_##name] = {#name, KIND_LEAF, "", "", 0, 0, 0, "", 0, OWN, NULL,                              \
+                 0, 0, NULL, "", NULL, NULL, NULL, NULL, NULL, NULL},
+#define INDEX(name, signature, categories, cost, emitted, calls, reference, meaning)               \
+  [OP_##name] = {#name, KIND_INDEX, signature, "1", 0, cost, categories, "", 0, OWN, emitted,      \
+                 0, 0, "0", meaning, NULL, at_##name, NULL, NULL, NULL, NULL},
 #define EW(name, arity, cost, law, emitted, calls, reference, lo, hi, derivative, meaning)         \
-  [OP_##name] = {#name, KIND_EW, NULL, "equal, or 1", arity, cost, law, 0, OWN, emitted,           \
-                 lo, hi, derivative, meaning, ref_##name, NULL, NULL, NULL, NULL},
+  [OP_##name] = {#name, KIND_EW, NULL, "equal, or 1", arity, cost, 0, law, 0, OWN, emitted,        \
+                 lo, hi, derivative, meaning, ref_##name, NULL, NULL, NULL, NULL, NULL},
 #define LOOP(name, signature, dimension, flags, law, stride, offset, cost, storage,                \
              calls, derivative, meaning)                                                           \
-  [OP_##name] = {#name, KIND_LOOP, signature, dimension, 0, 0, law, flags, stride, NULL,           \
-                 0, 0, derivative, meaning, NULL, dim_##name, offset_##name, cost_##name,          \
+  [OP_##name] = {#name, KIND_LOOP, signature, dimension, 0, 0, 0, law, flags, stride, NULL,        \
+                 0, 0, derivative, meaning, NULL, NULL, dim_##name, offset_##name, cost_##name,    \
                  storage_##name},
 #define MACRO(name, signature, dimension, text, meaning)                                           \
-  [OP_##name] = {#name, KIND_MACRO, signature, dimension, 0, 0, "", 0, OWN, text,                  \
-                 0, 0, NULL, meaning, NULL, NULL, NULL, NULL, NULL},
-const gr_opinfo gr_ops[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP)
-                                        GR_OPS_MACRO(MACRO)};
+  [OP_##name] = {#name, KIND_MACRO, signature, dimension, 0, 0, 0, "", 0, OWN, text,               \
+                 0, 0, NULL, meaning, NULL, NULL, NULL, NULL, NULL, NULL},
+const gr_opinfo gr_ops[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_INDEX(INDEX) GR_OPS_EW(EW)
+                                        GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)};
 #undef LEAF
+#undef INDEX
 #undef EW
 #undef LOOP
 #undef MACRO
 
 #define LEAF(name) #name,
+#define INDEX(name, ...) #name,
 #define EW(name, ...) #name,
 #define LOOP(name, ...) #name,
 #define MACRO(name, ...) #name,
-static const char *const names[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_EW(EW) GR_OPS_LOOP(LOOP)
-                                                GR_OPS_MACRO(MACRO)};
+static const char *const names[OP_COUNT] = {GR_OPS_LEAF(LEAF) GR_OPS_INDEX(INDEX) GR_OPS_EW(EW)
+                                                GR_OPS_LOOP(LOOP) GR_OPS_MACRO(MACRO)};
 
 #define OP(name) [OP_##name] = true,
 static const bool internal[OP_COUNT] = {GR_OPS_INTERNAL(OP)};
@@ -320,6 +349,7 @@ static void arguments_text(const char *sig, char *out, size_t size) {
                       : *sig == 'e' ? e[ne++]
                       : *sig == 'v' ? (ne++, "v")
                       : *sig == 'i' ? i[ni++]
+                      : *sig == 's' ? "seed"
                                     : l[nl++];
     snprintf(out + n, size - n, "%s%s%s%s", n ? ", " : "", optional ? "[" : "", arg,
              optional ? "]" : "");
@@ -340,7 +370,7 @@ static gr_op public_op(int k) {
 }
 
 gr_operation gr_operation_row(int k) {
-  static const char *const kinds[] = {"constant", "element-wise", "loop", "rewrite"};
+  static const char *const kinds[] = {"constant", "index", "element-wise", "loop", "rewrite"};
   gr_op op = public_op(k);
   const gr_opinfo *x = &gr_ops[op];
   gr_operation row = {

@@ -2,9 +2,16 @@
  *
  * From these rows come the enum (OP_Exp), the parser's names and arities, the interpreter, the
  * planner's costs and sizes, the emitted kernels, the per-operation tests and the documentation.
- * There are four kinds:
+ * There are five kinds:
  *
  * LEAF(name)                                        made by the binder
+ * INDEX(name, signature, categories, cost, emitted, calls, reference, meaning) a number that
+ *     follows from where a pair is: its row i and its column j, counted from 0 in the whole call.
+ *     Its derivatives are 0.
+ *     categories the indices that it depends on
+ *     emitted    C of a kernel: @i and @j are gr_where (prelude_index.h), @s is the seed
+ *     reference  C of the interpreter: i and j are int64_t, seed is a double, f64 tells the
+ *                working precision
  * EW(name, arity, cost, law, emitted, calls, reference, lo, hi, derivative, meaning) element-wise
  *     with broadcasting of dimension 1; everything is in the row.
  *     cost       of a component, in units of one multiplication, for scheduling
@@ -41,8 +48,8 @@
  *     own language; where the text is NULL, rewrite_NAME (macros.c) makes the nodes, because they
  *     depend on dimensions.
  *
- * Signature: one letter per argument: e expression, v variable, i integer, l list of integers;
- * after ? optional; * repeats the last.  In the text of a macro the expressions are called f g h,
+ * Signature: one letter per argument: e expression, v variable, i integer, l list of integers, s a
+ * seed (an integer, or an expression of parameters); after ? optional; * repeats the last.  In the text of a macro the expressions are called f g h,
  * the integers n m, the dimensions of f and g d c.
  *
  * Law: how the result depends on each argument, one letter per argument; "" where nothing is known.
@@ -63,6 +70,16 @@
   LEAF(Var)                                                                                                            \
   LEAF(Const)                                                                                                          \
   LEAF(Zero)
+
+#define GR_OPS_INDEX(INDEX)                                                                                            \
+  INDEX(IndexI, "", CAT_I, 1, "v_index(@i)", index, (double)i,                                                         \
+        "number of the row i, from 0")                                                                                 \
+  INDEX(IndexJ, "", CAT_J, 1, "v_index(@j)", index, (double)j,                                                         \
+        "number of the column j, from 0")                                                                              \
+  INDEX(IndexDiff, "", CAT_I | CAT_J, 3, "v_index_diff(@i, @j)", index, (double)(i - j),                               \
+        "i - j")                                                                                                       \
+  INDEX(Rand, "s", CAT_I | CAT_J, 20, "v_rand(@i, @j, @s)", rand, ref_rand(i, j, seed, f64),                           \
+        "random number in (0, 1), a function of i, j and the seed")
 
 #define GR_OPS_EW(EW)                                                                                                  \
   EW(Add, 2, 1, "++", "@a + @b", operators, a + b, -2, 2,                                                              \

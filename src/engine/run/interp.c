@@ -35,7 +35,7 @@ typedef struct interp {
   const gr_plan *p;
   const gr_array *args;
   const int64_t *first; /* gr_problem.first; NULL where only parameters are evaluated */
-  int64_t row, col;     /* of the pair in the first lane */
+  int64_t row, col;     /* the row and the first column that are being evaluated */
   gr_vals *vals; /* one per node */
   double *block; /* the state of a strip, where it is merged with the row's; else NULL */
   int strip;     /* columns at a time */
@@ -95,6 +95,17 @@ static void eval_leaf(interp *in, gr_ref r, int64_t first, int lanes) {
       in->vals[r].v[k * in->vals[r].comp] = n->num; /* constants and zeros: one lane */
 }
 
+/* Numbers of the row i and the column j in the whole. */
+static void eval_index(interp *in, gr_ref r, int lanes) {
+  const gr_node *n = &in->p->ask.dag->node[r];
+  int64_t row = in->first[0] + in->row, col = in->first[1] + in->col;
+  bool by_i = in->p->ask.axis == 1;
+  double seed = n->nint ? n->ints[0] : n->nkid ? in->vals[n->kid[0]].v[0] : 0;
+  for (int l = 0; l < lanes; l++)
+    in->vals[r].v[l] = gr_ops[n->op].at(by_i ? row : col + l, by_i ? col + l : row, seed,
+                                        in->p->ask.f64);
+}
+
 static void round_to_float(const gr_node *n, gr_vals *x, int lanes) {
   for (int k = 0; k < n->dim; k++)
     for (int l = 0; l < lanes; l++) x->v[k * x->comp + l] = (float)x->v[k * x->comp + l];
@@ -105,6 +116,7 @@ static void eval_node(interp *in, gr_ref r, int64_t first, int lanes) {
   gr_vals x[GR_MAX_KIDS];
   switch (gr_ops[n->op].kind) {
   case KIND_LEAF: eval_leaf(in, r, first, lanes); break;
+  case KIND_INDEX: eval_index(in, r, lanes); break;
   case KIND_EW: eval_ew(in, r, lanes); break;
   default:
     for (int k = 0; k < n->nkid; k++) x[k] = in->vals[n->kid[k]];

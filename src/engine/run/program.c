@@ -156,6 +156,16 @@ static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k) {
     gr_throw(c, NULL, NULL, ERR_BothIndex, gr_reds[red].name);
 }
 
+static void find_numbers(gr_program *p, const gr_request *ask) {
+  const bool *live = gr_live(p->dag, ask->root, ask->weight, &p->arena);
+  for (gr_ref r = 0; r < p->dag->n; r++) {
+    const gr_opinfo *op = &gr_ops[p->dag->node[r].op];
+    if (!live[r] || op->kind != KIND_INDEX) continue;
+    p->numbered |= op->cats;
+    if (op->cats != (CAT_I | CAT_J)) p->counted |= op->cats;
+  }
+}
+
 /* Most calls take a plan of the lowered graph.  Those of the graph as written serve the
  * interpreter, and kernels where the lowered graph does not hold for the parameters of a call. */
 static void lower(gr_program *p, gr_request ask) {
@@ -193,6 +203,7 @@ static void build(gr_program *p, void *data) {
   choose_sums(p, &ask, &gr_reds[red]);
   if (!ask.f64) gr_find_groups(p->dag, &p->args, ask.root, ask.weight);
   size_reduction(p, &ask, red, k);
+  find_numbers(p, &ask);
   lower(p, ask);
   p->plan = plan_of(p, 0);
 }
@@ -231,11 +242,14 @@ gr_arg_info gr_program_arg(const gr_program *p, int k) {
 gr_result_info gr_program_result(const gr_program *p) {
   if (!p) return (gr_result_info){.n = 0};
   const gr_reduction *r = &p->plan->ask.red;
+  bool by_i = p->plan->ask.axis == 1;
   gr_result_info info = {.reduction = gr_reds[r->red].name,
                          .axis = p->plan->ask.both ? 2 : p->plan->ask.axis,
                          .dim = r->out_dim,
                          .k = gr_reds[r->red].needs_k ? r->k : 0,
                          .n = r->nout,
+                         .numbers = {(p->numbered & (by_i ? CAT_I : CAT_J)) != 0,
+                                     (p->numbered & (by_i ? CAT_J : CAT_I)) != 0},
                          .dtype = p->plan->ask.f64 ? "float64" : "float32",
                          .note = p->note};
   info.is_index[info.n - 1] = r->index; /* indices come last */

@@ -271,6 +271,22 @@ static gr_class run_anywhere(gr_run *r, gr_error *err) {
   return err->cls;
 }
 
+/* Single precision has all integers up to 2^24: IndexI() and IndexJ() beyond are told of. */
+static void note_numbers(const gr_run *r) {
+  const int64_t most = (int64_t)1 << 24;
+  const gr_request *ask = &r->p->plan->ask;
+  int64_t end[2] = {r->first[0] + r->rows, r->first[1] + r->cols};
+  for (int k = 0; k < 2 && !ask->f64 && !r->report->note[0]; k++) {
+    bool i = (k == 0) == (ask->axis == 1);
+    if (!(r->p->counted & (i ? CAT_I : CAT_J)) || end[k] <= most) continue;
+    snprintf(r->report->note, sizeof r->report->note,
+             "float32 has all integers up to 16777216: Index%s() is rounded above.  Use IndexDiff(), "
+             "or dtype = \"float64\"",
+             i ? "I" : "J");
+    r->report->note_on_data = true;
+  }
+}
+
 gr_class gr_run_regions(gr_run *r, gr_error *err) {
   void *block;
   if (gr_origins(r, &block, err) != GR_OK) return err->cls;
@@ -280,6 +296,7 @@ gr_class gr_run_regions(gr_run *r, gr_error *err) {
   if (block && !r->p->seen && !err->cls && !r->report->note[0])
     r->report->note_on_data = gr_origins_note(r, r->report->note, sizeof r->report->note);
   r->p->seen = true;
+  if (!err->cls) note_numbers(r);
   free(block);
   return err->cls;
 }

@@ -261,6 +261,8 @@ struct gr_program {
   /* made at their first need; PLAN_WRITTEN: also the interpreter's; the same as the others where
    * nothing is lowered */
   gr_plan *plans[PLANS];
+  unsigned numbered; /* CAT_I, CAT_J: indices whose numbers the formula reads, whatever by */
+  unsigned counted;  /* those that it has as values, IndexI() and IndexJ() */
   gr_guard guard;         /* what the lowered graph asks for */
   gr_condition condition; /* which of them a call may use */
   gr_plan *cuda[2];       /* lowered, as written; made at the first need */

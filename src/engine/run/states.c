@@ -222,6 +222,7 @@ gr_class gr_program_share(gr_program *p, const gr_array *args, int n_args, int64
   if (gr_check_call(p, args, n_args, &rows, &cols, err) != GR_OK) return err->cls;
   if (offset < 0 || offset > exact - cols)
     return gr_fail(err, ERR_Offset, (long long)(exact - cols), (long long)offset);
+  if (p->plan->ask.both && p->numbered) return gr_fail(err, ERR_ShareNumbers);
   const gr_interval all = {0, cols};
   if (run_columns(p, args, n_args, &all, 1, offset, states, size, opt, report, err) == GR_OK)
     make_share(p, states, size, (double)offset);

@@ -106,7 +106,9 @@ static const test cases[] = {
     {.formula = "SqDist(X,Y)", .aliases = {"X=Vi(3)", "Y=Vj(3)"}, .reduction = "KMin_ArgKMin", .k = 4, .axis = 0, .m = 700, .n = 129, .f64 = true},
     {.formula = "SqDist(X,Y)", .aliases = {"X=Vi(3)", "Y=Vj(3)"}, .axis = 2, .m = 700, .n = 129, .f64 = true},
     {.formula = "SqDist(X,Y)", .aliases = {"X=Vi(3)", "Y=Vj(3)"}, .axis = 2, .m = 0, .n = 129, .f64 = true},
-    {.formula = "X-Y", .aliases = {"X=Vi(1)", "Y=Vj(1)"}, .reduction = "Min_ArgMin", .axis = 1, .m = 40, .n = 4000}};
+    {.formula = "X-Y", .aliases = {"X=Vi(1)", "Y=Vj(1)"}, .reduction = "Min_ArgMin", .axis = 1, .m = 40, .n = 4000},
+    {.formula = "IndexDiff()*X+IndexI()-Rand(3)*IndexJ()*Y", .aliases = {"X=Vi(1)", "Y=Vj(1)"}, .reduction = "Max_ArgMax", .axis = 0, .m = 300, .n = 700},
+    {.formula = "SqDist(X,Y)*Rand(G)*IndexDiff()*IndexI()", .aliases = {"G=Pm(1)", "X=Vi(12)", "Y=Vj(12)"}, .axis = 2, .m = 700, .n = 129, .f64 = true}};
 enum { NCASES = sizeof cases / sizeof *cases };
 
 static void backends(void) {
@@ -293,10 +295,14 @@ static void types(void) {
  * fits, the call fails and the next one works. */
 static void little_memory(void) {
   static const test wide = {.formula = "X-Y", .aliases = {"X=Vi(40)", "Y=Vj(40)"}, .reduction = "Max", .axis = 1, .m = 3000, .n = 2000};
+  static const test numbers = {.formula = "Sum(X-Y)+IndexI()-3*IndexJ()+Rand(1)*IndexDiff()", .aliases = {"X=Vi(40)", "Y=Vj(40)"}, .reduction = "Max_ArgMax", .axis = 1, .m = 3000, .n = 2000};
   gr_error err = {0};
   use_stand_ins();
   setenv("GENRED_FAKE_MEMORY", "400000", 1);
-  setting s = begin(&wide);
+  setting s = begin(&numbers);
+  good(&s, "in blocks");
+  end(&s);
+  s = begin(&wide);
   good(&s, "in blocks");
   setenv("GENRED_FAKE_MEMORY", "4000", 1);
   gr_cuda.shutdown();

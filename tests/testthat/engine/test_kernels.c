@@ -157,11 +157,11 @@ static source upload(work *w, int k) {
 }
 
 static void upload_all(work *w) {
-  source s[SOURCES_MAX];
+  source s[SOURCES_MAX + 2] = {{.ld = 0}};
   int n = gr_program_nargs(w->p);
   for (int k = 0; k < n; k++) s[k] = upload(w, k);
   w->arg = buffer(w, sizeof s);
-  if (!w->error && n) w->error = cu.cuMemcpyHtoDAsync_v2(w->arg, s, (size_t)n * sizeof *s, NULL);
+  if (!w->error) w->error = cu.cuMemcpyHtoDAsync_v2(w->arg, s, (size_t)(n + 2) * sizeof *s, NULL);
 }
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -370,7 +370,7 @@ static void map_fails(const char *formula, const char *reduction, int axis, gr_a
 static void maps_that_fail(void) {
   static double v[20000], out[20000];
   gr_array c = {.data = v, .rows = 2, .cols = 3, .stride = 2};
-  gr_options o = options(GR_CPU, 1);
+  gr_options o = options(GR_CPU, 1), stopped = options(GR_INTERPRETER, 1);
   watch w = {.stop = 1};
   stopped.interrupted = watch_interrupted, stopped.ctx = &w;
   map_fails("c", "Sum", 0, c, out, o, GR_ARGUMENT, "not of Sum with axis = 0");
