@@ -27,6 +27,7 @@ careful_call <- function(frame, call) {
   check_session_settings(call)
   settings <- checked_settings(settings, call)
   values <- checked_arguments(mget(info$name, envir = frame), info, call)
+  check_batch(values, info, settings$keep, call)
   settings$ranges <- checked_ranges(settings$ranges, description$result$axis, info, values, call)
   if (has_orders(settings$ranges)) return(call_in_order(spec, description, values, settings, call))
   run_checked(spec, values, settings, call)

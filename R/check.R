@@ -16,6 +16,7 @@ harmless_classes <- c("matrix", "array", "AsIs", "ts", "mts", "table", "noquote"
 checked_argument <- function(x, variable, call) {
   refuse <- function(...) refuse_argument(x, variable, ..., call = call)
   if (inherits(x, "genred_array")) return(checked_array(x, variable, refuse, call))
+  if (is.data.frame(x) && length(batch_dims(x, variable))) refuse("a data frame cannot be a batch")
   x <- plain_numbers(x, refuse)
   check_shape(x, variable, refuse)
   x
@@ -44,16 +45,33 @@ plain_numbers <- function(x, refuse) {
 }
 
 check_shape <- function(x, variable, refuse) {
-  nd <- length(dim(x))
-  if (nd > 2L) refuse("arrays of more than two dimensions (batches) are not available in this version")
-  if (variable$category == "Pm") {
-    if (nd == 2L && !any(dim(x) == 1L)) refuse("c(t(x)) makes a vector of the matrix: formulas store matrices row by row")
-    if (length(x) != variable$dim) refuse()
-  } else if (nd == 2L) {
-    if (ncol(x) != variable$dim) refuse()
-  } else if (variable$dim != 1L) {
-    refuse(if (length(x) == variable$dim) "matrix(x, nrow = 1) makes a single row of it")
+  d <- variable$dim
+  batched <- length(batch_dims(x, variable)) > 0L
+  if (length(dim(x)) < 2L || (variable$category == "Pm" && !batched)) {
+    if (variable$category != "Pm" && d == 1L) return()
+    if (variable$category == "Pm" && length(x) == d) return()
+    refuse(if (variable$category != "Pm" && length(x) == d) "matrix(x, nrow = 1) makes a single row of it")
   }
+  if (inherits(x, "genred_array") && batched) {
+    refuse("a genred_array cannot be a batch; as.array() copies it into R")
+  }
+  if (dim(x)[rank_of(variable$category)] != d) refuse(shape_hint(x, variable))
+}
+
+# What may have been meant by an array with a wrong dimension.
+shape_hint <- function(x, variable) {
+  nd <- length(dim(x))
+  rank <- rank_of(variable$category)
+  if (rank == 1L && nd == 2L && length(x) == variable$dim) {
+    return("c(t(x)) makes a vector of the matrix: formulas store matrices row by row")
+  }
+  if (nd > rank && dim(x)[nd] == variable$dim) {
+    order <- c(seq(nd - rank + 1L, nd), seq_len(nd - rank))
+    return(paste0("dimensions that number the elements of a batch come last: aperm(x, c(", paste(order, collapse = ", "),
+                  ")) moves them there"))
+  }
+  if (nd > rank) return(paste0("of a batch, dimension ", rank, " must be ", variable$dim))
+  if (variable$dim == 1L) paste0("array(x, c(", nrow(x), ", 1, ", ncol(x), ")) makes a batch of its columns")
 }
 
 frame_matrix <- function(x, refuse) {

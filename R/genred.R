@@ -189,13 +189,14 @@ genred_call <- function(call) {
   brief
 }
 
-new_operator <- function(given, call) {
+# by: of a gradient, the name, category and dimension of the variable (R/batches.R).
+new_operator <- function(given, call, by = NULL) {
   spec <- read_spec(given, call)
   checked(.Call(.ffi_make, spec), call)
   info <- checked(.Call(.ffi_describe, spec), call)
   check_argument_names(info$args$name, call)
   if (!is.null(info$result$note)) message_genred(info$result$note, call = call)
-  operator_function(spec, info$args$name)
+  operator_function(spec, info$args$name, by)
 }
 
 # ---- the specification: plain data, in the order of the SPEC_ enumeration in src/ffi.h -----------
@@ -300,7 +301,7 @@ call_defaults <- list("auto", -1, NULL, FALSE)
 
 # The names that operator_body() uses.  An alias with one of these names would mask it.
 body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent", ".plan", ".values", ".settings",
-                ".run_plan", ".run_selection", ".need_arguments")
+                ".run_plan", ".run_selection", ".need_arguments", ".value", ".like", ".by")
 
 check_argument_names <- function(names, call) {
   dots <- grep("^[.][.]([.]|[0-9]+)$", names, value = TRUE)
@@ -317,22 +318,27 @@ check_argument_names <- function(names, call) {
   if (length(twice)) stop_genred("argument", "two arguments are called `", twice[1L], "`", call = call)
 }
 
-operator_function <- function(spec, names) {
+operator_function <- function(spec, names, by = NULL) {
   args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   env <- new.env(parent = topenv())
   env$.spec <- spec
-  structure(as.function(c(args, list(operator_body(names))), envir = env), class = c("Genred", "function"))
+  if (!is.null(by)) env$.by <- by
+  structure(as.function(c(args, list(operator_body(names, by))), envir = env), class = c("Genred", "function"))
 }
 
 # No alias can mask a name that the body uses: see check_argument_names().
-operator_body <- function(names) {
+operator_body <- function(names, by) {
   symbols <- lapply(names, as.name)
   run <- as.call(c(quote(.External), quote(.ffi_call), quote(.spec), lapply(call_settings, as.name), symbols))
   finish <- call(".finish", run)
   if (!length(names)) return(finish)
   absent <- any_of(lapply(symbols, function(s) call(".absent", s)))
-  call("{", call("&&", absent, quote(.refuse_absent())), finish)
+  body <- call("{", call("&&", absent, quote(.refuse_absent())), finish)
+  if (is.null(by)) return(body)
+  body[[3L]] <- call("<-", quote(.value), finish)
+  body[[4L]] <- call(".like", quote(.value), as.name(by$name), quote(.by))
+  body
 }
 
 # a || b || ..., as a balanced tree, so that a thousand arguments are nested only ten levels deep.
@@ -345,7 +351,7 @@ any_of <- function(calls) {
 
 # An operator whose environment lacks these (a file may contain anything) finds NULL here, which is
 # rejected like any other invalid specification.
-.spec <- .plan <- NULL
+.spec <- .plan <- .by <- NULL
 
 operator_spec <- function(op) {
   spec <- if (is.function(op)) environment(op)$.spec

@@ -108,20 +108,21 @@ dim_of <- function(info, variable) info$args$dim[info$args$name == variable]
 
 # ---- sums ----------------------------------------------------------------------------------------
 
-# The sum of a formula, reduced such that the result has the shape of a variable of this category:
-# over j for a Vi, over i for a Vj, over both for a Pm.
-sum_by <- function(op, formula, aliases, category, call) {
+# The sum of a formula, reduced such that the result has the shape of this variable: over j for a
+# Vi, over i for a Vj, over both for a Pm.
+sum_by <- function(op, info, formula, aliases, variable, call) {
   given <- given_arguments(operator_spec(op))
-  axis <- c(Vi = 1, Vj = 0, Pm = 2)[[category]]
+  by <- list(name = variable, category = category_of(info, variable), dim = dim_of(info, variable))
+  axis <- c(Vi = 1, Vj = 0, Pm = 2)[[by$category]]
   given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", axis)
   given["opt_arg"] <- given["formula2"] <- list(NULL)
-  new_operator(given, call)
+  new_operator(given, call, by)
 }
 
 gradient_of_sum <- function(op, info, variable, incoming, call) {
   formula <- paste0("Grad(", operator_spec(op)$formula, ",", variable, ",", incoming, ")")
   aliases <- c(declared(info), alias_of(incoming, row_category(op), info$result$dim))
-  sum_by(op, formula, aliases, category_of(info, variable), call)
+  sum_by(op, info, formula, aliases, variable, call)
 }
 
 # ---- means, variances, products: sums whose formula contains values of the operator --------------
@@ -152,7 +153,7 @@ gradient_with <- function(factor, of = NULL) {
     given <- given_arguments(spec)
     given["reduction_op"] <- of %or% info$result$reduction
     stages <- list(list(name = n, op = counting(op, info, call)), list(name = a, op = new_operator(given, call)))
-    last <- sum_by(op, formula, aliases, category_of(info, variable), call)
+    last <- sum_by(op, info, formula, aliases, variable, call)
     plan_operator(taken, stages, list(last), variable, op)
   }
 }
@@ -173,7 +174,7 @@ gradient_of_logsumexp <- function(op, info, variable, incoming, call) {
   )
   row <- row_category(op)
   aliases <- c(declared(info), alias_of(incoming, row, info$result$dim), alias_of(lse, row, info$result$dim))
-  last <- sum_by(op, paste(terms, collapse = "+"), aliases, category_of(info, variable), call)
+  last <- sum_by(op, info, paste(terms, collapse = "+"), aliases, variable, call)
   plan_operator(c(info$args$name, incoming), list(list(name = lse, op = op)), list(last), variable, op)
 }
 
@@ -188,7 +189,7 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
                     "Grad(", spec$formula2, ",", variable, ",", p, "*", incoming, ")")
   row <- row_category(op)
   aliases <- c(declared(info), alias_of(c(incoming, lse, mean), row, c(info$result$dim, 1L, info$result$dim)))
-  last <- sum_by(op, formula, aliases, category_of(info, variable), call)
+  last <- sum_by(op, info, formula, aliases, variable, call)
   given <- given_arguments(spec)
   given["reduction_op"] <- "LogSumExp"
   given["formula2"] <- list(NULL)
@@ -203,7 +204,8 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
 # category that indexes the rows of the result.
 plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
   plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
-  plan$kernels <- kernels_of(operators_of(plan), names)
+  plan$args <- arguments_of(operators_of(plan), names)
+  plan$kernels <- kernels_of(operators_of(plan), plan$args)
   gradient_function(names, plan, quote(.run_plan(.plan, .values, .settings)))
 }
 
@@ -230,11 +232,16 @@ operators_of <- function(plan) {
   unlist(lapply(steps, operators), recursive = FALSE)
 }
 
+# The arguments of these names, each as the first of the operators that has it declares it.
+arguments_of <- function(ops, names) {
+  args <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
+  as.list(args[match(names, args$name), c("name", "category", "dim")])
+}
+
 # What the engine must know before a call: the specifications of the operators, and the names of two
 # arguments with M and N rows.
-kernels_of <- function(ops, names) {
-  args <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
-  first <- function(category) intersect(names, args$name[args$category == category])[1L]
+kernels_of <- function(ops, args) {
+  first <- function(category) args$name[args$category == category][1L]
   list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"))
 }
 
@@ -273,16 +280,18 @@ steps_ok <- function(plan) {
 }
 
 selection_ok <- function(plan) {
-  args <- plan$args
-  named <- is.list(args) && is.character(args$name) && is.character(args$category) && is.numeric(args$dim) &&
-    length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% c("Vi", "Vj", "Pm"))
-  is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && named && is_text(plan$incoming) &&
+  is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && is_text(plan$incoming) &&
     is_count(plan$dim) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
+}
+
+args_ok <- function(args) {
+  is.list(args) && is.character(args$name) && is.character(args$category) && is.numeric(args$dim) &&
+    length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% c("Vi", "Vj", "Pm"))
 }
 
 plan_ok <- function(plan) {
   is.list(plan) && !is.object(plan) && is_text(plan$variable) && is_one_of(plan$row, c("Vi", "Vj", "Pm")) &&
-    is_operator(plan$of) && kernels_ok(plan$kernels) && (steps_ok(plan) || selection_ok(plan))
+    is_operator(plan$of) && args_ok(plan$args) && kernels_ok(plan$kernels) && (steps_ok(plan) || selection_ok(plan))
 }
 
 checked_plan <- function(plan, call = NULL) if (plan_ok(plan)) plan else refuse_plan(call)
@@ -321,11 +330,19 @@ apply_operator <- function(op, values, settings) {
     checked_plan(plan)
     prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), values, settings)
     steps <- settings
-    steps$keep <- steps_stay(settings)
+    steps$keep <- !stays_in_memory(plan, values, settings) && steps_stay(settings)
     for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, steps)
     if (length(plan$terms) > 1L) return(sum_of_terms(plan, values, settings))
     apply_operator(plan$terms[[1L]], values, settings)
   })
+}
+
+# Whether the arguments are a batch, whose results cannot stay on a GPU.
+stays_in_memory <- function(plan, values, settings) {
+  batches <- batches_of(values[plan$args$name], plan$args)
+  first <- which(lengths(batches) > 0L)[1L]
+  if (!is.na(first) && isTRUE(settings$keep)) refuse_kept_batch(names(batches)[first], NULL)
+  !is.na(first)
 }
 
 # Whether results of steps can stay on the GPU.  Under "auto" they cannot, because a later step may
@@ -425,7 +442,7 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   plan <- list(index = index, inner = new_operator(given, call), args = info$args, variable = variable, incoming = incoming,
                dim = info$result$dim, kept = if (info$result$axis == 1L) "Vi" else "Vj", of = op,
                row = category_of(info, variable), k = max(1L, info$result$k))
-  plan$kernels <- kernels_of(list(index, plan$inner), c(info$args$name))
+  plan$kernels <- kernels_of(list(index, plan$inner), info$args)
   gradient_function(c(info$args$name, incoming), plan, quote(.run_selection(.plan, .values, .settings)))
 }
 
@@ -454,10 +471,39 @@ prepare_selection <- function(plan, values, settings) {
 selected_gradient <- function(plan, values, settings) {
   checked_plan(plan)
   prepare_selection(plan, values, settings)
+  first <- settings
+  first$keep <- FALSE
+  index <- apply_operator(plan$index, values, first)
+  result <- operator_info(plan$index)$result
+  rank <- if (result$k > 0L && result$dim > 1L) 3L else 2L
+  of_result <- function(x) as.integer(dim(x)[-seq_len(rank)])
+  batches <- c(batches_of(values[plan$args$name], plan$args),
+               stats::setNames(list(of_result(values[[plan$incoming]])), plan$incoming), list(of_result(index)))
+  if (!any(lengths(batches) > 0L)) return(gradient_of_pairs(plan, values, index, settings))
+  if (isTRUE(settings$keep)) refuse_kept_batch(names(batches)[lengths(batches) > 0L][1L], NULL)
+  gradient_of_elements(plan, values, index, batches, settings)
+}
+
+# Element by element of a batch, since each has selected pairs of its own.  batches: of the
+# arguments, the incoming gradient and the index.
+gradient_of_elements <- function(plan, values, index, batches, settings) {
+  size <- common_batch(batches, NULL)
+  at <- arrayInd(seq_len(prod(size)), size)
+  given <- c(values[c(plan$args$name, plan$incoming)], list(index))
+  parts <- lapply(seq_len(nrow(at)), function(k) {
+    one <- Map(function(x, batch) element_of(x, batch, at[k, ]), given, batches)
+    gradient_of_pairs(plan, one, one[[length(one)]], settings)
+  })
+  x <- values[[plan$variable]]
+  by <- lapply(plan$args[c("name", "category", "dim")], `[[`, match(plan$variable, plan$args$name))
+  rows <- if (by$category != "Pm") NROW(x)
+  .like(array(as.numeric(unlist(parts)), c(rows, by$dim, size)), x, by)
+}
+
+gradient_of_pairs <- function(plan, values, index, settings) {
   given <- values
   wanted <- settings
   settings$keep <- FALSE
-  index <- apply_operator(plan$index, values, settings)
   ok <- which(!is.na(index)) # the gradient of a neighbour that does not exist is dropped
   row <- rep(seq_len(nrow(index)), length.out = length(index))[ok]
   at <- list(Vi = if (plan$kept == "Vi") row else index[ok], Vj = if (plan$kept == "Vj") row else index[ok])

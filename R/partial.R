@@ -116,6 +116,7 @@ genred_partial <- function(op, ..., offset = 0, backend = "auto", device_id = -1
   check_session_settings(call)
   offset <- read_offset(if (!missing(offset)) offset, info$result, call)
   values <- checked_arguments(values, info$args, call)
+  refuse_batch(values, info$args, call)
   spec <- operator_spec(op)
   got <- .Call(.ffi_share, spec, settings$backend, settings$device_id, offset %or% 0, values)
   if (is.null(got)) stop_genred("internal", "checked arguments were not accepted", call = call)
@@ -166,6 +167,14 @@ matched_arguments <- function(values, args, call) {
   lost <- args$name[is.na(at)]
   if (length(lost)) refuse("argument `", lost[1L], "` is missing; ", expected)
   unname(values[at])
+}
+
+refuse_batch <- function(values, args, call) {
+  first <- which(lengths(batches_of(values, args)) > 0L)[1L]
+  if (is.na(first)) return()
+  stop_genred("argument", "argument `", args$name[first], "` is a batch (", shape_text(values[[first]]),
+              "), and batches have no partial results; compute those of its elements one by one",
+              call = call)
 }
 
 # A number, or NULL if it is unknown (x is NULL) and the reduction does not need it.

@@ -149,7 +149,9 @@ update.Genred <- function(object, ...) {
       "the arguments of update() must be named", call = call)
   }
   given[names(changes)] <- changes
-  new_operator(given, call)
+  # a gradient stays one as long as its formula does
+  kept <- !any(c("formula", "aliases", "reduction_op", "axis") %in% names(changes))
+  new_operator(given, call, if (kept) environment(object)$.by)
 }
 
 given_arguments <- function(spec) {

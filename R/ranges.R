@@ -207,7 +207,9 @@ call_in_order <- function(spec, description, values, settings, call) {
 take_rows <- function(x, order) {
   if (is.null(order)) return(x)
   if (inherits(x, "genred_array")) x <- as.array(x)
-  if (is.matrix(x)) x[order, , drop = FALSE] else x[order]
+  all <- rep(list(TRUE), max(1L, length(dim(x))))
+  all[[1L]] <- order
+  do.call(`[`, c(list(x), all, drop = FALSE))
 }
 
 # A result with a note, a pair of results, or one; a failure stays as it is.
@@ -219,7 +221,5 @@ restore_order <- function(x, rows, columns) {
     return(x)
   }
   if (is.integer(x) && !is.null(columns)) x[] <- columns[x]
-  if (is.null(rows)) return(x)
-  back <- order(rows)
-  if (length(dim(x)) == 3L) x[back, , , drop = FALSE] else x[back, , drop = FALSE]
+  if (is.null(rows)) x else take_rows(x, order(rows))
 }
