@@ -97,8 +97,9 @@ summed_over <- function(value, over, size) {
   names <- dimnames(value)
   kept <- setdiff(seq_along(dim(value)), over)
   if (length(over)) value <- rowSums(aperm(value, c(kept, over)), dims = length(kept))
+  if (length(names) < length(size)) return(array(value, size))
   names[over] <- list(NULL)
-  array(value, size, if (length(names) >= length(size)) names[seq_along(size)])
+  array(value, size, names[seq_along(size)])
 }
 
 # The part of x that belongs to element `at` of a batch, in which x has the sizes `batch`.

@@ -70,8 +70,7 @@ shape_hint <- function(x, variable) {
     return(paste0("dimensions that number the elements of a batch come last: aperm(x, c(", paste(order, collapse = ", "),
                   ")) moves them there"))
   }
-  if (nd > rank) return(paste0("of a batch, dimension ", rank, " must be ", variable$dim))
-  if (variable$dim == 1L) paste0("array(x, c(", nrow(x), ", 1, ", ncol(x), ")) makes a batch of its columns")
+  if (nd > rank) paste0("of a batch, dimension ", rank, " must be ", variable$dim)
 }
 
 frame_matrix <- function(x, refuse) {
