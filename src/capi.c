@@ -164,9 +164,14 @@ static gr_ranges ranges_of(const genred_ranges *r) {
                      .n_columns = r->n_columns};
 }
 
-static genred_status api_run_ranges(genred_program *program, const genred_array *args, int n,
-                                    const genred_ranges *ranges, const genred_output *out,
-                                    genred_backend backend, int threads, char *message) {
+static gr_batches batches_of(const genred_batches *b) {
+  return (gr_batches){.n = b->n, .size = b->size, .step = b->step};
+}
+
+static genred_status api_run_batches(genred_program *program, const genred_array *args, int n,
+                                     const genred_ranges *ranges, const genred_batches *batches,
+                                     const genred_output *out, genred_backend backend, int threads,
+                                     char *message) {
   gr_error err = {GR_OK, "", NULL};
   gr_report report;
   gr_options opt;
@@ -176,13 +181,21 @@ static genred_status api_run_ranges(genred_program *program, const genred_array 
       options(&s, backend, threads, &opt, &err) == GR_OK ? arrays(program, args, n, &err) : NULL;
   gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
   gr_ranges some;
+  gr_batches many;
   if (ranges) some = ranges_of(ranges);
+  if (batches) many = batches_of(batches);
   if (a && outputs(program, out, results, &err) == GR_OK)
-    gr_program_run_ranges(engine(program), a, n, ranges ? &some : NULL, results, &opt, &report,
-                          &err);
+    gr_program_run_batches(engine(program), a, n, ranges ? &some : NULL, batches ? &many : NULL,
+                           results, &opt, &report, &err);
   free(a);
   vmaxset(top);
   return status(&err, message);
+}
+
+static genred_status api_run_ranges(genred_program *program, const genred_array *args, int n,
+                                    const genred_ranges *ranges, const genred_output *out,
+                                    genred_backend backend, int threads, char *message) {
+  return api_run_batches(program, args, n, ranges, NULL, out, backend, threads, message);
 }
 
 static genred_status api_run(genred_program *program, const genred_array *args, int n,
@@ -261,7 +274,8 @@ static const genred_api api = {.abi = GENRED_ABI,
                                .partial_run = api_partial_run,
                                .partial_merge = api_partial_merge,
                                .partial_rows = api_partial_rows,
-                               .partial_finish = api_partial_finish};
+                               .partial_finish = api_partial_finish,
+                               .program_run_batches = api_run_batches};
 
 static const genred_api *get_api(void) { return &api; }
 

@@ -350,7 +350,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   for (int k = 0; k < size; k++) {
     SET_VECTOR_ELT(kept, k, ffi_op_get(VECTOR_ELT(specs, k), &op));
     if (!op || op->busy) continue;
-    gr_call one = {op->program, (int64_t)REAL(m)[k], (int64_t)REAL(n)[k]};
+    gr_call one = {op->program, (int64_t)REAL(m)[k], (int64_t)REAL(n)[k], 0};
     call[count++] = one;
   }
   SEXP token = PROTECT(R_MakeUnwindCont());

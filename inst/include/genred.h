@@ -120,6 +120,17 @@ typedef struct genred_ranges {
   int64_t n_columns;
 } genred_ranges;
 
+/* The elements of a batch: many problems of one shape.  The arrays of the call are those of the
+ * first element; in dimension d of the batch, array k begins step[k * n + d] doubles further from
+ * one element to the next (0: they share it).  Results of the elements follow one another, the
+ * first dimension varying fastest; each lies as genred_output says.  So in R, batch dimensions come
+ * last: an M x 3 x 10 array is an M x 3 array for each of 10 elements, with a step of 3 M. */
+typedef struct genred_batches {
+  int n;               /* dimensions, at most 16 */
+  const int64_t *size; /* n of them; 0: the batch is empty */
+  const int64_t *step; /* n for each argument, not negative */
+} genred_batches;
+
 typedef struct genred_arg {
   const char *name;
   genred_category category;
@@ -182,6 +193,13 @@ typedef struct genred_api {
   /* out: as for program_run. */
   genred_status (*partial_finish)(const genred_program *program, const double *states, int64_t size,
                                   const genred_output *out, char *message);
+
+  /* program_run_ranges for every element of a batch, in one call: the same ranges in all of them.
+   * Indices count within the element.  batches: NULL for one problem.  Not in genred 0.1.0. */
+  genred_status (*program_run_batches)(genred_program *program, const genred_array *args,
+                                       int n_args, const genred_ranges *ranges,
+                                       const genred_batches *batches, const genred_output *out,
+                                       genred_backend backend, int threads, char *message);
 } genred_api;
 
 /* Returns the table, or NULL if the installed genred has a different ABI.  If genred is not loaded,

@@ -292,10 +292,12 @@ gr_class gr_states_finish(const gr_program *p, const double *states, int64_t siz
 /* Finds or compiles the kernel without running it. */
 gr_class gr_program_compile(gr_program *p, const gr_options *opt, gr_report *report, gr_error *err);
 
-/* A future call: a program, and the numbers of rows of its i and j arguments (1 if it has none). */
+/* A future call: a program, the numbers of rows of its i and j arguments (1 if it has none), and of
+ * the elements of its batch (0: it has none). */
 typedef struct gr_call {
   gr_program *program;
   int64_t m, n;
+  int64_t elements;
 } gr_call;
 
 /* Finds the CPU kernels that these calls will use in memory and on disk, and compiles the missing

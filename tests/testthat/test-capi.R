@@ -82,6 +82,51 @@ blocks <- c(
   "}"
 )
 
+# Batches of 2 x 3 elements: x has the first dimension, y the second; then invalid ones.
+batches <- c(
+  "#define BATCH(CHANGE) { int64_t size[2] = {2, 3}, step[4] = {6, 0, 0, 8}; genred_batches b; b.n = 2; b.size = size; b.step = step; CHANGE; message[0] = 0; \\",
+  "  status = g->program_run_batches(p, args, 2, NULL, &b, &result, (genred_backend)Rf_asInteger(backend), 1, message); say((int)status, message); }",
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_batches(SEXP x, SEXP y, SEXP out, SEXP backend) {",
+  "  const genred_api *g = genred_try_api();",
+  "  const char *aliases[] = {\"x = Vi(2)\", \"y = Vj(2)\"};",
+  "  char message[GENRED_MESSAGE];",
+  "  double none[1];",
+  "  genred_program *p;",
+  "  genred_spec spec;",
+  "  genred_array args[2];",
+  "  genred_output result;",
+  "  genred_status status;",
+  "  if (!g) return text(\"another ABI\");",
+  "  said = 0;",
+  "  answers = PROTECT(Rf_allocVector(STRSXP, 20));",
+  "  memset(&spec, 0, sizeof spec);",
+  "  spec.formula = \"SqDist(x,y)\"; spec.aliases = aliases; spec.n_aliases = 2; spec.axis = 1; spec.dtype = \"float64\";",
+  "  args[0].data = REAL(x); args[0].rows = args[0].stride = 3; args[0].cols = 2;",
+  "  args[1].data = REAL(y); args[1].rows = args[1].stride = 4; args[1].cols = 2;",
+  "  result.data = REAL(out); result.type = GENRED_DOUBLE;",
+  "  g->program_new(&spec, &p, NULL);",
+  "  BATCH((void)0);",
+  "  result.data = none;",
+  "  BATCH(size[1] = 0);",
+  "  result.data = REAL(out);",
+  "  BATCH(b.n = -1);",
+  "  BATCH(b.n = 17);",
+  "  BATCH(b.size = NULL);",
+  "  BATCH(b.step = NULL);",
+  "  BATCH(size[0] = -2);",
+  "  BATCH(step[3] = -8);",
+  "  BATCH(step[0] = (int64_t)1 << 61);",
+  "  BATCH(size[0] = (int64_t)1 << 40);",
+  "  g->program_free(p);",
+  "  answers = Rf_lengthgets(answers, said);",
+  "  UNPROTECT(1);",
+  "  return answers;",
+  "}"
+)
+
 # Pieces of y, the last first, against one call: "" and the number of columns, or what is wrong.
 pieces <- c(
   "#ifdef __cplusplus",
@@ -275,7 +320,7 @@ build <- function(extension, flags) {
   dir <- tempfile("client")
   dir.create(dir)
   file <- file.path(dir, paste0("client.", extension))
-  writeLines(c(client, pieces, junk, blocks), file)
+  writeLines(c(client, pieces, junk, blocks, batches), file)
   include <- paste0("-I", shQuote(system.file("include", package = "genred")))
   writeLines(c(paste("PKG_CPPFLAGS =", include), paste(if (extension == "c") "PKG_CFLAGS =" else "PKG_CXXFLAGS =", flags)),
              file.path(dir, "Makevars"))
@@ -323,6 +368,19 @@ for (language in c("c", "cpp")) local({
     expect_equal(some, c(d[1:2, 2] + d[1:2, 4], 0), tolerance = 1e-12)
     expect_equal(every, rowSums(d), tolerance = 1e-12)
     expect_match(answers[-(1:2)], "^3 .")
+    xs <- array(stats::rnorm(12), c(3, 2, 2))
+    ys <- array(stats::rnorm(24), c(4, 2, 3))
+    all <- array(0, c(3, 2, 3))
+    for (backend in 1:2) {
+      all[] <- 0
+      answers <- .Call(getNativeSymbolInfo("client_batches", dll), xs, ys, all, backend)
+      expect_identical(answers[1:2], c("0 ", "0 "))
+      for (b in 1:2) for (c in 1:3) {
+        d <- outer(1:3, 1:4, Vectorize(function(i, j) sum((xs[i, , b] - ys[j, , c])^2)))
+        expect_equal(all[, b, c], rowSums(d), tolerance = 1e-12)
+      }
+      expect_match(answers[-(1:2)], "^3 .")
+    }
     answers <- .Call(getNativeSymbolInfo("client_junk", dll))
     good <- seq_len(match("--", answers) - 1L)
     expect_identical(answers[good], rep("0 ", length(good)))

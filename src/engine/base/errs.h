@@ -82,6 +82,7 @@
   ERR(BatchStep, GR_ARGUMENT, "argument `%s`: a step of %lld in dimension %d of the batch, whose size is %lld, is not " \
       "possible") \
   ERR(BatchResult, GR_ARGUMENT, "the results of %lld elements with %lld numbers each are too large") \
+  ERR(BatchPairs, GR_ARGUMENT, "a batch of %lld elements with %lld x %lld pairs each is too large") \
   ERR(BatchBuffer, GR_ARGUMENT, "argument `%s` lies on a GPU: it cannot be used in a batch of %lld elements") \
   ERR(BatchKeep, GR_ARGUMENT, "the results of a batch of %lld elements cannot stay on a GPU") \
   ERR(States, GR_ARGUMENT, "these %lld numbers are not a block of states of this program: %s") \

@@ -216,8 +216,10 @@ void gr_reduction_init(gr_reduction *r, gr_red red, int dim, int weight_dim, int
 
 void gr_red_init(const gr_reduction *r, double *state, int64_t ld, int64_t rows) {
   if (rows > 0) gr_state_init(r, state, ld);
-  for (int e = 0; e < r->nstate; e++)
-    for (int64_t m = 1; m < rows; m++) state[e * ld + m] = state[e * ld];
+  for (int e = 0; e < r->nstate && rows > 0; e++) {
+    double first = state[e * ld];
+    for (int64_t m = 1; m < rows; m++) state[e * ld + m] = first;
+  }
 }
 
 void gr_red_step(const gr_reduction *r, double *state, int64_t ld, const double *f, int64_t sf,

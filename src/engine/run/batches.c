@@ -4,12 +4,9 @@
  * lie.  The first dimension of a batch varies fastest.
  * Guarantees: once a batch is checked, the places of its elements and of their results are computed
  * without overflow. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "run/run.h"
-
-enum { DIMENSIONS = 16 };
 
 static const int64_t places = PTRDIFF_MAX / (int64_t)sizeof(double); /* of doubles in memory */
 
@@ -21,7 +18,8 @@ static bool multiply(int64_t *by, int64_t factor, int64_t most) {
 }
 
 static gr_class check_sizes(const gr_batches *b, int n_args, gr_error *err) {
-  if (b->n < 0 || b->n > DIMENSIONS) return gr_fail(err, ERR_BatchDims, DIMENSIONS, b->n);
+  if (b->n < 0 || b->n > GR_BATCH_DIMENSIONS)
+    return gr_fail(err, ERR_BatchDims, GR_BATCH_DIMENSIONS, b->n);
   if (b->n > 0 && !b->size) return gr_fail(err, ERR_Null, "the sizes of the batch");
   if (b->n > 0 && n_args > 0 && !b->step) return gr_fail(err, ERR_Null, "the steps of the batch");
   for (int d = 0; d < b->n; d++)
@@ -29,14 +27,16 @@ static gr_class check_sizes(const gr_batches *b, int n_args, gr_error *err) {
   return GR_OK;
 }
 
-/* Empty dimensions are counted last: where there is one, the others are not too large. */
-static gr_class count_elements(const gr_batches *b, int64_t *count, gr_error *err) {
-  *count = 1;
+/* Where one dimension is empty, the others may have any size. */
+static gr_class count_elements(gr_run *r, gr_error *err) {
+  const gr_batches *b = r->batches;
+  int64_t count = 1;
   for (int d = 0; d < b->n; d++)
-    if (b->size[d] == 0) *count = 0;
-  for (int d = 0; d < b->n && *count > 0; d++)
-    if (!multiply(count, b->size[d], INT32_MAX))
+    if (b->size[d] == 0) count = 0;
+  for (int d = 0; d < b->n; d++)
+    if (!multiply(&count, b->size[d], INT32_MAX))
       return gr_fail(err, ERR_BatchCount, (long long)INT32_MAX);
+  r->elements = count;
   return GR_OK;
 }
 
@@ -45,6 +45,7 @@ static int64_t extent(const gr_array *x) {
   return x->rows > 0 && x->cols > 0 ? x->rows + (x->cols - 1) * x->stride : 0;
 }
 
+/* The last element must lie within the address space. */
 static gr_class check_steps(const gr_batches *b, const gr_arg *a, const gr_array *x,
                             const int64_t *step, gr_error *err) {
   int64_t left = places - extent(x);
@@ -57,78 +58,82 @@ static gr_class check_steps(const gr_batches *b, const gr_arg *a, const gr_array
   return GR_OK;
 }
 
-static gr_class check_arguments(const gr_program *p, const gr_batches *b, int64_t count,
-                                const gr_array *args, gr_error *err) {
-  for (int k = 0; k < p->args.n; k++) {
-    const gr_arg *a = &p->args.arg[k];
-    if (args[k].buffer && count != 1)
-      return gr_fail(err, ERR_BatchBuffer, a->name, (long long)count);
-    if (!args[k].buffer && count > 0 &&
-        check_steps(b, a, &args[k], b->step + (int64_t)k * b->n, err) != GR_OK)
+static gr_class check_arguments(const gr_run *r, gr_error *err) {
+  const gr_batches *b = r->batches;
+  for (int k = 0; k < r->n_args && r->elements != 1; k++) {
+    const gr_arg *a = &r->p->args.arg[k];
+    if (r->args[k].buffer) return gr_fail(err, ERR_BatchBuffer, a->name, (long long)r->elements);
+    if (r->elements > 0 &&
+        check_steps(b, a, &r->args[k], b->step + (int64_t)k * b->n, err) != GR_OK)
       return err->cls;
   }
   return GR_OK;
 }
 
-static int64_t result_size(const gr_program *p, int64_t rows) {
-  const gr_reduction *red = &p->plan->ask.red;
-  return (p->plan->ask.both ? 1 : rows) * red->out_dim * red->k;
+/* Results in memory, and pairs that are counted. */
+static gr_class check_amount(const gr_run *r, gr_error *err) {
+  int64_t results = r->elements, pairs = r->elements;
+  if (!multiply(&results, gr_result_size(r), places))
+    return gr_fail(err, ERR_BatchResult, (long long)r->elements, (long long)gr_result_size(r));
+  if (!multiply(&pairs, r->rows, INT64_MAX / 2) || !multiply(&pairs, r->cols, INT64_MAX / 2))
+    return gr_fail(err, ERR_BatchPairs, (long long)r->elements, (long long)r->rows,
+                   (long long)r->cols);
+  return GR_OK;
 }
 
-static gr_class check_results(const gr_program *p, int64_t rows, int64_t count,
-                              const gr_output *out, gr_error *err) {
-  int64_t all = count, each = result_size(p, rows);
-  if (gr_validate_outputs(p, out, count > 0 ? (p->plan->ask.both ? 1 : rows) : 0, err) != GR_OK)
+static gr_class check_outputs(const gr_run *r, gr_error *err) {
+  for (int k = 0; r->out && k < r->p->plan->ask.red.nout; k++)
+    if (r->out[k].buffer && r->elements != 1)
+      return gr_fail(err, ERR_BatchKeep, (long long)r->elements);
+  return GR_OK;
+}
+
+gr_class gr_batches_check(gr_run *r, gr_error *err) {
+  if (!r->batches) return GR_OK;
+  if (check_sizes(r->batches, r->n_args, err) != GR_OK || count_elements(r, err) != GR_OK ||
+      check_arguments(r, err) != GR_OK || check_amount(r, err) != GR_OK)
     return err->cls;
-  for (int k = 0; k < p->plan->ask.red.nout; k++)
-    if (out[k].buffer && count != 1) return gr_fail(err, ERR_BatchKeep, (long long)count);
-  return multiply(&all, each, places)
-             ? GR_OK
-             : gr_fail(err, ERR_BatchResult, (long long)count, (long long)each);
+  return check_outputs(r, err);
 }
 
-static void element_of(const gr_batches *b, int64_t e, const gr_array *args, int n_args,
-                       gr_array *to) {
-  memcpy(to, args, (size_t)n_args * sizeof *to);
+/* ---- elements ---- */
+
+int64_t gr_result_size(const gr_run *r) {
+  const gr_reduction *red = &r->p->plan->ask.red;
+  return (r->p->plan->ask.both ? 1 : r->rows) * red->out_dim * red->k;
+}
+
+void gr_element_args(const gr_run *r, int64_t e, gr_array *args) {
+  const gr_batches *b = r->batches;
+  memcpy(args, r->args, (size_t)r->n_args * sizeof *args);
+  if (!b) return;
+  for (int k = 0; k < r->n_args; k++)
+    if (args[k].origin) args[k].origin += e * r->origins;
   for (int d = 0; d < b->n; d++) {
-    int64_t at = e % b->size[d];
-    for (int k = 0; k < n_args; k++)
-      if (to[k].data) to[k].data += at * b->step[(int64_t)k * b->n + d];
-    e /= b->size[d];
+    int64_t next = e < b->size[d] ? 0 : e / b->size[d], at = e - next * b->size[d];
+    for (int k = 0; k < r->n_args; k++)
+      if (args[k].data) args[k].data += at * b->step[(int64_t)k * b->n + d];
+    e = next;
   }
 }
 
-static gr_output shifted(const gr_output *o, int64_t by) {
-  static const size_t size[] = {
-      [GR_F64] = sizeof(double), [GR_R_INT] = sizeof(int32_t), [GR_I64] = sizeof(int64_t)};
-  gr_output to = *o;
-  if (!o->buffer) to.data = (char *)o->data + (size_t)by * size[o->type];
-  return to;
+size_t gr_problem_bytes(int n_args) {
+  size_t n = (size_t)n_args;
+  return n * (sizeof(gr_array) + 2 * sizeof(double *)) + (n + 2) * sizeof(int64_t);
 }
 
-gr_class gr_program_run_batches(gr_program *p, const gr_array *args, int n_args,
-                                const gr_ranges *ranges, const gr_batches *batches,
-                                const gr_output *out, const gr_options *opt, gr_report *report,
-                                gr_error *err) {
-  int64_t rows, cols, count;
-  if (!batches) return gr_program_run_ranges(p, args, n_args, ranges, out, opt, report, err);
-  if (!report) return gr_fail(err, ERR_Null, "the place for the report");
-  *report = (gr_report){.backend = GR_AUTO};
-  if (gr_check_call(p, args, n_args, &rows, &cols, err) != GR_OK ||
-      gr_validate_options(opt, err) != GR_OK || check_sizes(batches, n_args, err) != GR_OK ||
-      count_elements(batches, &count, err) != GR_OK ||
-      check_arguments(p, batches, count, args, err) != GR_OK ||
-      check_results(p, rows, count, out, err) != GR_OK)
-    return err->cls;
-  gr_array *element = malloc(((size_t)n_args + 1) * sizeof *element);
-  if (!element) return gr_fail(err, ERR_NoMemory, "arguments", (long long)n_args);
-  for (int64_t e = 0; e < count && !err->cls; e++) {
-    gr_output at[2] = {{.data = NULL}};
-    for (int k = 0; k < p->plan->ask.red.nout; k++)
-      at[k] = shifted(&out[k], e * result_size(p, rows));
-    element_of(batches, e, args, n_args, element);
-    gr_program_run_ranges(p, element, n_args, ranges, at, opt, report, err);
+gr_problem gr_problem_of(const gr_run *r, int64_t e, void *memory) {
+  int n = r->n_args;
+  gr_array *args = memory;
+  const double **data = (const double **)(void *)(args + n);
+  int64_t *stride = (int64_t *)(void *)(data + 2 * n);
+  gr_element_args(r, e, args);
+  for (int k = 0; k < n; k++) {
+    data[k] = args[k].data;
+    data[n + k] = args[k].origin;
+    stride[k] = args[k].stride;
   }
-  free(element);
-  return err->cls;
+  stride[n] = r->first[0];
+  stride[n + 1] = r->first[1];
+  return (gr_problem){.args = args, .first = {r->first[0], r->first[1]}, .data = data, .stride = stride};
 }

@@ -2,7 +2,10 @@
  *
  * Lowering (plan/lower.c) rewrites exp(d (c s)) as 2^(k s), which is valid only if k = c d log2 e
  * neither overflows nor underflows.  That depends on the parameters of the call, and is therefore
- * checked at each call: the interpreter evaluates the scales, in 65 ns. */
+ * checked at each call: the interpreter evaluates the scales, in 65 ns.  All elements of a batch
+ * have to agree, as they share a kernel. */
+#include <stdlib.h>
+
 #include "run/run.h"
 
 void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g, const gr_args *args) {
@@ -40,4 +43,42 @@ bool gr_condition_holds(const gr_condition *condition, const gr_array *args) {
     }
   }
   return true;
+}
+
+/* The elements of a call without those whose parameters others have too. */
+static int64_t distinct(const gr_run *r, gr_run *some, gr_batches *b, int64_t *size) {
+  *some = *r;
+  *b = *r->batches;
+  b->size = size;
+  some->batches = b;
+  some->elements = 1;
+  for (int d = 0; d < b->n; d++) {
+    size[d] = 1;
+    for (int k = 0; k < r->n_args; k++)
+      if (r->p->args.arg[k].cat == GR_PM && b->step[(int64_t)k * b->n + d] != 0)
+        size[d] = r->batches->size[d];
+    some->elements *= size[d];
+  }
+  return some->elements;
+}
+
+gr_class gr_condition_of_run(const gr_run *r, bool *holds, gr_error *err) {
+  const gr_condition *condition = &r->p->condition;
+  int64_t size[GR_BATCH_DIMENSIONS];
+  gr_batches b;
+  gr_run some;
+  *holds = true;
+  if (condition->guard->n == 0 || gr_elements(r) == 0) return GR_OK;
+  if (!r->batches) {
+    *holds = gr_condition_holds(condition, r->args);
+    return GR_OK;
+  }
+  gr_array *args = malloc((size_t)r->n_args * sizeof *args);
+  if (!args) return gr_fail(err, ERR_NoMemory, "arguments", (long long)r->n_args);
+  for (int64_t e = 0, n = distinct(r, &some, &b, size); e < n && *holds; e++) {
+    gr_element_args(&some, e, args);
+    *holds = gr_condition_holds(condition, args);
+  }
+  free(args);
+  return GR_OK;
 }

@@ -19,10 +19,11 @@
  *           number of multiplications that a thread executes in the time that one byte takes.
  *   launch  A block-sparse call launches a kernel for each interval of each region, which takes
  *           about 10 us (not measured), and as long for each of three copies of a region's rows and
- *           states. */
+ *           states.  So does a batch, for each element.
+ *   poll    seconds between calls of `interrupted` and `progress` */
 static const struct {
-  double work, byte, launch;
-} tune = {.work = 1e9, .byte = 20, .launch = 5e5};
+  double work, byte, launch, poll;
+} tune = {.work = 1e9, .byte = 20, .launch = 5e5, .poll = 0.05};
 
 void gr_note(gr_report *report, gr_error *err) {
   snprintf(report->note, sizeof report->note, "%.500s", err->message);
@@ -58,16 +59,16 @@ static bool pays(double work, double numbers) { return work > tune.work + tune.b
 static double launches(const gr_run *r) {
   double n = 0;
   for (int64_t k = 0; k < r->n_regions; k++) n += (double)r->region[k].n + 3;
-  return n;
+  return n * (double)gr_elements(r);
 }
 
 /* Whether "auto" should use a GPU for this call. */
 static bool worth(const gr_run *r) {
   double numbers = 0, work = r->p->plan->cost * gr_pairs(r);
   if (stays(r) || (resident(r) && work > 0)) return true;
-  if (r->n_regions > 1) work -= tune.launch * launches(r);
+  if (r->n_regions > 1 || r->batches) work -= tune.launch * launches(r);
   for (int k = 0; k < r->n_args; k++) numbers += (double)r->args[k].rows * (double)r->args[k].cols;
-  return pays(work, numbers);
+  return pays(work, numbers * (double)gr_elements(r));
 }
 
 static gr_class check_ids(const gr_options *opt, int n, gr_error *err) {
@@ -111,7 +112,7 @@ gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
 /* With "auto", if there is no usable device, the CPU will compute. */
 bool gr_device_expected(const gr_call *call, const gr_options *opt) {
   const double size[] = {[GR_VI] = (double)call->m, [GR_VJ] = (double)call->n, [GR_PM] = 1};
-  double numbers = 0;
+  double numbers = 0, elements = (double)call->elements;
   int n;
   gr_error ignored = {0};
   if (opt->backend != GR_AUTO || !opt->device) return gr_is_gpu(opt->backend);
@@ -120,6 +121,7 @@ bool gr_device_expected(const gr_call *call, const gr_options *opt) {
     numbers += size[arg.category] * arg.dim;
   }
   double work = call->program->plan->cost * size[GR_VI] * size[GR_VJ];
+  if (elements > 0) work = elements * (work - 4 * tune.launch), numbers *= elements;
   bool expected = pays(work, numbers) && opt->device->count(&n, &ignored) == GR_OK;
   gr_error_clear(&ignored);
   return expected;
@@ -139,14 +141,84 @@ static gr_class check_outputs(const gr_run *r, gr_error *err) {
   return GR_OK;
 }
 
+/* ---- batches: one call of the device for each element ---- */
+
+/* How far a batch is; `element` is the one under way. */
+typedef struct progress {
+  const gr_options *opt;
+  int64_t element, elements;
+  double polled;
+} progress;
+
+/* Of the whole batch, at most once in a while, as elements may be small. */
+static void tell_progress(double fraction, void *ctx) {
+  progress *p = ctx;
+  double now = gr_now();
+  if (now - p->polled < tune.poll) return;
+  p->polled = now;
+  p->opt->progress(((double)p->element + fraction) / (double)p->elements, p->opt->ctx);
+}
+
+static int ask_interrupted(void *ctx) {
+  const progress *p = ctx;
+  return p->opt->interrupted(p->opt->ctx);
+}
+
+/* Element e as a call of its own; `args` has room for its arrays. */
+static gr_class run_element(const gr_run *r, int64_t e, gr_array *args, const gr_options *opt,
+                            gr_error *err) {
+  static const size_t size[] = {
+      [GR_F64] = sizeof(double), [GR_R_INT] = sizeof(int32_t), [GR_I64] = sizeof(int64_t)};
+  gr_output out[2] = {{.data = NULL}};
+  gr_run one = *r;
+  gr_element_args(r, e, args);
+  for (int k = 0; k < r->p->plan->ask.red.nout; k++) {
+    out[k] = r->out[k];
+    out[k].data = (char *)out[k].data + (size_t)(e * gr_result_size(r)) * size[out[k].type];
+  }
+  one.args = args;
+  one.batches = NULL;
+  one.out = out;
+  one.opt = opt;
+  return r->opt->device->run(&one, err);
+}
+
+/* Elements follow one another; the report says where the kernel of the first came from. */
+static gr_class run_elements(const gr_run *r, gr_error *err) {
+  progress now = {.opt = r->opt, .elements = r->elements, .polled = gr_now()};
+  gr_options opt = *r->opt;
+  gr_provenance provenance = GR_NO_KERNEL;
+  gr_array *args = malloc((size_t)r->n_args * sizeof *args);
+  if (!args) return gr_fail(err, ERR_NoMemory, "arguments", (long long)r->n_args);
+  opt.ctx = &now;
+  if (opt.progress) opt.progress = tell_progress;
+  if (opt.interrupted) opt.interrupted = ask_interrupted;
+  double asked = now.polled;
+  for (; now.element < now.elements && !err->cls; now.element++) {
+    run_element(r, now.element, args, &opt, err);
+    if (now.element == 0) provenance = r->report->provenance;
+    if (err->cls || !opt.interrupted || gr_now() - asked < tune.poll) continue;
+    asked = gr_now();
+    if (ask_interrupted(&now)) gr_failf(err, GR_INTERRUPT, "interrupted");
+  }
+  free(args);
+  r->report->provenance = provenance;
+  if (!err->cls && r->opt->progress) r->opt->progress(1, r->opt->ctx);
+  return err->cls;
+}
+
 gr_class gr_device_run(const gr_run *r, gr_error *err) {
   double start = gr_now();
+  err->cls = GR_OK;
   if (check_outputs(r, err) != GR_OK) return err->cls;
   r->report->backend = r->opt->backend == GR_AUTO ? GR_GPU : r->opt->backend;
   r->report->threads = 1;
   for (int k = 0; k < r->p->plan->ask.red.nout; k++) /* these described the previous contents */
     if (r->out[k].buffer) r->out[k].buffer->range = r->out[k].buffer->vector = NULL;
-  r->opt->device->run(r, err);
+  if (r->batches && r->elements != 1)
+    run_elements(r, err);
+  else
+    r->opt->device->run(r, err);
   r->report->seconds_run = gr_now() - start - r->report->seconds_compile;
   return err->cls;
 }

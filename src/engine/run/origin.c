@@ -10,7 +10,7 @@
  *
  * For most data a few rows show that they are not far from 0.  Only if these rows are far are all
  * rows read, once, which costs about as much as reading them for a sum.  The result depends on the
- * values only, not on threads, parts or devices. */
+ * values only, not on threads, parts or devices.  Elements of a batch have origins of their own. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +83,7 @@ static bool add_range(range *r, const double of[3], bool reduced) {
 
 /* The k-th of n rows, evenly spaced. */
 static int64_t sample_row(int64_t rows, int k, int n) {
-  return rows <= n ? k : (int64_t)((double)k * (double)(rows - 1) / (n - 1));
+  return rows <= n ? k : k * (rows - 1) / (n - 1);
 }
 
 /* Adds a component of all rows, or of a few evenly spaced rows.  An n x 1 matrix on a device may
@@ -152,7 +152,8 @@ static bool mostly_far(const gr_program *p, const gr_array *args, int group, int
   return high > low && (low > 0 || high < 0) && fmin(fabs(low), fabs(high)) > LOST * *width;
 }
 
-bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size) {
+/* Do the arguments, which have their origins, lose digits? */
+static bool note_on(const gr_program *p, const gr_array *with, char *note, size_t size) {
   char at[GR_NUMBER], wide[GR_NUMBER];
   for (int k = 0; k < p->args.n; k++) {
     const gr_arg *a = &p->args.arg[k];
@@ -172,6 +173,18 @@ bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size
   return false;
 }
 
+bool gr_origins_note(const gr_run *r, char *note, size_t size) {
+  gr_array *args = malloc((size_t)r->n_args * sizeof *args);
+  int64_t elements = gr_elements(r);
+  bool any = false;
+  for (int k = 0; args && k < SAMPLE && k < elements && !any; k++) {
+    gr_element_args(r, sample_row(elements, k, SAMPLE), args);
+    any = note_on(r->p, args, note, size);
+  }
+  free(args);
+  return any;
+}
+
 /* ---- all arguments ---- */
 
 static int dim_of_group(const gr_args *args, int group) {
@@ -180,22 +193,41 @@ static int dim_of_group(const gr_args *args, int group) {
   return args->arg[k].dim;
 }
 
-gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err) {
-  size_t n = (size_t)p->args.n, numbers = 0;
-  *with = NULL;
-  if (!p->args.groups) return GR_OK;
-  for (int g = 0; g < p->args.groups; g++) numbers += (size_t)dim_of_group(&p->args, g);
-  gr_array *copy = malloc(n * sizeof *copy + numbers * sizeof(double));
-  if (!copy) return gr_fail(err, ERR_NoMemory, "origins of the arguments", (long long)(n * sizeof *copy));
-  memcpy(copy, args, n * sizeof *copy);
-  double *origin = (double *)(void *)(copy + n);
+/* The origins of all groups, from the arguments of an element. */
+static void add_origins(const gr_program *p, const gr_array *args, double *origin) {
+  for (int g = 0; g < p->args.groups; g++)
+    for (int d = 0, dim = dim_of_group(&p->args, g); d < dim; d++)
+      *origin++ = origin_of(p, args, g, d);
+}
+
+/* The arguments get the origins of the first element. */
+static void set_origins(const gr_program *p, gr_array *args, const double *origin) {
   for (int g = 0; g < p->args.groups; g++) {
-    int dim = dim_of_group(&p->args, g);
-    for (int d = 0; d < dim; d++) origin[d] = origin_of(p, args, g, d);
     for (int k = 0; k < p->args.n; k++)
-      if (p->args.arg[k].group == g) copy[k].origin = origin;
-    origin += dim;
+      if (p->args.arg[k].group == g) args[k].origin = origin;
+    origin += dim_of_group(&p->args, g);
   }
-  *with = copy;
+}
+
+/* The block: the arguments of the call, those of an element, the origins of all elements. */
+gr_class gr_origins(gr_run *r, void **block, gr_error *err) {
+  const gr_program *p = r->p;
+  int64_t n = p->args.n, elements = gr_elements(r);
+  *block = NULL;
+  r->origins = 0;
+  if (!p->args.groups) return GR_OK;
+  for (int g = 0; g < p->args.groups; g++) r->origins += dim_of_group(&p->args, g);
+  size_t size = (size_t)(2 * n) * sizeof(gr_array) + (size_t)(elements * r->origins) * sizeof(double);
+  gr_array *args = malloc(size), *one = args + n;
+  if (!args) return gr_fail(err, ERR_NoMemory, "origins of the arguments", (long long)size);
+  double *origin = (double *)(void *)(args + 2 * n);
+  for (int64_t e = 0; e < elements; e++) {
+    gr_element_args(r, e, one);
+    add_origins(p, one, origin + e * r->origins);
+  }
+  memcpy(args, r->args, (size_t)n * sizeof *args);
+  set_origins(p, args, origin);
+  r->args = args;
+  *block = args;
   return GR_OK;
 }

@@ -27,7 +27,8 @@ static bool lacks_kernel(const gr_call *call, const gr_options *opt, bool *few) 
   int64_t rows = by_i ? call->m : call->n, cols = by_i ? call->n : call->m;
   int plan = gr_plan_of(p, rows, cols);
   *few = plan == PLAN_FEW;
-  return gr_wants_kernel(p, (double)rows * (double)cols, opt, plan) && !gr_program_has(p, plan, opt) &&
+  double elements = call->elements > 0 ? (double)call->elements : 1;
+  return gr_wants_kernel(p, elements * (double)rows * (double)cols, opt, plan) && !gr_program_has(p, plan, opt) &&
          !gr_device_expected(call, opt);
 }
 
@@ -106,7 +107,7 @@ static gr_class prepare(gr_compiler *cc, const gr_options *opt, gr_wanted *w, in
 static bool is_sound(const gr_call *call, int n, const gr_options *opt) {
   gr_error ignored = {0};
   bool sound = n >= 0 && (n == 0 || call) && gr_validate_options(opt, &ignored) == GR_OK;
-  for (int k = 0; sound && k < n; k++) sound = call[k].program && call[k].m >= 0 && call[k].n >= 0;
+  for (int k = 0; sound && k < n; k++) sound = call[k].program && call[k].m >= 0 && call[k].n >= 0 && call[k].elements >= 0;
   return sound;
 }
 

@@ -169,17 +169,7 @@ static double gain_by_columns(const gr_plan *p, const gr_region *g) {
   return gain;
 }
 
-/* 0 or PLAN_FEW, by what is better for all regions together. */
-static int plan_of_regions(const gr_run *r) {
-  double gain = 0;
-  if (r->rows == 0) return 0;
-  if (r->n_regions == 1) return gr_plan_of(r->p, r->rows, (int64_t)(gr_pairs(r) / (double)r->rows));
-  for (int64_t k = 0; k < r->n_regions; k++)
-    if (r->region[k].n > 0) gain += gain_by_columns(r->p->plan, &r->region[k]);
-  return gain > 0 ? PLAN_FEW : 0;
-}
-
-double gr_pairs(const gr_run *r) {
+static double pairs_of_element(const gr_run *r) {
   double pairs = 0;
   for (int64_t k = 0; k < r->n_regions; k++) {
     const gr_region *g = &r->region[k];
@@ -187,6 +177,19 @@ double gr_pairs(const gr_run *r) {
       pairs += (double)(g->r1 - g->r0) * (double)(g->interval[i].end - g->interval[i].first);
   }
   return pairs;
+}
+
+double gr_pairs(const gr_run *r) { return pairs_of_element(r) * (double)gr_elements(r); }
+
+/* 0 or PLAN_FEW, by what is better for all regions of an element together. */
+static int plan_of_regions(const gr_run *r) {
+  double gain = 0;
+  if (r->rows == 0) return 0;
+  if (r->n_regions == 1)
+    return gr_plan_of(r->p, r->rows, (int64_t)(pairs_of_element(r) / (double)r->rows));
+  for (int64_t k = 0; k < r->n_regions; k++)
+    if (r->region[k].n > 0) gain += gain_by_columns(r->p->plan, &r->region[k]);
+  return gain > 0 ? PLAN_FEW : 0;
 }
 
 /* The kernel, if one is wanted.  "auto" interprets everything where there is no working compiler,
@@ -197,8 +200,10 @@ static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
   report->backend = GR_INTERPRETER;
   report->threads = 1;
   *plan = PLAN_WRITTEN;
-  if (r->opt->backend != GR_INTERPRETER && !gr_condition_holds(&r->p->condition, r->args))
-    which |= PLAN_WRITTEN;
+  bool holds = true;
+  if (r->opt->backend != GR_INTERPRETER && gr_condition_of_run(r, &holds, err) != GR_OK)
+    return err->cls;
+  if (!holds) which |= PLAN_WRITTEN;
   if (!gr_wants_kernel(r->p, gr_pairs(r), r->opt, which)) return GR_OK;
   report->backend = GR_CPU;
   if (find_kernel(r->p, which, r->opt, report, err) == GR_OK) *plan = which;
@@ -212,56 +217,26 @@ static gr_class choose_backend(const gr_run *r, int *plan, gr_error *err) {
 
 /* ---- running it ---- */
 
-/* What kernels take of the arguments: their data, then their origins; their strides, then where
- * they are in the whole. */
-static void hand_over(const gr_run *r, const double **data, int64_t *stride) {
-  for (int k = 0; k < r->n_args; k++) {
-    data[k] = r->args[k].data;
-    data[r->n_args + k] = r->args[k].origin;
-    stride[k] = r->args[k].stride;
-  }
-  stride[r->n_args] = r->first[0];
-  stride[r->n_args + 1] = r->first[1];
-}
-
-/* One problem, whose arrays are handed over. */
-static gr_class run_items(const gr_run *r, int plan, const double **data, int64_t *stride,
-                          gr_error *err) {
+static gr_class run_items(const gr_run *r, int plan, gr_error *err) {
   gr_program *p = r->p;
-  gr_problem problem = {.args = r->args,
-                        .first = {r->first[0], r->first[1]},
-                        .data = data,
-                        .stride = stride};
   gr_sink sink = gr_sink_of(r);
   gr_schedule s;
   gr_kernel_fn *kernel = r->report->backend == GR_CPU ? p->kernel[plan] : NULL;
-  hand_over(r, data, stride);
-  if (gr_schedule_make(&s, p->plans[plan], kernel != NULL, &problem, r->region, r->n_regions,
+  if (gr_schedule_make(&s, p->plans[plan], kernel != NULL, gr_elements(r), r->region, r->n_regions,
                        err) != GR_OK)
     return err->cls;
-  gr_execute(p->plans[plan], kernel, &s, &sink, r->opt, r->report, err);
+  gr_execute(p->plans[plan], kernel, &s, r, &sink, err);
   gr_schedule_free(&s);
   return err->cls;
 }
 
 /* On this machine's processor. */
 static gr_class run_here(const gr_run *r, gr_error *err) {
-  enum { FEW = 16 };
-  int64_t stride_few[FEW + 2], *stride = stride_few;
-  const double *data_few[2 * FEW], **data = data_few;
   int plan;
   if (choose_backend(r, &plan, err) != GR_OK || gr_program_plan(r->p, plan, err) != GR_OK)
     return err->cls;
-  void *many = NULL;
-  if (r->n_args > FEW) {
-    many = malloc((size_t)r->n_args * 2 * sizeof *data + ((size_t)r->n_args + 2) * sizeof *stride);
-    if (!many) return gr_fail(err, ERR_NoMemory, "arguments", (long long)r->n_args);
-    stride = many;
-    data = (const double **)(stride + r->n_args + 2);
-  }
-  if (r->rows > 0 || r->p->plan->ask.both) run_items(r, plan, data, stride, err);
-  free(many);
-  return err->cls;
+  bool results = gr_elements(r) > 0 && (r->rows > 0 || r->p->plan->ask.both);
+  return results ? run_items(r, plan, err) : GR_OK;
 }
 
 static gr_class run_anywhere(gr_run *r, gr_error *err) {
@@ -277,14 +252,15 @@ static gr_class run_anywhere(gr_run *r, gr_error *err) {
 }
 
 gr_class gr_run_regions(gr_run *r, gr_error *err) {
-  gr_array *with;
-  if (gr_origins(r->p, r->args, &with, err) != GR_OK) return err->cls;
-  if (with) r->args = with;
+  void *block;
+  if (gr_origins(r, &block, err) != GR_OK) return err->cls;
+  const gr_array *args = r->args;
   run_anywhere(r, err);
-  if (with && !r->p->seen && !err->cls && !r->report->note[0])
-    r->report->note_on_data = gr_origins_note(r->p, with, r->report->note, sizeof r->report->note);
+  r->args = args;
+  if (block && !r->p->seen && !err->cls && !r->report->note[0])
+    r->report->note_on_data = gr_origins_note(r, r->report->note, sizeof r->report->note);
   r->p->seen = true;
-  free(with);
+  free(block);
   return err->cls;
 }
 
@@ -309,17 +285,31 @@ static gr_class run_dense(gr_run *r, gr_error *err) {
   return gr_run_regions(r, err);
 }
 
-gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
-                               const gr_ranges *ranges, const gr_output *out, const gr_options *opt,
-                               gr_report *report, gr_error *err) {
-  gr_run r = {.p = p, .args = args, .n_args = n_args, .out = out, .opt = opt, .report = report};
+gr_class gr_program_run_batches(gr_program *p, const gr_array *args, int n_args,
+                                const gr_ranges *ranges, const gr_batches *batches,
+                                const gr_output *out, const gr_options *opt, gr_report *report,
+                                gr_error *err) {
+  gr_run r = {.p = p,
+              .args = args,
+              .n_args = n_args,
+              .batches = batches,
+              .out = out,
+              .opt = opt,
+              .report = report};
   if (!report) return gr_fail(err, ERR_Null, "the place for the report");
   *report = (gr_report){.backend = GR_AUTO};
   if (gr_check_call(p, args, n_args, &r.rows, &r.cols, err) != GR_OK ||
-      gr_validate_options(opt, err) != GR_OK)
+      gr_validate_options(opt, err) != GR_OK || gr_batches_check(&r, err) != GR_OK)
     return err->cls;
-  if (gr_validate_outputs(p, out, p->plan->ask.both ? 1 : r.rows, err) != GR_OK) return err->cls;
+  int64_t rows = p->plan->ask.both ? 1 : r.rows;
+  if (gr_validate_outputs(p, out, gr_elements(&r) > 0 ? rows : 0, err) != GR_OK) return err->cls;
   return ranges ? run_sparse(&r, ranges, err) : run_dense(&r, err);
+}
+
+gr_class gr_program_run_ranges(gr_program *p, const gr_array *args, int n_args,
+                               const gr_ranges *ranges, const gr_output *out, const gr_options *opt,
+                               gr_report *report, gr_error *err) {
+  return gr_program_run_batches(p, args, n_args, ranges, NULL, out, opt, report, err);
 }
 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out,

@@ -8,13 +8,12 @@ enum { GR_DEVICES = 8 };
 
 /* ---- interp.c, interp_loops.c: the definition of the language ------------------------------- */
 
-/* The arrays of one problem; a batch would have one for each of its elements. */
+/* The arrays of one problem: a call, or an element of a batch. */
 typedef struct gr_problem {
   const gr_array *args;      /* as the interpreter reads them */
   int64_t first[2];          /* numbers of row 0 and column 0 in the whole */
   const double *const *data; /* arg of gr_kernel_fn */
   const int64_t *stride;     /* ld of gr_kernel_fn */
-  int64_t out;               /* row of the results to which its row 0 belongs */
 } gr_problem;
 
 /* Adds columns c0 .. c1 to the states of rows r0 .. r1 (entry 0 of the state is row r0). scratch:
@@ -51,6 +50,8 @@ typedef struct gr_condition {
 void gr_condition_init(gr_condition *condition, const gr_guard *guard, gr_dag *g, const gr_args *args);
 /* May the lowered graph be used for these arguments?  Reads the parameters only, from the host. */
 bool gr_condition_holds(const gr_condition *condition, const gr_array *args);
+/* The same for all elements of a call, one of which is enough to say no. */
+gr_class gr_condition_of_run(const gr_run *r, bool *holds, gr_error *err);
 
 /* ---- cc.c: find and run the compiler -------------------------------------------------------- */
 
@@ -133,7 +134,6 @@ gr_class gr_kernel_get(const char *text, const gr_options *opt, gr_kernel *kerne
 /* Rows r0 <= r < r1 of the results that share a list of intervals of columns.  The regions of a
  * call follow one another and cover all its rows; a dense call is one region with one interval. */
 typedef struct gr_region {
-  int64_t problem; /* 0: batches, which would have several, are to come */
   int64_t r0, r1;
   const gr_interval *interval; /* ascending, without overlaps */
   int64_t n;
@@ -142,9 +142,12 @@ typedef struct gr_region {
 /* One call of a program, its arguments checked. */
 struct gr_run {
   gr_program *p;
-  const gr_array *args;
+  const gr_array *args; /* of a batch, those of its first element */
   int n_args;
   int64_t rows, cols;
+  const gr_batches *batches; /* NULL: one problem */
+  int64_t elements;          /* of the batch; all have these rows, columns and regions */
+  int64_t origins;           /* numbers from the origins of an element to those of the next */
   int64_t first[2]; /* numbers of row 0 and column 0 in the whole, of which args may be a share */
   const gr_region *region;
   int64_t n_regions;
@@ -155,7 +158,21 @@ struct gr_run {
   gr_report *report;
 };
 
-double gr_pairs(const gr_run *r); /* in all regions */
+double gr_pairs(const gr_run *r); /* in all regions of all elements */
+
+/* ---- batches.c: the elements of a batch ---- */
+
+enum { GR_BATCH_DIMENSIONS = 16 };
+
+static inline int64_t gr_elements(const gr_run *r) { return r->batches ? r->elements : 1; }
+/* Counts the elements; what describes them may be anything. */
+gr_class gr_batches_check(gr_run *r, gr_error *err);
+int64_t gr_result_size(const gr_run *r); /* numbers of one element, in each result */
+/* The arrays of element e. */
+void gr_element_args(const gr_run *r, int64_t e, gr_array *args);
+/* Element e as kernels and the interpreter take it, in gr_problem_bytes of memory. */
+gr_problem gr_problem_of(const gr_run *r, int64_t e, void *memory);
+size_t gr_problem_bytes(int n_args);
 
 /* ---- ranges.c: block-sparse calls ---- */
 
@@ -187,10 +204,11 @@ void gr_note(gr_report *report, gr_error *err);
 
 /* ---- origin.c: common origins of groups of variables ---------------------------------------- */
 
-/* The arguments with their origins, one block to free; NULL where the program has no groups. */
-gr_class gr_origins(const gr_program *p, const gr_array *args, gr_array **with, gr_error *err);
-/* data that have none and would need one, in words */
-bool gr_origins_note(const gr_program *p, const gr_array *with, char *note, size_t size);
+/* Gives the arguments of a call their origins, each element's own: one block to free; NULL where
+ * the program has no groups. */
+gr_class gr_origins(gr_run *r, void **block, gr_error *err);
+/* Data that have none and would need one, in words; of a batch, some elements are looked at. */
+bool gr_origins_note(const gr_run *r, char *note, size_t size);
 
 /* ---- validate.c: what callers hand over ----------------------------------------------------- */
 

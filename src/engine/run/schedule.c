@@ -5,6 +5,8 @@
  * items for many threads, its columns into parts.  The columns of a list are counted one after the
  * other, so that a part may hold pieces of several intervals; a dense call is one region with one
  * interval.
+ * The elements of a batch share their regions, and so the items that are made here; the more there
+ * are, the fewer items each is cut into.
  * Guarantees: every pair of a region belongs to exactly one item; the cuts depend on the plan and
  * the shapes only, so that results do not depend on the number of threads.
  *
@@ -50,8 +52,9 @@ static int64_t round_up(int64_t n, int64_t to) { return ceiling(n, to) * to; }
 typedef struct measures {
   const gr_plan *plan;
   double speed; /* cost * pairs per second */
-  int64_t rows; /* of all regions */
-  double pairs; /* likewise */
+  int64_t elements;
+  int64_t rows; /* of all regions of an element */
+  double pairs; /* of all elements */
 } measures;
 
 /* How a region is cut, and the region's own size. */
@@ -88,7 +91,7 @@ static int64_t rows_most(const measures *m) {
 
 /* Parts whose states, of all rows, may wait for the end. */
 static int64_t parts_most(const measures *m) {
-  double states = (double)(m->rows + GR_PAD) * m->plan->ask.red.nstate * 8 *
+  double states = (double)(m->rows + GR_PAD) * (double)m->elements * m->plan->ask.red.nstate * 8 *
                   (by_columns(m->plan) ? GR_LANES_MAX : 1);
   return m->plan->ask.both ? tune.items : clamp((int64_t)(tune.kept / states), 1, tune.items);
 }
@@ -158,9 +161,8 @@ static gr_walk add_pieces(gr_schedule *s, gr_walk w, int64_t columns, fill which
 }
 
 /* The next columns of a region, as an item that has no rows yet. */
-static gr_item add_columns(gr_schedule *s, const gr_plan *p, const gr_region *g, gr_walk *w,
-                           int64_t columns) {
-  gr_item it = {.problem = (int32_t)g->problem, .first = (int32_t)s->n_intervals, .slot = -1};
+static gr_item add_columns(gr_schedule *s, const gr_plan *p, gr_walk *w, int64_t columns) {
+  gr_item it = {.first = (int32_t)s->n_intervals, .slot = -1};
   gr_walk after = add_pieces(s, *w, columns, by_columns(p) ? FULL : ALL);
   it.full = (int32_t)s->n_intervals - it.first;
   if (by_columns(p)) add_pieces(s, *w, columns, REST);
@@ -177,7 +179,7 @@ static void add_region(gr_schedule *s, const gr_plan *p, const gr_region *g, con
   gr_walk w = {g->interval, g->interval + g->n, 0};
   gr_item *it = s->item + s->n;
   for (int64_t part = 0; part < c->parts && c->blocks > 0; part++)
-    it[part] = add_columns(s, p, g, &w, clamp(columns - part * c->columns, 0, c->columns));
+    it[part] = add_columns(s, p, &w, clamp(columns - part * c->columns, 0, c->columns));
   for (int64_t b = 0; b < c->blocks; b++)
     for (int64_t part = 0; part < c->parts; part++) {
       gr_item *x = &it[b * c->parts + part];
@@ -191,12 +193,14 @@ static void add_region(gr_schedule *s, const gr_plan *p, const gr_region *g, con
 }
 
 /* Where both indices are reduced, every group of items leaves a state: no more of them than threads
- * need, and than there is room for. */
+ * need, and than there is room for.  A single group is finished at once. */
 static void group_items(gr_schedule *s, const gr_plan *p) {
-  int64_t most = clamp(tune.kept / (p->ask.red.nstate * 8), 1, tune.items);
+  int64_t all = clamp(tune.kept / (p->ask.red.nstate * 8), 1, tune.items),
+          most = clamp(all / s->elements, 1, all);
   s->group = 1;
-  if (!p->ask.both) return;
-  if (s->n > most) s->group = ceiling(s->n, most);
+  if (!p->ask.both || s->n == 0) return;
+  s->group = ceiling(s->n, most);
+  if (s->group == s->n) return;
   s->slots = ceiling(s->n, s->group);
   for (int64_t k = 0; k < s->n; k++) s->item[k].slot = (int32_t)(k / s->group);
 }
@@ -219,17 +223,18 @@ static gr_class make_room(gr_schedule *s, int64_t items, int64_t intervals, gr_e
   return GR_OK;
 }
 
-gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, const gr_problem *problem,
+gr_class gr_schedule_make(gr_schedule *s, const gr_plan *p, bool kernel, int64_t elements,
                           const gr_region *region, int64_t n, gr_error *err) {
-  measures m = {.plan = p, .speed = tune.second[kernel]};
+  measures m = {.plan = p, .speed = tune.second[kernel], .elements = elements};
   cuts c = {.all_rows = -1};
   int64_t items = 0, intervals = 0;
-  s->problem = problem;
+  s->elements = elements;
   s->n = s->n_intervals = s->slots = s->block = s->pairs = 0;
   for (int64_t k = 0; k < n; k++) {
     m.rows += region[k].r1 - region[k].r0;
     m.pairs += (double)(region[k].r1 - region[k].r0) * (double)columns_of(&region[k]);
   }
+  m.pairs *= (double)elements;
   for (int64_t k = 0; k < n; k++) {
     cut_region(&m, &region[k], &c);
     items += c.blocks * c.parts;

@@ -62,7 +62,7 @@ static void free_all(gr_program **p, int n) {
 static gr_report prepare(gr_program **p, const test *t, int n, const gr_options *opt) {
   gr_call call[MOST];
   gr_report rep;
-  for (int k = 0; k < n; k++) call[k] = (gr_call){p[k], t[k].m, t[k].n};
+  for (int k = 0; k < n; k++) call[k] = (gr_call){p[k], t[k].m, t[k].n, 0};
   gr_programs_prepare(call, n, opt, &rep);
   return rep;
 }
@@ -190,11 +190,11 @@ static void test_choice(void) {
 
   /* alone; then two others, of which one is there twice, and few rows of the first */
   all_agree(p, tests, 1, &opt, GR_COMPILED);
-  gr_call one[] = {{q[0], 20, 30}, {p[4], 37, 50}};
+  gr_call one[] = {{q[0], 20, 30, 0}, {p[4], 37, 50, 0}};
   gr_programs_prepare(one, 2, &opt, &rep);
   check(runs(cc) == 1 && q[0]->kernel[0] == p[0]->kernel[0] && !p[4]->kernel[0],
         "one that is there and one that is not: %d runs", runs(cc));
-  gr_call call[] = {{p[0], 20, 30}, {p[2], 20, 30}, {q[2], 20, 30}, {p[0], 2, 5000}, {p[3], 20, 0}};
+  gr_call call[] = {{p[0], 20, 30, 0}, {p[2], 20, 30, 0}, {q[2], 20, 30, 0}, {p[0], 2, 5000, 0}, {p[3], 20, 0, 0}};
   gr_programs_prepare(call, 5, &opt, &rep);
   check(runs(cc) == 2, "%d runs", runs(cc));
   check(p[0]->kernel[1] && p[0]->kernel[1] != p[0]->kernel[0] && !p[3]->kernel[0], "few rows, no columns");
@@ -253,7 +253,7 @@ static void test_expected(gr_program *p, const test *t, const gr_device *device)
           args[k].rows = a.category == GR_VI ? m : a.category == GR_VJ ? n : 1;
           args[k].cols = a.dim;
         }
-        gr_call call = {p, m, n};
+        gr_call call = {p, m, n, 0};
         bool by_i = p->plan->ask.axis == 1, chosen;
         gr_interval columns = {0, by_i ? n : m};
         gr_region whole = {.r1 = by_i ? m : n, .interval = &columns, .n = 1};

@@ -123,7 +123,7 @@ static void dense(void) {
           gr_region whole = {.r1 = sizes[m], .interval = &all, .n = 1};
           gr_schedule s;
           if (sizes[m] * sizes[n] > 100000000 || (which == PLAN_FEW && sizes[m] > 16)) continue;
-          check(gr_schedule_make(&s, plan, n % 2, NULL, &whole, 1, &err) == GR_OK, "%s",
+          check(gr_schedule_make(&s, plan, n % 2, 1, &whole, 1, &err) == GR_OK, "%s",
                 err.message);
           check_schedule(&s, plan, &whole, 1, sizes[n]);
           gr_schedule_free(&s);
@@ -184,7 +184,7 @@ static void random_lists_are_cut_whole(void) {
       lists l;
       gr_schedule s;
       draw_lists(&l, rows, cols);
-      check(gr_schedule_make(&s, plan, turn % 4 < 2, NULL, l.region, l.n, &err) == GR_OK, "%s",
+      check(gr_schedule_make(&s, plan, turn % 4 < 2, 1, l.region, l.n, &err) == GR_OK, "%s",
             err.message);
       check_schedule(&s, plan, l.region, l.n, cols);
       gr_schedule_free(&s);
@@ -430,19 +430,24 @@ static void order_changes_nothing(void) {
       t.m = t.axis == 0 ? cols : rows, t.n = t.axis == 0 ? rows : cols;
       gr_program *p = program_of(&t, args);
       const gr_plan *plan = plan_of(p, PLAN_WRITTEN);
-      gr_problem problem = {.args = args};
       gr_interval all = {0, cols};
       gr_region whole = {.r1 = rows, .interval = &all, .n = 1};
+      gr_run call = {.p = p,
+                     .args = args,
+                     .n_args = gr_program_nargs(p),
+                     .rows = rows,
+                     .cols = cols,
+                     .opt = &o,
+                     .report = &rep};
       size_t size = (size_t)(rows * plan->ask.red.nstate);
       double *states[2] = {malloc(size * sizeof(double)), malloc(size * sizeof(double))};
       for (int turn = 0; turn < 2; turn++) {
         gr_schedule s;
         gr_sink sink = {.states = states[turn], .rows = rows};
-        check(gr_schedule_make(&s, plan, false, &problem, &whole, 1, &err) == GR_OK, "%s",
-              err.message);
+        check(gr_schedule_make(&s, plan, false, 1, &whole, 1, &err) == GR_OK, "%s", err.message);
         check(s.n > 1, "%s: one item only", describe(&t));
         if (turn) reverse_rows(&s);
-        check(gr_execute(plan, NULL, &s, &sink, &o, &rep, &err) == GR_OK, "%s", err.message);
+        check(gr_execute(plan, NULL, &s, &call, &sink, &err) == GR_OK, "%s", err.message);
         gr_schedule_free(&s);
       }
       check(memcmp(states[0], states[1], size * sizeof(double)) == 0,
