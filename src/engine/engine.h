@@ -75,7 +75,8 @@ void gr_program_free(gr_program *p);
  * again.  Must not be called while the program runs. */
 void gr_program_let_go(gr_program *p);
 
-typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2 } gr_category;
+/* GR_MIJ: of pairs, an explicit array with a value for each of them. */
+typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2, GR_MIJ = 3 } gr_category;
 
 typedef struct gr_arg_info {
   const char *name; /* the alias, or "arg1", ... where the alias has no name */
@@ -122,9 +123,10 @@ typedef struct gr_buffer {
 /* The minimum, maximum and first of the finite ones among n numbers; NaN if none is finite. */
 void gr_range_of(const double *x, int64_t n, double range[3]);
 
-/* Component k of row r is data[r + k * stride].  A Pm(d) has rows = 1 and stride = 1.  If buffer is
- * not NULL, it holds the entries and data is ignored; every backend accepts it (the CPU uses a
- * copy).  Only the engine sets origin; callers leave it NULL. */
+/* Component k of row r is data[r + k * stride].  A Pm(d) has rows = 1 and stride = 1.  A Mij(d) has
+ * rows = M and cols = N * d: component k of the pair (i, j) is data[i + stride * (j + N * k)].  If
+ * buffer is not NULL, it holds the entries and data is ignored; every backend accepts it (the CPU
+ * uses a copy).  Only the engine sets origin; callers leave it NULL. */
 typedef struct gr_array {
   const double *data;
   int64_t rows;

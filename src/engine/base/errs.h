@@ -27,13 +27,13 @@
   ERR(ReductionTwice, GR_ARGUMENT, "the formula contains the reduction %s, but reduction_op is \"%s\"") \
   ERR(AxisTwice, GR_ARGUMENT, \
       "the reduction in the formula gives a result by %s (axis = %d), but axis = %d was given") \
-  ERR(Alias, GR_PARSE, "an alias has the form NAME = Vi(dim), Vj(dim) or Pm(dim); found %s") \
+  ERR(Alias, GR_PARSE, "an alias has the form NAME = Vi(dim), Vj(dim), Pm(dim) or Mij(dim); found %s") \
   ERR(AliasTwice, GR_PARSE, "the alias `%s` is defined twice") \
   ERR(Position, GR_PARSE, "position %d is used by two different arguments") \
   ERR(PositionGap, GR_PARSE, "no argument has position %d, but there is one at position %d") \
   ERR(PositionRange, GR_PARSE, "the position of an argument must be between 0 and %d, not %lld") \
   ERR(VarDim, GR_DIMENSION, "the dimension of a variable must be between 1 and %d, not %lld") \
-  ERR(VarCategory, GR_PARSE, "the category of a variable must be 0 (i), 1 (j) or 2 (parameter), not %lld") \
+  ERR(VarCategory, GR_PARSE, "the category of a variable must be 0 (i), 1 (j), 2 (parameter) or 3 (pairs), not %lld") \
   ERR(Broadcast, GR_DIMENSION, "the arguments of `%s` must have equal dimensions, or dimension 1: found %s") \
   ERR(Dim, GR_DIMENSION, "`%s`: %s") \
   ERR(DimLimit, GR_DIMENSION, "`%s` would have dimension %lld; the limit is %d") \
@@ -64,8 +64,10 @@
   ERR(NArgs, GR_ARGUMENT, "%d arguments expected (%s), %d given") \
   ERR(ArgCols, GR_ARGUMENT, "argument `%s` must have %d column%s (%s), it has %lld") \
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld") \
-  ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld and %lld rows") \
-  ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld rows; the limit is %lld") \
+  ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld %s and %lld %s") \
+  ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld %s; the limit is %lld") \
+  ERR(ArgPairs, GR_ARGUMENT, "argument `%s` (%s) must have a column for each j and component, a multiple of %d: it has %lld") \
+  ERR(MijGPU, GR_CUDA, "argument `%s`: arrays of pairs (Mij) are not read on a GPU yet; use backend = \"CPU\"") \
   ERR(Intervals, GR_ARGUMENT, \
       "intervals must be within 0 to %lld, in ascending order and without overlaps: interval %lld is %lld to %lld") \
   ERR(RangesCount, GR_ARGUMENT, "ranges cannot have %lld blocks and %lld intervals of columns") \

@@ -58,7 +58,7 @@ static bool ends_numbered(const char *s) {
   return digits > 0 && digits < n && s[n - 1 - digits] == '_';
 }
 
-/* x_i, y_j, g_p for variables, with the number of the argument where a dot became an underscore
+/* x_i, y_j, g_p, c_ij for variables, with the number of the argument where a dot became an underscore
  * (x.new: x_new_0_i) or where that would read the same (x_new_0: x_new_0_1_i); operation and
  * number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++, macros
  * and our own names apart from aliases. */
@@ -73,9 +73,9 @@ const char *gr_node_name(gr_emitter *e, gr_ref r) {
   }
   /* exp2_14 is not exp214 */
   if (!var) return gr_format(e->c->arena, gr_is_digit(s[strlen(s) - 1]) ? "%s_%d" : "%s%d", s, r);
-  const char *tail = n->cats == CAT_I ? "i" : n->cats == CAT_J ? "j" : "p";
-  if (changed || ends_numbered(s)) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail);
-  return gr_format(e->c->arena, "%s_%s", s, tail);
+  static const char *const tail[] = {[CAT_I] = "i", [CAT_J] = "j", [CAT_P] = "p", [CAT_I | CAT_J] = "ij"};
+  if (changed || ends_numbered(s)) return gr_format(e->c->arena, "%s_%d_%s", s, n->ints[0], tail[n->cats]);
+  return gr_format(e->c->arena, "%s_%s", s, tail[n->cats]);
 }
 
 /* ---- values ---- */
@@ -153,6 +153,7 @@ typedef struct expr {
 static expr expression(gr_emitter *e, gr_ref r, gr_idx k) {
   const gr_node *n = node(e, r);
   const char *arg[GR_MAX_KIDS] = {"", "", ""};
+  if (gr_is_pair_var(n)) return (expr){e->t->pair(e, r, k), true};
   for (int i = 0; i < n->nkid; i++) arg[i] = gr_value(e, n->kid[i], k);
   if (is_called(e, n)) return (expr){call(e, n, arg, ""), true};
   return (expr){fill_in(e, n, arg), !gr_is_of_operators(n->op)};
@@ -182,7 +183,8 @@ const char *gr_value(gr_emitter *e, gr_ref r, gr_idx k) {
     return x.primary ? x.text : gr_format(e->c->arena, "(%s)", x.text);
   }
   bool local = e->locals && n->dim <= GR_UNROLL && !k.sym;
-  if (pl->level == e->at ? n->op == OP_Var : !local) return gr_from_buffer(e, r, k);
+  bool buffered = gr_is_var(n) && !gr_is_pair_var(n);
+  if (pl->level == e->at ? buffered : !local) return gr_from_buffer(e, r, k);
   return from_storage(e, r, k);
 }
 
@@ -209,7 +211,8 @@ static void compute(gr_emitter *e, gr_ref r) {
 
 static void emit_node(gr_emitter *e, gr_ref r) {
   const gr_place *pl = &e->p->place[r];
-  if (!pl->live || pl->level != e->at || pl->inlined || node(e, r)->op == OP_Var) return;
+  if (!pl->live || pl->level != e->at || pl->inlined) return;
+  if (gr_is_var(node(e, r)) && !gr_is_pair_var(node(e, r))) return;
   const char *name = gr_node_name(e, r);
   if (pl->contract)
     gr_line(&e->out, "const V %s = %st[%s%s];", name, name, gr_of_row(e), e->t->at_column);

@@ -21,7 +21,8 @@ char *gr_emit_joint(gr_ctx *c, const gr_member *m, int n);
  * interval[2 k] <= c < interval[2 k + 1].  arg[k] is component 0 of row 0, ld[k] the stride between
  * components; behind the n arguments, arg[n + k] is the origin of argument k, a number for each
  * component (NULL where it has no group).  ld[n] and ld[n + 1] are the numbers that row 0 and
- * column 0 have in the whole, of which the arrays may be a share.  state is nstate arrays of
+ * column 0 have in the whole, of which the arrays may be a share.  An array of pairs has ld[k]
+ * between neighbouring j and ld[n + 2 + k] between components.  state is nstate arrays of
  * ld_state doubles (ld_state a multiple of 16 and at least r1 - r0 rounded up to 16), entry 0
  * belonging to row r0; it is read and written.  scratch: 64-byte aligned, see gr_scratch_bytes.  In
  * a kernel by columns the state of row r, lane l is entry 16 (r - r0) + l.  Each interval has a

@@ -51,21 +51,25 @@ size_t gr_scratch_bytes(const gr_plan *p, int64_t rows) {
 
 /* ---- the function ---- */
 
+/* What functions are told where arrays of pairs are read, as arguments. */
+static const char *place(const gr_emitter *e) { return gr_reads_pairs(e->p) ? e->t->c->place : ""; }
+
 /* Columns b ... of an interval that ends before c1; closes the loop over tiles. */
-static void emit_tile(gr_emitter *e, const char *call) {
+static void emit_tile(gr_emitter *e, const char *given) {
   gr_line(&e->out, "const int nc = c1 - b < TILE ? (int)(c1 - b) : TILE;");
   gr_line(&e->out, "columns(arg, ld, b, nc, P, S, C, W);");
-  gr_line(&e->out, "%s", call);
+  gr_line(&e->out, "pairs(%s%sP, R, S, C, W, state, ld_state, nr, b, nc);", place(e), given);
   gr_close(e);
 }
 
 /* A function of its own, as the size of a tile is to be a constant where there are many columns. */
 static void emit_tiles_by_columns(gr_emitter *e) {
   gr_open_function(e, "static void", "tiles",
-                   "const double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, "
-                   "double *state, int64 ld_state, int nr, int64 c0, int64 c1");
+                   "%sconst double *const *arg, const int64 *ld, const T *P, const T *R, T *S, T *C, V *W, "
+                   "double *state, int64 ld_state, int nr, int64 c0, int64 c1",
+                   gr_reads_pairs(e->p) ? e->t->c->placed : "");
   gr_open(e, "for (int64 b = c0; b < c1; b += TILE)");
-  emit_tile(e, "pairs(arg, ld, P, R, S, C, W, state, ld_state, nr, b, nc);");
+  emit_tile(e, "arg, ld, ");
   gr_close(e);
   gr_put(&e->out, "\n");
 }
@@ -74,7 +78,7 @@ static void emit_tiles_by_columns(gr_emitter *e) {
 static void emit_tiles(gr_emitter *e) {
   gr_open(e, "for (int64 b = 0, c1 = 0; b < c1 || n > 0; b += TILE)");
   gr_line(&e->out, "if (b >= c1) b = interval[0], c1 = interval[1], interval += 2, n--;");
-  emit_tile(e, "pairs(P, R, S, C, W, state, ld_state, nr, b, nc);");
+  emit_tile(e, "");
 }
 
 /* Fewer columns than 16: column c0 + l belongs in lane l. */
@@ -82,12 +86,13 @@ static void call_tiles_by_columns(gr_emitter *e) {
   gr_open(e, "for (int64 k = 0; k < n; k++)");
   gr_line(&e->out, "const int64 c0 = interval[2 * k], c1 = interval[2 * k + 1];");
   gr_line(&e->out, "if (c1 - c0 >= 16)");
-  gr_line(&e->out, "  tiles(arg, ld, P, R, S, C, W, state, ld_state, nr, c0, c1);");
+  gr_line(&e->out, "  tiles(%sarg, ld, P, R, S, C, W, state, ld_state, nr, c0, c1);", place(e));
   gr_line(&e->out, "else");
   gr_line(&e->out, "  for (int64 b = c0; b < c1; b += GR_L)");
   gr_line(&e->out,
-          "    tiles(arg, ld, P, R, S, C, W, state + (b - c0), ld_state, nr, b, b + GR_L < c1 ? b "
-          "+ GR_L : c1);");
+          "    tiles(%sarg, ld, P, R, S, C, W, state + (b - c0), ld_state, nr, b, b + GR_L < c1 ? b "
+          "+ GR_L : c1);",
+          place(e));
   gr_close(e);
 }
 

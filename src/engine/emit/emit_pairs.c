@@ -208,6 +208,18 @@ static void emit_columns_loop(gr_emitter *e) {
   close_columns(e);
 }
 
+/* ---- arrays of pairs ---- */
+
+/* Where the pair of row r0 and column b is in an argument; its strides. */
+static void name_pairs(gr_emitter *e, gr_ref r, int arg) {
+  const char *name = gr_node_name(e, r);
+  bool by_i = e->p->ask.axis == 1;
+  int apart = e->p->ask.args->n + 2 + arg;
+  gr_line(&e->out, "const int64 %s_ld = ld[%d], %s_apart = ld[%d]; (void)%s_apart;", name, arg, name, apart, name);
+  gr_line(&e->out, "const double *const %s_at = arg[%d] + %s + %s * %s_ld;", name, arg, by_i ? "r0" : "b",
+          by_i ? "b" : "r0", name);
+}
+
 /* ---- rows ---- */
 
 static void call_contractions(gr_emitter *e) {
@@ -221,6 +233,7 @@ static void call_contractions(gr_emitter *e) {
 /* One row, or vector of rows, with the columns of a tile, up to the wide sums. */
 static void emit_row(gr_emitter *e) {
   gr_line(&e->out, "%s", e->t->c->row);
+  if (e->t->c->lanes_read && gr_reads_pairs(e->p)) gr_line(&e->out, "%s", e->t->c->lanes_read);
   gr_declare_locals(e, LEVEL_ROW);
   gr_part(e, e->red->declare);
   gr_part(e, e->red->begin);
@@ -271,9 +284,11 @@ void gr_emit_pairs(gr_emitter *e) {
   if (abreast(e) || e->red->scheduled) gr_line(&e->out, "GR_MIX");
   gr_line(&e->out, "/* All rows against columns b ... b + nc. */");
   gr_open_function(e, "static void", "pairs",
-                   "%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc", s->parameters);
+                   "%s%sT *S, const T *C, V *W, double *state, int64 ld_state, int nr, int64 b, int nc",
+                   gr_reads_pairs(e->p) ? s->placed : "", s->parameters);
   gr_line(&e->out, "(void)P, (void)R, (void)S, (void)C, (void)W, (void)b;");
   gr_part(e, s->begin);
+  gr_each_variable(e, name_pairs);
   name_kept(e, true);
   gr_declare_locals(e, LEVEL_PARAM);
   if (s->lanes) gr_lines(e, s->lanes);

@@ -216,6 +216,23 @@ static const struct support {
       "  const V a = v_of(vd_load(x) - origin);",
       "  v_store(stage, a);",
       "  return a;",
+      "}"}},
+    {PIECE_load_pairs,
+     {"some_pairs", "load_pairs"},
+     {"/* Numbers of pairs for n lanes, `step` apart, then copies of the last: nothing else is read. */",
+      "GR_RARE void some_pairs(const double *x, int64 step, int n, V *to) {",
+      "  for (int l = 0; l < GR_L; l++) (*to)[l] = (T)x[(l < n ? l : n - 1) * step];",
+      "}",
+      "GR_FN V load_pairs(const double *x, int64 step, int n) {",
+      "  double apart[GR_L];",
+      "  V some;",
+      "  if (__builtin_expect(n < GR_L, 0)) {",
+      "    some_pairs(x, step, n, &some);",
+      "    return some;",
+      "  }",
+      "  if (step == 1) return v_of(vd_load(x));",
+      "  for (int l = 0; l < GR_L; l++) apart[l] = x[l * step];",
+      "  return v_of(vd_load(apart));",
       "}"}}};
 
 void gr_emit_support(gr_emitter *e) {

@@ -18,7 +18,8 @@
   PIECE(operators) PIECE(base) PIECE(plain) PIECE(exp) PIECE(exp2) PIECE(sigmoid) PIECE(hyp)      \
   PIECE(log) PIECE(pow) PIECE(log1p) PIECE(sin) PIECE(tan) PIECE(asin) PIECE(atan) PIECE(erf)     \
   PIECE(softmin) PIECE(gamma) PIECE(take_last) PIECE(take_vectors) PIECE(take_left)               \
-  PIECE(take_rows) PIECE(take_columns) PIECE(take_packed) PIECE(pack_columns) PIECE(column)
+  PIECE(take_rows) PIECE(take_columns) PIECE(take_packed) PIECE(pack_columns) PIECE(column)       \
+  PIECE(load_pairs)
 
 typedef enum gr_piece {
 #define PIECE(name) PIECE_##name,

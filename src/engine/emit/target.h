@@ -71,10 +71,12 @@ typedef struct gr_c_scheme {
   const char *state;   /* what follows #define AT: entry n of the state */
   /* pairs */
   const char *parameters;       /* of the function of the pairs, before S */
+  const char *placed, *place;   /* before these, where arrays of pairs are read; as arguments */
   void (*begin)(gr_emitter *e); /* its first lines, or NULL */
   const char *const *lanes;     /* declares the numbers of the lanes, or NULL */
   const char *row_loop;         /* over rows, or vectors of them */
   const char *row;              /* names the current one */
+  const char *lanes_read;       /* declares how many lanes of it have pairs, or NULL */
   const char *column_loop;      /* over the columns of a tile, or vectors of them */
   /* the same in spans: over spans, the columns of one, over these columns, the current column */
   const char *span_loop, *span_size, *in_span_loop, *in_span_column;
@@ -110,6 +112,7 @@ struct gr_target {
   const gr_language *in;
   const char *(*row)(gr_emitter *e, gr_ref r, gr_idx k);    /* reads a component of a row */
   const char *(*column)(gr_emitter *e, gr_ref r, gr_idx k); /* the same of a column */
+  const char *(*pair)(gr_emitter *e, gr_ref r, gr_idx k);   /* the same of a variable of pairs */
   const char *at_column;      /* index of a column in what is kept for each column of a tile */
   const char *columns_seen;   /* how many columns of a tile have gone into each state */
   const gr_c_scheme *c;       /* one of these two, by the language */

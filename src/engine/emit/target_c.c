@@ -57,6 +57,17 @@ static const char *staged_index(gr_emitter *e, gr_ref r, gr_idx k) {
   return gr_idx_text(e, (gr_idx){k.sym, k.off + e->p->place[r].buffer});
 }
 
+/* Of lanes that are `step` apart in the argument, the first at row r and this column. */
+static const char *pairs_from(gr_emitter *e, gr_ref r, gr_idx k, const char *column, bool step_by_ld) {
+  gr_arena *a = e->c->arena;
+  const char *name = gr_node_name(e, r), *row = "r", *step = step_by_ld ? gr_format(a, "%s_ld", name) : "1";
+  const char *component = gr_node_of(e, r)->dim == 1 ? "" : gr_format(a, " + %s * %s_apart", gr_idx_text(e, k), name);
+  bool by_i = e->p->ask.axis == 1;
+  gr_calls(e, GR_PIECE(load_pairs));
+  return gr_format(a, "load_pairs(%s_at + %s + %s * %s_ld%s, %s, nl)", name, by_i ? row : column, by_i ? column : row,
+                   name, component, step);
+}
+
 /* ---- lanes are rows ---- */
 
 static const char *rows_row(gr_emitter *e, gr_ref r, gr_idx k) {
@@ -75,6 +86,11 @@ static const char *rows_column(gr_emitter *e, gr_ref r, gr_idx k) {
   return e->col > 0 ? gr_format(a, "v_set(Cg[%s * G + %d])", at, e->col) : gr_format(a, "v_set(Cg[%s * G])", at);
 }
 
+/* The columns that fill the last span of a selection are copies of the last one. */
+static const char *rows_pair(gr_emitter *e, gr_ref r, gr_idx k) {
+  return pairs_from(e, r, k, gr_selects(e->p) ? "(c < nc ? c : nc - 1)" : "c", e->p->ask.axis != 1);
+}
+
 static const char *const two_vectors[] = {
     "const int nv = nr - t > GR_L ? 2 : 1;",
     "const T *R0 = R + (int64)t * NROW, *R1 = nv == 2 ? R0 + (int64)NROW * GR_L : R0;", NULL};
@@ -82,8 +98,11 @@ static const char *const two_vectors[] = {
 static const gr_c_scheme by_rows = {
     .state = "(n) (state + (n) * ld_state + r) /* number n of the state of this vector of rows */",
     .parameters = "const T *P, const T *R, const ",
+    .placed = "const double *const *arg, const int64 *ld, int64 r0, ",
+    .place = "arg, ld, r0, ",
     .row_loop = "for (int r = 0; r < nr; r += GR_L)",
     .row = "const T *Rv = R + (int64)r * NROW; (void)Rv;",
+    .lanes_read = "const int nl = nr - r < GR_L ? nr - r : GR_L;",
     .column_loop = "for (int c = 0; c < nc; c++)",
     .span_loop = "for (int g = 0; g < nc; g += SPAN)",
     .span_size = "const int nq = nc - g < SPAN ? nc - g : SPAN;",
@@ -102,7 +121,7 @@ static const gr_c_scheme by_rows = {
     .index_of_column = "(first, q) vi_set((first) + (q))"};
 
 const gr_target gr_target_rows = {
-    .in = &in_c, .row = rows_row, .column = rows_column, .at_column = "c", .columns_seen = "nc", .c = &by_rows};
+    .in = &in_c, .row = rows_row, .column = rows_column, .pair = rows_pair, .at_column = "c", .columns_seen = "nc", .c = &by_rows};
 
 /* ---- lanes are columns ---- */
 
@@ -121,6 +140,10 @@ static const char *columns_column(gr_emitter *e, gr_ref r, gr_idx k) {
   const char *from = origin ? gr_format(a, "%s_from[%s]", name, of) : "0";
   gr_calls(e, GR_PIECE(column));
   return gr_format(a, "column(S + %s * LD + %s, %s_at + %s * %s_ld + %s, %s, r)", t, c, name, of, name, c, from);
+}
+
+static const char *columns_pair(gr_emitter *e, gr_ref r, gr_idx k) {
+  return pairs_from(e, r, k, "c", e->p->ask.axis == 1);
 }
 
 /* Where the first row reads the columns of a variable: in the argument or, where they fill no
@@ -144,6 +167,7 @@ static void name_columns(gr_emitter *e) {
   gr_line(&e->out, "const int left = nc %% GR_L;");
   gr_line(&e->out, "nc = (nc + GR_L - 1) / GR_L * GR_L;");
   gr_line(&e->out, "(void)arg, (void)ld, (void)left;");
+  if (gr_reads_pairs(e->p)) gr_line(&e->out, "const int nl = left ? left : GR_L;");
   e->at = LEVEL_COL;
   gr_each_variable(e, name_direct);
   e->at = LEVEL_PAIR;
@@ -158,6 +182,8 @@ static const gr_c_scheme by_columns = {
     .state_per_lane = true,
     .state = "(n) (state + (n) * ld_state + r * 16) /* number n of the states of this row, one per lane */",
     .parameters = "const double *const *arg, const int64 *ld, const T *P, const T *R, ",
+    .placed = "int64 r0, ",
+    .place = "r0, ",
     .begin = name_columns,
     .lanes = lane_numbers,
     .row_loop = "for (int r = 0; r < nr; r++)",
@@ -180,6 +206,7 @@ static const gr_c_scheme by_columns = {
 const gr_target gr_target_columns = {.in = &in_c,
                                      .row = columns_row,
                                      .column = columns_column,
+                                     .pair = columns_pair,
                                      .at_column = "c / GR_L",
                                      .columns_seen = "nc / GR_L",
                                      .c = &by_columns};

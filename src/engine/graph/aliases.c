@@ -33,10 +33,13 @@ int gr_check_dim(gr_ctx *c, const gr_span *at, double dim) {
   return (int)dim;
 }
 
+static const char *const constructors[] = {"Vi", "Vj", "Pm", "Mij", "Var"};
+
+const char *gr_category_word(gr_category cat) { return constructors[cat]; }
+
 int gr_constructor(const char *s, int n) {
-  static const char *const names[] = {"Vi", "Vj", "Pm", "Var"};
-  for (int k = 0; k < 4; k++)
-    if ((int)strlen(names[k]) == n && strncmp(s, names[k], (size_t)n) == 0) return k;
+  for (int k = 0; k <= GR_ANY_VAR; k++)
+    if ((int)strlen(constructors[k]) == n && strncmp(s, constructors[k], (size_t)n) == 0) return k;
   return -1;
 }
 
@@ -45,7 +48,7 @@ int gr_read_variable(gr_ctx *c, gr_args *args, gr_arg *x, int kind, const double
   int pos = next;
   double dim = v[0];
   if (nv > 1) pos = check_position(c, &x->span, v[0]), dim = v[1];
-  if (kind == GR_ANY_VAR && (v[2] < 0 || v[2] > 2))
+  if (kind == GR_ANY_VAR && (v[2] < 0 || v[2] >= GR_ANY_VAR))
     gr_throw(c, &x->span, NULL, ERR_VarCategory, (long long)v[2]);
   x->cat = (gr_category)(kind == GR_ANY_VAR ? (int)v[2] : kind);
   x->dim = gr_check_dim(c, &x->span, dim);
@@ -81,7 +84,7 @@ static void check_new_name(gr_ctx *c, const gr_args *args, const gr_arg *x) {
       gr_throw(c, &x->span, NULL, ERR_AliasTwice, x->name);
 }
 
-/* alias = [ NAME "=" ] ( "Vi" | "Vj" | "Pm" | "Var" ) "(" integers */
+/* alias = [ NAME "=" ] ( "Vi" | "Vj" | "Pm" | "Mij" | "Var" ) "(" integers */
 static void bind_alias(gr_ctx *c, const char *text, int next, gr_args *args) {
   int n;
   double v[3];

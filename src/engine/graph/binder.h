@@ -29,9 +29,8 @@ static inline int gr_dim_of(const gr_binder *b, gr_ref r) { return b->g->node[r]
 
 /* ---- aliases.c ---- */
 
-/* Category by the constructor's name: GR_VI, GR_VJ, GR_PM, GR_ANY_VAR for Var, -1 for none of
- * them. */
-enum { GR_ANY_VAR = 3 };
+/* Category by the constructor's name: that of engine.h, GR_ANY_VAR for Var, -1 for none of them. */
+enum { GR_ANY_VAR = GR_MIJ + 1 };
 int gr_constructor(const char *s, int n);
 /* The variable that Vi(pos, dim), Var(pos, dim, cat) or, in an alias, Vi(dim) stands for; v has
  * nv integers.  The position. */

@@ -138,7 +138,7 @@ static gr_ref leaf(gr_dag *g, const gr_span *at, gr_op op, int value, unsigned c
 }
 
 gr_ref gr_mk_var(gr_dag *g, const gr_span *at, int arg, gr_category cat, int dim) {
-  static const unsigned cats[] = {CAT_I, CAT_J, CAT_P};
+  static const unsigned cats[] = {CAT_I, CAT_J, CAT_P, CAT_I | CAT_J};
   return leaf(g, at, OP_Var, arg, cats[cat], dim);
 }
 

@@ -126,6 +126,9 @@ struct gr_node {
 
 static inline bool gr_is_view(const gr_node *n) { return gr_ops[n->op].stride != GR_OWN; }
 static inline bool gr_is_var(const gr_node *n) { return n->op == OP_Var; }
+static inline bool gr_is_of_pairs(const gr_node *n) { return (n->cats & CAT_I) && (n->cats & CAT_J); }
+/* A variable of pairs, a Mij: kernels read it where a pair is computed, from the argument itself. */
+static inline bool gr_is_pair_var(const gr_node *n) { return gr_is_var(n) && gr_is_of_pairs(n); }
 static inline bool gr_is_number(const gr_node *n) {
   return gr_ops[n->op].kind == KIND_LEAF && !gr_is_var(n);
 }
@@ -181,6 +184,7 @@ typedef struct gr_args {
   int groups;
 } gr_args;
 
+const char *gr_category_word(gr_category cat); /* Vi, Vj, Pm, Mij */
 void gr_bind_aliases(gr_ctx *c, const char *const *alias, int n, gr_args *args);
 void gr_check_args(gr_ctx *c, const gr_args *args); /* no gap in the positions */
 

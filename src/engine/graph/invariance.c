@@ -195,11 +195,13 @@ static bool invariant(search *s, const bool *member, int dim, gr_ref root, gr_re
 
 /* ---- groups ---- */
 
-/* The variables that are read and have this leader; without parameters where these are unwanted. */
+/* The variables that are read and have this leader; without parameters where these are unwanted.
+ * An array of pairs is none of them: it is no point that has an origin. */
 static int members(const search *s, int of, bool parameters, const bool *read, bool *member) {
   int n = 0;
   for (int k = 0; k < s->args->n; k++) {
-    member[k] = read[k] && leader(s, k) == of && (parameters || s->args->arg[k].cat != GR_PM);
+    gr_category cat = s->args->arg[k].cat;
+    member[k] = read[k] && leader(s, k) == of && cat != GR_MIJ && (parameters || cat != GR_PM);
     n += member[k];
   }
   return n;

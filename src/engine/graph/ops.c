@@ -280,8 +280,13 @@ static int kid_dim_or_0(const gr_dag *g, const gr_node *n, int k) {
   return k < n->nkid ? kid_dim(g, n, k) : 0;
 }
 
+/* A number of pairs is read once, from memory: at 10 GB a second, in the time of this many
+ * multiplications. */
+enum { PAIR_READ = 20 };
+
 double gr_cost(const gr_dag *g, const gr_node *n) {
   const gr_opinfo *op = &gr_ops[n->op];
+  if (gr_is_pair_var(n)) return (double)n->dim * PAIR_READ;
   if (!op->loop_cost) return (double)n->dim * op->cost;
   double terms =
       gr_law(n, 0) == '*' ? products(n) : 1; /* the only loop that is a product is TensorDot */

@@ -74,6 +74,7 @@ static bool wants_inline(const gr_plan *p, gr_ref r, const bool *indexed, int *d
   enum { DEPTH = 16 };
   const gr_node *n = gr_node_of(p, r);
   if (gr_is_free(n)) return true;
+  if (gr_is_pair_var(n)) return n->dim > GR_UNROLL && !indexed[r] && p->place[r].uses <= 1;
   if (gr_ops[n->op].kind != KIND_EW || n->dim < p->least || indexed[r]) return false;
   depths[r] = depth(p, depths, r);
   return (p->place[r].uses <= 1 && depths[r] <= DEPTH) || cheap(p, n);
@@ -97,7 +98,7 @@ bool gr_leaves_fit(const gr_plan *p, gr_ref r, bool scalars_too) {
   const gr_place *pl = &p->place[r];
   const gr_node *n = gr_node_of(p, r);
   if (pl->level < LEVEL_PAIR || gr_is_free(n)) return true;
-  if (!pl->inlined) return scalars_too && n->dim == 1;
+  if (!pl->inlined || gr_is_var(n)) return scalars_too && n->dim == 1;
   for (int k = 0; k < n->nkid; k++)
     if (!gr_leaves_fit(p, n->kid[k], scalars_too)) return false;
   return true;

@@ -20,9 +20,7 @@ static gr_ref mk2(gr_dag *g, const gr_node *n, gr_op op, gr_ref a, gr_ref b) {
   return gr_mk(g, &n->span, op, (gr_ref[]){a, b}, 2, NULL, 0);
 }
 
-static bool of_pairs(const gr_dag *g, gr_ref r) {
-  return (g->node[r].cats & CAT_I) && (g->node[r].cats & CAT_J);
-}
+static bool of_pairs(const gr_dag *g, gr_ref r) { return gr_is_of_pairs(&g->node[r]); }
 static bool is_fixed(const gr_dag *g, gr_ref r) { return !(g->node[r].cats & (CAT_I | CAT_J)); }
 
 static double least_normal(const gr_dag *g) { return g->f64 ? DBL_MIN : (double)FLT_MIN; }

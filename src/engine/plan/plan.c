@@ -18,6 +18,12 @@ static double pair_cost(const gr_plan *p) {
   return cost;
 }
 
+bool gr_reads_pairs(const gr_plan *p) {
+  for (gr_ref r = 0; r < p->ask.dag->n; r++)
+    if (p->place[r].live && gr_is_pair_var(gr_node_of(p, r))) return true;
+  return false;
+}
+
 bool gr_is_function(gr_op op) {
   enum { COST = 12 };
   return gr_ops[op].kind == KIND_EW && gr_ops[op].cost >= COST;

@@ -140,6 +140,9 @@ enum {
 gr_plan *gr_plan_new(gr_ctx *c, const gr_request *ask);
 gr_plan *gr_plan_by_columns(gr_ctx *c, const gr_plan *p); /* the same for few rows */
 gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p);       /* the same for a GPU */
+/* The name of an argument that kernels for a GPU cannot read; NULL: there is none. */
+const char *gr_never_on_gpu(const struct gr_args *args);
+bool gr_reads_pairs(const gr_plan *p); /* it has a variable of pairs */
 bool gr_is_function(gr_op op); /* element-wise, and a dozen instructions or more */
 
 /* ---- plan_print.c ---- */

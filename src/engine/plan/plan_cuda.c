@@ -196,7 +196,15 @@ static gr_plan *try_tiled(gr_ctx *c, const gr_plan *p) {
   return NULL;
 }
 
+const char *gr_never_on_gpu(const gr_args *args) {
+  for (int k = 0; k < args->n; k++)
+    if (args->arg[k].cat == GR_MIJ) return args->arg[k].name;
+  return NULL;
+}
+
 gr_plan *gr_plan_cuda(gr_ctx *c, const gr_plan *p) {
+  const char *never = gr_never_on_gpu(p->ask.args);
+  if (never) gr_throw(c, NULL, NULL, ERR_MijGPU, never);
   gr_plan *q = try_tiled(c, p);
   if (q) return q;
   q = start(c, p);

@@ -74,7 +74,8 @@ void gr_place_workspace(gr_plan *p) {
   for (gr_ref r = 0; r < p->ask.dag->n; r++) {
     gr_place *pl = &p->place[r];
     if (!pl->live) continue;
-    if (!pl->inlined && !gr_is_var(gr_node_of(p, r)) && !pl->contract)
+    bool stored = !gr_is_var(gr_node_of(p, r)) || pl->level == LEVEL_PAIR;
+    if (!pl->inlined && stored && !pl->contract)
       pl->work = reserve(p, gr_storage(p->ask.dag, r));
     if (pl->contract || pl->saved) pl->slot = place_in(&p->cpu.work, p->tile * p->cpu.rows);
   }

@@ -119,7 +119,12 @@ void gr_element_args(const gr_run *r, int64_t e, gr_array *args) {
 
 size_t gr_problem_bytes(int n_args) {
   size_t n = (size_t)n_args;
-  return n * (sizeof(gr_array) + 2 * sizeof(double *)) + (n + 2) * sizeof(int64_t);
+  return n * (sizeof(gr_array) + 2 * sizeof(double *)) + (2 * n + 2) * sizeof(int64_t);
+}
+
+/* From one component of an array of pairs to the next. */
+static int64_t pairs_apart(const gr_arg *a, const gr_array *x) {
+  return a->cat == GR_MIJ ? x->stride * (x->cols / a->dim) : 0;
 }
 
 gr_problem gr_problem_of(const gr_run *r, int64_t e, void *memory) {
@@ -132,6 +137,7 @@ gr_problem gr_problem_of(const gr_run *r, int64_t e, void *memory) {
     data[k] = args[k].data;
     data[n + k] = args[k].origin;
     stride[k] = args[k].stride;
+    stride[n + 2 + k] = pairs_apart(&r->p->args.arg[k], &args[k]);
   }
   stride[n] = r->first[0];
   stride[n + 1] = r->first[1];

@@ -104,6 +104,8 @@ static gr_class choose_freely(const gr_run *r, bool *device, gr_error *err) {
 
 gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
   *device = gr_is_gpu(r->opt->backend);
+  const char *never = gr_never_on_gpu(&r->p->args);
+  if (never) return *device || stays(r) ? gr_fail(err, ERR_MijGPU, never) : GR_OK;
   if (*device) return gr_device_check(r->opt, err);
   if (r->opt->backend == GR_AUTO) return choose_freely(r, device, err);
   return stays(r) ? gr_fail(err, ERR_KeepHere) : GR_OK;
@@ -115,7 +117,8 @@ bool gr_device_expected(const gr_call *call, const gr_options *opt) {
   double numbers = 0, elements = (double)call->elements;
   int n;
   gr_error ignored = {0};
-  if (opt->backend != GR_AUTO || !opt->device) return gr_is_gpu(opt->backend);
+  bool never = !opt->device || gr_never_on_gpu(&call->program->args);
+  if (opt->backend != GR_AUTO || never) return gr_is_gpu(opt->backend);
   for (int k = 0; k < gr_program_nargs(call->program); k++) {
     gr_arg_info arg = gr_program_arg(call->program, k);
     numbers += size[arg.category] * arg.dim;

@@ -35,6 +35,7 @@ typedef struct interp {
   const gr_plan *p;
   const gr_array *args;
   const int64_t *first; /* gr_problem.first; NULL where only parameters are evaluated */
+  int64_t row, col;     /* of the pair in the first lane */
   gr_vals *vals; /* one per node */
   double *block; /* the state of a strip, where it is merged with the row's; else NULL */
   int strip;     /* columns at a time */
@@ -70,9 +71,24 @@ static void eval_var(interp *in, gr_ref r, int64_t first, int lanes) {
   }
 }
 
+/* A strip of the pairs of a row: i or j is the same for all of them. */
+static void eval_pair_var(interp *in, gr_ref r, int lanes) {
+  const gr_node *n = &in->p->ask.dag->node[r];
+  const gr_array *x = &in->args[n->ints[0]];
+  bool by_i = in->p->ask.axis == 1;
+  int64_t i = by_i ? in->row : in->col, j = by_i ? in->col : in->row, N = x->cols / n->dim;
+  for (int k = 0; k < n->dim; k++) {
+    const double *from = x->data + i + x->stride * (j + N * k);
+    for (int l = 0; l < lanes; l++)
+      in->vals[r].v[k * in->vals[r].comp + l] = from[by_i ? x->stride * l : l];
+  }
+}
+
 static void eval_leaf(interp *in, gr_ref r, int64_t first, int lanes) {
   const gr_node *n = &in->p->ask.dag->node[r];
-  if (gr_is_var(n))
+  if (gr_is_pair_var(n))
+    eval_pair_var(in, r, lanes);
+  else if (gr_is_var(n))
     eval_var(in, r, first, lanes);
   else
     for (int k = 0; k < n->dim; k++)
@@ -197,8 +213,10 @@ void gr_interp(const gr_plan *p, const gr_problem *problem, double *state, int64
   eval_level(&in, LEVEL_PARAM, 0, 1);
   for (int64_t c = c0; c < c1; c += in.strip) {
     int lanes = c1 - c < in.strip ? (int)(c1 - c) : in.strip;
+    in.col = c;
     eval_level(&in, LEVEL_COL, c, lanes);
     for (int64_t r = r0; r < r1; r++) {
+      in.row = r;
       eval_level(&in, LEVEL_ROW, r, 1);
       eval_level(&in, LEVEL_PAIR, 0, lanes);
       reduce_strip(&in, state + (r - r0), ld, c, lanes);

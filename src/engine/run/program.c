@@ -246,7 +246,6 @@ gr_result_info gr_program_result(const gr_program *p) {
 
 /* What the emitted kernel has on top. */
 static const char *title(const gr_program *p, gr_arena *a) {
-  static const char *const cat[] = {"Vi", "Vj", "Pm"};
   gr_str b = {.arena = a};
   const gr_plan *plan = p->plan;
   const char *over = plan->ask.both ? "i and j" : plan->ask.axis == 1 ? "j" : "i";
@@ -255,8 +254,8 @@ static const char *title(const gr_program *p, gr_arena *a) {
   if (p->spec.formula2) gr_putf(&b, "\nwith weight\n  %s", p->spec.formula2);
   gr_put(&b, p->args.n ? "\nwhere\n " : "");
   for (int k = 0; k < p->args.n; k++)
-    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name, cat[p->args.arg[k].cat],
-            p->args.arg[k].dim);
+    gr_putf(&b, "%s %s = %s(%d)", k ? "," : "", p->args.arg[k].name, 
+            gr_category_word(p->args.arg[k].cat), p->args.arg[k].dim);
   return b.s;
 }
 

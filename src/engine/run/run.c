@@ -32,38 +32,57 @@ static const struct {
 
 /* ---- arguments ---- */
 
-static const char *category_name(gr_category c) { return c == GR_VI ? "i" : "j"; }
-
+/* Fails for an array that is no Vi(dim), ... */
 static gr_class wrong_width(const gr_arg *a, const gr_array *x, gr_error *err) {
-  static const char *const text[] = {"Vi", "Vj", "Pm"};
   char what[32];
-  snprintf(what, sizeof what, "%s(%d)", text[a->cat], a->dim);
+  snprintf(what, sizeof what, "%s(%d)", gr_category_word(a->cat), a->dim);
+  if (a->cat == GR_MIJ) return gr_fail(err, ERR_ArgPairs, a->name, what, a->dim, (long long)x->cols);
   if (a->cat == GR_PM)
     return gr_fail(err, ERR_ArgLength, a->name, a->dim, what, (long long)(x->rows * x->cols));
   return gr_fail(err, ERR_ArgCols, a->name, a->dim, a->dim == 1 ? "" : "s", what,
                  (long long)x->cols);
 }
 
-static gr_class check_arg(const gr_arg *a, const gr_array *x, gr_error *err) {
-  const long long most = INT32_MAX - 4096; /* indices are counted in 32 bits in single precision */
-  if (x->cols != a->dim || (a->cat == GR_PM && x->rows != 1)) return wrong_width(a, x, err);
-  return x->rows > most ? gr_fail(err, ERR_ArgHuge, a->name, (long long)x->rows, most) : GR_OK;
+static gr_class check_width(const gr_arg *a, const gr_array *x, gr_error *err) {
+  bool fits = a->cat == GR_MIJ ? x->cols % a->dim == 0 : x->cols == a->dim;
+  return fits && (a->cat != GR_PM || x->rows == 1) ? GR_OK : wrong_width(a, x, err);
 }
 
-/* M and N: the rows of the i and of the j arguments, 1 where there is none. */
-static gr_class shape(const gr_program *p, const gr_array *args, int64_t mn[2], gr_error *err) {
-  const gr_arg *first[2] = {NULL, NULL};
-  mn[0] = mn[1] = 1;
+/* How many values of an index an argument has; -1: it does not have the index. */
+static int64_t extent(const gr_arg *a, const gr_array *x, gr_category index) {
+  if (a->cat == GR_MIJ) return index == GR_VI ? x->rows : x->cols / a->dim;
+  return a->cat == index ? x->rows : -1;
+}
+
+static const char *lines_of(const gr_arg *a, gr_category index) {
+  return a->cat == GR_MIJ && index == GR_VJ ? "columns" : "rows";
+}
+
+/* The values of an index that the arguments have, 1 where none has it. */
+static gr_class count_values(const gr_program *p, const gr_array *args, gr_category index,
+                             int64_t *n, gr_error *err) {
+  const long long most = INT32_MAX - 4096; /* indices are counted in 32 bits in single precision */
+  const gr_arg *first = NULL;
+  *n = 1;
   for (int k = 0; k < p->args.n; k++) {
     const gr_arg *a = &p->args.arg[k];
-    if (check_arg(a, &args[k], err) != GR_OK) return err->cls;
-    if (a->cat == GR_PM) continue;
-    if (first[a->cat] && args[k].rows != mn[a->cat])
-      return gr_fail(err, ERR_ArgRows, first[a->cat]->name, a->name, category_name(a->cat),
-                     (long long)mn[a->cat], (long long)args[k].rows);
-    if (!first[a->cat]) first[a->cat] = a, mn[a->cat] = args[k].rows;
+    int64_t more = extent(a, &args[k], index);
+    if (more < 0) continue;
+    if (more > most) return gr_fail(err, ERR_ArgHuge, a->name, (long long)more, lines_of(a, index), most);
+    if (first && more != *n)
+      return gr_fail(err, ERR_ArgRows, first->name, a->name, index == GR_VI ? "i" : "j",
+                     (long long)*n, lines_of(first, index), (long long)more, lines_of(a, index));
+    if (!first) first = a, *n = more;
   }
   return GR_OK;
+}
+
+/* M and N. */
+static gr_class shape(const gr_program *p, const gr_array *args, int64_t mn[2], gr_error *err) {
+  for (int k = 0; k < p->args.n; k++)
+    if (check_width(&p->args.arg[k], &args[k], err) != GR_OK) return err->cls;
+  if (count_values(p, args, GR_VI, &mn[0], err) == GR_OK) count_values(p, args, GR_VJ, &mn[1], err);
+  return err->cls;
 }
 
 static gr_class check_count(const gr_program *p, int n_args, gr_error *err) {
