@@ -98,9 +98,10 @@ row_category <- function(op) {
   c("Vj", "Vi", "Pm")[operator_info(op)$result$axis + 1L]
 }
 
-declared <- function(info) paste0(info$args$name, " = ", info$args$category, "(", info$args$dim, ")")
+# Dimensions that a call decides stay open.
+alias_of <- function(name, category, dim) paste0(name, " = ", type_text(category, dim))
 
-alias_of <- function(name, category, dim) paste0(name, " = ", category, "(", dim, ")")
+declared <- function(info) alias_of(info$args$name, info$args$category, info$args$dim)
 
 category_of <- function(info, variable) info$args$category[info$args$name == variable]
 
@@ -153,7 +154,7 @@ gradient_with <- function(factor, of = NULL) {
     given["reduction_op"] <- of %or% info$result$reduction
     stages <- list(list(name = n, op = counting(op, info, call)), list(name = a, op = new_operator(given, call)))
     last <- sum_by(op, formula, aliases, category_of(info, variable), call)
-    plan_operator(taken, stages, list(last), variable, op)
+    plan_operator(taken, stages, list(last), variable, op, incoming)
   }
 }
 
@@ -174,7 +175,7 @@ gradient_of_logsumexp <- function(op, info, variable, incoming, call) {
   row <- row_category(op)
   aliases <- c(declared(info), alias_of(incoming, row, info$result$dim), alias_of(lse, row, info$result$dim))
   last <- sum_by(op, paste(terms, collapse = "+"), aliases, category_of(info, variable), call)
-  plan_operator(c(info$args$name, incoming), list(list(name = lse, op = op)), list(last), variable, op)
+  plan_operator(c(info$args$name, incoming), list(list(name = lse, op = op)), list(last), variable, op, incoming)
 }
 
 # S = sum e^f w / sum e^f:  dS = sum p ((w - S) df + dw)
@@ -193,21 +194,24 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
   given["reduction_op"] <- "LogSumExp"
   given["formula2"] <- list(NULL)
   stages <- list(list(name = lse, op = new_operator(given, call)), list(name = mean, op = op))
-  plan_operator(taken, stages, list(last), variable, op)
+  plan_operator(taken, stages, list(last), variable, op, incoming)
 }
 
 # ---- plans: steps, then a sum of operators -------------------------------------------------------
 
 # names: the arguments. stages: a list of list(name, op); the result of op becomes the argument
 # `name` of the later stages and of the terms. terms: operators whose results are added. row: the
-# category that indexes the rows of the result.
-plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
-  plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
+# category that indexes the rows of the result.  incoming: the argument that has the shape of the
+# result of `of`, or NULL.
+plan_operator <- function(names, stages, terms, variable, of, incoming) {
+  plan <- list(stages = stages, terms = terms, row = row_category(terms[[1L]]), variable = variable, of = of,
+               incoming = incoming)
   plan$kernels <- kernels_of(operators_of(plan), names)
-  gradient_function(names, plan, quote(.run_plan(.plan, .values, .settings)))
+  gradient_function(names, plan)
 }
 
-gradient_function <- function(names, plan, run) {
+gradient_function <- function(names, plan) {
+  run <- if (is.null(plan$terms)) quote(.run_selection(.plan, .values, .settings)) else quote(.run_plan(.plan, .values, .settings))
   args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   body <- bquote({
@@ -225,17 +229,18 @@ gradient_function <- function(names, plan, run) {
 
 # The operators of a plan, including those of nested plans.
 operators_of <- function(plan) {
-  steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms)
+  steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms, plan[names(plan) %in% c("index", "inner")])
   operators <- function(op) if (inherits(op, "Genred")) list(op) else operators_of(operator_plan(op))
   unlist(lapply(steps, operators), recursive = FALSE)
 }
 
-# What the engine must know before a call: the specifications of the operators, and the names of two
-# arguments with M and N rows.
+# What must be known before a call: the specifications of the operators, the names of two arguments
+# with M and N rows, and the categories of all arguments.
 kernels_of <- function(ops, names) {
   args <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
   first <- function(category) intersect(names, args$name[args$category == category])[1L]
-  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"))
+  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"),
+       categories = stats::setNames(args$category[match(names, args$name)], names))
 }
 
 rows_of <- function(name, values) if (is.na(name)) 1 else as.numeric(NROW(values[[name]]))
@@ -264,7 +269,9 @@ is_count <- function(x) is.numeric(x) && !is.object(x) && length(x) == 1L && is.
 
 is_operator <- function(x) is.function(x) && inherits(x, c("Genred", "GenredGradient"))
 
-kernels_ok <- function(x) is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j)
+kernels_ok <- function(x) {
+  is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j) && all(x$categories %in% c("Vi", "Vj", "Pm"))
+}
 
 steps_ok <- function(plan) {
   step_ok <- function(step) is.list(step) && is_operator(step$op) && is_text(step$name)
@@ -277,7 +284,7 @@ selection_ok <- function(plan) {
   named <- is.list(args) && is.character(args$name) && is.character(args$category) && is.numeric(args$dim) &&
     length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% c("Vi", "Vj", "Pm"))
   is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && named && is_text(plan$incoming) &&
-    is_count(plan$dim) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
+    (is_count(plan$dim) || identical(plan$dim, NA_integer_)) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
 }
 
 plan_ok <- function(plan) {
@@ -318,7 +325,7 @@ apply_operator <- function(op, values, settings) {
 
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
-    checked_plan(plan)
+    plan <- plan_for(checked_plan(plan), values)
     prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), values, settings)
     steps <- settings
     steps$keep <- steps_stay(settings)
@@ -378,7 +385,7 @@ gradient_of_plan <- function(op, variable, incoming, call) {
     readers <- c(readers, list(list(op = stage$op, incoming = adjoint)))
   }
   terms <- collect(readers, variable, call)
-  plan_operator(names, stages, terms, variable, op)
+  plan_operator(names, stages, terms, variable, op, incoming)
 }
 
 # The gradients with respect to the argument `name` of all operators that have it.
@@ -391,7 +398,7 @@ collect <- function(readers, name, call) {
 added <- function(ops, names) {
   if (length(ops) == 1L) return(ops[[1L]])
   used <- unique(unlist(lapply(ops, argument_names)))
-  plan_operator(used, list(), ops, "", ops[[1L]])
+  plan_operator(used, list(), ops, "", ops[[1L]], NULL)
 }
 
 # ---- minima: the selected pairs ------------------------------------------------------------------
@@ -425,8 +432,9 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   plan <- list(index = index, inner = new_operator(given, call), args = info$args, variable = variable, incoming = incoming,
                dim = info$result$dim, kept = if (info$result$axis == 1L) "Vi" else "Vj", of = op,
                row = category_of(info, variable), k = max(1L, info$result$k))
-  plan$kernels <- kernels_of(list(index, plan$inner), c(info$args$name))
-  gradient_function(c(info$args$name, incoming), plan, quote(.run_selection(.plan, .values, .settings)))
+  names <- c(info$args$name, incoming)
+  plan$kernels <- kernels_of(operators_of(plan), names)
+  gradient_function(names, plan)
 }
 
 .run_selection <- function(plan, values, settings) {
@@ -452,7 +460,7 @@ prepare_selection <- function(plan, values, settings) {
 }
 
 selected_gradient <- function(plan, values, settings) {
-  checked_plan(plan)
+  plan <- plan_for(checked_plan(plan), values)
   prepare_selection(plan, values, settings)
   given <- values
   wanted <- settings

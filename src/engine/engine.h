@@ -110,6 +110,7 @@ gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr
  * be used by one thread at a time. */
 typedef struct gr_template gr_template;
 
+int gr_dim_limit(void); /* the largest dimension of an argument */
 gr_class gr_template_new(const gr_spec *spec, gr_template **out, gr_error *err);
 void gr_template_free(gr_template *t); /* programs that were asked for stay until they are freed */
 /* As for programs, but dimensions that follow from a call are 0. */

@@ -32,7 +32,7 @@
       "a template takes it from the arguments of each call") \
   ERR(VarInFormula, GR_PARSE, \
       "`%s` needs a position and a dimension inside a formula, as in %s(0,3); only aliases can leave the dimension out") \
-  ERR(OpenDim, GR_DIMENSION, "argument `%s` must have between 1 and %d %s, it has %lld") \
+  ERR(OpenDim, GR_ARGUMENT, "argument `%s` must have between 1 and %d %s, it has %lld") \
   ERR(OpenStage, GR_ARGUMENT, "the stage \"%s\" needs dimensions; those of %s come from the arguments of a call") \
   ERR(AliasTwice, GR_PARSE, "the alias `%s` is defined twice") \
   ERR(Position, GR_PARSE, "position %d is used by two different arguments") \

@@ -191,6 +191,8 @@ void gr_template_free(gr_template *t) {
   free(t);
 }
 
+int gr_dim_limit(void) { return GR_MAX_DIM; }
+
 int gr_template_nargs(const gr_template *t) { return t ? gr_program_nargs(t->outline) : 0; }
 
 gr_arg_info gr_template_arg(const gr_template *t, int k) {

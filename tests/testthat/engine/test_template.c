@@ -184,11 +184,11 @@ static void try_late_errors(void) {
   } calls[] = {
       {{1, 3, 2, 2}, GR_DIMENSION, {"SqDist", "  Exp(-g*SqDist(x,y))*b\n", "\nwith the dimensions of the arguments: g = Pm(1), x = Vi(3), y = Vj(2), b = Vj(2)"}},
       {{2, 3, 3, 3}, GR_DIMENSION, {"found 2 and 3", "^", "g = Pm(2)"}},
-      {{1, 0, 3, 2}, GR_DIMENSION, {"argument `x` must have between 1 and", "columns, it has 0"}},
-      {{0, 3, 3, 2}, GR_DIMENSION, {"argument `g` must have between 1 and", "numbers, it has 0"}},
-      {{1, 3, -3, 2}, GR_DIMENSION, {"argument `y`", "it has -3"}},
-      {{1, 3, 3, GR_MAX_DIM + 1}, GR_DIMENSION, {"argument `b`", "between 1 and"}},
-      {{1, 3, 3, INT64_C(1) << 40}, GR_DIMENSION, {"argument `b`", "it has 1099511627776"}},
+      {{1, 0, 3, 2}, GR_ARGUMENT, {"argument `x` must have between 1 and", "columns, it has 0"}},
+      {{0, 3, 3, 2}, GR_ARGUMENT, {"argument `g` must have between 1 and", "numbers, it has 0"}},
+      {{1, 3, -3, 2}, GR_ARGUMENT, {"argument `y`", "it has -3"}},
+      {{1, 3, 3, GR_MAX_DIM + 1}, GR_ARGUMENT, {"argument `b`", "between 1 and"}},
+      {{1, 3, 3, INT64_C(1) << 40}, GR_ARGUMENT, {"argument `b`", "it has 1099511627776"}},
   };
   gr_template *o = of_gauss();
   for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
