@@ -41,7 +41,8 @@ source_spec <- function(op, stage, dims, call) {
   spec <- operator_spec(op)
   if (is.null(dims) && (!is_open(spec) || stage %in% c("tokens", "ast"))) return(spec)
   args <- operator_info(op)$args
-  filled_spec(spec, read_dims(dims, args$dim, args$name, call), call)
+  dims <- read_dims(dims, args$dim, args$name, call)
+  filled_spec(spec, dims, call)
 }
 
 # The dimensions of all arguments: `given`, named, for those whose dimension is NA.
