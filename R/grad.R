@@ -17,7 +17,8 @@
 #' @section Result:
 #' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as
 #' many columns as the variable has; and a 1 x d matrix for a `Pm(d)`, summed over all pairs. The
-#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component.
+#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component. If
+#' `op` takes dimensions from its arguments, so does its gradient.
 #'
 #' Arguments, including the incoming gradient, may be [genred_array()]s. If `backend` is a GPU,
 #' intermediate results stay there; with `keep = TRUE` the result does, too. The gradients of

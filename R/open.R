@@ -17,7 +17,11 @@ dim_limit <- function() .Call(.ffi_engine)$dim_limit
 
 columns_of <- function(x) if (length(dim(x)) > 1L) dim(x)[2L] else 1L
 
-numbers_of <- function(x) if (length(dim(x))) dim(x)[1L] else length(x)
+# A matrix of one row, such as the gradient by a parameter, stands for the vector.
+numbers_of <- function(x) {
+  size <- dim(x)
+  if (length(size) == 2L && size[1L] == 1L) size[2L] else if (length(size)) size[1L] else length(x)
+}
 
 # As dim_rules in src/ffi_open.c.
 dim_rules <- list(Vi = columns_of, Vj = columns_of, Pm = numbers_of)

@@ -12,9 +12,9 @@
 #' @param x,object An operator made by [Genred()].
 #' @param ... For `update()`: arguments of [Genred()], by name. Otherwise unused.
 #' @return `format()` and `as.character()`: a string. `formula()`: a formula. `update()`: an
-#'   operator; errors are those of [Genred()]. `summary()`: a list of class `"summary.Genred"`, whose
-#'   graph and plan are `NULL` if the operator takes dimensions from its arguments.
-#'   `print()`: its argument, invisibly.
+#'   operator; errors are those of [Genred()]. `summary()`: a list of class `"summary.Genred"`; its
+#'   graph and plan are `NULL` if the operator takes dimensions from its arguments. `print()`: its
+#'   argument, invisibly.
 #' @name print.Genred
 #' @examples
 #' op <- Genred("Exp(-SqDist(X,Y)) * B", c("X = Vi(3)", "Y = Vj(3)", "B = Vj(1)"), axis = 1)

@@ -14,7 +14,8 @@
 #'   named by argument such as `c(X = 3, Y = 3)`. `"tokens"` and `"ast"` do not need them.
 #' @return A string of class `"genred_source"`, whose print method shows the text; [writeLines()]
 #'   writes it to a file.
-#' @section Errors: `genred_error_argument` if an argument is invalid.
+#' @section Errors: `genred_error_argument` if an argument is invalid, or `dims` are needed and not
+#'   given.
 #' @seealso [Genred()]
 #' @export
 #' @examples

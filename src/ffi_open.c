@@ -44,7 +44,12 @@ static bool read_extent(SEXP x, extent *e) {
 }
 
 static R_xlen_t columns(const extent *e) { return e->nd < 2 ? 1 : e->dim[1]; }
-static R_xlen_t numbers(const extent *e) { return e->nd < 1 ? e->length : e->dim[0]; }
+
+/* Gradients by a parameter are matrices of one row, which stand for the vector. */
+static R_xlen_t numbers(const extent *e) {
+  bool row = e->nd == 2 && e->dim[0] == 1;
+  return e->nd < 1 ? e->length : e->dim[row];
+}
 
 static R_xlen_t (*const dim_rules[])(const extent *) = {
     [GR_VI] = columns, [GR_VJ] = columns, [GR_PM] = numbers};

@@ -129,8 +129,7 @@ pieces <- c(
   "}"
 )
 
-# Sums by a template with each of some numbers of columns, from a program that outlives it; then what
-# is wrong with a call.
+# Sums by a template with each of some numbers of columns; then what is wrong with a call.
 templates <- c(
   "#ifdef __cplusplus",
   "extern \"C\"",

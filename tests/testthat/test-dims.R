@@ -67,6 +67,8 @@ test_that("dimensions come from columns, lengths and vectors", {
     want <- matrix(rowSums(x %*% t(y) * sum(p)) + 6, 4)
     expect_close(op(x, y, p, 1:3), want, 1e-12)
     expect_close(op(x, y, matrix(p), as.matrix(1:3)), want, 1e-12)
+    expect_close(op(x, y, matrix(p, 1), array(1:3)), want, 1e-12)
+    expect_close(op(x, y, data.frame(p), 1:3), want, 1e-12)
     expect_close(op(as.data.frame(x), y, p, 1:3), want, 1e-12)
     if (d == 1) expect_close(op(c(x), c(y), p, 1:3), want, 1e-12)
   }
@@ -168,6 +170,17 @@ test_that("second derivatives and axis = \"ij\" follow, too", {
   }
 })
 
+test_that("results of operators are incoming gradients as they are", {
+  op <- Genred("(x-y)*p", c("x = Vi", "y = Vj", "p = Pm"), "Sum", "ij", "float64")
+  x <- points(5, 3)
+  y <- points(4, 3)
+  p <- c(1, 2, 0.5)
+  value <- op(x, y, p) # 1 x 3, of a parameter's gradient, too
+  by_p <- genred_grad(op, "p")(x, y, p, value)
+  expect_close(by_p, value^2 / matrix(p, 1), 1e-12)
+  expect_close(genred_grad(genred_grad(op, "p"), "x")(x, y, p, value, by_p), matrix(4 * value * by_p, 5, 3, byrow = TRUE), 1e-12)
+})
+
 test_that("an incoming gradient of another dimension is refused, not recycled", {
   x <- points(5, 2)
   y <- points(6, 2)
@@ -230,6 +243,34 @@ test_that("ranges, row names and settings are those of any operator", {
   got <- do.call(op, args)
   expect_identical(got, do.call(declared, args))
   expect_identical(rownames(got), letters[1:12])
+})
+
+test_that("arrays on a GPU tell their dimensions", {
+  skip_without_fakes()
+  got <- in_fresh_r(variables = fake_environment(), code = {
+    aliases <- c("G = Pm(1)", "X = Vi(3)", "Y = Vj(3)", "B = Vj(2)")
+    declared <- Genred("Exp(-G * SqDist(X,Y)) * B", aliases, axis = 1)
+    open <- Genred("Exp(-G * SqDist(X,Y)) * B", sub("\\(.*", "", aliases), axis = 1)
+    args <- lapply(list(0.7, points(40, 3), points(50, 3), points(50, 2)), genred_array)
+    e <- genred_array(points(40, 2))
+    both <- function(f, ...) lapply(list(open, declared), function(op) f(op)(...))
+    kept <- open(args[[1]], args[[2]], args[[3]], args[[4]], keep = TRUE)
+    list(
+      value = both(identity, args[[1]], args[[2]], args[[3]], args[[4]], backend = "GPU"),
+      grad = both(function(op) genred_grad(op, "X"), args[[1]], args[[2]], args[[3]], args[[4]], e),
+      lse = lapply(c("-SqDist(X,Y)", "-2*SqDist(X,Y)"), function(f) {
+        as.matrix(genred_grad(Genred(f, c("X = Vi", "Y = Vj"), "LogSumExp", 1), "X")(args[[2]], args[[3]], kept, keep = TRUE)) |> failed()
+      }),
+      kept = class(kept),
+      empty = failed(open(args[[1]], genred_array(matrix(0, 4, 0)), args[[3]], args[[4]]))
+    )
+  })
+  expect_identical(got$value[[1]], got$value[[2]])
+  expect_identical(got$grad[[1]], got$grad[[2]])
+  expect_identical(got$kept, "genred_array")
+  for (one in got$lse) expect_match(one[2], "argument `e_X` \\(Vi\\(1\\)\\)")
+  expect_match(got$empty[2], "must have between 1 and|rows and columns")
+  expect_clean(got)
 })
 
 # ---- what an operator says of itself -------------------------------------------------------------
