@@ -243,6 +243,10 @@ test_that("ranges, row names and settings are those of any operator", {
   got <- do.call(op, args)
   expect_identical(got, do.call(declared, args))
   expect_identical(rownames(got), letters[1:12])
+  args$ranges <- group_ranges(rep(1:3, 4), rep(1:5, 3)) # labels that are not sorted
+  expect_identical(do.call(op, args), do.call(declared, args))
+  by_x <- function(op) genred_grad(op, "X")
+  expect_identical(do.call(by_x(op), c(args, list(e_X = points(12, 2)))), do.call(by_x(declared), c(args, list(e_X = points(12, 2)))))
 })
 
 test_that("arrays on a GPU tell their dimensions", {

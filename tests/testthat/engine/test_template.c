@@ -121,6 +121,9 @@ static void try_forms(void) {
       {.formula = "Grad(Exp(-SqDist(x,y))*b,x,e)", .aliases = {"x = Vi(2)", "y = Vj(2)", "b = Vj(3)", "e = Vi(3)"}, .axis = 1},
       {.formula = "Zero(2)+IfElse(x,y,1e-3)", .aliases = {"x = Vi(2)", "y = Vj(2)"}, .axis = 1},
       {.formula = "x+z", .aliases = {"x = Vi(2)", "y = Vj(3)", "z = Vi(2,2)"}, .axis = 1},
+      {.formula = "x+z", .aliases = {"x = Vi(1,2)", "Vi(2)", "z = Vi(0,2)"}, .axis = 1},
+      {.formula = "x+z", .aliases = {"Vi(1,2)", "x = Vi(2)", "z = Vi(0,2)"}, .axis = 1},
+      {.formula = "TraceOperator(x*y,x,y)", .aliases = {"x = Vi(2)", "y = Vj(2)"}, .axis = 1},
       {.formula = "0.5", .aliases = {"x = Vi(2)", "y = Vj(3)"}, .axis = 1},
   };
   for (size_t k = 0; k < sizeof tests / sizeof *tests; k++) {
@@ -139,7 +142,8 @@ static void try_early_errors(void) {
       "Epx(x)*y", "x+", "x y", "", "x $ y", "Exp(x,y)", "Exp", "z*y", "x+Exp(zz)", "[1,2]*y", "Elem(x,y)", "Grad([1],x,y)",
       "Extract(x,1)", "TensorDot(x,y,x,2,1,1)", "x*1e99", "Vi(3)*x", "Vi(2,2000000000)", "Vi(0,0)", "Var(1,2,7)", "Vi(200000,1)", "Vi(3,2)",
       "Zero(x)", "Zero(1,2)", "x+Sum_Reduction(y,0)", "Smu_Reduction(x,0)", "Sum_Reduction(x)", "Max_Reduction(x,0)", "Vj(0,2)*y",
-      "Concat(x)", "Vi*x", "Var", "(x*(y+Epx(x)))|y"};
+      "Concat(x)", "Vi*x", "Var", "(x*(y+Epx(x)))|y", "Epx(x)**y",
+      "x**z", "TraceOperator(x,x,Epx(y))", "TraceOperator(x,x,[1])"};
   for (size_t k = 0; k < sizeof formulas / sizeof *formulas; k++)
     for (int second = 0; second <= 1; second++) {
       test t = {.formula = second ? "x|y" : formulas[k], .formula2 = second ? formulas[k] : NULL,
@@ -198,6 +202,21 @@ static void try_late_errors(void) {
     CHECK(ask(o, d[0], d[1], d[2], d[3], &p, &err) == calls[k].cls && !p);
     for (int i = 0; i < 3 && calls[k].says[i]; i++) CHECK_SAYS(err.message, calls[k].says[i]);
   }
+  gr_template_free(o);
+}
+
+/* Only what the arguments determined is told. */
+static void try_mixed(void) {
+  static const char *const alias[] = {"x = Vi(3)", "y = Vj"};
+  gr_spec spec = {.formula = "x|y", .aliases = alias, .n_aliases = 2, .axis = 1, .dtype = "float32", .dtype_acc = "auto",
+                  .sum_scheme = "auto"};
+  gr_template *o;
+  gr_program *p;
+  gr_error err = {0};
+  gr_array args[] = {shaped(4, 7), shaped(5, 2)};
+  CHECK(gr_template_new(&spec, &o, &err) == GR_OK && gr_template_arg(o, 0).dim == 3 && gr_template_arg(o, 1).dim == 0);
+  CHECK(gr_template_program(o, args, 2, &p, &err) == GR_DIMENSION);
+  CHECK_SAYS(err.message, "\nwith the dimensions of the arguments: y = Vj(2)");
   gr_template_free(o);
 }
 
@@ -329,6 +348,7 @@ int main(void) {
   try_forms();
   try_early_errors();
   try_late_errors();
+  try_mixed();
   try_conflicts();
   try_bad_aliases();
   try_bad_calls();
