@@ -220,6 +220,21 @@ static void try_mixed(void) {
   gr_template_free(o);
 }
 
+/* Two aliases of one argument: it is open if one of them is. */
+static void try_shared(void) {
+  static const char *const alias[2][3] = {{"x = Vi(1,2)", "Vi", "z = Vi(0,2)"}, {"Vi(1,2)", "x = Vi", "z = Vi(0,2)"}};
+  for (int k = 0; k < 2; k++) {
+    gr_spec spec = {.formula = "x+z", .aliases = alias[k], .n_aliases = 3, .axis = 1, .dtype = "float32", .dtype_acc = "auto",
+                    .sum_scheme = "auto"};
+    gr_template *o;
+    gr_error err = {0};
+    CHECK(gr_template_new(&spec, &o, &err) == GR_OK);
+    CHECK(gr_template_arg(o, 0).dim == 2 && gr_template_arg(o, 1).dim == 0);
+    CHECK(strcmp(gr_template_arg(o, 1).name, "x") == 0);
+    gr_template_free(o);
+  }
+}
+
 /* An alias and a variable of the formula at one position agree when the dimension is known. */
 static void try_conflicts(void) {
   test t = {.formula = "Vi(0,3)+y", .aliases = {"x = Vi(3)", "y = Vj(3)"}, .axis = 1};
@@ -349,6 +364,7 @@ int main(void) {
   try_early_errors();
   try_late_errors();
   try_mixed();
+  try_shared();
   try_conflicts();
   try_bad_aliases();
   try_bad_calls();
