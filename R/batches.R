@@ -75,13 +75,15 @@ refuse_sizes <- function(d, names, size, call) {
 # ---- gradients -----------------------------------------------------------------------------------
 
 is_by <- function(x) {
-  is.list(x) && is_text(x$name) && is_one_of(x$category, c("Vi", "Vj", "Pm")) && is_count(x$dim)
+  is.list(x) && is_text(x$name) && is_one_of(x$category, c("Vi", "Vj", "Pm")) &&
+    (is_count(x$dim) || identical(x$dim, NA_integer_))
 }
 
 # A gradient by x, which has the shape of x: where x has one element for all, it is their sum.  by:
 # name, category and dimension of x.
 .like <- function(value, x, by) {
   if (!is_by(by)) stop_genred("argument", "this is not a valid operator of genred_grad(): it was changed or damaged")
+  if (is.na(by$dim)) by$dim <- value_dim(x, by$category)
   rank <- rank_of(by$category)
   if (rank == 2L && length(dim(value)) == 2L) return(value)
   own <- batch_dims(x, by)

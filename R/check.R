@@ -100,13 +100,14 @@ type_hint <- function(x) {
 
 refuse_argument <- function(x, variable, ..., call) {
   hint <- paste0(...)
-  stop_genred("argument", "argument `", variable$name, "` (", variable$category, "(", variable$dim, ")) must be ",
+  stop_genred("argument", "argument `", variable$name, "` (", type_text(variable$category, variable$dim), ") must be ",
               expected(variable), "; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint),
               call = call)
 }
 
 expected <- function(variable) {
   d <- variable$dim
+  if (is.na(d)) return(if (variable$category == "Pm") "a numeric vector" else "a numeric matrix or vector")
   if (variable$category == "Pm") {
     if (d == 1L) return("a number")
     return(paste("a numeric vector of length", d))

@@ -17,7 +17,8 @@
 #' @section Result:
 #' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as
 #' many columns as the variable has; and a 1 x d matrix for a `Pm(d)`, summed over all pairs. The
-#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component.
+#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component. If
+#' `op` takes dimensions from its arguments, so does its gradient.
 #'
 #' Arguments, including the incoming gradient, may be [genred_array()]s. If `backend` is a GPU,
 #' intermediate results stay there; with `keep = TRUE` the result does, too. The gradients of
@@ -98,9 +99,10 @@ row_category <- function(op) {
   c("Vj", "Vi", "Pm")[operator_info(op)$result$axis + 1L]
 }
 
-declared <- function(info) paste0(info$args$name, " = ", info$args$category, "(", info$args$dim, ")")
+# Dimensions that a call decides stay open.
+alias_of <- function(name, category, dim) paste0(name, " = ", type_text(category, dim))
 
-alias_of <- function(name, category, dim) paste0(name, " = ", category, "(", dim, ")")
+declared <- function(info) alias_of(info$args$name, info$args$category, info$args$dim)
 
 category_of <- function(info, variable) info$args$category[info$args$name == variable]
 
@@ -154,7 +156,7 @@ gradient_with <- function(factor, of = NULL) {
     given["reduction_op"] <- of %or% info$result$reduction
     stages <- list(list(name = n, op = counting(op, info, call)), list(name = a, op = new_operator(given, call)))
     last <- sum_by(op, info, formula, aliases, variable, call)
-    plan_operator(taken, stages, list(last), variable, op)
+    plan_operator(taken, stages, list(last), variable, op, incoming)
   }
 }
 
@@ -175,7 +177,7 @@ gradient_of_logsumexp <- function(op, info, variable, incoming, call) {
   row <- row_category(op)
   aliases <- c(declared(info), alias_of(incoming, row, info$result$dim), alias_of(lse, row, info$result$dim))
   last <- sum_by(op, info, paste(terms, collapse = "+"), aliases, variable, call)
-  plan_operator(c(info$args$name, incoming), list(list(name = lse, op = op)), list(last), variable, op)
+  plan_operator(c(info$args$name, incoming), list(list(name = lse, op = op)), list(last), variable, op, incoming)
 }
 
 # S = sum e^f w / sum e^f:  dS = sum p ((w - S) df + dw)
@@ -194,22 +196,25 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
   given["reduction_op"] <- "LogSumExp"
   given["formula2"] <- list(NULL)
   stages <- list(list(name = lse, op = new_operator(given, call)), list(name = mean, op = op))
-  plan_operator(taken, stages, list(last), variable, op)
+  plan_operator(taken, stages, list(last), variable, op, incoming)
 }
 
 # ---- plans: steps, then a sum of operators -------------------------------------------------------
 
 # names: the arguments. stages: a list of list(name, op); the result of op becomes the argument
 # `name` of the later stages and of the terms. terms: operators whose results are added. row: the
-# category that indexes the rows of the result.
-plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
-  plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
+# category that indexes the rows of the result.  incoming: the argument that has the shape of the
+# result of `of`, or NULL.
+plan_operator <- function(names, stages, terms, variable, of, incoming) {
+  plan <- list(stages = stages, terms = terms, row = row_category(terms[[1L]]), variable = variable, of = of,
+               incoming = incoming)
   plan$args <- arguments_of(operators_of(plan), names)
   plan$kernels <- kernels_of(operators_of(plan), plan$args)
-  gradient_function(names, plan, quote(.run_plan(.plan, .values, .settings)))
+  gradient_function(names, plan)
 }
 
-gradient_function <- function(names, plan, run) {
+gradient_function <- function(names, plan) {
+  run <- if (is.null(plan$terms)) quote(.run_selection(.plan, .values, .settings)) else quote(.run_plan(.plan, .values, .settings))
   args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   body <- bquote({
@@ -227,7 +232,7 @@ gradient_function <- function(names, plan, run) {
 
 # The operators of a plan, including those of nested plans.
 operators_of <- function(plan) {
-  steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms)
+  steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms, plan[names(plan) %in% c("index", "inner")])
   operators <- function(op) if (inherits(op, "Genred")) list(op) else operators_of(operator_plan(op))
   unlist(lapply(steps, operators), recursive = FALSE)
 }
@@ -281,7 +286,7 @@ steps_ok <- function(plan) {
 
 selection_ok <- function(plan) {
   is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && is_text(plan$incoming) &&
-    is_count(plan$dim) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
+    (is_count(plan$dim) || identical(plan$dim, NA_integer_)) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
 }
 
 args_ok <- function(args) {
@@ -327,7 +332,7 @@ apply_operator <- function(op, values, settings) {
 
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
-    checked_plan(plan)
+    plan <- plan_for(checked_plan(plan), values)
     prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), values, settings)
     steps <- settings
     steps$keep <- !stays_in_memory(plan, values, settings) && steps_stay(settings)
@@ -395,7 +400,7 @@ gradient_of_plan <- function(op, variable, incoming, call) {
     readers <- c(readers, list(list(op = stage$op, incoming = adjoint)))
   }
   terms <- collect(readers, variable, call)
-  plan_operator(names, stages, terms, variable, op)
+  plan_operator(names, stages, terms, variable, op, incoming)
 }
 
 # The gradients with respect to the argument `name` of all operators that have it.
@@ -408,7 +413,7 @@ collect <- function(readers, name, call) {
 added <- function(ops, names) {
   if (length(ops) == 1L) return(ops[[1L]])
   used <- unique(unlist(lapply(ops, argument_names)))
-  plan_operator(used, list(), ops, "", ops[[1L]])
+  plan_operator(used, list(), ops, "", ops[[1L]], NULL)
 }
 
 # ---- minima: the selected pairs ------------------------------------------------------------------
@@ -442,8 +447,8 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   plan <- list(index = index, inner = new_operator(given, call), args = info$args, variable = variable, incoming = incoming,
                dim = info$result$dim, kept = if (info$result$axis == 1L) "Vi" else "Vj", of = op,
                row = category_of(info, variable), k = max(1L, info$result$k))
-  plan$kernels <- kernels_of(list(index, plan$inner), info$args)
-  gradient_function(c(info$args$name, incoming), plan, quote(.run_selection(.plan, .values, .settings)))
+  plan$kernels <- kernels_of(operators_of(plan), info$args)
+  gradient_function(c(info$args$name, incoming), plan)
 }
 
 .run_selection <- function(plan, values, settings) {
@@ -469,7 +474,7 @@ prepare_selection <- function(plan, values, settings) {
 }
 
 selected_gradient <- function(plan, values, settings) {
-  checked_plan(plan)
+  plan <- plan_for(checked_plan(plan), values)
   prepare_selection(plan, values, settings)
   first <- settings
   first$keep <- FALSE

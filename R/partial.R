@@ -26,6 +26,8 @@
 #' partial result is that of the result or a small multiple of it, and does not depend on the
 #' number of columns.
 #'
+#' If `op` takes dimensions from its arguments, those of the pieces must agree.
+#'
 #' A partial result is a list of class `"genred_partial"` that holds plain data only. [saveRDS()],
 #' sockets and clusters can transfer it to any machine with the same version of genred (in a
 #' format that keeps all digits: `saveRDS(ascii = TRUE)` does not). Its elements are
@@ -115,9 +117,10 @@ genred_partial <- function(op, ..., offset = 0, backend = "auto", device_id = -1
   settings <- checked_settings(settings, call)
   check_session_settings(call)
   offset <- read_offset(if (!missing(offset)) offset, info$result, call)
-  values <- checked_arguments(values, info$args, call)
-  refuse_batch(values, info$args, call)
-  spec <- operator_spec(op)
+  args <- filled_info(info$args, values, call)
+  values <- checked_arguments(values, args, call)
+  refuse_batch(values, args, call)
+  spec <- filled_spec(operator_spec(op), args$dim, call)
   got <- .Call(.ffi_share, spec, settings$backend, settings$device_id, offset %or% 0, values)
   if (is.null(got)) stop_genred("internal", "checked arguments were not accepted", call = call)
   got <- recover_call(got, NULL, call)
@@ -238,7 +241,8 @@ checked_partial <- function(x, what, call) {
 }
 
 is_spec <- function(x) {
-  !inherits(.Call(.ffi_spec, x), "genred_failure") && identical(names(x), spec_fields)
+  valid <- !inherits(.Call(.ffi_spec, x), "genred_failure") && identical(names(x), spec_fields)
+  valid && !is_open(x)
 }
 
 names_fit <- function(x) {
@@ -357,6 +361,10 @@ genred_finish <- function(op, partial) {
 }
 
 expect_operator <- function(spec, wanted, call) {
+  if (is_open(wanted) && length(wanted$aliases) == length(spec$aliases)) {
+    filled <- .Call(.ffi_fill, wanted, .Call(.ffi_describe, spec)$args$dim)
+    if (!inherits(filled, "genred_failure")) wanted <- filled
+  }
   if (spec$key == wanted$key) return()
   stop_genred("argument", "`partial` does not belong to `op`: ", different_operators(wanted, spec),
               call = call)

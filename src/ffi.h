@@ -69,7 +69,9 @@ enum {
 };
 
 typedef struct ffi_op {
-  gr_program *program;
+  gr_program *program; /* NULL where dimensions are open: */
+  gr_template *open;
+  struct ffi_fillings *fillings;
   gr_result_info result;
   int nargs;
   gr_arg_info *arg;
@@ -81,6 +83,19 @@ typedef struct ffi_op {
  * value, with *op NULL. */
 SEXP ffi_op_get(SEXP spec, ffi_op **op);
 bool ffi_spec_ok(SEXP spec); /* whether it has the types and the key that R/genred.R gives it */
+/* The same for the specification of `open` with these dimensions. */
+SEXP ffi_op_fill(SEXP spec, const ffi_op *open, const int *dims, ffi_op **op);
+const ffi_op *ffi_op_known(SEXP spec); /* NULL: it would have to be created */
+
+/* ---- ffi_open.c: operators whose aliases leave dimensions open ------------------------------- */
+
+bool ffi_alias_open(SEXP alias);
+/* Prepares an open operator; fillings is NULL if there is no memory. */
+void ffi_open_init(ffi_op *open, SEXP pointer);
+/* As ffi_op_get, for a call of an open operator with these arguments; R_NilValue, with *op NULL: R
+ * is to look at them. */
+SEXP ffi_open_get(ffi_op *open, SEXP spec, const SEXP *arg, int n, ffi_op **op);
+const ffi_op *ffi_open_latest(const ffi_op *open); /* of the last call; NULL: none, or forgotten */
 
 /* ---- ffi_poll.c: interrupts and progress while the engine runs ------------------------------- */
 
@@ -162,6 +177,7 @@ SEXP ffi_ranges_agree(SEXP x);
 SEXP ffi_make(SEXP spec);
 SEXP ffi_key(SEXP spec);
 SEXP ffi_spec(SEXP spec);
+SEXP ffi_fill(SEXP spec, SEXP dims);
 SEXP ffi_dump(SEXP spec, SEXP stage);
 SEXP ffi_describe(SEXP spec);
 SEXP ffi_defaults(SEXP cc, SEXP cache_dir, SEXP tmp_dir);

@@ -325,6 +325,10 @@ static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, bool care
   if (!read_settings(&c, setting[0], setting[1], setting[2], setting[3])) return R_NilValue;
   c.array = n <= FEW ? few : (gr_array *)R_alloc((size_t)n, sizeof *c.array);
   SEXP result = PROTECT(ffi_op_get(spec, &op));
+  if (op && op->open) {
+    result = PROTECT(ffi_open_get(op, spec, arg, n, &op));
+    c.protects++;
+  }
   if (op) result = run_op(&c, op);
   UNPROTECT(1 + c.protects);
   return result;
@@ -349,7 +353,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   SEXP kept = PROTECT(Rf_allocVector(VECSXP, size)); /* protects programs that the table evicts */
   for (int k = 0; k < size; k++) {
     SET_VECTOR_ELT(kept, k, ffi_op_get(VECTOR_ELT(specs, k), &op));
-    if (!op || op->busy) continue;
+    if (!op || op->open || op->busy) continue;
     gr_call one = {op->program, (int64_t)REAL(m)[k], (int64_t)REAL(n)[k], 0};
     call[count++] = one;
   }
