@@ -277,6 +277,26 @@ test_that("arrays on a GPU tell their dimensions", {
   expect_clean(got)
 })
 
+test_that("the dimensions of a batch are no dimensions of its elements", {
+  aliases <- c("G = Pm(2)", "X = Vi(3)", "Y = Vj(3)", "B = Vj(2)")
+  numbers <- function(...) array(seq_len(prod(...)) %% 7 / 5 - 0.3, c(...))
+  args <- list(numbers(2, 4), numbers(5, 3, 4), numbers(6, 3), numbers(6, 2, 1))
+  make <- function(aliases, ...) Genred("Exp(-SqDist(X,Y)) * B * G", aliases, axis = 1, dtype = "float64", ...)
+  open <- make(opened(aliases))
+  declared <- make(aliases)
+  value <- do.call(declared, args)
+  expect_identical(dim(value), c(5L, 2L, 4L))
+  expect_identical(do.call(open, args), value)
+  for (variable in c("G", "X", "Y")) { # Y has one element for all: its gradient is their sum
+    expect_identical(do.call(genred_grad(open, variable), c(args, list(value))),
+                     do.call(genred_grad(declared, variable), c(args, list(value))), info = variable)
+  }
+  for (reduction in c("Mean", "Min")) {
+    by_y <- function(aliases) do.call(genred_grad(make(aliases, reduction_op = reduction), "Y"), c(args, list(value)))
+    expect_identical(by_y(opened(aliases)), by_y(aliases), info = reduction)
+  }
+})
+
 # ---- what an operator says of itself -------------------------------------------------------------
 
 test_that("print, format, summary, formula and update know open dimensions", {

@@ -175,6 +175,32 @@ static gr_array shaped(int64_t rows, int64_t cols) {
   return (gr_array){.data = numbers, .rows = rows, .cols = cols, .stride = rows};
 }
 
+/* A Mij has N columns for each component; without a Vj it has one component. */
+static void try_pairs(void) {
+  static const char *const alias[] = {"c = Mij", "x = Vi(1)", "y = Vj(1)"};
+  static const struct {
+    int n_aliases;
+    int64_t rows, cols; /* of c; 5 rows of y */
+    int dim;            /* 0: refused by the program */
+  } calls[] = {{3, 4, 5, 1}, {3, 4, 15, 3}, {3, 4, 12, 0}, {3, 4, 3, 0}, {2, 4, 15, 1}};
+  for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
+    gr_spec spec = {.formula = "c", .aliases = alias, .n_aliases = calls[k].n_aliases, .axis = 1, .dtype = "float64",
+                    .dtype_acc = "auto", .sum_scheme = "auto"};
+    gr_array args[] = {shaped(calls[k].rows, calls[k].cols), shaped(4, 1), shaped(5, 1)};
+    gr_template *o;
+    gr_program *p;
+    gr_error err = {0};
+    int64_t rows;
+    CHECK(gr_template_new(&spec, &o, &err) == GR_OK);
+    CHECK(gr_template_program(o, args, spec.n_aliases, &p, &err) == GR_OK);
+    gr_class cls = gr_program_rows(p, args, spec.n_aliases, &rows, &err);
+    CHECK(cls == (calls[k].dim ? GR_OK : GR_ARGUMENT));
+    if (calls[k].dim) CHECK(gr_program_arg(p, 0).dim == calls[k].dim);
+    gr_program_free(p);
+    gr_template_free(o);
+  }
+}
+
 static gr_class ask(gr_template *o, int64_t g, int64_t x, int64_t y, int64_t b, gr_program **p, gr_error *err) {
   gr_array args[] = {shaped(1, g), shaped(4, x), shaped(5, y), shaped(5, b)};
   return gr_template_program(o, args, 4, p, err);
@@ -365,6 +391,7 @@ int main(void) {
   try_late_errors();
   try_mixed();
   try_shared();
+  try_pairs();
   try_conflicts();
   try_bad_aliases();
   try_bad_calls();
