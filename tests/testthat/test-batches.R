@@ -520,7 +520,7 @@ test_that("batches on a GPU: the same numbers, and nothing stays there", {
       max = max(abs(there(max_of, x, y, b, e) - here(max_of, x, y, b, e))),
       keep = failed(op(x, y, b, backend = "GPU", keep = TRUE)),
       held = failed(op(x, held, b)),
-      row = failed(Genred("P * X", c("P = Pm(1)", "X = Vi(1)"))(genred_array(matrix(1, 1, 3)), 1))
+      row = failed(Genred("P * X", c("P = Pm(2)", "X = Vi(1)"))(genred_array(matrix(1, 2, 3)), 1))
     )
   }, fake_environment())
   for (what in c("error", "mean", "max")) expect_lt(got[[what]], 1e-12)
