@@ -4,16 +4,26 @@
 
 batch_most <- 16L # dimensions, as in src/ffi.h
 
-# The number of dimensions of one element.
-rank_of <- function(category) if (category == "Pm") 1L else 2L
+# The categories of arguments: which dimension is that of the components, which run along i and j;
+# 0: none.
+categories <- list(
+  components = c(Vi = 2L, Vj = 2L, Pm = 1L, Mij = 3L), i = c(Vi = 1L, Vj = 0L, Pm = 0L, Mij = 1L),
+  j = c(Vi = 0L, Vj = 1L, Pm = 0L, Mij = 2L)
+)
 
-# The sizes of the further ones; variable: category and dim.  A matrix of one column, or of one row
-# that has as many numbers as the parameter, is a vector.
+# The number of dimensions of one element; variable: category and dim.  Pairs with one component have
+# no dimension for it.
+rank_of <- function(variable) {
+  categories$components[[variable$category]] - (variable$category == "Mij" && isTRUE(variable$dim == 1L))
+}
+
+# The sizes of the further ones.  A matrix of one column, or of one row that has as many numbers as
+# the parameter, is a vector.
 batch_dims <- function(x, variable) {
   size <- dim(x)
   is_vector <- variable$category == "Pm" && length(size) == 2L &&
-    (size[2L] == 1L || (size[1L] == 1L && variable$dim > 1L))
-  if (is_vector) integer() else as.integer(size[-seq_len(rank_of(variable$category))])
+    (size[2L] == 1L || (size[1L] == 1L && isTRUE(variable$dim > 1L)))
+  if (is_vector) integer() else as.integer(size[-seq_len(rank_of(variable))])
 }
 
 # Those of all arguments, in the order of args.
@@ -23,8 +33,6 @@ batches_of <- function(values, args) {
   })
   stats::setNames(batches, args$name)
 }
-
-is_batched <- function(values, args) any(lengths(batches_of(values, args)) > 0L)
 
 # ---- checks of a call ----------------------------------------------------------------------------
 
@@ -75,19 +83,20 @@ refuse_sizes <- function(d, names, size, call) {
 # ---- gradients -----------------------------------------------------------------------------------
 
 is_by <- function(x) {
-  is.list(x) && is_text(x$name) && is_one_of(x$category, c("Vi", "Vj", "Pm")) &&
-    (is_count(x$dim) || identical(x$dim, NA_integer_))
+  is.list(x) && is_text(x$name) && is_one_of(x$category, names(categories$i)) && length(x$dim) == 1L
 }
 
 # A gradient by x, which has the shape of x: where x has one element for all, it is their sum.  by:
 # name, category and dimension of x.
 .like <- function(value, x, by) {
-  if (!is_by(by)) stop_genred("argument", "this is not a valid operator of genred_grad(): it was changed or damaged")
+  if (!is_by(by)) refuse_plan()
   if (is.na(by$dim)) by$dim <- value_dim(x, by$category)
-  rank <- rank_of(by$category)
-  if (rank == 2L && length(dim(value)) == 2L) return(value)
+  vector <- by$category == "Pm"
+  rank <- rank_of(by)
+  if (!vector && length(dim(value)) == rank) return(value)
   own <- batch_dims(x, by)
-  size <- if (rank == 1L && !length(own)) c(1L, by$dim) else c(dim(value)[seq_len(rank)], own)
+  if (vector) by$dim <- if (length(own)) dim(x)[1L] else length(x)
+  size <- if (vector && !length(own)) c(1L, by$dim) else c(dim(value)[seq_len(rank)], own)
   if (identical(dim(value), as.integer(size))) return(value)
   all <- batch_dims(value, by)
   common <- rank + which(all != 1L & c(own, rep(1L, length(all)))[seq_along(all)] == 1L)

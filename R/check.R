@@ -46,22 +46,25 @@ plain_numbers <- function(x, refuse) {
 
 check_shape <- function(x, variable, refuse) {
   d <- variable$dim
+  vector <- variable$category == "Pm"
   batched <- length(batch_dims(x, variable)) > 0L
-  if (length(dim(x)) < 2L || (variable$category == "Pm" && !batched)) {
-    if (variable$category != "Pm" && d == 1L) return()
-    if (variable$category == "Pm" && length(x) == d) return()
-    refuse(if (variable$category != "Pm" && length(x) == d) "matrix(x, nrow = 1) makes a single row of it")
+  if (length(dim(x)) < 2L || (vector && !batched)) {
+    if (vector && length(x) == d) return()
+    if (variable$category %in% c("Vi", "Vj") && d == 1L) return()
+    refuse(if (!vector && length(x) == d) "matrix(x, nrow = 1) makes a single row of it")
   }
-  if (inherits(x, "genred_array") && batched) {
-    refuse("a genred_array cannot be a batch; as.array() copies it into R")
+  if (inherits(x, "genred_array") && (batched || rank_of(variable) > 2L)) {
+    refuse("a genred_array cannot be a batch, or an array of more than two dimensions; as.array() copies it into R")
   }
-  if (dim(x)[rank_of(variable$category)] != d) refuse(shape_hint(x, variable))
+  if (length(dim(x)) < rank_of(variable)) refuse()
+  at <- categories$components[[variable$category]]
+  if (at <= rank_of(variable) && dim(x)[at] != d) refuse(shape_hint(x, variable))
 }
 
 # What may have been meant by an array with a wrong dimension.
 shape_hint <- function(x, variable) {
   nd <- length(dim(x))
-  rank <- rank_of(variable$category)
+  rank <- rank_of(variable)
   if (rank == 1L && nd == 2L && length(x) == variable$dim) {
     return("c(t(x)) makes a vector of the matrix: formulas store matrices row by row")
   }
@@ -107,11 +110,12 @@ refuse_argument <- function(x, variable, ..., call) {
 
 expected <- function(variable) {
   d <- variable$dim
-  if (is.na(d)) return(if (variable$category == "Pm") "a numeric vector" else "a numeric matrix or vector")
+  if (is.na(d)) return(paste("a numeric", switch(variable$category, Pm = "vector", Mij = "matrix or array", "matrix or vector")))
   if (variable$category == "Pm") {
     if (d == 1L) return("a number")
     return(paste("a numeric vector of length", d))
   }
+  if (variable$category == "Mij") return(paste0("a numeric ", if (d == 1L) "matrix, M x N" else paste("array, M x N x", d)))
   if (d == 1L) return("a numeric vector, or a matrix with 1 column")
   paste("a numeric matrix with", d, "columns")
 }

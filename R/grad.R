@@ -208,8 +208,7 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
 plan_operator <- function(names, stages, terms, variable, of, incoming) {
   plan <- list(stages = stages, terms = terms, row = row_category(terms[[1L]]), variable = variable, of = of,
                incoming = incoming)
-  plan$args <- arguments_of(operators_of(plan), names)
-  plan$kernels <- kernels_of(operators_of(plan), plan$args)
+  plan$kernels <- kernels_of(operators_of(plan), names)
   gradient_function(names, plan)
 }
 
@@ -237,17 +236,13 @@ operators_of <- function(plan) {
   unlist(lapply(steps, operators), recursive = FALSE)
 }
 
-# The arguments of these names, each as the first of the operators that has it declares it.
-arguments_of <- function(ops, names) {
-  args <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
-  as.list(args[match(names, args$name), c("name", "category", "dim")])
-}
-
-# What the engine must know before a call: the specifications of the operators, and the names of two
-# arguments with M and N rows.
-kernels_of <- function(ops, args) {
+# What must be known before a call: the specifications of the operators, the names of two arguments
+# with M and N rows, and all arguments, each as the first operator that has it declares it.
+kernels_of <- function(ops, names) {
+  all <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
+  args <- as.list(all[match(names, all$name), c("name", "category", "dim")])
   first <- function(category) args$name[args$category == category][1L]
-  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"))
+  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"), args = args)
 }
 
 rows_of <- function(name, values) if (is.na(name)) 1 else as.numeric(NROW(values[[name]]))
@@ -276,7 +271,12 @@ is_count <- function(x) is.numeric(x) && !is.object(x) && length(x) == 1L && is.
 
 is_operator <- function(x) is.function(x) && inherits(x, c("Genred", "GenredGradient"))
 
-kernels_ok <- function(x) is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j)
+args_ok <- function(args) {
+  is.list(args) && is.character(args$name) && is.character(args$category) && is.numeric(args$dim) &&
+    length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% names(categories$i))
+}
+
+kernels_ok <- function(x) is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j) && args_ok(x$args)
 
 steps_ok <- function(plan) {
   step_ok <- function(step) is.list(step) && is_operator(step$op) && is_text(step$name)
@@ -285,18 +285,13 @@ steps_ok <- function(plan) {
 }
 
 selection_ok <- function(plan) {
-  is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && is_text(plan$incoming) &&
+  is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && args_ok(plan$args) && is_text(plan$incoming) &&
     (is_count(plan$dim) || identical(plan$dim, NA_integer_)) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
-}
-
-args_ok <- function(args) {
-  is.list(args) && is.character(args$name) && is.character(args$category) && is.numeric(args$dim) &&
-    length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% c("Vi", "Vj", "Pm"))
 }
 
 plan_ok <- function(plan) {
   is.list(plan) && !is.object(plan) && is_text(plan$variable) && is_one_of(plan$row, c("Vi", "Vj", "Pm")) &&
-    is_operator(plan$of) && args_ok(plan$args) && kernels_ok(plan$kernels) && (steps_ok(plan) || selection_ok(plan))
+    is_operator(plan$of) && kernels_ok(plan$kernels) && (steps_ok(plan) || selection_ok(plan))
 }
 
 checked_plan <- function(plan, call = NULL) if (plan_ok(plan)) plan else refuse_plan(call)
@@ -344,7 +339,8 @@ apply_operator <- function(op, values, settings) {
 
 # Whether the arguments are a batch, whose results cannot stay on a GPU.
 stays_in_memory <- function(plan, values, settings) {
-  batches <- batches_of(values[plan$args$name], plan$args)
+  args <- plan$kernels$args
+  batches <- batches_of(values[args$name], args)
   first <- which(lengths(batches) > 0L)[1L]
   if (!is.na(first) && isTRUE(settings$keep)) refuse_kept_batch(names(batches)[first], NULL)
   !is.na(first)
@@ -447,7 +443,7 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   plan <- list(index = index, inner = new_operator(given, call), args = info$args, variable = variable, incoming = incoming,
                dim = info$result$dim, kept = if (info$result$axis == 1L) "Vi" else "Vj", of = op,
                row = category_of(info, variable), k = max(1L, info$result$k))
-  plan$kernels <- kernels_of(operators_of(plan), info$args)
+  plan$kernels <- kernels_of(operators_of(plan), info$args$name)
   gradient_function(c(info$args$name, incoming), plan)
 }
 

@@ -79,15 +79,15 @@ filled_plan <- function(plan, dims) {
     plan$stages[[k]]$op <- filled_operator(plan$stages[[k]]$op, dims)
     dims[[plan$stages[[k]]$name]] <- result_dim(plan$stages[[k]]$op)
   }
-  plan$args$dim <- unname(dims[plan$args$name])
   if (is.null(plan$terms)) plan <- filled_selection(plan, dims)
   plan$terms <- if (!is.null(plan$terms)) lapply(plan$terms, filled_operator, dims)
-  plan$kernels <- kernels_of(operators_of(plan), plan$args)
+  plan$kernels <- kernels_of(operators_of(plan), plan$kernels$args$name)
   plan
 }
 
 filled_selection <- function(plan, dims) {
   plan$dim <- dims[[plan$incoming]] <- result_dim(plan$of)
+  plan$args$dim <- unname(dims[plan$args$name])
   plan$index <- filled_operator(plan$index, dims)
   plan$inner <- filled_operator(plan$inner, dims)
   plan
@@ -101,9 +101,9 @@ plan_is_open <- function(plan) any(vapply(plan$kernels$specs, is_open, NA))
 # first step to refuse them.
 plan_for <- function(plan, values) {
   if (!plan_is_open(plan)) return(plan)
-  categories <- plan$args$category[match(names(values), plan$args$name)]
-  categories[is.na(categories)] <- "Vi" # the incoming gradient of a selection
-  dims <- mapply(value_dim, values, categories)
+  category <- plan$kernels$args$category[match(names(values), plan$kernels$args$name)]
+  category[is.na(category)] <- "Vi" # the incoming gradient of a selection
+  dims <- mapply(value_dim, values, category)
   if (anyNA(dims) || any(dims < 1L | dims > dim_limit())) return(plan)
   known <- Find(function(x) identical(x$dims, dims) && identical(x$plan, plan), session$plans)
   if (!is.null(known)) return(known$filled)

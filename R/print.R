@@ -76,9 +76,9 @@ reduction_text <- function(result, formula, weight) {
 
 argument_lines <- function(args, result) {
   if (!length(args$name)) return("  no arguments")
-  rows <- c(Vi = "M", Vj = "N")[args$category]
+  rows <- c(Vi = "M", Vj = "N", Mij = "M x N")[args$category]
   shape <- ifelse(args$category == "Pm", ifelse(args$dim == 1L, "number", paste("vector of length", args$dim)),
-                  paste(rows, "x", args$dim))
+                  ifelse(args$category == "Mij" & args$dim == 1L, rows, paste(rows, "x", args$dim)))
   from_argument <- ifelse(args$category == "Pm", "vector of length d, d from the argument",
                           paste(rows, "x d, d from the argument"))
   shape <- ifelse(is.na(args$dim), from_argument, shape)

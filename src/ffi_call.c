@@ -78,10 +78,14 @@ static bool read_args(call *c, const ffi_op *op) {
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
-/* The rows of the first argument of a category; 1 without one. */
-static int64_t rows_of(const call *c, const ffi_op *op, gr_category category) {
-  for (int k = 0; k < c->n; k++)
-    if (op->arg[k].category == category) return c->array[k].rows;
+/* The number of values of an index, i (GR_VI) or j (GR_VJ), that the first argument with this index
+ * has; 1 without one. */
+static int64_t rows_of(const call *c, const ffi_op *op, gr_category index) {
+  for (int k = 0; k < c->n; k++) {
+    bool pairs = op->arg[k].category == GR_MIJ;
+    if (pairs && index == GR_VJ) return c->array[k].cols / op->arg[k].dim;
+    if (pairs || op->arg[k].category == index) return c->array[k].rows;
+  }
   return 1;
 }
 

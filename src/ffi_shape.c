@@ -18,7 +18,15 @@ typedef struct dims {
   const int *size;
 } dims;
 
-static int rank_of(const gr_arg_info *info) { return info->category == GR_PM ? 1 : 2; }
+/* Which dimension, from 0, is that of the components.  Pairs with one component have none. */
+static int components_at(const gr_arg_info *info) {
+  static const int at[] = {[GR_VI] = 1, [GR_VJ] = 1, [GR_PM] = 0, [GR_MIJ] = 2};
+  return at[info->category];
+}
+
+static int rank_of(const gr_arg_info *info) {
+  return components_at(info) + (info->category != GR_MIJ || info->dim > 1);
+}
 
 /* R's vectors become matrices of one column easily, and gradients by a parameter are matrices of
  * one row: both stand for the vector.  A row of one number is a column. */
@@ -40,24 +48,36 @@ static int batch_dims(const dims *d) { return d->n > d->rank ? d->n - d->rank : 
 
 /* Vi and Vj: a matrix, or a vector if there is one component. */
 static bool read_rows(const dims *d, R_xlen_t length, const gr_arg_info *info, gr_array *a) {
-  if (d->n < 2 && info->dim != 1) return false;
-  a->rows = d->n < 2 ? length : d->size[0];
-  a->cols = d->n < 2 ? 1 : d->size[1];
+  bool vector = d->n < 2;
+  *a = (gr_array){.rows = vector ? length : d->size[0], .cols = vector ? 1 : d->size[1]};
   a->stride = a->rows;
-  return true;
+  return !vector || info->dim == 1;
 }
 
 static bool read_parameter(const dims *d, R_xlen_t length, const gr_arg_info *info, gr_array *a) {
   (void)info;
-  a->rows = 1;
-  a->cols = d->n < 2 ? length : d->size[0];
-  a->stride = 1;
+  *a = (gr_array){.rows = 1, .cols = d->n < 2 ? length : d->size[0], .stride = 1};
+  return true;
+}
+
+static bool read_pairs(const dims *d, R_xlen_t length, const gr_arg_info *info, gr_array *a) {
+  (void)length;
+  if (d->n < d->rank) return false;
+  *a = (gr_array){.rows = d->size[0], .cols = (int64_t)d->size[1] * info->dim, .stride = d->size[0]};
   return true;
 }
 
 typedef bool shape_reader(const dims *d, R_xlen_t length, const gr_arg_info *info, gr_array *a);
 
-static shape_reader *const readers[] = {[GR_VI] = read_rows, [GR_VJ] = read_rows, [GR_PM] = read_parameter};
+static shape_reader *const readers[] = {
+    [GR_VI] = read_rows, [GR_VJ] = read_rows, [GR_PM] = read_parameter, [GR_MIJ] = read_pairs};
+
+/* Of what the engine cannot see, since it is given the array of one element. */
+static bool components_fit(const dims *d, const gr_arg_info *info) {
+  int at = components_at(info);
+  bool unseen = d->n > d->rank || info->category == GR_MIJ;
+  return !unseen || at >= d->rank || d->size[at] == info->dim;
+}
 
 static bool is_plain(SEXP x) {
   return !Rf_isObject(x) && (TYPEOF(x) == REALSXP || TYPEOF(x) == INTSXP || TYPEOF(x) == LGLSXP);
@@ -67,24 +87,17 @@ static bool is_plain(SEXP x) {
 static bool read_on_gpu(SEXP x, const gr_arg_info *info, gr_array *a) {
   const gr_buffer *b = ffi_array_buffer(x);
   bool vector = info->category == GR_PM;
-  if (!b || XLENGTH(VECTOR_ELT(x, ARRAY_DIM)) != 2) return false;
+  if (!b || XLENGTH(VECTOR_ELT(x, ARRAY_DIM)) != 2 || rank_of(info) > 2) return false;
   if (vector && b->rows != 1 && b->cols != 1) return false;
-  a->buffer = b;
-  a->rows = vector ? 1 : b->rows;
-  a->cols = vector ? b->rows * b->cols : b->cols;
-  a->stride = vector ? 1 : b->rows;
+  *a = (gr_array){.rows = b->rows, .cols = b->cols, .stride = b->rows, .buffer = b};
+  if (vector) *a = (gr_array){.rows = 1, .cols = b->rows * b->cols, .stride = 1, .buffer = b};
   return true;
 }
 
 int ffi_shape_read(SEXP x, const gr_arg_info *info, gr_array *a) {
-  a->data = NULL;
-  a->buffer = NULL;
-  a->origin = NULL;
   if (!is_plain(x)) return read_on_gpu(x, info, a) ? 0 : -1;
   dims d = dims_of(x, info);
-  if (!readers[info->category](&d, XLENGTH(x), info, a)) return -1;
-  int n = batch_dims(&d);
-  return n == 0 || a->cols == info->dim ? n : -1;
+  return readers[info->category](&d, XLENGTH(x), info, a) && components_fit(&d, info) ? batch_dims(&d) : -1;
 }
 
 /* ---- batches --------------------------------------------------------------------------------- */
@@ -158,11 +171,18 @@ static SEXP names_along(SEXP x, int at, int64_t size) {
   return TYPEOF(names) == STRSXP && XLENGTH(names) == size ? names : R_NilValue;
 }
 
+/* Along which dimension of an argument of this category the kept index runs; -1: along none. */
+static int kept_along(gr_category category, int axis) {
+  static const int at[3][4] = {{-1, 0, -1, 1}, {0, -1, -1, 0}, {-1, -1, -1, -1}};
+  return at[axis][category];
+}
+
 SEXP ffi_row_names(const ffi_op *op, const SEXP *arg, int64_t rows) {
-  gr_category kept = op->result.axis == 1 ? GR_VI : GR_VJ;
   SEXP names = R_NilValue;
-  for (int k = 0; k < op->nargs && op->result.axis != 2 && names == R_NilValue; k++)
-    if (op->arg[k].category == kept) names = names_along(arg[k], 0, rows);
+  for (int k = 0; k < op->nargs && names == R_NilValue; k++) {
+    int at = kept_along(op->arg[k].category, op->result.axis);
+    if (at >= 0) names = names_along(arg[k], at, rows);
+  }
   return names;
 }
 

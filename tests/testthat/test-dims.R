@@ -297,6 +297,23 @@ test_that("the dimensions of a batch are no dimensions of its elements", {
   }
 })
 
+test_that("an array of pairs tells its components by its third dimension", {
+  open <- Genred("c*x", c("c = Mij", "x = Vi"), axis = 1, dtype = "float64")
+  x <- points(4, 1)
+  for (size in list(c(4, 5), c(4, 5, 1), c(4, 5, 3))) {
+    d <- if (length(size) > 2) size[3] else 1
+    declared <- Genred("c*x", c(paste0("c = Mij(", d, ")"), "x = Vi(1)"), axis = 1, dtype = "float64")
+    pairs <- array(seq_len(prod(size)) / 8, size)
+    expect_identical(open(pairs, x), declared(pairs, x))
+    incoming <- open(pairs, x)
+    expect_identical(genred_grad(open, "x")(pairs, x, incoming), genred_grad(declared, "x")(pairs, x, incoming))
+  }
+  expect_refused(open(array(0, c(4, 5, 0)), x), "argument", "argument `c` (Mij) must have between 1 and", "components")
+  expect_refused(open(1:4, x), "argument", "argument `c` (Mij(1)) must be a numeric matrix, M x N")
+  expect_refused(open(NULL, x), "argument", "argument `c` (Mij) must be a numeric matrix or array; NULL")
+  expect_output(print(open), "c  Mij  M x N x d, d from the argument", fixed = TRUE)
+})
+
 # ---- what an operator says of itself -------------------------------------------------------------
 
 test_that("print, format, summary, formula and update know open dimensions", {

@@ -129,10 +129,11 @@ static int64_t pairs_apart(const gr_arg *a, const gr_array *x) {
 
 gr_problem gr_problem_of(const gr_run *r, int64_t e, void *memory) {
   int n = r->n_args;
-  gr_array *args = memory;
-  const double **data = (const double **)(void *)(args + n);
+  gr_array *own = memory;
+  const gr_array *args = r->batches ? own : r->args;
+  const double **data = (const double **)(void *)(own + n);
   int64_t *stride = (int64_t *)(void *)(data + 2 * n);
-  gr_element_args(r, e, args);
+  if (r->batches) gr_element_args(r, e, own);
   for (int k = 0; k < n; k++) {
     data[k] = args[k].data;
     data[n + k] = args[k].origin;
@@ -141,5 +142,6 @@ gr_problem gr_problem_of(const gr_run *r, int64_t e, void *memory) {
   }
   stride[n] = r->first[0];
   stride[n + 1] = r->first[1];
-  return (gr_problem){.args = args, .first = {r->first[0], r->first[1]}, .data = data, .stride = stride};
+  return (gr_problem){
+      .args = args, .first = {r->first[0], r->first[1]}, .data = data, .stride = stride};
 }

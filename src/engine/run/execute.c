@@ -46,7 +46,7 @@ typedef struct job {
   size_t state_bytes, total_bytes, scratch_bytes, problem_bytes; /* of a thread */
   int64_t groups;       /* of an element */
   int64_t all, take;    /* groups of all elements; that a thread takes at once */
-  int64_t pairs, look;  /* units of work of all elements; between looks at the clock */
+  int64_t pairs;        /* units of work of all elements */
   double polled;
   _Alignas(64) atomic_llong next; /* groups taken; with the next two in a cache line of their own */
   atomic_llong done;              /* units of work */
@@ -138,7 +138,7 @@ static void accumulate(worker *w, const gr_item *it, const gr_interval *interval
       compute(w, it, &piece, 1, state);
     }
     w->fresh += columns * (it->r1 - it->r0);
-    if (w->fresh >= j->look) tell(w);
+    if (j->plan->cost * (double)w->fresh > tune.look[j->kernel != NULL]) tell(w);
   }
 }
 
@@ -225,7 +225,8 @@ static void run_totals(worker *w, int64_t from, int64_t to) {
 
 static void run_group(worker *w, int64_t group) {
   const gr_schedule *s = w->j->s;
-  int64_t element = group / w->j->groups, from = (group - element * w->j->groups) * s->group,
+  int64_t all = w->j->groups, element = all == 1 ? group : group / all,
+          from = (group - element * all) * s->group,
           to = from + s->group < s->n ? from + s->group : s->n;
   locate(w, element);
   if (w->j->plan->ask.both)
@@ -346,9 +347,10 @@ static void count(job *j) {
   j->groups = (s->n + s->group - 1) / s->group;
   j->all = j->groups * s->elements;
   j->pairs = s->pairs * s->elements;
-  double group = j->plan->cost * (double)s->pairs / (double)(j->groups ? j->groups : 1);
-  j->take = group < tune.take ? 1 + (int64_t)(tune.take / (group + 1)) : 1;
-  j->look = 1 + (int64_t)(tune.look[j->kernel != NULL] / j->plan->cost);
+  j->take = 1;
+  double work = j->plan->cost * (double)j->pairs; /* of one group: its share */
+  if (j->all > 1 && work < tune.take * (double)j->all)
+    j->take += (int64_t)(tune.take * (double)j->all / (work + (double)j->all));
 }
 
 /* Bytes of memory that one thread needs. */

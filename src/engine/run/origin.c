@@ -194,40 +194,43 @@ static int dim_of_group(const gr_args *args, int group) {
 }
 
 /* The origins of all groups, from the arguments of an element. */
-static void add_origins(const gr_program *p, const gr_array *args, double *origin) {
+static void find_origins(const gr_program *p, const gr_array *args, double *origin) {
   for (int g = 0; g < p->args.groups; g++)
     for (int d = 0, dim = dim_of_group(&p->args, g); d < dim; d++)
       *origin++ = origin_of(p, args, g, d);
 }
 
-/* The arguments get the origins of the first element. */
+/* Every argument of a group gets those of the first element. */
 static void set_origins(const gr_program *p, gr_array *args, const double *origin) {
+  const double *of_group[GR_MAX_ARGS];
   for (int g = 0; g < p->args.groups; g++) {
-    for (int k = 0; k < p->args.n; k++)
-      if (p->args.arg[k].group == g) args[k].origin = origin;
+    of_group[g] = origin;
     origin += dim_of_group(&p->args, g);
   }
+  for (int k = 0; k < p->args.n; k++)
+    if (p->args.arg[k].group >= 0) args[k].origin = of_group[p->args.arg[k].group];
 }
 
 /* The block: the arguments of the call, those of an element, the origins of all elements. */
 gr_class gr_origins(gr_run *r, void **block, gr_error *err) {
   const gr_program *p = r->p;
-  int64_t n = p->args.n, elements = gr_elements(r);
+  int64_t elements = gr_elements(r);
+  size_t n = (size_t)p->args.n, numbers = 0;
   *block = NULL;
-  r->origins = 0;
   if (!p->args.groups) return GR_OK;
-  for (int g = 0; g < p->args.groups; g++) r->origins += dim_of_group(&p->args, g);
-  size_t size = (size_t)(2 * n) * sizeof(gr_array) + (size_t)(elements * r->origins) * sizeof(double);
+  for (int g = 0; g < p->args.groups; g++) numbers += (size_t)dim_of_group(&p->args, g);
+  size_t size = 2 * n * sizeof(gr_array) + (size_t)elements * numbers * sizeof(double);
   gr_array *args = malloc(size), *one = args + n;
   if (!args) return gr_fail(err, ERR_NoMemory, "origins of the arguments", (long long)size);
-  double *origin = (double *)(void *)(args + 2 * n);
+  double *origin = (double *)(void *)(one + n);
+  memcpy(args, r->args, n * sizeof *args);
   for (int64_t e = 0; e < elements; e++) {
-    gr_element_args(r, e, one);
-    add_origins(p, one, origin + e * r->origins);
+    if (r->batches) gr_element_args(r, e, one);
+    find_origins(p, r->batches ? one : args, origin + e * (int64_t)numbers);
   }
-  memcpy(args, r->args, (size_t)n * sizeof *args);
   set_origins(p, args, origin);
   r->args = args;
+  r->origins = (int64_t)numbers;
   *block = args;
   return GR_OK;
 }

@@ -1,5 +1,5 @@
-/* schedule.h: a call as data: the items of work that a problem is cut into.  All elements of a batch
- * have the same items, which are made once. */
+/* schedule.h: a call as data: the items of work that a problem is cut into.  All elements of a
+ * batch have the same items, which are made once. */
 #ifndef GENRED_SCHEDULE_H
 #define GENRED_SCHEDULE_H
 #include "run/run.h"
@@ -56,8 +56,8 @@ static inline gr_interval gr_walk_take(gr_walk *w, int64_t most) {
   return piece;
 }
 
-/* execute.c: computes all items of all elements of the call, merges their states in the order of the
- * schedule and hands them over to the sink. */
+/* execute.c: computes all items of all elements of the call, merges their states in the order of
+ * the schedule and hands them over to the sink. */
 gr_class gr_execute(const gr_plan *p, gr_kernel_fn *kernel, const gr_schedule *s, const gr_run *run,
                     const gr_sink *sink, gr_error *err);
 
