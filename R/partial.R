@@ -116,11 +116,12 @@ genred_partial <- function(op, ..., offset = 0, backend = "auto", device_id = -1
   settings <- list(backend = backend, device_id = device_id, ranges = NULL, keep = FALSE)
   settings <- checked_settings(settings, call)
   check_session_settings(call)
-  offset <- read_offset(if (!missing(offset)) offset, info$result, call)
   args <- filled_info(info$args, values, call)
   values <- checked_arguments(values, args, call)
   refuse_batch(values, args, call)
   spec <- filled_spec(operator_spec(op), args$dim, call)
+  result <- checked(.Call(.ffi_describe, spec), call)$result
+  offset <- read_offset(if (!missing(offset)) offset, result, call)
   got <- .Call(.ffi_share, spec, settings$backend, settings$device_id, offset %or% 0, values)
   if (is.null(got)) stop_genred("internal", "checked arguments were not accepted", call = call)
   got <- recover_call(got, NULL, call)

@@ -54,16 +54,31 @@ static bool is_list(const gr_binder *b, const gr_ast *a) {
   return ok;
 }
 
+static bool is_expression(const gr_binder *b, const gr_ast *a) {
+  (void)b;
+  return a->kind != AST_LIST;
+}
+
+static bool is_integer(const gr_binder *b, const gr_ast *a) {
+  int value;
+  return gr_integer_value(b, a, &value);
+}
+
+/* What the letters of signatures ask for. */
+static const struct {
+  char letter;
+  bool (*is)(const gr_binder *b, const gr_ast *a);
+  gr_errid otherwise;
+} kinds[] = {{'e', is_expression, ERR_ExprArg},
+             {'v', is_expression, ERR_ExprArg},
+             {'i', is_integer, ERR_IntArg},
+             {'l', is_list, ERR_ListArg}};
+
 void gr_check_kind(const gr_binder *b, const gr_ast *a, gr_op op, int k, char letter) {
   const gr_ast *arg = a->arg[k];
-  int value;
-  bool expression = letter == 'e' || letter == 'v', integer = letter == 'i';
-  if (expression  ? arg->kind != AST_LIST
-      : integer   ? gr_integer_value(b, arg, &value)
-                  : is_list(b, arg))
-    return;
-  gr_errid id = expression ? ERR_ExprArg : integer ? ERR_IntArg : ERR_ListArg;
-  gr_throw(b->c, b->in ? &b->in->at : &arg->span, NULL, id, k + 1, gr_ops[op].name);
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (kinds[i].letter == letter && !kinds[i].is(b, arg))
+      gr_throw(b->c, b->in ? &b->in->at : &arg->span, NULL, kinds[i].otherwise, k + 1, gr_ops[op].name);
 }
 
 static void read_argument(gr_binder *b, const gr_ast *a, gr_op op, int k, char letter,
