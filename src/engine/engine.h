@@ -113,15 +113,14 @@ typedef struct gr_template gr_template;
 
 int gr_dim_limit(void); /* the largest dimension of an argument */
 gr_class gr_template_new(const gr_spec *spec, gr_template **out, gr_error *err);
-void gr_template_free(gr_template *t); /* programs that were asked for stay until they are freed */
+void gr_template_free(gr_template *t);
 /* As for programs, but dimensions that follow from a call are 0. */
 int gr_template_nargs(const gr_template *t);
 gr_arg_info gr_template_arg(const gr_template *t, int k);
 gr_result_info gr_template_result(const gr_template *t);
 /* "tokens" and "ast"; the other stages need dimensions. */
 gr_class gr_template_dump(const gr_template *t, const char *stage, char **text, gr_error *err);
-/* A new program with these dimensions, one for each argument (those of closed ones are not
- * read). */
+/* A new program; dims has one for each argument, and is read where it is open. */
 gr_class gr_template_fill(const gr_template *t, const int *dims, gr_program **out, gr_error *err);
 
 /* ---- running it ------------------------------------------------------------------------------ */
@@ -222,11 +221,9 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
                         gr_report *report, gr_error *err);
 
-/* The program of a template for arguments of these dimensions, made if it is not one of the 64 that
- * were asked for last.  Nothing else of the arguments is looked at.  The caller frees the program,
- * which may outlive the template; until then no other call replaces it. */
-gr_class gr_template_program(gr_template *t, const gr_array *args, int n_args, gr_program **out,
-                           gr_error *err);
+/* The program for arguments of these dimensions, which are all that is read, made if it is not one
+ * of the 64 that were asked for last.  The caller frees it; it may outlive the template. */
+gr_class gr_template_program(gr_template *t, const gr_array *args, int n_args, gr_program **out, gr_error *err);
 
 /* first <= j < end, counted from 0 over the whole of an index. */
 typedef struct gr_interval {
