@@ -26,7 +26,10 @@ careful_call <- function(frame, call) {
   settings <- mget(call_settings, envir = frame)
   check_session_settings(call)
   settings <- checked_settings(settings, call)
-  values <- checked_arguments(mget(info$name, envir = frame), info, call)
+  values <- mget(info$name, envir = frame)
+  info <- filled_info(info, values, call)
+  values <- checked_arguments(values, info, call)
+  check_batch(values, info, settings$keep, call)
   settings$ranges <- checked_ranges(settings$ranges, description$result$axis, info, values, call)
   if (has_orders(settings$ranges)) return(call_in_order(spec, description, values, settings, call))
   run_checked(spec, values, settings, call)
@@ -54,7 +57,7 @@ need_arguments_of <- function(info, frame, call) {
   k <- which(gone)[1L]
   variable <- list(name = info$name[k], category = info$category[k], dim = info$dim[k])
   stop_genred("argument", "argument `", variable$name, "` is missing; it must be ", expected(variable), " (",
-              variable$category, "(", variable$dim, "))", call = brief_call(sys.call(-1L)))
+              type_text(variable$category, variable$dim), ")", call = brief_call(sys.call(-1L)))
 }
 
 # ---- settings of a call --------------------------------------------------------------------------

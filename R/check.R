@@ -16,6 +16,7 @@ harmless_classes <- c("matrix", "array", "AsIs", "ts", "mts", "table", "noquote"
 checked_argument <- function(x, variable, call) {
   refuse <- function(...) refuse_argument(x, variable, ..., call = call)
   if (inherits(x, "genred_array")) return(checked_array(x, variable, refuse, call))
+  if (is.data.frame(x) && length(batch_dims(x, variable))) refuse("a data frame cannot be a batch")
   x <- plain_numbers(x, refuse)
   check_shape(x, variable, refuse)
   x
@@ -44,16 +45,35 @@ plain_numbers <- function(x, refuse) {
 }
 
 check_shape <- function(x, variable, refuse) {
-  nd <- length(dim(x))
-  if (nd > 2L) refuse("arrays of more than two dimensions (batches) are not available in this version")
-  if (variable$category == "Pm") {
-    if (nd == 2L && !any(dim(x) == 1L)) refuse("c(t(x)) makes a vector of the matrix: formulas store matrices row by row")
-    if (length(x) != variable$dim) refuse()
-  } else if (nd == 2L) {
-    if (ncol(x) != variable$dim) refuse()
-  } else if (variable$dim != 1L) {
-    refuse(if (length(x) == variable$dim) "matrix(x, nrow = 1) makes a single row of it")
+  d <- variable$dim
+  vector <- variable$category == "Pm"
+  batched <- length(batch_dims(x, variable)) > 0L
+  if (length(dim(x)) < 2L || (vector && !batched)) {
+    if (vector && length(x) == d) return()
+    if (variable$category %in% c("Vi", "Vj") && d == 1L) return()
+    refuse(if (!vector && length(x) == d) "matrix(x, nrow = 1) makes a single row of it")
   }
+  if (inherits(x, "genred_array") && (batched || rank_of(variable) > 2L)) {
+    refuse("a genred_array cannot be a batch, or an array of more than two dimensions; as.array() copies it into R")
+  }
+  if (length(dim(x)) < rank_of(variable)) refuse()
+  at <- categories$components[[variable$category]]
+  if (at <= rank_of(variable) && dim(x)[at] != d) refuse(shape_hint(x, variable))
+}
+
+# What may have been meant by an array with a wrong dimension.
+shape_hint <- function(x, variable) {
+  nd <- length(dim(x))
+  rank <- rank_of(variable)
+  if (rank == 1L && nd == 2L && length(x) == variable$dim) {
+    return("c(t(x)) makes a vector of the matrix: formulas store matrices row by row")
+  }
+  if (nd > rank && dim(x)[nd] == variable$dim) {
+    order <- c(seq(nd - rank + 1L, nd), seq_len(nd - rank))
+    return(paste0("dimensions that number the elements of a batch come last: aperm(x, c(", paste(order, collapse = ", "),
+                  ")) moves them there"))
+  }
+  if (nd > rank) paste0("of a batch, dimension ", rank, " must be ", variable$dim)
 }
 
 frame_matrix <- function(x, refuse) {
@@ -83,17 +103,19 @@ type_hint <- function(x) {
 
 refuse_argument <- function(x, variable, ..., call) {
   hint <- paste0(...)
-  stop_genred("argument", "argument `", variable$name, "` (", variable$category, "(", variable$dim, ")) must be ",
+  stop_genred("argument", "argument `", variable$name, "` (", type_text(variable$category, variable$dim), ") must be ",
               expected(variable), "; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint),
               call = call)
 }
 
 expected <- function(variable) {
   d <- variable$dim
+  if (is.na(d)) return(paste("a numeric", switch(variable$category, Pm = "vector", Mij = "matrix or array", "matrix or vector")))
   if (variable$category == "Pm") {
     if (d == 1L) return("a number")
     return(paste("a numeric vector of length", d))
   }
+  if (variable$category == "Mij") return(paste0("a numeric ", if (d == 1L) "matrix, M x N" else paste("array, M x N x", d)))
   if (d == 1L) return("a numeric vector, or a matrix with 1 column")
   paste("a numeric matrix with", d, "columns")
 }

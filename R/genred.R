@@ -19,6 +19,14 @@
 #' does not use is still an argument of the result, and still determines M or N. Without any `Vi`, M
 #' is 1; without any `Vj`, N is 1.
 #'
+#' A dimension that is left out, `"x = Vi"`, is taken from the argument at each call: the number
+#' of columns of a `Vi` or `Vj` (1 for a vector), the length of a `Pm` (where a matrix of one row
+#' stands for a vector). The operator then stands for a family: for each choice of dimensions a
+#' kernel is compiled once, and results are exactly those of the operator that declares these
+#' dimensions. `Genred()` checks the syntax and the names of the formula; dimensions that do not
+#' match are an error of the call, which says what they were. Variables given by position inside a
+#' formula need their dimension.
+#'
 #' @section Formula:
 #' The language is that of KeOps: the operators `+ - * / ** ^`, `|` (scalar product) and
 #' comparisons, numbers, and operations such as `Exp`, `Sqrt`, `SqDist`, `Norm2`, `Concat`, `x[k]`
@@ -31,8 +39,8 @@
 #'
 #' @param formula A string (several are joined by newlines), or a one-sided R formula such as
 #'   `~ exp(-g * sqdist(x, y)) * b`.
-#' @param aliases A character vector or list of strings such as `"x = Vi(3)"`, or equivalently a
-#'   named one such as `c(x = "Vi(3)")`.
+#' @param aliases A character vector or list of strings such as `"x = Vi(3)"` or `"x = Vi"`, or
+#'   equivalently a named one such as `c(x = "Vi(3)")`.
 #' @param reduction_op One of `"Sum"`, `"Min"`, `"Max"`, `"ArgMin"`, `"ArgMax"`, `"Min_ArgMin"`,
 #'   `"Max_ArgMax"`, `"KMin"`, `"ArgKMin"`, `"KMin_ArgKMin"`, `"KMax"`, `"ArgKMax"`,
 #'   `"KMax_ArgKMax"`, `"LogSumExp"`, `"LogSumExpWeight"`, `"SumSoftMaxWeight"` (or `"SoftMax"`),
@@ -123,9 +131,9 @@
 #'
 #' @section Errors:
 #' `genred_error_parse` and `genred_error_dimension`, for the formula and the aliases, show the
-#' position of the error. `genred_error_argument` concerns the other arguments, and those of a call.
-#' Calls can also raise `genred_error_compiler`, `genred_error_cuda` and `genred_error_memory`. See
-#' [genred_error].
+#' position of the error; a call raises them if it determines dimensions. `genred_error_argument`
+#' concerns the other arguments, and those of a call. Calls can also raise
+#' `genred_error_compiler`, `genred_error_cuda` and `genred_error_memory`. See [genred_error].
 #'
 #' @section GPUs:
 #' All operations and reductions run on NVIDIA GPUs, in `"float32"` and `"float64"`. Installing and
@@ -165,6 +173,11 @@
 #' nearest <- Genred(~ sqdist(x, y), c(x = "Vi(3)", y = "Vj(3)"), "ArgKMin", axis = "j", opt_arg =
 #' 3)
 #' head(nearest(x, y))
+#'
+#' # the same for points of any dimension
+#' nearest <- Genred(~ sqdist(x, y), c(x = "Vi", y = "Vj"), "ArgKMin", axis = "j", opt_arg = 3)
+#' head(nearest(x, y))
+#' head(nearest(x[, 1:2], y[, 1:2]))
 Genred <- function(formula, aliases, reduction_op = "Sum", axis = 0, dtype = "float32", opt_arg = NULL,
                    formula2 = NULL, dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto",
                    use_fast_math = FALSE) {
@@ -189,13 +202,14 @@ genred_call <- function(call) {
   brief
 }
 
-new_operator <- function(given, call) {
+# by: of a gradient, the name, category and dimension of the variable (R/batches.R).
+new_operator <- function(given, call, by = NULL) {
   spec <- read_spec(given, call)
   checked(.Call(.ffi_make, spec), call)
   info <- checked(.Call(.ffi_describe, spec), call)
   check_argument_names(info$args$name, call)
   if (!is.null(info$result$note)) message_genred(info$result$note, call = call)
-  operator_function(spec, info$args$name)
+  operator_function(spec, info$args$name, by)
 }
 
 # ---- the specification: plain data, in the order of the SPEC_ enumeration in src/ffi.h -----------
@@ -300,7 +314,7 @@ call_defaults <- list("auto", -1, NULL, FALSE)
 
 # The names that operator_body() uses.  An alias with one of these names would mask it.
 body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent", ".plan", ".values", ".settings",
-                ".run_plan", ".run_selection", ".need_arguments")
+                ".run_plan", ".run_selection", ".need_arguments", ".value", ".like", ".by")
 
 check_argument_names <- function(names, call) {
   dots <- grep("^[.][.]([.]|[0-9]+)$", names, value = TRUE)
@@ -317,22 +331,27 @@ check_argument_names <- function(names, call) {
   if (length(twice)) stop_genred("argument", "two arguments are called `", twice[1L], "`", call = call)
 }
 
-operator_function <- function(spec, names) {
+operator_function <- function(spec, names, by = NULL) {
   args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   env <- new.env(parent = topenv())
   env$.spec <- spec
-  structure(as.function(c(args, list(operator_body(names))), envir = env), class = c("Genred", "function"))
+  if (!is.null(by)) env$.by <- by
+  structure(as.function(c(args, list(operator_body(names, by))), envir = env), class = c("Genred", "function"))
 }
 
 # No alias can mask a name that the body uses: see check_argument_names().
-operator_body <- function(names) {
+operator_body <- function(names, by) {
   symbols <- lapply(names, as.name)
   run <- as.call(c(quote(.External), quote(.ffi_call), quote(.spec), lapply(call_settings, as.name), symbols))
   finish <- call(".finish", run)
   if (!length(names)) return(finish)
   absent <- any_of(lapply(symbols, function(s) call(".absent", s)))
-  call("{", call("&&", absent, quote(.refuse_absent())), finish)
+  body <- call("{", call("&&", absent, quote(.refuse_absent())), finish)
+  if (is.null(by)) return(body)
+  body[[3L]] <- call("<-", quote(.value), finish)
+  body[[4L]] <- call(".like", quote(.value), as.name(by$name), quote(.by))
+  body
 }
 
 # a || b || ..., as a balanced tree, so that a thousand arguments are nested only ten levels deep.
@@ -345,7 +364,7 @@ any_of <- function(calls) {
 
 # An operator whose environment lacks these (a file may contain anything) finds NULL here, which is
 # rejected like any other invalid specification.
-.spec <- .plan <- NULL
+.spec <- .plan <- .by <- NULL
 
 operator_spec <- function(op) {
   spec <- if (is.function(op)) environment(op)$.spec

@@ -17,7 +17,8 @@
 #' @section Result:
 #' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as
 #' many columns as the variable has; and a 1 x d matrix for a `Pm(d)`, summed over all pairs. The
-#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component.
+#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component. If
+#' `op` takes dimensions from its arguments, so does its gradient.
 #'
 #' Arguments, including the incoming gradient, may be [genred_array()]s. If `backend` is a GPU,
 #' intermediate results stay there; with `keep = TRUE` the result does, too. The gradients of
@@ -98,9 +99,10 @@ row_category <- function(op) {
   c("Vj", "Vi", "Pm")[operator_info(op)$result$axis + 1L]
 }
 
-declared <- function(info) paste0(info$args$name, " = ", info$args$category, "(", info$args$dim, ")")
+# Dimensions that a call decides stay open.
+alias_of <- function(name, category, dim) paste0(name, " = ", type_text(category, dim))
 
-alias_of <- function(name, category, dim) paste0(name, " = ", category, "(", dim, ")")
+declared <- function(info) alias_of(info$args$name, info$args$category, info$args$dim)
 
 category_of <- function(info, variable) info$args$category[info$args$name == variable]
 
@@ -108,20 +110,21 @@ dim_of <- function(info, variable) info$args$dim[info$args$name == variable]
 
 # ---- sums ----------------------------------------------------------------------------------------
 
-# The sum of a formula, reduced such that the result has the shape of a variable of this category:
-# over j for a Vi, over i for a Vj, over both for a Pm.
-sum_by <- function(op, formula, aliases, category, call) {
+# The sum of a formula, reduced such that the result has the shape of this variable: over j for a
+# Vi, over i for a Vj, over both for a Pm.
+sum_by <- function(op, info, formula, aliases, variable, call) {
   given <- given_arguments(operator_spec(op))
-  axis <- c(Vi = 1, Vj = 0, Pm = 2)[[category]]
+  by <- list(name = variable, category = category_of(info, variable), dim = dim_of(info, variable))
+  axis <- c(Vi = 1, Vj = 0, Pm = 2)[[by$category]]
   given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", axis)
   given["opt_arg"] <- given["formula2"] <- list(NULL)
-  new_operator(given, call)
+  new_operator(given, call, by)
 }
 
 gradient_of_sum <- function(op, info, variable, incoming, call) {
   formula <- paste0("Grad(", operator_spec(op)$formula, ",", variable, ",", incoming, ")")
   aliases <- c(declared(info), alias_of(incoming, row_category(op), info$result$dim))
-  sum_by(op, formula, aliases, category_of(info, variable), call)
+  sum_by(op, info, formula, aliases, variable, call)
 }
 
 # ---- means, variances, products: sums whose formula contains values of the operator --------------
@@ -152,8 +155,8 @@ gradient_with <- function(factor, of = NULL) {
     given <- given_arguments(spec)
     given["reduction_op"] <- of %or% info$result$reduction
     stages <- list(list(name = n, op = counting(op, info, call)), list(name = a, op = new_operator(given, call)))
-    last <- sum_by(op, formula, aliases, category_of(info, variable), call)
-    plan_operator(taken, stages, list(last), variable, op)
+    last <- sum_by(op, info, formula, aliases, variable, call)
+    plan_operator(taken, stages, list(last), variable, op, incoming)
   }
 }
 
@@ -173,8 +176,8 @@ gradient_of_logsumexp <- function(op, info, variable, incoming, call) {
   )
   row <- row_category(op)
   aliases <- c(declared(info), alias_of(incoming, row, info$result$dim), alias_of(lse, row, info$result$dim))
-  last <- sum_by(op, paste(terms, collapse = "+"), aliases, category_of(info, variable), call)
-  plan_operator(c(info$args$name, incoming), list(list(name = lse, op = op)), list(last), variable, op)
+  last <- sum_by(op, info, paste(terms, collapse = "+"), aliases, variable, call)
+  plan_operator(c(info$args$name, incoming), list(list(name = lse, op = op)), list(last), variable, op, incoming)
 }
 
 # S = sum e^f w / sum e^f:  dS = sum p ((w - S) df + dw)
@@ -188,26 +191,29 @@ gradient_of_softmax <- function(op, info, variable, incoming, call) {
                     "Grad(", spec$formula2, ",", variable, ",", p, "*", incoming, ")")
   row <- row_category(op)
   aliases <- c(declared(info), alias_of(c(incoming, lse, mean), row, c(info$result$dim, 1L, info$result$dim)))
-  last <- sum_by(op, formula, aliases, category_of(info, variable), call)
+  last <- sum_by(op, info, formula, aliases, variable, call)
   given <- given_arguments(spec)
   given["reduction_op"] <- "LogSumExp"
   given["formula2"] <- list(NULL)
   stages <- list(list(name = lse, op = new_operator(given, call)), list(name = mean, op = op))
-  plan_operator(taken, stages, list(last), variable, op)
+  plan_operator(taken, stages, list(last), variable, op, incoming)
 }
 
 # ---- plans: steps, then a sum of operators -------------------------------------------------------
 
 # names: the arguments. stages: a list of list(name, op); the result of op becomes the argument
 # `name` of the later stages and of the terms. terms: operators whose results are added. row: the
-# category that indexes the rows of the result.
-plan_operator <- function(names, stages, terms, variable, of, row = row_category(terms[[1L]])) {
-  plan <- list(stages = stages, terms = terms, row = row, variable = variable, of = of)
+# category that indexes the rows of the result.  incoming: the argument that has the shape of the
+# result of `of`, or NULL.
+plan_operator <- function(names, stages, terms, variable, of, incoming) {
+  plan <- list(stages = stages, terms = terms, row = row_category(terms[[1L]]), variable = variable, of = of,
+               incoming = incoming)
   plan$kernels <- kernels_of(operators_of(plan), names)
-  gradient_function(names, plan, quote(.run_plan(.plan, .values, .settings)))
+  gradient_function(names, plan)
 }
 
-gradient_function <- function(names, plan, run) {
+gradient_function <- function(names, plan) {
+  run <- if (is.null(plan$terms)) quote(.run_selection(.plan, .values, .settings)) else quote(.run_plan(.plan, .values, .settings))
   args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   body <- bquote({
@@ -225,17 +231,18 @@ gradient_function <- function(names, plan, run) {
 
 # The operators of a plan, including those of nested plans.
 operators_of <- function(plan) {
-  steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms)
+  steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms, plan[names(plan) %in% c("index", "inner")])
   operators <- function(op) if (inherits(op, "Genred")) list(op) else operators_of(operator_plan(op))
   unlist(lapply(steps, operators), recursive = FALSE)
 }
 
-# What the engine must know before a call: the specifications of the operators, and the names of two
-# arguments with M and N rows.
+# What must be known before a call: the specifications of the operators, the names of two arguments
+# with M and N rows, and all arguments, each as the first operator that has it declares it.
 kernels_of <- function(ops, names) {
-  args <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
-  first <- function(category) intersect(names, args$name[args$category == category])[1L]
-  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"))
+  all <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
+  args <- as.list(all[match(names, all$name), c("name", "category", "dim")])
+  first <- function(category) args$name[args$category == category][1L]
+  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"), args = args)
 }
 
 rows_of <- function(name, values) if (is.na(name)) 1 else as.numeric(NROW(values[[name]]))
@@ -264,7 +271,12 @@ is_count <- function(x) is.numeric(x) && !is.object(x) && length(x) == 1L && is.
 
 is_operator <- function(x) is.function(x) && inherits(x, c("Genred", "GenredGradient"))
 
-kernels_ok <- function(x) is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j)
+args_ok <- function(args) {
+  is.list(args) && is.character(args$name) && is.character(args$category) && is.numeric(args$dim) &&
+    length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% names(categories$i))
+}
+
+kernels_ok <- function(x) is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j) && args_ok(x$args)
 
 steps_ok <- function(plan) {
   step_ok <- function(step) is.list(step) && is_operator(step$op) && is_text(step$name)
@@ -273,11 +285,8 @@ steps_ok <- function(plan) {
 }
 
 selection_ok <- function(plan) {
-  args <- plan$args
-  named <- is.list(args) && is.character(args$name) && is.character(args$category) && is.numeric(args$dim) &&
-    length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% c("Vi", "Vj", "Pm"))
-  is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && named && is_text(plan$incoming) &&
-    is_count(plan$dim) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
+  is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && args_ok(plan$args) && is_text(plan$incoming) &&
+    (is_count(plan$dim) || identical(plan$dim, NA_integer_)) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
 }
 
 plan_ok <- function(plan) {
@@ -318,14 +327,23 @@ apply_operator <- function(op, values, settings) {
 
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
-    checked_plan(plan)
+    plan <- plan_for(checked_plan(plan), values)
     prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), values, settings)
     steps <- settings
-    steps$keep <- steps_stay(settings)
+    steps$keep <- !stays_in_memory(plan, values, settings) && steps_stay(settings)
     for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, steps)
     if (length(plan$terms) > 1L) return(sum_of_terms(plan, values, settings))
     apply_operator(plan$terms[[1L]], values, settings)
   })
+}
+
+# Whether the arguments are a batch, whose results cannot stay on a GPU.
+stays_in_memory <- function(plan, values, settings) {
+  args <- plan$kernels$args
+  batches <- batches_of(values[args$name], args)
+  first <- which(lengths(batches) > 0L)[1L]
+  if (!is.na(first) && isTRUE(settings$keep)) refuse_kept_batch(names(batches)[first], NULL)
+  !is.na(first)
 }
 
 # Whether results of steps can stay on the GPU.  Under "auto" they cannot, because a later step may
@@ -378,7 +396,7 @@ gradient_of_plan <- function(op, variable, incoming, call) {
     readers <- c(readers, list(list(op = stage$op, incoming = adjoint)))
   }
   terms <- collect(readers, variable, call)
-  plan_operator(names, stages, terms, variable, op)
+  plan_operator(names, stages, terms, variable, op, incoming)
 }
 
 # The gradients with respect to the argument `name` of all operators that have it.
@@ -391,7 +409,7 @@ collect <- function(readers, name, call) {
 added <- function(ops, names) {
   if (length(ops) == 1L) return(ops[[1L]])
   used <- unique(unlist(lapply(ops, argument_names)))
-  plan_operator(used, list(), ops, "", ops[[1L]])
+  plan_operator(used, list(), ops, "", ops[[1L]], NULL)
 }
 
 # ---- minima: the selected pairs ------------------------------------------------------------------
@@ -453,8 +471,8 @@ gradient_of_selection <- function(op, info, variable, incoming, call) {
   plan <- list(index = index, inner = new_operator(given, call), args = info$args, variable = variable, incoming = incoming,
                dim = info$result$dim, kept = if (info$result$axis == 1L) "Vi" else "Vj", of = op,
                row = category_of(info, variable), k = max(1L, info$result$k))
-  plan$kernels <- kernels_of(list(index, plan$inner), c(info$args$name))
-  gradient_function(c(info$args$name, incoming), plan, quote(.run_selection(.plan, .values, .settings)))
+  plan$kernels <- kernels_of(operators_of(plan), info$args$name)
+  gradient_function(c(info$args$name, incoming), plan)
 }
 
 .run_selection <- function(plan, values, settings) {
@@ -480,12 +498,41 @@ prepare_selection <- function(plan, values, settings) {
 }
 
 selected_gradient <- function(plan, values, settings) {
-  checked_plan(plan)
+  plan <- plan_for(checked_plan(plan), values)
   prepare_selection(plan, values, settings)
+  first <- settings
+  first$keep <- FALSE
+  index <- apply_operator(plan$index, values, first)
+  result <- operator_info(plan$index)$result
+  rank <- if (result$k > 0L && result$dim > 1L) 3L else 2L
+  of_result <- function(x) as.integer(dim(x)[-seq_len(rank)])
+  batches <- c(batches_of(values[plan$args$name], plan$args),
+               stats::setNames(list(of_result(values[[plan$incoming]])), plan$incoming), list(of_result(index)))
+  if (!any(lengths(batches) > 0L)) return(gradient_of_pairs(plan, values, index, settings))
+  if (isTRUE(settings$keep)) refuse_kept_batch(names(batches)[lengths(batches) > 0L][1L], NULL)
+  gradient_of_elements(plan, values, index, batches, settings)
+}
+
+# Element by element of a batch, since each has selected pairs of its own.  batches: of the
+# arguments, the incoming gradient and the index.
+gradient_of_elements <- function(plan, values, index, batches, settings) {
+  size <- common_batch(batches, NULL)
+  at <- arrayInd(seq_len(prod(size)), size)
+  given <- c(values[c(plan$args$name, plan$incoming)], list(index))
+  parts <- lapply(seq_len(nrow(at)), function(k) {
+    one <- Map(function(x, batch) element_of(x, batch, at[k, ]), given, batches)
+    gradient_of_pairs(plan, one, one[[length(one)]], settings)
+  })
+  x <- values[[plan$variable]]
+  by <- lapply(plan$args[c("name", "category", "dim")], `[[`, match(plan$variable, plan$args$name))
+  rows <- if (by$category != "Pm") NROW(x)
+  .like(array(as.numeric(unlist(parts)), c(rows, by$dim, size)), x, by)
+}
+
+gradient_of_pairs <- function(plan, values, index, settings) {
   given <- values
   wanted <- settings
   settings$keep <- FALSE
-  index <- apply_operator(plan$index, values, settings)
   ok <- which(!is.na(index)) # the gradient of a neighbour that does not exist is dropped
   row <- rep(seq_len(nrow(index)), length.out = length(index))[ok]
   at <- list(Vi = if (plan$kept == "Vi") row else index[ok], Vj = if (plan$kept == "Vj") row else index[ok])

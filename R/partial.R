@@ -26,6 +26,8 @@
 #' partial result is that of the result or a small multiple of it, and does not depend on the
 #' number of columns.
 #'
+#' If `op` takes dimensions from its arguments, those of the pieces must agree.
+#'
 #' A partial result is a list of class `"genred_partial"` that holds plain data only. [saveRDS()],
 #' sockets and clusters can transfer it to any machine with the same version of genred (in a
 #' format that keeps all digits: `saveRDS(ascii = TRUE)` does not). Its elements are
@@ -115,9 +117,12 @@ genred_partial <- function(op, ..., offset = 0, backend = "auto", device_id = -1
   settings <- list(backend = backend, device_id = device_id, ranges = NULL, keep = FALSE)
   settings <- checked_settings(settings, call)
   check_session_settings(call)
-  offset <- read_offset(if (!missing(offset)) offset, info$result, call)
-  values <- checked_arguments(values, info$args, call)
-  spec <- operator_spec(op)
+  args <- filled_info(info$args, values, call)
+  values <- checked_arguments(values, args, call)
+  refuse_batch(values, args, call)
+  spec <- filled_spec(operator_spec(op), args$dim, call)
+  result <- checked(.Call(.ffi_describe, spec), call)$result
+  offset <- read_offset(if (!missing(offset)) offset, result, call)
   got <- .Call(.ffi_share, spec, settings$backend, settings$device_id, offset %or% 0, values)
   if (is.null(got)) stop_genred("internal", "checked arguments were not accepted", call = call)
   got <- recover_call(got, NULL, call)
@@ -171,6 +176,14 @@ matched_arguments <- function(values, args, call) {
 
 # Does the result depend on where a piece is in the whole data?
 has_places <- function(result) any(result$index) || result$numbers[2L]
+
+refuse_batch <- function(values, args, call) {
+  first <- which(lengths(batches_of(values, args)) > 0L)[1L]
+  if (is.na(first)) return()
+  stop_genred("argument", "argument `", args$name[first], "` is a batch (", shape_text(values[[first]]),
+              "), and batches have no partial results; compute those of its elements one by one",
+              call = call)
+}
 
 # A number, or NULL if it is unknown (x is NULL) and the reduction does not need it.
 read_offset <- function(x, result, call) {
@@ -233,7 +246,8 @@ checked_partial <- function(x, what, call) {
 }
 
 is_spec <- function(x) {
-  !inherits(.Call(.ffi_spec, x), "genred_failure") && identical(names(x), spec_fields)
+  valid <- !inherits(.Call(.ffi_spec, x), "genred_failure") && identical(names(x), spec_fields)
+  valid && !is_open(x)
 }
 
 names_fit <- function(x) {
@@ -352,6 +366,10 @@ genred_finish <- function(op, partial) {
 }
 
 expect_operator <- function(spec, wanted, call) {
+  if (is_open(wanted) && length(wanted$aliases) == length(spec$aliases)) {
+    filled <- .Call(.ffi_fill, wanted, .Call(.ffi_describe, spec)$args$dim)
+    if (!inherits(filled, "genred_failure")) wanted <- filled
+  }
   if (spec$key == wanted$key) return()
   stop_genred("argument", "`partial` does not belong to `op`: ", different_operators(wanted, spec),
               call = call)

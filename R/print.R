@@ -12,8 +12,9 @@
 #' @param x,object An operator made by [Genred()].
 #' @param ... For `update()`: arguments of [Genred()], by name. Otherwise unused.
 #' @return `format()` and `as.character()`: a string. `formula()`: a formula. `update()`: an
-#'   operator; errors are those of [Genred()]. `summary()`: a list of class `"summary.Genred"`.
-#'   `print()`: its argument, invisibly.
+#'   operator; errors are those of [Genred()]. `summary()`: a list of class `"summary.Genred"`; its
+#'   graph and plan are `NULL` if the operator takes dimensions from its arguments. `print()`: its
+#'   argument, invisibly.
 #' @name print.Genred
 #' @examples
 #' op <- Genred("Exp(-SqDist(X,Y)) * B", c("X = Vi(3)", "Y = Vj(3)", "B = Vj(1)"), axis = 1)
@@ -43,7 +44,8 @@ format.Genred <- function(x, ...) {
   formula <- one_line(spec$formula)
   # with a note, the reduction is part of the formula string
   right <- if (is.null(result$note)) reduction_text(result, formula, one_line(spec$formula2 %or% "1")) else formula
-  sizes <- c(if (result$k > 0L) result$k, if (result$dim > 1L) result$dim)
+  dim <- if (is.na(result$dim)) "D" else if (result$dim > 1L) result$dim
+  sizes <- c(if (result$k > 0L) result$k, dim)
   index <- c(c("j", "i", "1")[result$axis + 1L], if (length(sizes)) paste0("1:", sizes))
   paste0("a[", paste(index, collapse = ", "), "] = ", right)
 }
@@ -74,20 +76,24 @@ reduction_text <- function(result, formula, weight) {
 
 argument_lines <- function(args, result) {
   if (!length(args$name)) return("  no arguments")
-  rows <- c(Vi = "M", Vj = "N")[args$category]
+  rows <- c(Vi = "M", Vj = "N", Mij = "M x N")[args$category]
   shape <- ifelse(args$category == "Pm", ifelse(args$dim == 1L, "number", paste("vector of length", args$dim)),
-                  paste(rows, "x", args$dim))
-  declared <- paste0(args$category, "(", args$dim, ")")
-  paste0("  ", format(args$name), "  ", format(declared), "  ", shape)
+                  ifelse(args$category == "Mij" & args$dim == 1L, rows, paste(rows, "x", args$dim)))
+  from_argument <- ifelse(args$category == "Pm", "vector of length d, d from the argument",
+                          paste(rows, "x d, d from the argument"))
+  shape <- ifelse(is.na(args$dim), from_argument, shape)
+  paste0("  ", format(args$name), "  ", format(type_text(args$category, args$dim)), "  ", shape)
 }
 
 result_text <- function(result) {
   rows <- c("N", "M", "1")[result$axis + 1L]
-  sizes <- c(rows, if (result$k > 0L) result$k, if (result$k == 0L || result$dim > 1L) result$dim)
+  open <- is.na(result$dim)
+  sizes <- c(rows, if (result$k > 0L) result$k, if (open) "D" else if (result$k == 0L || result$dim > 1L) result$dim)
   shape <- paste(sizes, collapse = " x ")
   kind <- ifelse(result$index, "indices from 1", "doubles")
-  if (length(kind) == 1L) return(paste0(shape, ", ", kind))
-  paste0("list(value, index), each ", shape)
+  follows <- if (open) ", D from the arguments"
+  if (length(kind) == 1L) return(paste0(shape, ", ", kind, follows))
+  paste0("list(value, index), each ", shape, follows)
 }
 
 precision_text <- function(spec) {
@@ -125,9 +131,10 @@ formula.Genred <- function(x, ...) {
   eval(call("~", spec$formula), globalenv())
 }
 
-# Whether an R formula yields the same graph of operations as the specification.
+# Whether an R formula yields the same graph of operations as the specification; where dimensions
+# are open, there is no graph yet, and the syntax trees are compared.
 reads_the_same <- function(formula, spec) {
-  dag <- function(spec) .Call(.ffi_dump, spec, "dag")
+  dag <- function(spec) .Call(.ffi_dump, spec, if (is_open(spec)) "ast" else "dag")
   tryCatch({
     other <- spec
     other$formula <- formula_text(formula, "formula", NULL)
@@ -149,7 +156,9 @@ update.Genred <- function(object, ...) {
       "the arguments of update() must be named", call = call)
   }
   given[names(changes)] <- changes
-  new_operator(given, call)
+  # a gradient stays one as long as its formula does
+  kept <- !any(c("formula", "aliases", "reduction_op", "axis") %in% names(changes))
+  new_operator(given, call, if (kept) environment(object)$.by)
 }
 
 given_arguments <- function(spec) {
@@ -165,13 +174,14 @@ given_arguments <- function(spec) {
 #' @export
 summary.Genred <- function(object, ...) {
   info <- operator_info(object)
+  open <- is_open(operator_spec(object))
   structure(class = "summary.Genred", list(
     operator = object,
     formula = as.character(object),
     args = info$args,
     result = info$result,
-    dag = genred_source(object, stage = "dag"),
-    plan = genred_source(object, stage = "plan"),
+    dag = if (!open) genred_source(object, stage = "dag"),
+    plan = if (!open) genred_source(object, stage = "plan"),
     last = info$last
   ))
 }
@@ -179,6 +189,10 @@ summary.Genred <- function(object, ...) {
 #' @export
 print.summary.Genred <- function(x, ...) {
   print(x$operator)
+  if (is.null(x$dag)) {
+    cat("\nGraph and plan depend on dimensions: genred_source(op, stage = \"plan\", dims = )\n")
+    return(invisible(x))
+  }
   cat("\nGraph\n")
   cat(indented(x$dag), sep = "\n")
   cat("\nPlan\n")

@@ -16,7 +16,7 @@ checked_ranges <- function(ranges, axis, info, values, call) {
   if (is.null(ranges)) return(NULL)
   refuse <- function(...) stop_genred("argument", ..., call = call)
   parts <- named_parts(ranges, refuse)
-  size <- vapply(c("Vi", "Vj"), function(category) size_of(category, info, values), 0)
+  size <- vapply(c("i", "j"), function(index) size_of(index, info, values), 0)
   check_size(ranges, size, refuse)
   halves <- list(part_names[1:3], part_names[4:6])
   needed <- halves[[if (axis == 0L) 2L else 1L]]
@@ -31,8 +31,8 @@ checked_ranges <- function(ranges, axis, info, values, call) {
     refuse("`ranges`: the parts for i (", quoted(halves[[1L]]), ") and those for j (",
            quoted(halves[[2L]]), ") do not keep the same pairs")
   }
-  structure(parts, order_i = checked_order(ranges, "order_i", size[["Vi"]], refuse),
-            order_j = checked_order(ranges, "order_j", size[["Vj"]], refuse))
+  structure(parts, order_i = checked_order(ranges, "order_i", size[["i"]], refuse),
+            order_j = checked_order(ranges, "order_j", size[["j"]], refuse))
 }
 
 # The six parts by name, NULL where a half was not given.
@@ -73,9 +73,12 @@ check_halves <- function(parts, refuse) {
   }
 }
 
-size_of <- function(category, info, values) {
-  k <- which(info$category == category)[1L]
-  if (is.na(k)) 1 else as.numeric(NROW(values[[k]]))
+# The number of values of an index that the arguments have.
+size_of <- function(index, info, values) {
+  along <- categories[[index]][info$category]
+  k <- which(along > 0L)[1L]
+  if (is.na(k)) return(1)
+  as.numeric(if (along[k] == 1L) NROW(values[[k]]) else dim(values[[k]])[along[k]])
 }
 
 check_size <- function(ranges, size, refuse) {
@@ -191,11 +194,13 @@ call_in_order <- function(spec, description, values, settings, call) {
     stop_genred("argument", "`keep = TRUE` needs data that are sorted by group: these `ranges` ",
                 "carry an order, which is applied in R", call = call)
   }
-  order <- list(Vi = attr(settings$ranges, "order_i"), Vj = attr(settings$ranges, "order_j"))
+  order <- list(i = attr(settings$ranges, "order_i"), j = attr(settings$ranges, "order_j"))
   attr(settings$ranges, "order_i") <- attr(settings$ranges, "order_j") <- NULL
   category <- description$args$category
-  for (k in which(category != "Pm")) {
-    values[[k]] <- take_rows(values[[k]], order[[category[k]]])
+  for (k in seq_along(category)) {
+    for (index in c("i", "j")) {
+      values[[k]] <- taken(values[[k]], categories[[index]][[category[k]]], order[[index]])
+    }
   }
   result <- run_checked(spec, values, settings, call)
   axis <- description$result$axis
@@ -204,10 +209,13 @@ call_in_order <- function(spec, description, values, settings, call) {
   restore_order(result, order[[1L]], order[[2L]])
 }
 
-take_rows <- function(x, order) {
-  if (is.null(order)) return(x)
+# Along dimension `along` (0: none), in this order (NULL: as they are).
+taken <- function(x, along, order) {
+  if (is.null(order) || along == 0L) return(x)
   if (inherits(x, "genred_array")) x <- as.array(x)
-  if (is.matrix(x)) x[order, , drop = FALSE] else x[order]
+  all <- rep(list(TRUE), max(1L, length(dim(x))))
+  all[[along]] <- order
+  do.call(`[`, c(list(x), all, drop = FALSE))
 }
 
 # A result with a note, a pair of results, or one; a failure stays as it is.
@@ -219,7 +227,5 @@ restore_order <- function(x, rows, columns) {
     return(x)
   }
   if (is.integer(x) && !is.null(columns)) x[] <- columns[x]
-  if (is.null(rows)) return(x)
-  back <- order(rows)
-  if (length(dim(x)) == 3L) x[back, , , drop = FALSE] else x[back, , drop = FALSE]
+  if (is.null(rows)) x else taken(x, 1L, order(rows))
 }

@@ -35,24 +35,29 @@ static genred_status status(gr_error *err, char *message) {
   return s;
 }
 
+/* The client's specification as the engine's; false, with err filled, if it has none or there is no
+ * place for what is made from it. */
+static bool read_spec(const genred_spec *spec, const void *place, gr_spec *s, gr_error *err) {
+  const char *wrong = !spec    ? "the specification must not be NULL"
+                      : !place ? "the address for the program or template must not be NULL"
+                      : spec->axis < 0 || spec->axis > 2
+                          ? "axis must be 0 (reduce over i), 1 (reduce over j) or 2 (both)"
+                          : NULL;
+  if (wrong) return refuse(err, wrong) == GR_OK;
+  *s = (gr_spec){.formula = spec->formula, .formula2 = spec->formula2, .aliases = spec->aliases, .n_aliases = spec->n_aliases,
+                 .reduction = spec->reduction, .axis = spec->axis, .opt_arg = spec->k, .has_opt_arg = spec->k != 0,
+                 .dtype = spec->dtype ? spec->dtype : "float32",
+                 .dtype_acc = spec->dtype_acc ? spec->dtype_acc : "auto",
+                 .sum_scheme = spec->sum_scheme ? spec->sum_scheme : "auto"};
+  return true;
+}
+
 static genred_status api_new(const genred_spec *spec, genred_program **program, char *message) {
   gr_error err = {GR_OK, "", NULL};
-  if (program) *program = NULL;
-  if (!spec || !program) {
-    refuse(&err, spec ? "the address for the program must not be NULL" : "the specification must not be NULL");
-    return status(&err, message);
-  }
-  if (spec->axis < 0 || spec->axis > 2) {
-    refuse(&err, "axis must be 0 (reduce over i), 1 (reduce over j) or 2 (both)");
-    return status(&err, message);
-  }
-  gr_spec s = {.formula = spec->formula, .formula2 = spec->formula2, .aliases = spec->aliases, .n_aliases = spec->n_aliases,
-               .reduction = spec->reduction, .axis = spec->axis, .opt_arg = spec->k, .has_opt_arg = spec->k != 0,
-               .dtype = spec->dtype ? spec->dtype : "float32",
-               .dtype_acc = spec->dtype_acc ? spec->dtype_acc : "auto",
-               .sum_scheme = spec->sum_scheme ? spec->sum_scheme : "auto"};
-  gr_program *p;
-  if (gr_program_new(&s, &p, &err) == GR_OK) *program = (genred_program *)p;
+  gr_spec s;
+  gr_program *p = NULL;
+  if (read_spec(spec, program, &s, &err)) gr_program_new(&s, &p, &err);
+  if (program) *program = (genred_program *)p;
   return status(&err, message);
 }
 
@@ -74,11 +79,12 @@ static genred_result api_result(const genred_program *program) {
 
 /* The client's arrays as the engine's, malloc'ed; NULL with err filled.  The stride of a single
  * column is ignored. */
-static gr_array *arrays(const genred_program *program, const genred_array *args, int n, gr_error *err) {
-  if (!program || (!args && n > 0) || n < 0) {
-    refuse(err, !program ? "the program must not be NULL"
-                : n < 0  ? "the number of arguments must not be negative"
-                         : "the list of arguments must not be NULL");
+static gr_array *arrays(const void *owner, const char *no_owner, const genred_array *args, int n,
+                        gr_error *err) {
+  if (!owner || (!args && n > 0) || n < 0) {
+    refuse(err, !owner  ? no_owner
+                : n < 0 ? "the number of arguments must not be negative"
+                        : "the list of arguments must not be NULL");
     return NULL;
   }
   gr_array *a = malloc(((size_t)n + 1) * sizeof *a);
@@ -93,13 +99,44 @@ static gr_array *arrays(const genred_program *program, const genred_array *args,
   return a;
 }
 
+static gr_array *arrays_for(const genred_program *program, const genred_array *args, int n, gr_error *err) {
+  return arrays(program, "the program must not be NULL", args, n, err);
+}
+
 static genred_status api_rows(const genred_program *program, const genred_array *args, int n, int64_t *rows, char *message) {
   gr_error err = {GR_OK, "", NULL};
-  gr_array *a = arrays(program, args, n, &err);
+  gr_array *a = arrays_for(program, args, n, &err);
   if (a) gr_program_rows(engine_const(program), a, n, rows, &err);
   free(a);
   return status(&err, message);
 }
+
+/* ---- templates ---- */
+
+static genred_status api_template_new(const genred_spec *spec, genred_template **out,
+                                      char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_spec s;
+  gr_template *t = NULL;
+  if (read_spec(spec, out, &s, &err)) gr_template_new(&s, &t, &err);
+  if (out) *out = (genred_template *)t;
+  return status(&err, message);
+}
+
+static void api_template_free(genred_template *t) { gr_template_free((gr_template *)t); }
+
+static genred_status api_template_program(genred_template *t, const genred_array *args, int n,
+                                          genred_program **program, char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_program *p = NULL;
+  gr_array *a = arrays(t, "the template must not be NULL", args, n, &err);
+  if (a) gr_template_program((gr_template *)t, a, n, program ? &p : NULL, &err);
+  if (program) *program = (genred_program *)p;
+  free(a);
+  return status(&err, message);
+}
+
+/* ---- calls ---- */
 
 static void check_interrupt(void *unused) {
   (void)unused;
@@ -178,7 +215,7 @@ static genred_status api_run_batches(genred_program *program, const genred_array
   ffi_settings s;
   const void *top = vmaxget();
   gr_array *a =
-      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays(program, args, n, &err) : NULL;
+      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays_for(program, args, n, &err) : NULL;
   gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
   gr_ranges some;
   gr_batches many;
@@ -209,7 +246,7 @@ static genred_status api_run(genred_program *program, const genred_array *args, 
 static genred_status api_partial_size(const genred_program *program, const genred_array *args,
                                       int n, int64_t *size, char *message) {
   gr_error err = {GR_OK, "", NULL};
-  gr_array *a = arrays(program, args, n, &err);
+  gr_array *a = arrays_for(program, args, n, &err);
   if (a) gr_states_size(engine_const(program), a, n, size, &err);
   free(a);
   return status(&err, message);
@@ -224,7 +261,7 @@ static genred_status api_partial_run(genred_program *program, const genred_array
   ffi_settings s;
   const void *top = vmaxget();
   gr_array *a =
-      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays(program, args, n, &err) : NULL;
+      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays_for(program, args, n, &err) : NULL;
   if (a) gr_program_share(engine(program), a, n, offset, states, size, &opt, &report, &err);
   free(a);
   vmaxset(top);
@@ -275,7 +312,10 @@ static const genred_api api = {.abi = GENRED_ABI,
                                .partial_merge = api_partial_merge,
                                .partial_rows = api_partial_rows,
                                .partial_finish = api_partial_finish,
-                               .program_run_batches = api_run_batches};
+                               .program_run_batches = api_run_batches,
+                               .template_new = api_template_new,
+                               .template_free = api_template_free,
+                               .template_program = api_template_program};
 
 static const genred_api *get_api(void) { return &api; }
 

@@ -69,7 +69,9 @@ enum {
 };
 
 typedef struct ffi_op {
-  gr_program *program;
+  gr_program *program; /* NULL where dimensions are open: */
+  gr_template *open;
+  struct ffi_fillings *fillings;
   gr_result_info result;
   int nargs;
   gr_arg_info *arg;
@@ -81,6 +83,19 @@ typedef struct ffi_op {
  * value, with *op NULL. */
 SEXP ffi_op_get(SEXP spec, ffi_op **op);
 bool ffi_spec_ok(SEXP spec); /* whether it has the types and the key that R/genred.R gives it */
+/* The same for the specification of `open` with these dimensions. */
+SEXP ffi_op_fill(SEXP spec, const ffi_op *open, const int *dims, ffi_op **op);
+const ffi_op *ffi_op_known(SEXP spec); /* NULL: it would have to be created */
+
+/* ---- ffi_open.c: operators whose aliases leave dimensions open ------------------------------- */
+
+bool ffi_alias_open(SEXP alias);
+/* Prepares an open operator; fillings is NULL if there is no memory. */
+void ffi_open_init(ffi_op *open, SEXP pointer);
+/* As ffi_op_get, for a call of an open operator with these arguments; R_NilValue, with *op NULL: R
+ * is to look at them. */
+SEXP ffi_open_get(ffi_op *open, SEXP spec, const SEXP *arg, int n, ffi_op **op);
+const ffi_op *ffi_open_latest(const ffi_op *open); /* of the last call; NULL: none, or forgotten */
 
 /* ---- ffi_poll.c: interrupts and progress while the engine runs ------------------------------- */
 
@@ -119,6 +134,32 @@ gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err);
  * its memory lives until the .Call ends.  false: R is to look at it. */
 bool ffi_ranges_read(SEXP x, bool rows_are_i, int64_t m, int64_t n, gr_ranges *r);
 
+/* ---- ffi_shape.c: shapes of arguments and results -------------------------------------------- */
+
+enum { FFI_BATCH_DIMS = 16 }; /* as many as the engine takes */
+
+/* Describes a plain argument or a genred_array but for its numbers, for a batch the array of the
+ * first element.  Returns the number of its dimensions that number elements of a batch, or -1 if it
+ * is not obviously an argument of this kind. */
+int ffi_shape_read(SEXP x, const gr_arg_info *info, gr_array *a);
+/* The batch of arguments of which the longest has n > 0 such dimensions; its memory lives until the
+ * .Call ends.  false: sizes do not agree, or there are too many dimensions, or a genred_array. */
+bool ffi_batches_read(const ffi_op *op, const SEXP *arg, int n, gr_batches *b);
+
+typedef struct ffi_shape { /* of a result */
+  int n, rank;             /* number of dimensions, and of those of one element of a batch */
+  int dim[3 + FFI_BATCH_DIMS];
+} ffi_shape;
+
+/* b->n is 0 if there is no batch; rows and sizes of dimensions fit an int. */
+ffi_shape ffi_result_shape(const gr_result_info *r, int64_t rows, const gr_batches *b);
+double ffi_shape_length(const ffi_shape *s);
+SEXP ffi_shape_dim(const ffi_shape *s);
+/* Names of the first argument that has any and belongs to the kept index: of `rows` rows, or
+ * R_NilValue. */
+SEXP ffi_row_names(const ffi_op *op, const SEXP *arg, int64_t rows);
+SEXP ffi_result_names(const ffi_op *op, const SEXP *arg, const ffi_shape *s); /* dimnames */
+
 /* ---- capi.c: the table for packages that link to genred -------------------------------------- */
 
 void capi_register(void); /* at load time */
@@ -136,6 +177,7 @@ SEXP ffi_ranges_agree(SEXP x);
 SEXP ffi_make(SEXP spec);
 SEXP ffi_key(SEXP spec);
 SEXP ffi_spec(SEXP spec);
+SEXP ffi_fill(SEXP spec, SEXP dims);
 SEXP ffi_dump(SEXP spec, SEXP stage);
 SEXP ffi_describe(SEXP spec);
 SEXP ffi_defaults(SEXP cc, SEXP cache_dir, SEXP tmp_dir);

@@ -1,10 +1,10 @@
 /* ffi_call.c: a call of an operator.
  *
- * The fast path accepts plain matrices and vectors of numbers, genred_arrays and valid settings.
- * For anything else it returns NULL before it starts any work; R/call.R then checks the arguments
- * and settings one by one, converts or rejects them, and calls ffi_call_list.  A result is a
- * matrix, an array, a genred_array, or a list of two of these; an object of class genred_failure or
- * genred_noted is a failure or a result with a message. */
+ * The fast path accepts plain vectors, matrices and arrays of numbers (ffi_shape.c), genred_arrays
+ * and valid settings.  For anything else it returns NULL before it starts any work; R/call.R then
+ * checks the arguments and settings one by one, converts or rejects them, and calls ffi_call_list.
+ * A result is a matrix, an array, a genred_array, or a list of two of these; an object of class
+ * genred_failure or genred_noted is a failure or a result with a message. */
 #include "ffi.h"
 
 #include <limits.h>
@@ -26,6 +26,7 @@ typedef struct call {
   int n;
   SEXP *arg;       /* arguments as R objects */
   gr_array *array; /* the same for the engine */
+  gr_batches batch; /* n = 0: none */
   int protects;
   bool share;     /* the states of a share of the columns are wanted, not results: */
   int64_t offset; /* its first column, in the whole */
@@ -50,58 +51,20 @@ static bool read_settings(call *c, SEXP backend, SEXP device, SEXP ranges, SEXP 
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
-static bool is_plain(SEXP x) {
-  return !Rf_isObject(x) && (TYPEOF(x) == REALSXP || TYPEOF(x) == INTSXP || TYPEOF(x) == LGLSXP);
-}
-
-/* The shape of a plain argument; false if it is not obviously one of this category. */
-static bool shape_of(SEXP x, const gr_arg_info *info, gr_array *a) {
-  SEXP dim = Rf_getAttrib(x, R_DimSymbol);
-  int nd = dim == R_NilValue ? 0 : (int)XLENGTH(dim);
-  R_xlen_t rows = XLENGTH(x), cols = 1;
-  if (nd == 2) {
-    rows = INTEGER(dim)[0];
-    cols = INTEGER(dim)[1];
-  } else if (nd > 2) {
-    return false;
+/* Their shapes, and the batch that they make. */
+static bool read_shapes(call *c, const ffi_op *op) {
+  int longest = 0;
+  for (int k = 0; k < c->n; k++) {
+    int n = ffi_shape_read(c->arg[k], &op->arg[k], &c->array[k]);
+    if (n < 0) return false;
+    if (n > longest) longest = n;
   }
-  if (info->category == GR_PM) {
-    if (nd == 2 && rows != 1 && cols != 1) return false;
-    a->rows = 1;
-    a->cols = XLENGTH(x);
-    a->stride = 1;
-    return true;
-  }
-  if (nd < 2 && info->dim != 1) return false;
-  a->rows = rows;
-  a->cols = cols;
-  a->stride = rows;
-  return true;
-}
-
-/* The same for a matrix on a GPU, which is stored column by column as in R. */
-static bool shape_on_gpu(SEXP x, const gr_arg_info *info, gr_array *a) {
-  const gr_buffer *b = ffi_array_buffer(x);
-  bool vector = info->category == GR_PM;
-  if (!b || XLENGTH(VECTOR_ELT(x, ARRAY_DIM)) != 2) return false;
-  if (vector && b->rows != 1 && b->cols != 1) return false;
-  a->buffer = b;
-  a->data = NULL;
-  a->rows = vector ? 1 : b->rows;
-  a->cols = vector ? b->rows * b->cols : b->cols;
-  a->stride = vector ? 1 : b->rows;
-  return true;
+  return longest == 0 || (!c->keep && !c->share && ffi_batches_read(op, c->arg, longest, &c->batch));
 }
 
 /* Converts integers and logicals to doubles, including NA. */
 static bool read_args(call *c, const ffi_op *op) {
-  for (int k = 0; k < c->n; k++) {
-    SEXP x = c->arg[k];
-    gr_array *a = &c->array[k];
-    a->buffer = NULL;
-    a->origin = NULL;
-    if (is_plain(x) ? !shape_of(x, &op->arg[k], a) : !shape_on_gpu(x, &op->arg[k], a)) return false;
-  }
+  if (!read_shapes(c, op)) return false;
   for (int k = 0; k < c->n; k++) {
     if (c->array[k].buffer) continue;
     if (TYPEOF(c->arg[k]) != REALSXP) {
@@ -115,10 +78,14 @@ static bool read_args(call *c, const ffi_op *op) {
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
-/* The rows of the first argument of a category; 1 without one. */
-static int64_t rows_of(const call *c, const ffi_op *op, gr_category category) {
-  for (int k = 0; k < c->n; k++)
-    if (op->arg[k].category == category) return c->array[k].rows;
+/* The number of values of an index, i (GR_VI) or j (GR_VJ), that the first argument with this index
+ * has; 1 without one. */
+static int64_t rows_of(const call *c, const ffi_op *op, gr_category index) {
+  for (int k = 0; k < c->n; k++) {
+    bool pairs = op->arg[k].category == GR_MIJ;
+    if (pairs && index == GR_VJ) return c->array[k].cols / op->arg[k].dim;
+    if (pairs || op->arg[k].category == index) return c->array[k].rows;
+  }
   return 1;
 }
 
@@ -136,50 +103,18 @@ static bool read_ranges(const call *c, const ffi_op *op, gr_ranges *place, const
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-static SEXP names_of_rows(SEXP x) {
-  SEXP names = TYPEOF(x) == VECSXP ? VECTOR_ELT(x, ARRAY_DIMNAMES) : Rf_getAttrib(x, R_DimNamesSymbol);
-  if (names != R_NilValue) return VECTOR_ELT(names, 0);
-  return TYPEOF(x) == VECSXP ? R_NilValue : Rf_getAttrib(x, R_NamesSymbol);
-}
-
-/* The row names of the first argument with the index of the result rows that has any. */
-static SEXP row_names(const call *c, const ffi_op *op, int64_t rows) {
-  gr_category kept = op->result.axis == 1 ? GR_VI : GR_VJ;
-  if (op->result.axis == 2) return R_NilValue;
-  for (int k = 0; k < c->n; k++) {
-    if (op->arg[k].category != kept) continue;
-    SEXP names = names_of_rows(c->arg[k]);
-    if (TYPEOF(names) == STRSXP && XLENGTH(names) == rows) return names;
-  }
-  return R_NilValue;
-}
-
-typedef struct result_shape {
-  int nd, dim[3];
-} result_shape;
-
-static result_shape shape_of_result(const gr_result_info *r, int64_t rows) {
-  result_shape s = {2, {(int)rows, r->k > 0 ? r->k : r->dim, r->dim}};
-  if (r->k > 0 && r->dim > 1) s.nd = 3;
-  return s;
-}
-
-static SEXP dimnames_of(SEXP names, int nd) {
-  if (names == R_NilValue) return R_NilValue;
-  SEXP dimnames = Rf_allocVector(VECSXP, nd);
-  SET_VECTOR_ELT(dimnames, 0, names);
-  return dimnames;
-}
-
 typedef struct request {
   SEXPTYPE type;
-  result_shape shape;
+  ffi_shape shape;
 } request;
 
 static SEXP allocate(void *data) {
   const request *q = data;
   const int *dim = q->shape.dim;
-  return q->shape.nd == 3 ? Rf_alloc3DArray(q->type, dim[0], dim[1], dim[2]) : Rf_allocMatrix(q->type, dim[0], dim[1]);
+  if (q->shape.n == 2) return Rf_allocMatrix(q->type, dim[0], dim[1]);
+  SEXP out = Rf_allocArray(q->type, PROTECT(ffi_shape_dim(&q->shape)));
+  UNPROTECT(1);
+  return out;
 }
 
 static SEXP no_memory(SEXP condition, void *data) {
@@ -190,7 +125,7 @@ static SEXP no_memory(SEXP condition, void *data) {
 /* NULL (with err filled) if R cannot allocate the result.  For small results the handler, which
  * takes some 10 us, is not worth it. */
 static SEXP try_allocate(request *q, gr_error *err) {
-  double n = (double)q->shape.dim[0] * q->shape.dim[1] * (q->shape.nd == 3 ? q->shape.dim[2] : 1);
+  double n = ffi_shape_length(&q->shape);
   if (n < LARGE) return allocate(q);
   SEXP out = R_tryCatchError(allocate, q, no_memory, NULL);
   if (out != R_NilValue) return out;
@@ -199,15 +134,15 @@ static SEXP try_allocate(request *q, gr_error *err) {
   return out;
 }
 
-static SEXP new_result(const gr_result_info *r, int which, int64_t rows, SEXP names, gr_output *o, gr_error *err) {
+static SEXP new_result(const gr_result_info *r, int which, const ffi_shape *shape, SEXP dimnames, gr_output *o,
+                       gr_error *err) {
   bool index = r->is_index[which];
-  request q = {index ? INTSXP : REALSXP, shape_of_result(r, rows)};
+  request q = {index ? INTSXP : REALSXP, *shape};
   SEXP out = PROTECT(try_allocate(&q, err));
   if (out == R_NilValue) {
     UNPROTECT(1);
     return out;
   }
-  SEXP dimnames = PROTECT(dimnames_of(names, q.shape.nd));
   if (dimnames != R_NilValue) Rf_setAttrib(out, R_DimNamesSymbol, dimnames);
   o->buffer = NULL;
   o->type = index ? GR_R_INT : GR_F64;
@@ -215,23 +150,20 @@ static SEXP new_result(const gr_result_info *r, int which, int64_t rows, SEXP na
     o->data = INTEGER(out);
   else
     o->data = REAL(out);
-  UNPROTECT(2);
+  UNPROTECT(1);
   return out;
 }
 
 /* A genred_array; o->buffer is NULL, and err filled, if there is no memory for it. */
-static SEXP new_kept_result(const gr_result_info *r, int which, int64_t rows, SEXP names, int device, gr_output *o,
-                            gr_error *err) {
-  result_shape s = shape_of_result(r, rows);
+static SEXP new_kept_result(const gr_result_info *r, int which, const ffi_shape *shape, SEXP dimnames, int device,
+                            gr_output *o, gr_error *err) {
   gr_storage_type type = r->is_index[which] ? GR_INT : strcmp(r->dtype, "float64") == 0 ? GR_DOUBLE : GR_FLOAT;
-  SEXP dim = PROTECT(Rf_allocVector(INTSXP, s.nd));
-  memcpy(INTEGER(dim), s.dim, (size_t)s.nd * sizeof *s.dim);
-  SEXP dimnames = PROTECT(dimnames_of(names, s.nd));
+  SEXP dim = PROTECT(ffi_shape_dim(shape));
   SEXP out = PROTECT(ffi_array_shell(dim, dimnames, type, device));
   o->data = NULL;
   o->type = GR_F64;
   o->buffer = ffi_array_fill(out, type, err);
-  UNPROTECT(3);
+  UNPROTECT(2);
   return out;
 }
 
@@ -244,22 +176,26 @@ static int home_of(const call *c, const gr_options *opt) {
 }
 
 /* The k-th result; err is filled if there is no memory for it. */
-static SEXP one_result(const call *c, const ffi_op *op, int k, int64_t rows, int home, gr_output *out, gr_error *err) {
-  SEXP names = row_names(c, op, rows);
-  if (c->keep) return new_kept_result(&op->result, k, rows, names, home, &out[k], err);
-  return new_result(&op->result, k, rows, names, &out[k], err);
+static SEXP one_result(const call *c, const ffi_op *op, int k, const ffi_shape *shape, int home, gr_output *out,
+                       gr_error *err) {
+  SEXP dimnames = PROTECT(ffi_result_names(op, c->arg, shape));
+  SEXP result = c->keep ? new_kept_result(&op->result, k, shape, dimnames, home, &out[k], err)
+                        : new_result(&op->result, k, shape, dimnames, &out[k], err);
+  UNPROTECT(1);
+  return result;
 }
 
 /* One result, or list(value, index); a failure value if err is filled. */
 static SEXP new_results(const call *c, const ffi_op *op, int64_t rows, int home, gr_output *out, gr_error *err) {
   const char *pair[] = {"value", "index", ""};
+  ffi_shape shape = ffi_result_shape(&op->result, rows, &c->batch);
   SEXP both;
   if (op->result.n == 1) {
-    both = one_result(c, op, 0, rows, home, out, err);
+    both = one_result(c, op, 0, &shape, home, out, err);
   } else {
     both = PROTECT(Rf_mkNamed(VECSXP, pair));
     for (int k = 0; k < 2 && err->cls == GR_OK; k++)
-      SET_VECTOR_ELT(both, k, one_result(c, op, k, rows, home, out, err));
+      SET_VECTOR_ELT(both, k, one_result(c, op, k, &shape, home, out, err));
     UNPROTECT(1);
   }
   return err->cls == GR_OK ? both : ffi_fail(err);
@@ -316,7 +252,8 @@ static SEXP run_engine(call *c, ffi_op *op, const gr_ranges *ranges, gr_options 
   op->busy = true;
   gr_class cls = c->share ? gr_program_share(op->program, c->array, c->n, c->offset, c->states,
                                              c->size, opt, &report, &err)
-                          : gr_program_run_ranges(op->program, c->array, c->n, ranges, out, opt, &report, &err);
+                          : gr_program_run_batches(op->program, c->array, c->n, ranges,
+                                                   c->batch.n ? &c->batch : NULL, out, opt, &report, &err);
   op->busy = false;
   if (poll.unwinding) gr_error_clear(&err);
   ffi_poll_end(&poll);
@@ -342,7 +279,7 @@ static SEXP run_share(call *c, ffi_op *op, gr_options *opt) {
   SEXP result = PROTECT(Rf_mkNamed(VECSXP, names));
   SEXP states = Rf_allocVector(REALSXP, (R_xlen_t)c->size);
   SET_VECTOR_ELT(result, 0, states);
-  SET_VECTOR_ELT(result, 1, row_names(c, op, rows));
+  SET_VECTOR_ELT(result, 1, ffi_row_names(op, c->arg, rows));
   c->states = REAL(states);
   result = run_engine(c, op, NULL, opt, NULL, result);
   UNPROTECT(1);
@@ -392,6 +329,10 @@ static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, bool care
   if (!read_settings(&c, setting[0], setting[1], setting[2], setting[3])) return R_NilValue;
   c.array = n <= FEW ? few : (gr_array *)R_alloc((size_t)n, sizeof *c.array);
   SEXP result = PROTECT(ffi_op_get(spec, &op));
+  if (op && op->open) {
+    result = PROTECT(ffi_open_get(op, spec, arg, n, &op));
+    c.protects++;
+  }
   if (op) result = run_op(&c, op);
   UNPROTECT(1 + c.protects);
   return result;
@@ -416,7 +357,7 @@ SEXP ffi_prepare(SEXP specs, SEXP m, SEXP n, SEXP backend, SEXP device, SEXP ran
   SEXP kept = PROTECT(Rf_allocVector(VECSXP, size)); /* protects programs that the table evicts */
   for (int k = 0; k < size; k++) {
     SET_VECTOR_ELT(kept, k, ffi_op_get(VECTOR_ELT(specs, k), &op));
-    if (!op || op->busy) continue;
+    if (!op || op->open || op->busy) continue;
     gr_call one = {op->program, (int64_t)REAL(m)[k], (int64_t)REAL(n)[k], 0};
     call[count++] = one;
   }

@@ -14,11 +14,12 @@ SEXP ffi_compiler(SEXP cc) {
 }
 
 SEXP ffi_engine(void) {
-  const char *names[] = {"version", "simd", "kernels", ""};
+  const char *names[] = {"version", "simd", "kernels", "dim_limit", ""};
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, Rf_mkString(GR_VERSION));
   SET_VECTOR_ELT(out, 1, Rf_mkString(gr_simd_name()));
   SET_VECTOR_ELT(out, 2, Rf_ScalarInteger(gr_kernels_loaded()));
+  SET_VECTOR_ELT(out, 3, Rf_ScalarInteger(gr_dim_limit()));
   UNPROTECT(1);
   return out;
 }

@@ -59,7 +59,7 @@ static int table_find(SEXP key) {
 
 static void release_kernels(SEXP pointer) {
   const ffi_op *op = pointer == R_NilValue ? NULL : R_ExternalPtrAddr(pointer);
-  if (op && !op->busy) gr_program_let_go(op->program);
+  if (op && op->program && !op->busy) gr_program_let_go(op->program);
 }
 
 static void table_add(SEXP key, SEXP spec, SEXP pointer) {
@@ -187,6 +187,8 @@ static void op_free(SEXP pointer) {
   R_ClearExternalPtr(pointer);
   if (!op) return;
   gr_program_free(op->program);
+  gr_template_free(op->open);
+  free(op->fillings);
   free(op->arg);
   free(op);
 }
@@ -217,56 +219,93 @@ static gr_spec spec_of(SEXP spec) {
   return s;
 }
 
-static ffi_op *op_new(const gr_spec *spec, gr_error *err) {
-  ffi_op *op = calloc(1, sizeof *op);
-  if (!op) goto memory;
-  if (gr_program_new(spec, &op->program, err) != GR_OK) {
-    free(op);
-    return NULL;
-  }
-  op->result = gr_program_result(op->program);
-  op->nargs = gr_program_nargs(op->program);
-  op->arg = calloc((size_t)op->nargs + 1, sizeof *op->arg);
-  if (!op->arg) goto memory;
-  for (int k = 0; k < op->nargs; k++) op->arg[k] = gr_program_arg(op->program, k);
-  return op;
-memory:
-  if (op) gr_program_free(op->program);
-  free(op);
-  err->cls = GR_MEMORY;
-  snprintf(err->message, sizeof err->message, "out of memory (a program)");
-  return NULL;
+/* How a program is made: from its specification, or as the filling of an open operator. */
+typedef struct origin {
+  const ffi_op *open;
+  const int *dims;
+} origin;
+
+static bool is_open(const gr_spec *spec) {
+  for (int k = 0; k < spec->n_aliases; k++)
+    if (!strchr(spec->aliases[k], '(')) return true;
+  return false;
 }
 
-SEXP ffi_op_get(SEXP spec, ffi_op **op) {
+static gr_class make_program(ffi_op *op, const gr_spec *spec, const origin *from, gr_error *err) {
+  if (from) return gr_template_fill(from->open->open, from->dims, &op->program, err);
+  if (is_open(spec)) return gr_template_new(spec, &op->open, err);
+  return gr_program_new(spec, &op->program, err);
+}
+
+static gr_arg_info arg_of(const ffi_op *op, int k) {
+  return op->open ? gr_template_arg(op->open, k) : gr_program_arg(op->program, k);
+}
+
+static gr_class no_memory(gr_error *err) {
+  err->cls = GR_MEMORY;
+  snprintf(err->message, sizeof err->message, "out of memory (a program)");
+  return err->cls;
+}
+
+/* Fills the operator behind the pointer, which owns what it has if this fails. */
+static gr_class op_fill(ffi_op *op, SEXP pointer, const gr_spec *spec, const origin *from, gr_error *err) {
+  if (make_program(op, spec, from, err) != GR_OK) return err->cls;
+  op->result = op->open ? gr_template_result(op->open) : gr_program_result(op->program);
+  op->nargs = op->open ? gr_template_nargs(op->open) : gr_program_nargs(op->program);
+  op->arg = calloc((size_t)op->nargs + 1, sizeof *op->arg);
+  if (!op->arg) return no_memory(err);
+  for (int k = 0; k < op->nargs; k++) op->arg[k] = arg_of(op, k);
+  if (op->open) ffi_open_init(op, pointer);
+  return op->open && !op->fillings ? no_memory(err) : GR_OK;
+}
+
+static SEXP key_in(SEXP spec) { return STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0); }
+
+static SEXP op_make(SEXP spec, const origin *from, ffi_op **op) {
+  /* R's garbage collector does not know how much memory evicted programs occupy. */
+  if (++table.made % (SETS * WAYS) == 0) R_gc();
+  gr_error err = {GR_OK, "", NULL};
+  gr_spec s = spec_of(spec);
+  SEXP pointer = PROTECT(R_MakeExternalPtr(NULL, R_NilValue, R_NilValue));
+  R_RegisterCFinalizerEx(pointer, op_free, TRUE);
+  ffi_op *made = calloc(1, sizeof *made);
+  R_SetExternalPtrAddr(pointer, made);
+  if (made ? op_fill(made, pointer, &s, from, &err) == GR_OK : no_memory(&err) == GR_OK) {
+    *op = made;
+    table_add(key_in(spec), spec, pointer);
+  } else {
+    op_free(pointer);
+    pointer = ffi_fail(&err);
+  }
+  UNPROTECT(1);
+  return pointer;
+}
+
+static SEXP op_get(SEXP spec, const origin *from, ffi_op **op) {
   *op = NULL;
   table_init();
   if (!is_list(spec) || !is_string(VECTOR_ELT(spec, SPEC_KEY))) return not_ours();
-  SEXP key = STRING_ELT(VECTOR_ELT(spec, SPEC_KEY), 0), pointer = R_NilValue;
-  int at = table_find(key);
+  SEXP pointer = R_NilValue;
+  int at = table_find(key_in(spec));
   if (at < 0 || VECTOR_ELT(table.specs, at) != spec) {
     if (!ffi_spec_ok(spec)) return not_ours();
     if (at >= 0) SET_VECTOR_ELT(table.specs, at, spec);
   }
   if (at >= 0) pointer = VECTOR_ELT(table.pointers, at);
   if (pointer != R_NilValue) *op = R_ExternalPtrAddr(pointer);
-  if (*op) return pointer;
+  return *op ? pointer : op_make(spec, from, op);
+}
 
-  /* R's garbage collector does not know how much memory evicted programs occupy. */
-  if (++table.made % (SETS * WAYS) == 0) R_gc();
-  gr_error err = {GR_OK, "", NULL};
-  gr_spec s = spec_of(spec);
-  pointer = PROTECT(R_MakeExternalPtr(NULL, R_NilValue, R_NilValue));
-  R_RegisterCFinalizerEx(pointer, op_free, TRUE);
-  *op = op_new(&s, &err);
-  if (*op) {
-    R_SetExternalPtrAddr(pointer, *op);
-    table_add(key, spec, pointer);
-  } else {
-    pointer = ffi_fail(&err);
-  }
-  UNPROTECT(1);
-  return pointer;
+SEXP ffi_op_get(SEXP spec, ffi_op **op) { return op_get(spec, NULL, op); }
+
+SEXP ffi_op_fill(SEXP spec, const ffi_op *open, const int *dims, ffi_op **op) {
+  const origin from = {open, dims};
+  return op_get(spec, &from, op);
+}
+
+const ffi_op *ffi_op_known(SEXP spec) {
+  int at = table_find(key_in(spec));
+  return at < 0 ? NULL : R_ExternalPtrAddr(VECTOR_ELT(table.pointers, at));
 }
 
 SEXP ffi_make(SEXP spec) {
@@ -281,7 +320,9 @@ SEXP ffi_dump(SEXP spec, SEXP stage) {
   char *text = NULL;
   SEXP pointer = PROTECT(ffi_op_get(spec, &op));
   if (op) {
-    gr_class cls = gr_program_dump(op->program, CHAR(STRING_ELT(stage, 0)), &text, &err);
+    const char *name = CHAR(STRING_ELT(stage, 0));
+    gr_class cls = op->open ? gr_template_dump(op->open, name, &text, &err)
+                            : gr_program_dump(op->program, name, &text, &err);
     pointer = cls == GR_OK ? ffi_take_text(text) : ffi_fail(&err);
   }
   UNPROTECT(1);
@@ -290,10 +331,13 @@ SEXP ffi_dump(SEXP spec, SEXP stage) {
 
 /* ---- describing a program -------------------------------------------------------------------- */
 
+/* Dimensions that a call decides are NA. */
+static int dim_value(int dim) { return dim > 0 ? dim : NA_INTEGER; }
+
 static SEXP text_value(const char *s) { return s ? ffi_text(s) : R_NilValue; }
 
 static SEXP describe_args(const ffi_op *op) {
-  static const char *const categories[] = {"Vi", "Vj", "Pm"};
+  static const char *const categories[] = {"Vi", "Vj", "Pm", "Mij"};
   const char *names[] = {"name", "category", "dim", ""};
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SEXP name = Rf_allocVector(STRSXP, op->nargs);
@@ -305,7 +349,7 @@ static SEXP describe_args(const ffi_op *op) {
   for (int k = 0; k < op->nargs; k++) {
     SET_STRING_ELT(name, k, Rf_mkCharCE(op->arg[k].name, CE_UTF8));
     SET_STRING_ELT(category, k, Rf_mkChar(categories[op->arg[k].category]));
-    INTEGER(dim)[k] = op->arg[k].dim;
+    INTEGER(dim)[k] = dim_value(op->arg[k].dim);
   }
   UNPROTECT(1);
   return out;
@@ -316,7 +360,7 @@ static SEXP describe_result(const gr_result_info *r) {
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, text_value(r->reduction));
   SET_VECTOR_ELT(out, 1, Rf_ScalarInteger(r->axis));
-  SET_VECTOR_ELT(out, 2, Rf_ScalarInteger(r->dim));
+  SET_VECTOR_ELT(out, 2, Rf_ScalarInteger(dim_value(r->dim)));
   SET_VECTOR_ELT(out, 3, Rf_ScalarInteger(r->k));
   SEXP index = Rf_allocVector(LGLSXP, r->n);
   SET_VECTOR_ELT(out, 4, index);
@@ -330,12 +374,13 @@ static SEXP describe_result(const gr_result_info *r) {
   return out;
 }
 
-static SEXP describe_last(const gr_report *last) {
+static SEXP describe_last(const ffi_op *op) {
   static const char *const backends[] = {NULL, "CPU", "interpreter", "GPU", "GPU_1D", "GPU_2D"};
   static const char *const provenances[] = {"none", "memory", "disk", "compiled"};
   const char *names[] = {"backend",     "origin",    "threads", "seconds_compile",
                          "seconds_run", "device_id", "devices", "device_name",     ""};
-  if (last->backend == GR_AUTO) return R_NilValue;
+  const gr_report *last = op ? &op->last : NULL;
+  if (!last || last->backend == GR_AUTO) return R_NilValue;
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, text_value(backends[last->backend]));
   SET_VECTOR_ELT(out, 1, text_value(provenances[last->provenance]));
@@ -360,7 +405,7 @@ SEXP ffi_describe(SEXP spec) {
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(out, 0, describe_args(op));
   SET_VECTOR_ELT(out, 1, describe_result(&op->result));
-  SET_VECTOR_ELT(out, 2, describe_last(&op->last));
+  SET_VECTOR_ELT(out, 2, describe_last(op->open ? ffi_open_latest(op) : op));
   UNPROTECT(2);
   return out;
 }

@@ -145,6 +145,7 @@ typedef struct genred_result {
 } genred_result;
 
 typedef struct genred_program genred_program;
+typedef struct genred_template genred_template;
 
 typedef struct genred_api {
   int abi;
@@ -200,6 +201,19 @@ typedef struct genred_api {
                                        int n_args, const genred_ranges *ranges,
                                        const genred_batches *batches, const genred_output *out,
                                        genred_backend backend, int threads, char *message);
+
+  /* Templates; not in genred 0.1.0.  Aliases may leave out the dimension, "x = Vi": it is then
+   * taken from the columns of the arrays (that of a Mij is 1 unless a Vj tells N), and each choice
+   * of dimensions is a program of its own.
+   * What does not depend on dimensions is checked by template_new; program_new refuses such
+   * aliases. */
+  genred_status (*template_new)(const genred_spec *spec, genred_template **out, char *message);
+  void (*template_free)(genred_template *t); /* its programs remain; NULL: does nothing */
+  /* The program for arrays with so many columns, made if it is not one of the last 64 that were
+   * asked for.  The caller frees it with program_free; asking again for it costs little, so that
+   * this may be done around each call.  *program is NULL on failure. */
+  genred_status (*template_program)(genred_template *t, const genred_array *args, int n_args,
+                                    genred_program **program, char *message);
 } genred_api;
 
 /* Returns the table, or NULL if the installed genred has a different ABI.  If genred is not loaded,

@@ -70,7 +70,7 @@ typedef struct gr_run gr_run;         /* a call under way, as a GPU backend sees
 typedef struct gr_program gr_program; /* owns every string the accessors return */
 
 gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err);
-void gr_program_free(gr_program *p);
+void gr_program_free(gr_program *p); /* of a template: see gr_template_program */
 /* Releases the kernels of the program, which may then be unloaded; the next call looks them up
  * again.  Must not be called while the program runs. */
 void gr_program_let_go(gr_program *p);
@@ -81,7 +81,7 @@ typedef enum gr_category { GR_VI = 0, GR_VJ = 1, GR_PM = 2, GR_MIJ = 3 } gr_cate
 typedef struct gr_arg_info {
   const char *name; /* the alias, or "arg1", ... where the alias has no name */
   gr_category category;
-  int dim;
+  int dim; /* 0: open, in a template */
 } gr_arg_info;
 
 int gr_program_nargs(const gr_program *p);
@@ -103,6 +103,26 @@ gr_result_info gr_program_result(const gr_program *p);
 
 /* Stages: "tokens", "ast", "dag", "plan", "c", "cuda".  *text is malloc'ed, NUL-terminated. */
 gr_class gr_program_dump(const gr_program *p, const char *stage, char **text, gr_error *err);
+
+/* ---- templates: programs by the dimensions of their arguments ---- */
+
+/* Aliases of a template may leave the dimension open, "x = Vi": it is then taken from the arguments
+ * of a call, and each choice of dimensions has a program of its own.  What does not depend on them
+ * (syntax, names, settings) is checked when the template is made.  A template and its programs may
+ * be used by one thread at a time. */
+typedef struct gr_template gr_template;
+
+int gr_dim_limit(void); /* the largest dimension of an argument */
+gr_class gr_template_new(const gr_spec *spec, gr_template **out, gr_error *err);
+void gr_template_free(gr_template *t);
+/* As for programs, but dimensions that follow from a call are 0. */
+int gr_template_nargs(const gr_template *t);
+gr_arg_info gr_template_arg(const gr_template *t, int k);
+gr_result_info gr_template_result(const gr_template *t);
+/* "tokens" and "ast"; the other stages need dimensions. */
+gr_class gr_template_dump(const gr_template *t, const char *stage, char **text, gr_error *err);
+/* A new program; dims has one for each argument, and is read where it is open. */
+gr_class gr_template_fill(const gr_template *t, const int *dims, gr_program **out, gr_error *err);
 
 /* ---- running it ------------------------------------------------------------------------------ */
 
@@ -201,6 +221,10 @@ gr_class gr_program_rows(const gr_program *p, const gr_array *args, int n_args, 
 
 gr_class gr_program_run(gr_program *p, const gr_array *args, int n_args, const gr_output *out, const gr_options *opt,
                         gr_report *report, gr_error *err);
+
+/* The program for arguments of these dimensions, which are all that is read, made if it is not one
+ * of the 64 that were asked for last.  The caller frees it; it may outlive the template. */
+gr_class gr_template_program(gr_template *t, const gr_array *args, int n_args, gr_program **out, gr_error *err);
 
 /* first <= j < end, counted from 0 over the whole of an index. */
 typedef struct gr_interval {

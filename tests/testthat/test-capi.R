@@ -174,6 +174,62 @@ pieces <- c(
   "}"
 )
 
+# Sums by a template with each of some numbers of columns; then what is wrong with a call.
+templates <- c(
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_template(SEXP x, SEXP y, SEXP cols, SEXP out) {",
+  "  const genred_api *g = genred_get_api();",
+  "  const char *aliases[] = {\"x = Vi\", \"y = Vj\"};",
+  "  char message[GENRED_MESSAGE];",
+  "  genred_template *t, *none;",
+  "  genred_program *p = NULL;",
+  "  genred_spec spec;",
+  "  genred_array args[2];",
+  "  genred_output result;",
+  "  said = 0;",
+  "  answers = PROTECT(Rf_allocVector(STRSXP, 30));",
+  "  memset(&spec, 0, sizeof spec);",
+  "  spec.formula = \"Exp(-SqDist(x,y))\"; spec.aliases = aliases; spec.n_aliases = 2; spec.axis = 1; spec.dtype = \"float64\";",
+  "  say((int)g->template_new(&spec, &t, message), message);",
+  "  for (int k = 0; k < Rf_length(cols); k++) {",
+  "    args[0].data = REAL(x); args[0].rows = args[0].stride = Rf_nrows(x); args[0].cols = INTEGER(cols)[k];",
+  "    args[1].data = REAL(y); args[1].rows = args[1].stride = Rf_nrows(y); args[1].cols = INTEGER(cols)[k];",
+  "    result.data = REAL(out) + k * Rf_nrows(x); result.type = GENRED_DOUBLE;",
+  "    say((int)g->template_program(t, args, 2, &p, message), message);",
+  "    say((int)g->program_run(p, args, 2, &result, GENRED_INTERPRETER, 1, message), message);",
+  "    g->program_free(p);",
+  "  }",
+  "  SET_STRING_ELT(answers, said++, Rf_mkChar(\"--\"));",
+  "  say((int)g->template_program(t, NULL, 2, &p, message), message);",
+  "  say((int)g->template_program(t, args, 1, &p, message), message);",
+  "  say((int)g->template_program(t, args, -1, &p, message), message);",
+  "  say((int)g->template_program(t, args, 2, NULL, message), message);",
+  "  say((int)g->template_program(NULL, args, 2, &p, message), message);",
+  "  args[0].cols = 0;",
+  "  say((int)g->template_program(t, args, 2, &p, message), message);",
+  "  if (p) say(99, \"\");",
+  "  say((int)g->template_new(NULL, &none, message), message);",
+  "  say((int)g->template_new(&spec, NULL, message), message);",
+  "  spec.axis = 5;",
+  "  say((int)g->template_new(&spec, &none, message), message);",
+  "  SET_STRING_ELT(answers, said++, Rf_mkChar(\"--\"));",
+  "  spec.axis = 1;",
+  "  args[0].cols = 2; args[1].cols = 3;",
+  "  say((int)g->template_program(t, args, 2, &p, message), message);",
+  "  say((int)g->program_new(&spec, &p, message), message);",
+  "  spec.formula = \"Epx(x)\";",
+  "  say((int)g->template_new(&spec, &none, message), message);",
+  "  if (none || p) say(99, \"\");",
+  "  g->template_free(NULL);",
+  "  g->template_free(t);",
+  "  answers = Rf_lengthgets(answers, said);",
+  "  UNPROTECT(1);",
+  "  return answers;",
+  "}"
+)
+
 # Calls with one thing wrong each: "status message" of every one, the status written before it.
 junk <- c(
   "static int said;",
@@ -320,7 +376,7 @@ build <- function(extension, flags) {
   dir <- tempfile("client")
   dir.create(dir)
   file <- file.path(dir, paste0("client.", extension))
-  writeLines(c(client, pieces, junk, blocks, batches), file)
+  writeLines(c(client, pieces, junk, blocks, batches, templates), file)
   include <- paste0("-I", shQuote(system.file("include", package = "genred")))
   writeLines(c(paste("PKG_CPPFLAGS =", include), paste(if (extension == "c") "PKG_CFLAGS =" else "PKG_CXXFLAGS =", flags)),
              file.path(dir, "Makevars"))
@@ -381,6 +437,16 @@ for (language in c("c", "cpp")) local({
       }
       expect_match(answers[-(1:2)], "^3 .")
     }
+    cols <- c(1L, 2L, 1L)
+    sums <- matrix(0, 3, 3)
+    answers <- .Call(getNativeSymbolInfo("client_template", dll), x, y, cols, sums)
+    expect_equal(sums, vapply(cols, function(d) {
+      rowSums(exp(-sq_dist(x[, seq_len(d), drop = FALSE], y[, seq_len(d), drop = FALSE])))
+    }, numeric(3)), tolerance = 1e-12)
+    parts <- split(answers, cumsum(answers == "--"))
+    expect_identical(parts[[1]], rep("0 ", 7))
+    expect_match(parts[[2]][-1], "^3 .")
+    expect_match(parts[[3]][-1], c("^2 .*dimensions of the arguments: x = Vi\\(2\\), y = Vj\\(3\\)|^1 (argument `x` has no dimension|unknown operation)"))
     answers <- .Call(getNativeSymbolInfo("client_junk", dll))
     good <- seq_len(match("--", answers) - 1L)
     expect_identical(answers[good], rep("0 ", length(good)))

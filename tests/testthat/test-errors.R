@@ -147,7 +147,7 @@ test_that("an argument of the wrong kind is named, with what was given and expec
     list(matrix("1", 5, 3), "character matrix (5 x 3)"), list("text", "\"text\""), list(list(1, 2), "list of length 2"),
     list(NULL, "NULL"), list(factor(1:5), "factor"), list(Sys.Date(), "Date"), list(Sys.time(), "POSIXct"),
     list(Sys.time() - Sys.time(), "difftime"), list(y + 1i, "complex matrix (5 x 3)"), list(mean, "function"),
-    list(globalenv(), "environment"), list(quote(a + b), "R code"), list(raw(3), "raw"), list(array(0, c(5, 3, 2)), "5 x 3 x 2"),
+    list(globalenv(), "environment"), list(quote(a + b), "R code"), list(raw(3), "raw"), list(array(0, c(5, 2, 3)), "5 x 2 x 3"),
     list(data.frame(a = 1:5, b = letters[1:5], c = 1), "column `b`"), list(data.frame(a = 1, b = Sys.Date(), c = 1), "column `b`"),
     list(structure(1:15, dim = c(5L, 3L), class = "integer64"), "integer64"), list(1:5, "vector of length 5")
   )

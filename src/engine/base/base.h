@@ -79,6 +79,7 @@ GR_NORETURN void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_err
 /* For code that does not throw: fills err and returns its class. */
 gr_class gr_fail(gr_error *err, gr_errid id, ...);
 gr_class gr_failf(gr_error *err, gr_class cls, const char *fmt, ...) GR_PRINTF(3, 4);
+void gr_append(gr_error *err, const char *fmt, ...) GR_PRINTF(2, 3); /* to its message */
 void gr_whole_characters(char *text); /* makes text that was truncated by bytes valid */
 const char *gr_span_text(gr_arena *a, const gr_span *at, const char *otherwise);
 /* "Did you mean `...`?" with the most similar of the n known names, or NULL. */

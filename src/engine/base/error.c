@@ -79,8 +79,7 @@ gr_class gr_failf(gr_error *err, gr_class cls, const char *fmt, ...) {
   return cls;
 }
 
-static void append(gr_error *err, const char *fmt, ...) GR_PRINTF(2, 3);
-static void append(gr_error *err, const char *fmt, ...) {
+void gr_append(gr_error *err, const char *fmt, ...) {
   size_t n = strlen(err->message);
   va_list ap;
   va_start(ap, fmt);
@@ -102,15 +101,15 @@ static void show_span(gr_error *err, const gr_span *at) {
   while (from < at->start && is_continuation(t[from])) from++;
   while (to < len && is_continuation(t[to])) to++;
   bool cut_left = from > 0 && t[from - 1] != '\n', cut_right = to < len && t[to] != '\n';
-  append(err, "\n  %s%.*s%s\n  %s", cut_left ? "..." : "", to - from, t + from, cut_right ? "..." : "",
+  gr_append(err, "\n  %s%.*s%s\n  %s", cut_left ? "..." : "", to - from, t + from, cut_right ? "..." : "",
          cut_left ? "   " : "");
   /* For alignment, tabs are repeated and continuation bytes of UTF-8 take no column. */
   for (int k = from; k < at->start; k++)
-    if (!is_continuation(t[k])) append(err, "%c", t[k] == '\t' ? '\t' : ' ');
-  append(err, "^");
+    if (!is_continuation(t[k])) gr_append(err, "%c", t[k] == '\t' ? '\t' : ' ');
+  gr_append(err, "^");
   int end = at->start + at->len < to ? at->start + at->len : to;
   for (int k = at->start + 1; k < end; k++)
-    if (!is_continuation(t[k])) append(err, "~");
+    if (!is_continuation(t[k])) gr_append(err, "~");
 }
 
 void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...) {
@@ -119,7 +118,7 @@ void gr_throw(gr_ctx *c, const gr_span *at, const char *hint, gr_errid id, ...) 
   fill(c->err, errors[id].cls, errors[id].fmt, ap);
   va_end(ap);
   if (at && at->text) show_span(c->err, at);
-  if (hint) append(c->err, "\n%s", hint);
+  if (hint) gr_append(c->err, "\n%s", hint);
   gr_whole_characters(c->err->message);
   longjmp(*c->top, 1);
 }

@@ -29,7 +29,13 @@
   ERR(ReductionTwice, GR_ARGUMENT, "the formula contains the reduction %s, but reduction_op is \"%s\"") \
   ERR(AxisTwice, GR_ARGUMENT, \
       "the reduction in the formula gives a result by %s (axis = %d), but axis = %d was given") \
-  ERR(Alias, GR_PARSE, "an alias has the form NAME = Vi(dim), Vj(dim), Pm(dim) or Mij(dim); found %s") \
+  ERR(Alias, GR_PARSE, "an alias has the form NAME = Vi(dim), Vj(dim), Pm(dim) or Mij(dim), where (dim) may be left out; found %s") \
+  ERR(AliasOpen, GR_PARSE, "argument `%s` has no dimension, which a program needs, as in Vi(3); " \
+      "a template takes it from the arguments of each call") \
+  ERR(VarInFormula, GR_PARSE, \
+      "`%s` needs a position and a dimension inside a formula, as in %s(0,3); only aliases can leave the dimension out") \
+  ERR(OpenDim, GR_ARGUMENT, "argument `%s` must have between 1 and %d %s, it has %lld") \
+  ERR(OpenStage, GR_ARGUMENT, "the stage \"%s\" needs dimensions; those of %s come from the arguments of a call") \
   ERR(AliasTwice, GR_PARSE, "the alias `%s` is defined twice") \
   ERR(Position, GR_PARSE, "position %d is used by two different arguments") \
   ERR(PositionGap, GR_PARSE, "no argument has position %d, but there is one at position %d") \

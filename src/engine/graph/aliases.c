@@ -1,8 +1,11 @@
 /* aliases.c: the arguments of a program, from aliases such as "x = Vi(3)" and from variables inside
  * the formula.
  *
- * Guarantees: a position is given once, or twice with the same category and dimension and one
- * name at most. */
+ * An alias without a dimension, "x = Vi", is open: its argument has dimension 0 until a template
+ * (run/template.c) writes one behind it.
+ *
+ * Guarantees: a position is given once, or twice with the same category and dimension (which an
+ * open alias leaves to be compared when it is known) and one name at most. */
 #include <string.h>
 
 #include "graph/binder.h"
@@ -15,9 +18,13 @@ static void add_arg(gr_ctx *c, gr_args *args, int pos, const gr_arg *x) {
     args->n = pos + 1;
   }
   gr_arg *old = &args->arg[pos];
-  if (old->set && (old->cat != x->cat || old->dim != x->dim || (old->named && x->named)))
+  bool dims_differ = old->dim != x->dim && !old->open && !x->open;
+  if (old->set && (old->cat != x->cat || dims_differ || (old->named && x->named)))
     gr_throw(c, &x->span, NULL, ERR_Position, pos);
+  bool open = old->open || x->open;
   if (!old->set || x->named) *old = *x;
+  old->open = open;
+  if (open) old->dim = 0;
   old->set = true;
   if (!old->name) old->name = gr_format(c->arena, "arg%d", pos + 1);
 }
@@ -84,7 +91,7 @@ static void check_new_name(gr_ctx *c, const gr_args *args, const gr_arg *x) {
       gr_throw(c, &x->span, NULL, ERR_AliasTwice, x->name);
 }
 
-/* alias = [ NAME "=" ] ( "Vi" | "Vj" | "Pm" | "Mij" | "Var" ) "(" integers */
+/* alias = [ NAME "=" ] ( category [ "(" integers ] | "Var" "(" integers ) */
 static void bind_alias(gr_ctx *c, const char *text, int next, gr_args *args) {
   int n;
   double v[3];
@@ -98,6 +105,12 @@ static void bind_alias(gr_ctx *c, const char *text, int next, gr_args *args) {
   }
   int kind = t->kind == TOK_NAME ? gr_constructor(t->span.text + t->span.start, t->span.len) : -1;
   if (kind < 0) bad_alias(c, t);
+  if (t[1].kind == TOK_END && kind != GR_ANY_VAR) {
+    x.cat = (gr_category)kind;
+    x.open = true;
+    add_arg(c, args, next, &x);
+    return;
+  }
   if (t[1].kind != TOK_LPAREN) bad_alias(c, t + 1);
   int nv = read_integers(c, t + 2, v);
   if (kind == GR_ANY_VAR ? nv != 3 : nv > 2) bad_alias(c, t);
@@ -109,6 +122,11 @@ void gr_bind_aliases(gr_ctx *c, const char *const *alias, int n, gr_args *args) 
     gr_throw(c, NULL, NULL, ERR_PositionRange, GR_MAX_ARGS - 1, (long long)n - 1);
   for (int k = 0; k < n; k++)
     bind_alias(c, gr_strndup(c->arena, alias[k], strlen(alias[k])), k, args);
+}
+
+void gr_check_closed(gr_ctx *c, const gr_args *args) {
+  for (int k = 0; k < args->n; k++)
+    if (args->arg[k].open) gr_throw(c, &args->arg[k].span, NULL, ERR_AliasOpen, args->arg[k].name);
 }
 
 void gr_check_args(gr_ctx *c, const gr_args *args) {

@@ -46,11 +46,49 @@ static void check_arity(gr_binder *b, const gr_ast *a, gr_op op) {
              arity_text(b->c->arena, sig), a->n);
 }
 
+/* A list of integers; (3) is a number: a list of one. */
+static bool is_list(const gr_binder *b, const gr_ast *a) {
+  int value;
+  bool ok = a->kind == AST_LIST || gr_integer_value(b, a, &value);
+  for (int i = 0; ok && i < a->n; i++) ok = gr_integer_value(b, a->arg[i], &value);
+  return ok;
+}
+
+static bool is_expression(const gr_binder *b, const gr_ast *a) {
+  (void)b;
+  return a->kind != AST_LIST;
+}
+
+static bool is_integer(const gr_binder *b, const gr_ast *a) {
+  int value;
+  return gr_integer_value(b, a, &value);
+}
+
+/* What the letters of signatures ask for. */
+static const struct {
+  char letter;
+  bool (*is)(const gr_binder *b, const gr_ast *a);
+  gr_errid otherwise;
+} kinds[] = {{'e', is_expression, ERR_ExprArg},
+             {'v', is_expression, ERR_ExprArg},
+             {'s', is_expression, ERR_Seed},
+             {'i', is_integer, ERR_IntArg},
+             {'l', is_list, ERR_ListArg}};
+
+void gr_check_kind(const gr_binder *b, const gr_ast *a, gr_op op, int k, char letter) {
+  const gr_ast *arg = a->arg[k];
+  const gr_span *at = b->in ? &b->in->at : &arg->span;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    if (kinds[i].letter != letter || kinds[i].is(b, arg)) continue;
+    if (kinds[i].otherwise == ERR_Seed) gr_throw(b->c, at, NULL, ERR_Seed, gr_ops[op].name);
+    gr_throw(b->c, at, NULL, kinds[i].otherwise, k + 1, gr_ops[op].name);
+  }
+}
+
 /* A number is kept as an integer of 32 bits, whatever the working precision; anything else is an
  * expression. */
 static void read_seed(gr_binder *b, const gr_ast *a, const gr_span *at, const char *name,
                       gr_actuals *x) {
-  if (a->kind == AST_LIST) gr_throw(b->c, at, NULL, ERR_Seed, name);
   gr_ref seed = bind(b, a);
   const gr_node *n = &b->g->node[seed];
   if (n->dim != 1 || (n->cats & (CAT_I | CAT_J))) gr_throw(b->c, at, NULL, ERR_Seed, name);
@@ -67,24 +105,17 @@ static void read_argument(gr_binder *b, const gr_ast *a, gr_op op, int k, char l
                           gr_actuals *x) {
   const gr_ast *arg = a->arg[k];
   const gr_span *at = b->in ? &b->in->at : &arg->span;
-  const char *name = gr_ops[op].name;
+  gr_check_kind(b, a, op, k, letter);
   if (letter == 's') {
-    read_seed(b, arg, at, name, x);
+    read_seed(b, arg, at, gr_ops[op].name, x);
   } else if (letter == 'e' || letter == 'v') {
-    if (arg->kind == AST_LIST) gr_throw(b->c, at, NULL, ERR_ExprArg, k + 1, name);
     x->expr[x->nexpr++] = bind(b, arg);
     if (letter == 'v' && b->g->node[x->expr[x->nexpr - 1]].op != OP_Var)
-      gr_throw(b->c, at, NULL, ERR_NotVariable, k + 1, name);
+      gr_throw(b->c, at, NULL, ERR_NotVariable, k + 1, gr_ops[op].name);
   } else if (letter == 'i') {
-    if (!gr_integer_value(b, arg, &x->integer[x->nint++]))
-      gr_throw(b->c, at, NULL, ERR_IntArg, k + 1, name);
+    gr_integer_value(b, arg, &x->integer[x->nint++]);
   } else {
     x->list[x->nlist++] = arg;
-    int value;
-    bool ok = arg->kind == AST_LIST ||
-              gr_integer_value(b, arg, &value); /* (3) is a number: a list of one */
-    for (int i = 0; ok && i < arg->n; i++) ok = gr_integer_value(b, arg->arg[i], &value);
-    if (!ok) gr_throw(b->c, at, NULL, ERR_ListArg, k + 1, name);
   }
 }
 
@@ -144,7 +175,7 @@ static gr_ref bind_power(gr_binder *b, const gr_ast *a) {
 }
 
 /* Vi(pos, dim) and its kin inside a formula. */
-static gr_ref bind_variable(gr_binder *b, const gr_ast *a, int kind) {
+int gr_argument_declared(gr_binder *b, const gr_ast *a, int kind) {
   double v[3];
   int value;
   if (a->n != (kind == GR_ANY_VAR ? 3 : 2))
@@ -158,16 +189,19 @@ static gr_ref bind_variable(gr_binder *b, const gr_ast *a, int kind) {
     v[k] = value;
   }
   gr_arg x = {.span = a->at, .set = true, .group = -1};
-  int pos = gr_read_variable(b->c, b->args, &x, kind, v, a->n, 0);
-  return gr_mk_var(b->g, gr_place_of(b, a), pos, x.cat, x.dim);
+  return gr_read_variable(b->c, b->args, &x, kind, v, a->n, 0);
 }
 
-static gr_ref bind_zero(gr_binder *b, const gr_ast *a) {
+static gr_ref variable(gr_binder *b, const gr_ast *a, int k) {
+  return gr_mk_var(b->g, gr_place_of(b, a), k, b->args->arg[k].cat, b->args->arg[k].dim);
+}
+
+int gr_zero_dim(gr_binder *b, const gr_ast *a) {
   int dim;
   if (a->n != 1) gr_throw(b->c, gr_place_of(b, a), NULL, ERR_Arity, "Zero", "1 argument", a->n);
   if (!gr_integer_value(b, a->arg[0], &dim))
     gr_throw(b->c, gr_place_of(b, a), NULL, ERR_IntArg, 1, "Zero");
-  return gr_mk_zero(b->g, gr_place_of(b, a), gr_check_dim(b->c, gr_place_of(b, a), dim));
+  return gr_check_dim(b->c, gr_place_of(b, a), dim);
 }
 
 static bool is_reduction(const char *name) {
@@ -182,24 +216,29 @@ GR_NORETURN static void unknown_op(gr_binder *b, const gr_ast *a) {
            a->name);
 }
 
-static gr_ref bind_call(gr_binder *b, const gr_ast *a) {
-  int kind = gr_constructor(a->name, (int)strlen(a->name));
-  if (kind >= 0) return bind_variable(b, a, kind);
-  if (strcmp(a->name, "**") == 0) return bind_power(b, a);
+gr_op gr_operation_of(gr_binder *b, const gr_ast *a) {
   int op = gr_op_find(a->name, b->in != NULL);
   if (op < 0) unknown_op(b, a);
-  if (op == OP_Zero) return bind_zero(b, a);
-  check_arity(b, a, (gr_op)op);
-  const char *sig = gr_op_signature((gr_op)op);
-  if (strchr(sig, '*')) return bind_repeated(b, a, (gr_op)op);
+  if (op != OP_Zero) check_arity(b, a, (gr_op)op);
+  return (gr_op)op;
+}
+
+static gr_ref bind_call(gr_binder *b, const gr_ast *a) {
+  int kind = gr_constructor(a->name, (int)strlen(a->name));
+  if (kind >= 0) return variable(b, a, gr_argument_declared(b, a, kind));
+  if (strcmp(a->name, "**") == 0) return bind_power(b, a);
+  gr_op op = gr_operation_of(b, a);
+  if (op == OP_Zero) return gr_mk_zero(b->g, gr_place_of(b, a), gr_zero_dim(b, a));
+  const char *sig = gr_op_signature(op);
+  if (strchr(sig, '*')) return bind_repeated(b, a, op);
   gr_actuals x = {.nexpr = 0};
   for (int k = 0, s = 0; k < a->n; k++, s++) {
     if (sig[s] == '?') s++;
-    read_argument(b, a, (gr_op)op, k, sig[s], &x);
+    read_argument(b, a, op, k, sig[s], &x);
   }
   if (rewrites[op]) return rewrites[op](b, a, &x);
   if (gr_ops[op].kind == KIND_MACRO) return gr_bind_in_call(b, a, gr_ops[op].emitted, &x);
-  return gr_mk(b->g, gr_place_of(b, a), (gr_op)op, x.expr, x.nexpr, x.integer, x.nint);
+  return gr_mk(b->g, gr_place_of(b, a), op, x.expr, x.nexpr, x.integer, x.nint);
 }
 
 static gr_ref bind_macro_name(gr_binder *b, const gr_ast *a) {
@@ -208,24 +247,32 @@ static gr_ref bind_macro_name(gr_binder *b, const gr_ast *a) {
   return *a->name == 'e' ? b->in->e : *a->name == 'o' ? b->in->o : b->in->expr[*a->name - 'f'];
 }
 
-static gr_ref bind_name(gr_binder *b, const gr_ast *a) {
-  if (b->in) return bind_macro_name(b, a);
+int gr_argument_named(gr_binder *b, const gr_ast *a) {
   const char **known = gr_alloc(b->c->arena, (size_t)(b->args->n + 1) * sizeof *known);
   for (int k = 0; k < b->args->n; k++) {
     const gr_arg *x = &b->args->arg[k];
     known[k] = x->named ? x->name : "";
-    if (x->named && strcmp(x->name, a->name) == 0)
-      return gr_mk_var(b->g, &a->at, k, x->cat, x->dim);
+    if (x->named && strcmp(x->name, a->name) == 0) return k;
   }
   if (gr_op_find(a->name, false) >= 0) gr_throw(b->c, &a->at, NULL, ERR_OpAsVar, a->name);
+  if (gr_constructor(a->name, (int)strlen(a->name)) >= 0)
+    gr_throw(b->c, &a->at, NULL, ERR_VarInFormula, a->name, a->name);
   gr_throw(b->c, &a->at, gr_nearest(b->c->arena, a->name, known, b->args->n), ERR_UnknownVar,
            a->name);
 }
 
-static gr_ref bind_number(gr_binder *b, const gr_ast *a) {
+static gr_ref bind_name(gr_binder *b, const gr_ast *a) {
+  return b->in ? bind_macro_name(b, a) : variable(b, a, gr_argument_named(b, a));
+}
+
+void gr_check_number(gr_binder *b, const gr_ast *a) {
   if (!isfinite(gr_rounded(b->g, a->num)))
     gr_throw(b->c, &a->span, NULL, ERR_NumberRange, gr_span_text(b->c->arena, &a->span, "number"),
              b->g->f64 ? "float64" : "float32", b->g->f64 ? "1.8e308" : "3.4e38");
+}
+
+static gr_ref bind_number(gr_binder *b, const gr_ast *a) {
+  gr_check_number(b, a);
   return gr_mk_const(b->g, gr_place_of(b, a), a->num);
 }
 

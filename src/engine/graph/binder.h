@@ -38,9 +38,19 @@ int gr_read_variable(gr_ctx *c, gr_args *args, gr_arg *x, int kind, const double
                      int next);
 int gr_check_dim(gr_ctx *c, const gr_span *at, double dim);
 
-/* ---- bind.c ---- */
+/* ---- bind.c: what a call says, also without dimensions ---- */
 
 bool gr_integer_value(const gr_binder *b, const gr_ast *a, int *value);
+/* The operation of a call, with as many arguments as it takes; throws. */
+gr_op gr_operation_of(gr_binder *b, const gr_ast *a);
+/* The k-th argument is what the signature's letter asks for: an expression, an integer or a list;
+ * throws. */
+void gr_check_kind(const gr_binder *b, const gr_ast *a, gr_op op, int k, char letter);
+/* The argument that a name stands for, and the one that Vi(pos, dim) or its kin declares; throw. */
+int gr_argument_named(gr_binder *b, const gr_ast *a);
+int gr_argument_declared(gr_binder *b, const gr_ast *a, int kind);
+int gr_zero_dim(gr_binder *b, const gr_ast *a);
+void gr_check_number(gr_binder *b, const gr_ast *a);
 /* Binds `text` of our own with the arguments of a call in scope. */
 gr_ref gr_bind_in_call(gr_binder *b, const gr_ast *a, const char *text, const gr_actuals *x);
 /* Throws: dimensions do not fit. */

@@ -182,8 +182,9 @@ typedef struct gr_arg {
   const char *name;
   bool named;
   gr_category cat;
-  int dim;
-  bool set; /* the position is taken */
+  int dim;   /* 0 where it is open */
+  bool open; /* declared without a dimension, "x = Vi" */
+  bool set;  /* the position is taken */
   int group; /* from 0: of variables that are read through differences (invariance.c); -1: none */
   gr_span span;
 } gr_arg;
@@ -197,6 +198,7 @@ typedef struct gr_args {
 const char *gr_category_word(gr_category cat); /* Vi, Vj, Pm, Mij */
 void gr_bind_aliases(gr_ctx *c, const char *const *alias, int n, gr_args *args);
 void gr_check_args(gr_ctx *c, const gr_args *args); /* no gap in the positions */
+void gr_check_closed(gr_ctx *c, const gr_args *args); /* every argument has a dimension */
 
 /* ---- bind.c, macros.c, tensors.c: syntax tree to graph ---- */
 
@@ -210,6 +212,12 @@ typedef struct gr_scope {
 
 gr_ref gr_bind_text(gr_dag *g, const gr_scope *s, const char *text);
 gr_ref gr_bind(gr_dag *g, gr_args *args, const gr_ast *ast);
+
+/* ---- names.c: what a formula says without dimensions ---- */
+
+/* Throws where gr_bind would, whatever the dimensions of open arguments were; adds the variables
+ * that the formula declares. */
+void gr_check_names(gr_dag *g, gr_args *args, const gr_ast *ast);
 
 /* A reduction written in the formula: Name_Reduction(f, [K,] tag [, weight]). */
 typedef struct gr_written {

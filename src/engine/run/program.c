@@ -1,7 +1,8 @@
 /* program.c: a program's life up to its plan: the pipeline from top to bottom is gr_program_new.
  *
  * A program is one arena.  Compiler stages throw; the throw lands in protected(), the only
- * setjmp. */
+ * setjmp.  An outline (gr_outline_new) is a program whose aliases may leave dimensions open: the
+ * pipeline ends before the graph, and what follows from dimensions is 0 or not there. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,12 +117,11 @@ static void choose_sums(gr_program *p, gr_request *ask, const gr_redinfo *red) {
              "\"auto\", \"block_sum\", \"direct_sum\"", "kahan_scheme");
 }
 
-static gr_ref bind_weight(gr_program *p, const gr_redinfo *red, const gr_written *w) {
+static void parse_weight(gr_program *p, const gr_redinfo *red, const gr_written *w) {
   const char *formula2 = p->spec.formula2;
   p->ast2 = formula2 ? gr_parse(&p->ctx, formula2, "formula2") : (gr_ast *)w->formula2;
   if (p->ast2 && red->weight == NEED_N) gr_throw(&p->ctx, NULL, NULL, ERR_NoWeight, red->name);
   if (!p->ast2 && red->weight == NEED_Y) gr_throw(&p->ctx, NULL, NULL, ERR_Weight, red->name);
-  return p->ast2 ? gr_bind(p->dag, &p->args, p->ast2) : -1;
 }
 
 /* What is reduced in place of f, by the row of the reduction (reds.h). */
@@ -136,7 +136,8 @@ static gr_ref rewrite_formula(gr_program *p, const gr_redinfo *red, gr_ref f, gr
 static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red,
                           const gr_written *w) {
   ask->root = gr_bind(p->dag, &p->args, w->formula);
-  ask->weight = bind_weight(p, red, w);
+  parse_weight(p, red, w);
+  ask->weight = p->ast2 ? gr_bind(p->dag, &p->args, p->ast2) : -1;
   gr_check_args(&p->ctx, &p->args);
   const gr_node *f = &p->dag->node[ask->root];
   if (gr_has_trait(red->family, GR_SCALAR_FORMULA) && f->dim != 1)
@@ -144,10 +145,11 @@ static void bind_formulas(gr_program *p, gr_request *ask, const gr_redinfo *red,
   ask->root = rewrite_formula(p, red, ask->root, ask->weight);
 }
 
-static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k) {
+static int dim_of(const gr_program *p, gr_ref r) { return r < 0 ? 0 : p->dag->node[r].dim; }
+
+static void size_reduction(gr_program *p, gr_request *ask, gr_red red, int k, int dim,
+                           int weight_dim) {
   gr_ctx *c = &p->ctx;
-  int dim = p->dag->node[ask->root].dim;
-  int weight_dim = ask->weight < 0 ? 0 : p->dag->node[ask->weight].dim;
   gr_reduction_init(&ask->red, red, dim, weight_dim, k, ask->scheme == SUM_KAHAN);
   if (ask->red.nstate > GR_MAX_NUMBERS)
     gr_throw(c, NULL, NULL, ERR_StateLimit, gr_reds[red].name, GR_MAX_NUMBERS, dim,
@@ -186,35 +188,71 @@ static gr_plan *plan_of(gr_program *p, int k) {
   return p->plans[k] = gr_plan_new(&p->ctx, &p->ask[written]);
 }
 
+/* What does not depend on dimensions. */
+typedef struct reading {
+  gr_written w;
+  gr_red red;
+  int k;
+  gr_request ask;
+} reading;
+
+static reading read_spec(gr_program *p) {
+  gr_ctx *c = &p->ctx;
+  reading r;
+  p->ast = gr_parse(c, p->spec.formula, "formula");
+  r.w = gr_read_reduction(c, p->ast);
+  r.red = choose_reduction(p, &r.w);
+  r.k = choose_k(p, &gr_reds[r.red], &r.w);
+  p->dag = gr_dag_new(c, choose_precision(p));
+  int axis = choose_axis(p, &r.w);
+  r.ask = (gr_request){
+      .dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
+  return r;
+}
+
 /* The whole pipeline: text -> syntax tree -> graph (folded as it is made) -> plans.  Emission
  * waits for the first need. */
 static void build(gr_program *p, void *data) {
   gr_ctx *c = &p->ctx;
   copy_spec(p, data);
   gr_bind_aliases(c, p->spec.aliases, p->spec.n_aliases, &p->args);
-  p->ast = gr_parse(c, p->spec.formula, "formula");
-  gr_written w = gr_read_reduction(c, p->ast);
-  gr_red red = choose_reduction(p, &w);
-  int k = choose_k(p, &gr_reds[red], &w);
-  p->dag = gr_dag_new(c, choose_precision(p));
-  int axis = choose_axis(p, &w);
-  gr_request ask = {.dag = p->dag, .args = &p->args, .axis = axis == 0 ? 0 : 1, .both = axis == 2};
-  bind_formulas(p, &ask, &gr_reds[red], &w);
-  choose_sums(p, &ask, &gr_reds[red]);
-  if (!ask.f64) gr_find_groups(p->dag, &p->args, ask.root, ask.weight);
-  size_reduction(p, &ask, red, k);
-  find_numbers(p, &ask);
-  lower(p, ask);
+  gr_check_closed(c, &p->args);
+  reading r = read_spec(p);
+  gr_request *ask = &r.ask;
+  bind_formulas(p, ask, &gr_reds[r.red], &r.w);
+  choose_sums(p, ask, &gr_reds[r.red]);
+  if (!ask->f64) gr_find_groups(p->dag, &p->args, ask->root, ask->weight);
+  size_reduction(p, ask, r.red, r.k, dim_of(p, ask->root), dim_of(p, ask->weight));
+  find_numbers(p, ask);
+  lower(p, *ask);
   p->plan = plan_of(p, 0);
 }
 
-gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
-  if (!out) return gr_fail(err, ERR_Null, "the place for the program");
+/* The pipeline as far as it goes without dimensions. */
+static void outline(gr_program *p, void *data) {
+  gr_ctx *c = &p->ctx;
+  copy_spec(p, data);
+  gr_bind_aliases(c, p->spec.aliases, p->spec.n_aliases, &p->args);
+  reading r = read_spec(p);
+  gr_check_names(p->dag, &p->args, r.w.formula);
+  parse_weight(p, &gr_reds[r.red], &r.w);
+  if (p->ast2) gr_check_names(p->dag, &p->args, p->ast2);
+  gr_check_args(c, &p->args);
+  choose_sums(p, &r.ask, &gr_reds[r.red]);
+  size_reduction(p, &r.ask, r.red, r.k, 1, 1);
+  bool known = gr_has_trait(r.ask.red.family, GR_SCALAR_FORMULA) && !p->ast2;
+  if (!known) r.ask.red.out_dim = 0;
+  p->ask[0] = p->ask[1] = r.ask;
+}
+
+static gr_class make(const gr_spec *spec, void (*pipeline)(gr_program *, void *), gr_program **out,
+                     gr_error *err) {
   *out = NULL;
   if (gr_validate_spec(spec, err) != GR_OK) return err->cls;
   gr_program *p = calloc(1, sizeof *p);
   if (!p) return gr_fail(err, ERR_NoMemory, "program", (long long)sizeof *p);
-  if (protected(p, err, build, (void *)spec) != GR_OK) {
+  p->users = 1;
+  if (protected(p, err, pipeline, (void *)spec) != GR_OK) {
     gr_program_free(p);
     return err->cls;
   }
@@ -222,8 +260,17 @@ gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
   return GR_OK;
 }
 
+gr_class gr_program_new(const gr_spec *spec, gr_program **out, gr_error *err) {
+  if (!out) return gr_fail(err, ERR_Null, "the place for the program");
+  return make(spec, build, out, err);
+}
+
+gr_class gr_outline_new(const gr_spec *spec, gr_program **out, gr_error *err) {
+  return make(spec, outline, out, err);
+}
+
 void gr_program_free(gr_program *p) {
-  if (!p) return;
+  if (!p || --p->users > 0) return;
   gr_program_let_go(p);
   gr_arena_free(&p->arena);
   free(p);
@@ -241,16 +288,17 @@ gr_arg_info gr_program_arg(const gr_program *p, int k) {
 
 gr_result_info gr_program_result(const gr_program *p) {
   if (!p) return (gr_result_info){.n = 0};
-  const gr_reduction *r = &p->plan->ask.red;
-  bool by_i = p->plan->ask.axis == 1;
+  const gr_request *ask = &p->ask[0];
+  const gr_reduction *r = &ask->red;
+  bool by_i = ask->axis == 1;
   gr_result_info info = {.reduction = gr_reds[r->red].name,
-                         .axis = p->plan->ask.both ? 2 : p->plan->ask.axis,
+                         .axis = ask->both ? 2 : ask->axis,
                          .dim = r->out_dim,
                          .k = gr_reds[r->red].needs_k ? r->k : 0,
                          .n = r->nout,
                          .numbers = {(p->numbered & (by_i ? CAT_I : CAT_J)) != 0,
                                      (p->numbered & (by_i ? CAT_J : CAT_I)) != 0},
-                         .dtype = p->plan->ask.f64 ? "float64" : "float32",
+                         .dtype = ask->f64 ? "float64" : "float32",
                          .note = p->note};
   info.is_index[info.n - 1] = r->index; /* indices come last */
   return info;
@@ -372,9 +420,18 @@ static void dump_cuda(gr_program *p, gr_str *b) {
 
 static const struct {
   const char *name;
+  bool outlines; /* have it, too */
   void (*dump)(gr_program *, gr_str *);
-} stages[] = {{"tokens", dump_tokens}, {"ast", dump_ast}, {"dag", dump_dag},
-              {"plan", dump_plan},     {"c", dump_c},     {"cuda", dump_cuda}};
+} stages[] = {{"tokens", true, dump_tokens}, {"ast", true, dump_ast}, {"dag", false, dump_dag},
+              {"plan", false, dump_plan},    {"c", false, dump_c},    {"cuda", false, dump_cuda}};
+
+/* "`x`, `y`": the arguments whose dimension is open. */
+static const char *open_names(const gr_program *p, gr_arena *a) {
+  gr_str b = {.arena = a};
+  for (int k = 0; k < p->args.n; k++)
+    if (p->args.arg[k].open) gr_putf(&b, "%s`%s`", b.n ? ", " : "", p->args.arg[k].name);
+  return b.s;
+}
 
 typedef struct dump_data {
   const char *stage;
@@ -386,6 +443,8 @@ static void dump(gr_program *p, void *data) {
   d->text = (gr_str){.arena = &p->arena};
   for (size_t k = 0; k < sizeof stages / sizeof *stages; k++) {
     if (strcmp(stages[k].name, d->stage) != 0) continue;
+    if (!p->plan && !stages[k].outlines)
+      gr_throw(&p->ctx, NULL, NULL, ERR_OpenStage, d->stage, open_names(p, &p->arena));
     stages[k].dump(p, &d->text);
     return;
   }

@@ -85,7 +85,7 @@ static gr_class shape(const gr_program *p, const gr_array *args, int64_t mn[2], 
   return err->cls;
 }
 
-static gr_class check_count(const gr_program *p, int n_args, gr_error *err) {
+gr_class gr_check_count(const gr_program *p, int n_args, gr_error *err) {
   if (n_args == p->args.n) return GR_OK;
   char names[256] = "";
   for (int k = 0; k < p->args.n; k++) {
@@ -99,7 +99,7 @@ gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, in
                        int64_t *cols, gr_error *err) {
   int64_t mn[2];
   if (gr_validate_arrays(p, args, n_args, err) != GR_OK) return err->cls;
-  if (check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
+  if (gr_check_count(p, n_args, err) != GR_OK || shape(p, args, mn, err) != GR_OK) return err->cls;
   int kept = p->plan->ask.axis == 1 ? 0 : 1;
   *rows = mn[kept];
   *cols = mn[1 - kept];

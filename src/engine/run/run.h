@@ -250,6 +250,7 @@ gr_class gr_map_on_device(const gr_run *r, gr_error *err);
 enum { PLAN_FEW = 1, PLAN_WRITTEN = 2, PLANS = 4 };
 
 struct gr_program {
+  int users; /* who hold it: the last that frees it ends it */
   gr_arena arena;
   gr_ctx ctx;
   gr_spec spec; /* strings copied */
@@ -257,7 +258,7 @@ struct gr_program {
   gr_ast *ast, *ast2; /* ast2: NULL without a weight */
   gr_dag *dag;
   gr_request ask[2];      /* lowered, as written */
-  gr_plan *plan;          /* that of most calls: plans[0] */
+  gr_plan *plan;          /* that of most calls: plans[0]; NULL: this is an outline */
   /* made at their first need; PLAN_WRITTEN: also the interpreter's; the same as the others where
    * nothing is lowered */
   gr_plan *plans[PLANS];
@@ -281,6 +282,9 @@ struct gr_program {
   } loaded[2][2][GR_DEVICES];
 };
 
+/* A program that cannot run, of a specification whose aliases may leave dimensions open: its
+ * arguments and its result have dimension 0 where it depends on a call. */
+gr_class gr_outline_new(const gr_spec *spec, gr_program **out, gr_error *err);
 gr_class gr_program_plan(gr_program *p, int plan, gr_error *err); /* p->plans[plan] is there */
 /* The text of the kernel of one of the plans; lives as long as the program. */
 gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *err);
@@ -288,6 +292,7 @@ gr_class gr_program_text(gr_program *p, int plan, const char **text, gr_error *e
 gr_class gr_program_cuda(gr_program *p, bool written, const char **text, gr_cuda_layout *layout, gr_error *err);
 /* The joint text of kernels whose keys are known, of programs of one precision; malloc'ed. */
 gr_class gr_programs_text(gr_wanted *const *wanted, int n, char **text, gr_error *err);
+gr_class gr_check_count(const gr_program *p, int n_args, gr_error *err); /* of arguments */
 /* Checks a call; its rows and columns. */
 gr_class gr_check_call(const gr_program *p, const gr_array *args, int n_args, int64_t *rows, int64_t *cols, gr_error *err);
 /* A call of checked arguments: of the pairs of ranges, which are checked here; of all pairs. */
