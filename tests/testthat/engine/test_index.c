@@ -1,5 +1,5 @@
-/* test_index.c: IndexI(), IndexJ(), IndexDiff() and Rand(seed) are the numbers of the whole, however
- * a call is cut: on the interpreter, as kernels with rows and with columns in lanes, and on the
+/* test_index.c: IndexI(), IndexJ(), IndexDiff() and Rand(seed) are the numbers of the whole,
+ * however a call is cut: on the interpreter, as kernels with rows and with columns in lanes, and on the
  * libraries that stand in for CUDA's; in ranges and in shares; and Rand() is random.
  *
  * KMin with K = the number of columns gives every value of a formula as it is, with its column: so
@@ -369,7 +369,8 @@ static void dump_has(const char *formula, const char *stage, const char *part, b
 }
 
 static void graphs(void) {
-  dump_has("Rand(1)-Rand(1)*2", "dag", "%1   [1] ij-  Rand(1)\n%2   [1] ---  2\n", true); /* one node */
+  /* equal ones are one node */
+  dump_has("Rand(1)-Rand(1)*2", "dag", "%1   [1] ij-  Rand(1)\n%2   [1] ---  2\n", true);
   dump_has("Rand(1)-Rand(2)*2", "dag", "%2   [1] ---  2\n%3   [1] ij-  Rand(2)\n", true);
   dump_has("Rand(2*2)+IndexI()*x", "dag", "i--  IndexI()", true);
   dump_has("Rand(2*2)+indexi()*x", "dag", "Rand(4)", true);
@@ -386,7 +387,8 @@ static void graphs(void) {
   dump_has("IndexDiff()*(x|y)", "c", "v_rand", false);
 }
 
-/* A mask moves no variable; a seed that would move with its group keeps it from having an origin. */
+/* A mask moves no variable; a seed that would move with its group keeps it from having an
+ * origin. */
 static void origins(void) {
   static const struct {
     const char *formula;
@@ -444,8 +446,8 @@ static bool plausible(double chi, int freedom) {
   return fabs(chi - freedom) < 5 * sqrt(2.0 * freedom);
 }
 
-/* Numbers of pairs of neighbours: uniform, alone and two together, in the upper bits, and uncorrelated;
- * from the first ones, where i, j and the seed have few bits. */
+/* Numbers of pairs of neighbours: uniform, alone and two together, in the upper bits, and
+ * uncorrelated; from the first ones, where i, j and the seed have few bits. */
 static void neighbours(int di, int dj, int ds) {
   static int alone[BINS], together[BINS * BINS];
   double sum = 0, squares = 0;
