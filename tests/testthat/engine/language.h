@@ -196,8 +196,7 @@ static void loop_operations(bool f64) {
   }
 }
 
-/* Every loop operation and macro of the table occurs in a formula above or in element_wise(); index
- * operations have language_index.h. */
+/* Every loop operation and macro of the table occurs in a formula above or in element_wise(). */
 static void table_is_covered(void) {
   static const char *const elsewhere[] = {"Scalprod", "SqNorm2", "SqNormIso", "SqNormDiag", "SymSqNorm", "Pow", "Round"};
   for (int op = 0; op < OP_COUNT; op++) {

@@ -1,8 +1,8 @@
-/* language_index.h: cases of the numbers of rows and columns, and of random numbers (language.h). */
+/* language_index.h: cases of numbers of rows and columns, and of random numbers (language.h). */
 #ifndef GENRED_LANGUAGE_INDEX_H
 #define GENRED_LANGUAGE_INDEX_H
 
-/* In every level, in contractions and wide sums, beside functions of other groups of the prelude. */
+/* In every level, contractions and wide sums, beside functions of other groups of the prelude. */
 static const test indexed[] = {
     {.formula = "IndexI()*y-x*IndexJ()", .aliases = {"x=Vi(1)", "y=Vj(3)"}},
     {.formula = "IndexI()+2*IndexJ()+Rand(4294967295)", .aliases = {"x=Vi(1)", "y=Vj(1)"}},
