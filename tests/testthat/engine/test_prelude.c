@@ -411,7 +411,7 @@ static double random_number(uint32_t x, uint32_t y, uint32_t z) {
   x += y * z, y += z * x, z += x * y;
   x ^= x >> 16, y ^= y >> 16, z ^= z >> 16;
   x += y * z, y += z * x;
-  return GR_F64 ? ((double)((uint64_t)(x >> 9) << 29 | y >> 3) + 0.5) * 0x1p-52 : ((double)(x >> 9) + 0.5) * 0x1p-23;
+  return GR_TBYTES == 8 ? ((double)((uint64_t)(x >> 9) << 29 | y >> 3) + 0.5) * 0x1p-52 : ((double)(x >> 9) + 0.5) * 0x1p-23;
 }
 
 static void test_numbers(void) {
