@@ -31,7 +31,8 @@
 #' The language is that of KeOps: the operators `+ - * / ** ^`, `|` (scalar product) and
 #' comparisons, numbers, and operations such as `Exp`, `Sqrt`, `SqDist`, `Norm2`, `Concat`, `x[k]`
 #' and `x[a:b]` (positions inside formulas count from 0). Names in lower case (`exp`, `sqdist`) mean
-#' the same.
+#' the same. `IndexI()`, `IndexJ()`, `IndexDiff()` and `Rand(seed)` are the numbers of row and
+#' column, their difference, and a random number ([genred_operations()]).
 #'
 #' A string may also contain the reduction, as in `Sum_Reduction(F, 1)`. Its integer is the category
 #' of the *result* (0: one row per i, 1: one row per j); a message of class `genred_message` reports

@@ -32,8 +32,9 @@
 #' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
 #' `"LogSumExpWeight"` and `"SumSoftMaxWeight"` have derivatives of any order, because
 #' `genred_grad()` accepts the operators that it returns. `"Min"`, `"Max"`, `"KMin"` and `"KMax"`
-#' can be differentiated once; their gradient goes to the selected pairs. The other reductions have
-#' no gradient.
+#' can be differentiated once; their gradient goes to the selected pairs. (Of formulas that read
+#' numbers of rows or columns, such as `IndexJ()`, the gradient is a sum over all pairs; for
+#' `"KMin"` and `"KMax"` these need dimension 1.) The other reductions have no gradient.
 #'
 #' @param op An operator made by [Genred()] or by `genred_grad()`. Its reduction must have been
 #'   given as `reduction_op`, not in the formula string.

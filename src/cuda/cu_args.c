@@ -9,8 +9,8 @@
 
 #include "cu.h"
 
-/* An argument as kernels read it; behind the arguments, ld is the number of row 0 of the call in the
- * whole, then that of column 0. */
+/* An argument as kernels read it; behind the arguments, ld is the number of row 0 of the call in
+ * the whole, then that of column 0. */
 typedef struct source {
   cu_address data;
   long long ld, type;

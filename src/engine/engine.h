@@ -94,7 +94,7 @@ typedef struct gr_result_info {
   int k;                 /* K of KMin and the other K-fold reductions, else 0 */
   int n;                 /* number of results: 1, or 2 (value, index) */
   int is_index[2];       /* whether result r holds indices */
-  int numbers[2];        /* whether the formula reads numbers of rows, of columns, as IndexI() does */
+  int numbers[2];        /* whether the formula reads those of rows, columns, as IndexI() does */
   const char *dtype;     /* "float32" or "float64" */
   const char *note;      /* how a reduction in the formula was interpreted, or NULL */
 } gr_result_info;

@@ -38,7 +38,7 @@ arguments_of <- function(text, dims, ints, optional) {
   if (!optional) words <- words[!startsWith(words, "[")]
   words <- gsub("^\\[|\\]$", "", words)
   values <- c(f = paste0("f", dims[1L]), g = paste0("g", dims[2L]), h = paste0("h", dims[3L]), "..." = "f1", v = paste0("g", dims[2L]),
-              n = ints[1L], m = ints[2L], "shape of f" = "[2,2]", "shape of g" = "[2,2]", "axes of f" = "[1]", "axes of g" = "[0]", permutation = "[1,0]")
+              n = ints[1L], m = ints[2L], seed = "3", "shape of f" = "[2,2]", "shape of g" = "[2,2]", "axes of f" = "[1]", "axes of g" = "[0]", permutation = "[1,0]")
   unname(values[words])
 }
 
@@ -64,7 +64,7 @@ test_that("every operation of the table is accepted as the table says, and with 
     args <- arguments_of(ops$arguments[k], c(1, 1, 1), c(1, 1), TRUE)
     fewer <- if (grepl("[", ops$arguments[k], fixed = TRUE)) length(args) - 2L else length(args) - 1L
     if (grepl("...", ops$arguments[k], fixed = TRUE)) fewer <- 1L
-    expect_s3_class(accepted(ops$name[k], args[seq_len(fewer)]), "genred_error_parse")
+    if (fewer >= 0L) expect_s3_class(accepted(ops$name[k], args[seq_len(fewer)]), "genred_error_parse")
     if (!grepl("...", ops$arguments[k], fixed = TRUE)) expect_s3_class(accepted(ops$name[k], c(args, "f1")), "genred_error_parse")
   }
 })

@@ -115,7 +115,7 @@ struct gr_target {
   const char *(*row)(gr_emitter *e, gr_ref r, gr_idx k);    /* reads a component of a row */
   const char *(*column)(gr_emitter *e, gr_ref r, gr_idx k); /* the same of a column */
   const char *(*pair)(gr_emitter *e, gr_ref r, gr_idx k);   /* the same of a variable of pairs */
-  const char *(*row_number)(gr_emitter *e);    /* the numbers of the rows in the lanes, a gr_where */
+  const char *(*row_number)(gr_emitter *e);    /* numbers of the rows in the lanes, a gr_where */
   const char *(*column_number)(gr_emitter *e); /* the same of columns */
   const char *at_column;      /* index of a column in what is kept for each column of a tile */
   const char *columns_seen;   /* how many columns of a tile have gone into each state */

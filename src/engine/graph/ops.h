@@ -49,8 +49,9 @@
  *     depend on dimensions.
  *
  * Signature: one letter per argument: e expression, v variable, i integer, l list of integers, s a
- * seed (an integer, or an expression of parameters); after ? optional; * repeats the last.  In the text of a macro the expressions are called f g h,
- * the integers n m, the dimensions of f and g d c.
+ * seed (an integer, or an expression of parameters); after ? optional; * repeats the last.  In the
+ * text of a macro the expressions are called f g h, the integers n m, the dimensions of f and g
+ * d c.
  *
  * Law: how the result depends on each argument, one letter per argument; "" where nothing is known.
  * Derivatives of loops, the test of linearity, rewrites that move factors and the search for

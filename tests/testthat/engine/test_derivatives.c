@@ -199,7 +199,7 @@ static void other_operations(void) {
 static void table_is_covered(void) {
   for (int op = 0; op < OP_COUNT; op++) {
     char call[64];
-    bool found = gr_ops[op].kind == KIND_LEAF || gr_ops[op].kind == KIND_EW;
+    bool found = gr_ops[op].kind <= KIND_EW; /* index operations, whose derivatives are 0: test_index.c */
     snprintf(call, sizeof call, "%s(", gr_ops[op].name);
     for (size_t k = 0; k < sizeof others / sizeof *others; k++) found |= strstr(others[k].F, call) != NULL;
     check(found, "operation %s has no test of its derivative", gr_ops[op].name);

@@ -403,6 +403,36 @@ static void test_masks(void) {
   check(ok, "vi_any, vi_bits, vi_sel");
 }
 
+/* ---- numbers of rows and columns ---- */
+
+/* ref_rand of graph/ops.c, to the last bit. */
+static double random_number(uint32_t x, uint32_t y, uint32_t z) {
+  x = x * 1664525u + 1013904223u, y = y * 1664525u + 1013904223u, z = z * 1664525u + 1013904223u;
+  x += y * z, y += z * x, z += x * y;
+  x ^= x >> 16, y ^= y >> 16, z ^= z >> 16;
+  x += y * z, y += z * x;
+  return GR_TBYTES == 8 ? ((double)((uint64_t)(x >> 9) << 29 | y >> 3) + 0.5) * 0x1p-52 : ((double)(x >> 9) + 0.5) * 0x1p-23;
+}
+
+static void test_numbers(void) {
+  static const long long from[] = {0, 3, 16777210, 1LL << 31, (1LL << 32) - 3, 1LL << 40, (1LL << 53) - 100};
+  int wrong = 0;
+  for (int n = 0; n < 49 * 40; n++) {
+    const long long i = from[n % 7], j = from[n / 7 % 7];
+    const int k = n / 49, last = k + 1;
+    gr_where rows = gr_lanes_at(i, k), column = gr_one_at(j, 7), copies = gr_lanes_until(j, k, last);
+    V one = v_index(rows), diff = v_index_diff(rows, column), back = v_index_diff(column, rows), end = v_index(copies), some = v_rand(rows, column, (unsigned)n);
+    for (int l = 0; l < GR_L; l++) {
+      const long long a = i + k + l, b = j + 7, c = j + (k + l < last ? k + l : last);
+      wrong += one[l] != (T)a || diff[l] != (T)(a - b) || back[l] != (T)(b - a) || end[l] != (T)c;
+      wrong += some[l] != random_number((uint32_t)a, (uint32_t)b, (uint32_t)n);
+    }
+  }
+  wrong += gr_seed(v_set(-2.5)) != -3u || gr_seed(v_set(GR_NAN)) != 0 || gr_seed(v_set(GR_INF)) != 0;
+  wrong ? failed++ : passed++;
+  if (wrong) printf("FAILED: %d numbers of rows and columns\n", wrong);
+}
+
 int main(int argc, char **argv) {
   const char *share = getenv("GR_SHARE"); /* a share of the default, see targets/ */
   if (share && atoi(share) > 0) stride *= (unsigned)atoi(share), draws /= atoi(share);
@@ -414,6 +444,7 @@ int main(int argc, char **argv) {
   test_constants();
   test_conversions();
   test_masks();
+  test_numbers();
   printf("%d passed, %d failed\n", passed, failed);
   return failed != 0;
 }
