@@ -45,6 +45,7 @@ plain_numbers <- function(x, refuse) {
 
 check_shape <- function(x, variable, refuse) {
   nd <- length(dim(x))
+  if (variable$category == "Mij") return(check_pairs(x, variable$dim, refuse))
   if (nd > 2L) refuse("arrays of more than two dimensions (batches) are not available in this version")
   if (variable$category == "Pm") {
     if (nd == 2L && !any(dim(x) == 1L)) refuse("c(t(x)) makes a vector of the matrix: formulas store matrices row by row")
@@ -54,6 +55,12 @@ check_shape <- function(x, variable, refuse) {
   } else if (variable$dim != 1L) {
     refuse(if (length(x) == variable$dim) "matrix(x, nrow = 1) makes a single row of it")
   }
+}
+
+check_pairs <- function(x, d, refuse) {
+  size <- dim(x)
+  if (length(size) != 2L && length(size) != 3L) refuse()
+  if (c(size, 1L)[3L] != d) refuse()
 }
 
 frame_matrix <- function(x, refuse) {
@@ -93,6 +100,10 @@ expected <- function(variable) {
   if (variable$category == "Pm") {
     if (d == 1L) return("a number")
     return(paste("a numeric vector of length", d))
+  }
+  if (variable$category == "Mij") {
+    return(paste0("a numeric ", if (d == 1L) "matrix" else "array of three dimensions",
+                  " with a row for each i and a column for each j", if (d > 1L) paste(", and", d, "layers")))
   }
   if (d == 1L) return("a numeric vector, or a matrix with 1 column")
   paste("a numeric matrix with", d, "columns")

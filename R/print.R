@@ -74,7 +74,7 @@ reduction_text <- function(result, formula, weight) {
 
 argument_lines <- function(args, result) {
   if (!length(args$name)) return("  no arguments")
-  rows <- c(Vi = "M", Vj = "N")[args$category]
+  rows <- c(Vi = "M", Vj = "N", Mij = "M x N")[args$category]
   shape <- ifelse(args$category == "Pm", ifelse(args$dim == 1L, "number", paste("vector of length", args$dim)),
                   paste(rows, "x", args$dim))
   declared <- paste0(args$category, "(", args$dim, ")")

@@ -74,8 +74,9 @@ check_halves <- function(parts, refuse) {
 }
 
 size_of <- function(category, info, values) {
-  k <- which(info$category == category)[1L]
-  if (is.na(k)) 1 else as.numeric(NROW(values[[k]]))
+  k <- which(info$category %in% c(category, "Mij"))[1L]
+  if (is.na(k)) return(1)
+  as.numeric(if (info$category[k] == "Mij" && category == "Vj") NCOL(values[[k]]) else NROW(values[[k]]))
 }
 
 check_size <- function(ranges, size, refuse) {
@@ -186,7 +187,8 @@ checked_order <- function(ranges, name, size, refuse) {
 # ---- ranges of sorted data, arguments in the caller's order --------------------------------------
 
 # Sorts the arguments, calls, and puts the rows of the result and the indices in it back.
-call_in_order <- function(spec, description, values, settings, call) {
+call_in_order <- function(spec, description, values, settings, call, run = run_checked) {
+  is_map <- identical(run, run_map)
   if (settings$keep) {
     stop_genred("argument", "`keep = TRUE` needs data that are sorted by group: these `ranges` ",
                 "carry an order, which is applied in R", call = call)
@@ -194,10 +196,12 @@ call_in_order <- function(spec, description, values, settings, call) {
   order <- list(Vi = attr(settings$ranges, "order_i"), Vj = attr(settings$ranges, "order_j"))
   attr(settings$ranges, "order_i") <- attr(settings$ranges, "order_j") <- NULL
   category <- description$args$category
-  for (k in which(category != "Pm")) {
+  for (k in which(category %in% c("Vi", "Vj"))) {
     values[[k]] <- take_rows(values[[k]], order[[category[k]]])
   }
-  result <- run_checked(spec, values, settings, call)
+  for (k in which(category == "Mij")) values[[k]] <- take_pairs(values[[k]], order$Vi, order$Vj)
+  result <- run(spec, values, settings, call)
+  if (is_map) return(restore_pairs(result, order$Vi, order$Vj))
   axis <- description$result$axis
   if (axis == 2L) return(result)
   if (axis == 0L) order <- rev(order)
@@ -208,6 +212,25 @@ take_rows <- function(x, order) {
   if (is.null(order)) return(x)
   if (inherits(x, "genred_array")) x <- as.array(x)
   if (is.matrix(x)) x[order, , drop = FALSE] else x[order]
+}
+
+# Rows and columns of an array of pairs; NULL: all, as they are.
+take_pairs <- function(x, rows, columns) {
+  if (is.null(rows) && is.null(columns)) return(x)
+  if (inherits(x, "genred_array")) x <- as.array(x)
+  rows <- rows %or% seq_len(nrow(x))
+  columns <- columns %or% seq_len(ncol(x))
+  if (is.matrix(x)) x[rows, columns, drop = FALSE] else x[rows, columns, , drop = FALSE]
+}
+
+restore_pairs <- function(x, rows, columns) {
+  back <- function(order) if (!is.null(order)) order(order)
+  if (inherits(x, "genred_failure")) return(x)
+  if (inherits(x, "genred_noted")) {
+    x$result <- take_pairs(x$result, back(rows), back(columns))
+    return(x)
+  }
+  take_pairs(x, back(rows), back(columns))
 }
 
 # A result with a note, a pair of results, or one; a failure stays as it is.

@@ -119,6 +119,12 @@ gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err);
  * its memory lives until the .Call ends.  false: R is to look at it. */
 bool ffi_ranges_read(SEXP x, bool rows_are_i, int64_t m, int64_t n, gr_ranges *r);
 
+/* ---- ffi_map.c: arrays of pairs as results ---------------------------------------------------- */
+
+/* The array M x N (x D) for the values of a program for all pairs, whose numbers are then *values;
+ * a failure value, with *values NULL, where there is no memory for it. */
+SEXP ffi_map_result(const ffi_op *op, const gr_array *args, int n, double **values);
+
 /* ---- capi.c: the table for packages that link to genred -------------------------------------- */
 
 void capi_register(void); /* at load time */
@@ -127,6 +133,7 @@ void capi_register(void); /* at load time */
 
 SEXP ffi_call(SEXP args); /* by .External: spec, backend, device_id, ranges, keep, arguments ... */
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
+SEXP ffi_map(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP args);
 SEXP ffi_share(SEXP spec, SEXP backend, SEXP device, SEXP offset, SEXP args);
 SEXP ffi_states_describe(SEXP spec, SEXP states);
 SEXP ffi_states_merge(SEXP spec, SEXP list);

@@ -31,6 +31,8 @@ typedef struct call {
   int64_t offset; /* its first column, in the whole */
   double *states;
   int64_t size;
+  bool map; /* the values of all pairs are wanted (ffi_map.c) */
+  double *values;
 } call;
 
 static bool read_flag(SEXP x, bool *flag) {
@@ -59,11 +61,12 @@ static bool shape_of(SEXP x, const gr_arg_info *info, gr_array *a) {
   SEXP dim = Rf_getAttrib(x, R_DimSymbol);
   int nd = dim == R_NilValue ? 0 : (int)XLENGTH(dim);
   R_xlen_t rows = XLENGTH(x), cols = 1;
-  if (nd == 2) {
+  bool pairs = info->category == GR_MIJ;
+  if (nd > (pairs ? 3 : 2)) return false;
+  if (pairs && (nd < 2 || info->dim != (nd == 3 ? INTEGER(dim)[2] : 1))) return false;
+  if (nd >= 2) {
     rows = INTEGER(dim)[0];
-    cols = INTEGER(dim)[1];
-  } else if (nd > 2) {
-    return false;
+    cols = INTEGER(dim)[1] * (R_xlen_t)(nd == 3 ? info->dim : 1);
   }
   if (info->category == GR_PM) {
     if (nd == 2 && rows != 1 && cols != 1) return false;
@@ -115,10 +118,13 @@ static bool read_args(call *c, const ffi_op *op) {
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
-/* The rows of the first argument of a category; 1 without one. */
-static int64_t rows_of(const call *c, const ffi_op *op, gr_category category) {
-  for (int k = 0; k < c->n; k++)
-    if (op->arg[k].category == category) return c->array[k].rows;
+/* M or N, from the first argument that has the index; 1 without one. */
+static int64_t rows_of(const call *c, const ffi_op *op, gr_category index) {
+  for (int k = 0; k < c->n; k++) {
+    if (op->arg[k].category == index) return c->array[k].rows;
+    if (op->arg[k].category == GR_MIJ)
+      return index == GR_VI ? c->array[k].rows : c->array[k].cols / op->arg[k].dim;
+  }
   return 1;
 }
 
@@ -316,6 +322,8 @@ static SEXP run_engine(call *c, ffi_op *op, const gr_ranges *ranges, gr_options 
   op->busy = true;
   gr_class cls = c->share ? gr_program_share(op->program, c->array, c->n, c->offset, c->states,
                                              c->size, opt, &report, &err)
+                 : c->map ? gr_program_map(op->program, c->array, c->n, ranges, c->values, opt,
+                                           &report, &err)
                           : gr_program_run_ranges(op->program, c->array, c->n, ranges, out, opt, &report, &err);
   op->busy = false;
   if (poll.unwinding) gr_error_clear(&err);
@@ -349,6 +357,13 @@ static SEXP run_share(call *c, ffi_op *op, gr_options *opt) {
   return result;
 }
 
+static SEXP run_map(call *c, ffi_op *op, const gr_ranges *ranges, gr_options *opt) {
+  SEXP result = PROTECT(ffi_map_result(op, c->array, c->n, &c->values));
+  if (c->values) result = run_engine(c, op, ranges, opt, NULL, result);
+  UNPROTECT(1);
+  return result;
+}
+
 static SEXP run_op(call *c, ffi_op *op) {
   gr_error err = {GR_OK, "", NULL};
   gr_options opt;
@@ -365,6 +380,7 @@ static SEXP run_op(call *c, ffi_op *op) {
   if (gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK) return ffi_fail(&err);
   if (!read_ranges(c, op, &place, &ranges, &err))
     return c->careful && err.cls ? ffi_fail(&err) : R_NilValue;
+  if (c->map) return run_map(c, op, ranges, &opt);
   if (rows > INT_MAX)
     return ffi_failf(GR_ARGUMENT, "the result would have %lld rows; a matrix in R has at most %d", (long long)rows,
                      INT_MAX);
@@ -379,12 +395,14 @@ static SEXP run_op(call *c, ffi_op *op) {
   return result;
 }
 
-/* careful: R has checked the arguments.  offset: of a share of the columns; NULL: all are there. */
-static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, bool careful, const int64_t *offset) {
+/* careful: R has checked the arguments.  offset: of a share of the columns; NULL: all are there.
+ * map: without the reduction. */
+static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, bool careful, const int64_t *offset, bool map) {
   call c = {.spec = spec,
             .careful = careful,
             .n = n,
             .arg = arg,
+            .map = map,
             .share = offset != NULL,
             .offset = offset ? *offset : 0};
   gr_array few[FEW];
@@ -438,19 +456,28 @@ SEXP ffi_call(SEXP args) {
   int n = Rf_length(args);
   if (n > FEW) arg = (SEXP *)R_alloc((size_t)n, sizeof *arg);
   for (int k = 0; k < n; k++, args = CDR(args)) arg[k] = CAR(args);
-  return run_call(head[0], head + 1, arg, n, false, NULL);
+  return run_call(head[0], head + 1, arg, n, false, NULL, false);
 }
 
-static SEXP run_list(SEXP spec, const SEXP *setting, SEXP args, const int64_t *offset) {
+static SEXP run_list(SEXP spec, const SEXP *setting, SEXP args, const int64_t *offset, bool map) {
   int n = (int)XLENGTH(args);
   SEXP *arg = (SEXP *)R_alloc((size_t)n + 1, sizeof *arg);
   for (int k = 0; k < n; k++) arg[k] = VECTOR_ELT(args, k);
-  return run_call(spec, setting, arg, n, true, offset);
+  return run_call(spec, setting, arg, n, true, offset, map);
 }
 
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args) {
   const SEXP setting[] = {backend, device, ranges, keep};
-  return run_list(spec, setting, args, NULL);
+  return run_list(spec, setting, args, NULL, false);
+}
+
+/* The values that the operator would sum, for all pairs (R/grad.R). */
+SEXP ffi_map(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP args) {
+  SEXP keep = PROTECT(Rf_ScalarLogical(FALSE));
+  const SEXP setting[] = {backend, device, ranges, keep};
+  SEXP result = run_list(spec, setting, args, NULL, true);
+  UNPROTECT(1);
+  return result;
 }
 
 /* The arguments are a share of the columns, `offset` of which come before (R/partial.R). */
@@ -458,7 +485,7 @@ SEXP ffi_share(SEXP spec, SEXP backend, SEXP device, SEXP offset, SEXP args) {
   SEXP keep = PROTECT(Rf_ScalarLogical(FALSE));
   const SEXP setting[] = {backend, device, R_NilValue, keep};
   int64_t before = (int64_t)Rf_asReal(offset);
-  SEXP result = run_list(spec, setting, args, &before);
+  SEXP result = run_list(spec, setting, args, &before, false);
   UNPROTECT(1);
   return result;
 }

@@ -293,7 +293,7 @@ SEXP ffi_dump(SEXP spec, SEXP stage) {
 static SEXP text_value(const char *s) { return s ? ffi_text(s) : R_NilValue; }
 
 static SEXP describe_args(const ffi_op *op) {
-  static const char *const categories[] = {"Vi", "Vj", "Pm"};
+  static const char *const categories[] = {"Vi", "Vj", "Pm", "Mij"};
   const char *names[] = {"name", "category", "dim", ""};
   SEXP out = PROTECT(Rf_mkNamed(VECSXP, names));
   SEXP name = Rf_allocVector(STRSXP, op->nargs);
