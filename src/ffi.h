@@ -119,7 +119,7 @@ gr_buffer *ffi_array_fill(SEXP shell, gr_storage_type type, gr_error *err);
  * its memory lives until the .Call ends.  false: R is to look at it. */
 bool ffi_ranges_read(SEXP x, bool rows_are_i, int64_t m, int64_t n, gr_ranges *r);
 
-/* ---- ffi_map.c: arrays of pairs as results ---------------------------------------------------- */
+/* ---- ffi_map.c: arrays of pairs as results --------------------------------------------------- */
 
 /* The array M x N (x D) for the values of a program for all pairs, whose numbers are then *values;
  * a failure value, with *values NULL, where there is no memory for it. */

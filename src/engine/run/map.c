@@ -13,7 +13,8 @@
 /* Rows of a block in schedule.c; blocks that are scheduled together. */
 enum { BLOCK = 512, BLOCKS = 8192 };
 
-/* Columns of regions, of which those from (region, interval, column) on are still to be computed. */
+/* Columns of regions, of which those from (region, interval, column) on are still to be
+ * computed. */
 typedef struct walk {
   const gr_run *run;
   int64_t region, interval, column;

@@ -215,7 +215,7 @@ gr_sink gr_sink_of(const gr_run *r);
 /* The states of `rows` rows from `first` on, into each of which `count` pairs went. */
 void gr_sink_take(const gr_reduction *red, const gr_sink *s, const double *state, int64_t ld, int64_t first, int64_t rows, double count);
 
-/* ---- map.c: the values of pairs ---------------------------------------------------------------- */
+/* ---- map.c: the values of pairs ------------------------------------------------------------- */
 
 /* The columns of all regions, each to a part of the result of its own; `shared` has the arrays. */
 gr_class gr_map_columns(const gr_run *r, const gr_plan *plan, gr_kernel_fn *kernel,
