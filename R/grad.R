@@ -147,6 +147,7 @@ map_operator <- function(sum, variable, of) {
     if (!all(description$args$name %in% names(values))) refuse_plan()
     check_session_settings(call)
     settings <- map_settings(settings, plan$variable)
+    shaped <- values[[plan$variable]]
     values <- checked_arguments(values[description$args$name], description$args, call)
     settings$ranges <- checked_ranges(settings$ranges, 1L, description$args, values, call)
     result <- if (has_orders(settings$ranges)) {
@@ -154,7 +155,7 @@ map_operator <- function(sum, variable, of) {
     } else {
       run_map(spec, values, settings, call)
     }
-    map_result(result, call)
+    named_like(map_result(result, call), shaped)
   })
 }
 
@@ -170,6 +171,13 @@ run_map <- function(spec, values, settings, call) {
   result <- .Call(.ffi_map, spec, settings$backend, settings$device_id, settings$ranges, values)
   if (is.null(result)) stop_genred("internal", "checked arguments were not accepted", call = call)
   result
+}
+
+# The gradient has the names of the variable.
+named_like <- function(x, variable) {
+  names <- if (!inherits(variable, "genred_array")) dimnames(variable)
+  if (length(names) == length(dim(x))) dimnames(x) <- names
+  x
 }
 
 # Without the note that may come with it.
@@ -545,7 +553,10 @@ selected_gradient <- function(plan, values, settings) {
   values[[plan$incoming]] <- one_hot_rows(selected_incoming(given[[plan$incoming]], plan$incoming, index), plan$dim, ok)
   settings["ranges"] <- list(NULL) # these pairs were selected from those that it keeps
   sums <- add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]])
-  if (plan$row == "Mij") dim(sums) <- c(size$Vi, size$Vj, if (ncol(sums) > 1L) ncol(sums))
+  if (plan$row == "Mij") {
+    dim(sums) <- c(size$Vi, size$Vj, if (ncol(sums) > 1L) ncol(sums))
+    sums <- named_like(sums, given[[plan$variable]])
+  }
   kept(sums, plan$inner, given, wanted)
 }
 

@@ -142,9 +142,10 @@ static bool read_ranges(const call *c, const ffi_op *op, gr_ranges *place, const
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-static SEXP names_of_rows(SEXP x) {
+/* line: 0 for those of rows, 1 of columns. */
+static SEXP names_of_lines(SEXP x, int line) {
   SEXP names = TYPEOF(x) == VECSXP ? VECTOR_ELT(x, ARRAY_DIMNAMES) : Rf_getAttrib(x, R_DimNamesSymbol);
-  if (names != R_NilValue) return VECTOR_ELT(names, 0);
+  if (names != R_NilValue) return VECTOR_ELT(names, line);
   return TYPEOF(x) == VECSXP ? R_NilValue : Rf_getAttrib(x, R_NamesSymbol);
 }
 
@@ -153,8 +154,9 @@ static SEXP row_names(const call *c, const ffi_op *op, int64_t rows) {
   gr_category kept = op->result.axis == 1 ? GR_VI : GR_VJ;
   if (op->result.axis == 2) return R_NilValue;
   for (int k = 0; k < c->n; k++) {
-    if (op->arg[k].category != kept) continue;
-    SEXP names = names_of_rows(c->arg[k]);
+    bool pairs = op->arg[k].category == GR_MIJ;
+    if (op->arg[k].category != kept && !pairs) continue;
+    SEXP names = names_of_lines(c->arg[k], pairs && kept == GR_VJ);
     if (TYPEOF(names) == STRSXP && XLENGTH(names) == rows) return names;
   }
   return R_NilValue;

@@ -157,6 +157,31 @@ test_that("an array of pairs that no memory holds is refused with its size", {
   expect_identical(dim(map(1, 0)), c(1L, 0L, 1000000L))
 })
 
+test_that("rows are named after those of a Mij, or its columns, and its gradient after both", {
+  named <- matrix(1:6 / 2, 2, dimnames = list(c("a", "b"), c("p", "q", "r")))
+  by_i <- Genred("c * u", c("c = Mij(1)", "u = Vi(1)"), axis = 1, dtype = "float64")
+  expect_identical(by_i(named, 1:2), cbind(c(a = 4.5, b = 12)))
+  by_j <- Genred("c", "c = Mij(1)", "Min", axis = 0, dtype = "float64")
+  expect_identical(by_j(named), cbind(c(p = 0.5, q = 1.5, r = 2.5)))
+  expect_identical(genred_grad(by_i, "c")(named, 1:2, c(1, 1)), named * 0 + 1:2)
+  expect_identical(genred_grad(by_j, "c")(named, rep(2, 3)), named * 0 + c(2, 0))
+})
+
+test_that("shares of the columns of a Mij merge to the whole", {
+  for (axis in 0:1) {
+    op <- Genred("c * u * v", c("c = Mij(1)", "u = Vi(1)", "v = Vj(1)"), "Min_ArgMin", axis = axis, dtype = "float64")
+    u <- rnorm(m)
+    v <- rnorm(n)
+    size <- if (axis == 1) n else m
+    part <- function(k) {
+      if (axis == 1) genred_partial(op, cost[, k], u, v[k], offset = k[1] - 1) else
+        genred_partial(op, cost[k, ], u[k], v, offset = k[1] - 1)
+    }
+    whole <- genred_finish(genred_merge(part(8:size), part(1:7)))
+    expect_identical(whole, op(cost, u, v))
+  }
+})
+
 test_that("operators that return arrays of pairs say so, and survive a file", {
   op <- Genred("Exp(c) * v", c("c = Mij(1)", "v = Vj(1)"), axis = 1, dtype = "float64")
   expect_output(print(op), "c  Mij\\(1\\)  M x N x 1")
