@@ -113,7 +113,8 @@ gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
 
 /* With "auto", if there is no usable device, the CPU will compute. */
 bool gr_device_expected(const gr_call *call, const gr_options *opt) {
-  const double size[] = {[GR_VI] = (double)call->m, [GR_VJ] = (double)call->n, [GR_PM] = 1};
+  const double rows = (double)call->m, cols = (double)call->n, pairs = rows * cols,
+               size[] = {[GR_VI] = rows, [GR_VJ] = cols, [GR_PM] = 1, [GR_MIJ] = pairs};
   double numbers = 0;
   int n;
   gr_error ignored = {0};
@@ -123,7 +124,7 @@ bool gr_device_expected(const gr_call *call, const gr_options *opt) {
     gr_arg_info arg = gr_program_arg(call->program, k);
     numbers += size[arg.category] * arg.dim;
   }
-  double work = call->program->plan->cost * size[GR_VI] * size[GR_VJ];
+  double work = call->program->plan->cost * pairs;
   bool expected = pays(work, numbers) && opt->device->count(&n, &ignored) == GR_OK;
   gr_error_clear(&ignored);
   return expected;
