@@ -76,6 +76,12 @@ shape_hint <- function(x, variable) {
   if (nd > rank) paste0("of a batch, dimension ", rank, " must be ", variable$dim)
 }
 
+check_pairs <- function(x, d, refuse) {
+  size <- dim(x)
+  if (length(size) != 2L && length(size) != 3L) refuse()
+  if (c(size, 1L)[3L] != d) refuse()
+}
+
 frame_matrix <- function(x, refuse) {
   for (name in names(x)) {
     column <- x[[name]]

@@ -13,11 +13,16 @@
 #' \tabular{lll}{
 #'   `"x = Vi(d)"` \tab indexed by i \tab an M x d matrix \cr
 #'   `"y = Vj(d)"` \tab indexed by j \tab an N x d matrix \cr
-#'   `"p = Pm(d)"` \tab a parameter \tab a vector of length d
+#'   `"p = Pm(d)"` \tab a parameter \tab a vector of length d \cr
+#'   `"c = Mij(d)"` \tab a value for each pair \tab an M x N matrix (d = 1) or M x N x d array
 #' }
 #' A position, counted from 0, may be given explicitly: `"x = Vi(0,3)"`. A variable that the formula
-#' does not use is still an argument of the result, and still determines M or N. Without any `Vi`, M
-#' is 1; without any `Vj`, N is 1.
+#' does not use is still an argument of the result, and still determines M or N. Without any `Vi` or
+#' `Mij`, M is 1; without any `Vj` or `Mij`, N is 1.
+#'
+#' A `Mij` is a cost matrix, a mask, an additive bias, the weights of a graph: an array that exists,
+#' and is read once, where its pairs are computed. It is not copied or converted as a whole. With
+#' `ranges`, only the pairs that are kept are read. Programs with a `Mij` run on the CPU.
 #'
 #' A dimension that is left out, `"x = Vi"`, is taken from the argument at each call: the number
 #' of columns of a `Vi` or `Vj` (1 for a vector), the length of a `Pm` (where a matrix of one row
@@ -85,7 +90,7 @@
 #'     first.}
 #' }
 #' Arguments are matrices of doubles, integers or logicals, data frames with such columns, or
-#' [genred_array()]s; a `Pm`, or a variable of dimension 1, may be a plain vector. `NA` in integers
+#' [genred_array()]s; a `Pm`, or a `Vi` or `Vj` of dimension 1, may be a plain vector. `NA` in integers
 #' and logicals becomes `NA_real_`. Anything else is an error; nothing is converted silently.
 #'
 #' The function returns a matrix with one row per i (`axis = 1`) or per j (`axis = 0`) and one

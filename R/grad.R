@@ -16,9 +16,11 @@
 #'
 #' @section Result:
 #' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as
-#' many columns as the variable has; and a 1 x d matrix for a `Pm(d)`, summed over all pairs. The
-#' incoming gradient of an operator with `axis = "ij"` is a vector with one number per component. If
-#' `op` takes dimensions from its arguments, so does its gradient.
+#' many columns as the variable has; a 1 x d matrix for a `Pm(d)`, summed over all pairs; and for a
+#' `Mij` an M x N matrix (an M x N x d array for a `Mij(d)`), which is not a reduction: its size is
+#' that of the variable, and pairs that `ranges` leave out get 0. The incoming gradient of an operator
+#' with `axis = "ij"` is a vector with one number per component. If `op` takes dimensions from its
+#' arguments, so does its gradient.
 #'
 #' Arguments, including the incoming gradient, may be [genred_array()]s. If `backend` is a GPU,
 #' intermediate results stay there; with `keep = TRUE` the result does, too. The gradients of
@@ -82,7 +84,7 @@ fresh_name <- function(name, taken) utils::tail(make.unique(c(taken, name), sep 
 argument_names <- function(op) setdiff(names(formals(op)), call_settings)
 
 gradient <- function(op, variable, incoming, call) {
-  if (inherits(op, "GenredGradient")) return(gradient_of_plan(op, variable, incoming, call))
+  if (inherits(op, "GenredGradient")) return(gradient_of_gradient(op, variable, incoming, call))
   info <- operator_info(op)
   if (!is.null(info$result$note)) {
     stop_genred("argument", "genred_grad() requires an operator whose reduction is given as `reduction_op`, not in the ",
@@ -112,20 +114,99 @@ dim_of <- function(info, variable) info$args$dim[info$args$name == variable]
 # ---- sums ----------------------------------------------------------------------------------------
 
 # The sum of a formula, reduced such that the result has the shape of this variable: over j for a
-# Vi, over i for a Vj, over both for a Pm.
+# Vi, over i for a Vj, over both for a Pm.  For a Mij nothing is summed.
 sum_by <- function(op, info, formula, aliases, variable, call) {
   given <- given_arguments(operator_spec(op))
   by <- list(name = variable, category = category_of(info, variable), dim = dim_of(info, variable))
-  axis <- c(Vi = 1, Vj = 0, Pm = 2)[[by$category]]
+  axis <- c(Vi = 1, Vj = 0, Pm = 2, Mij = 1)[[by$category]]
   given[c("formula", "aliases", "reduction_op", "axis")] <- list(formula, aliases, "Sum", axis)
   given["opt_arg"] <- given["formula2"] <- list(NULL)
-  new_operator(given, call, by)
+  if (by$category == "Mij") map_operator(new_operator(given, call), variable, op) else new_operator(given, call, by)
 }
 
-gradient_of_sum <- function(op, info, variable, incoming, call) {
+# of: whether the incoming gradient has the shape of sums or of pairs.
+gradient_of_sum <- function(op, info, variable, incoming, call, of = row_category(op)) {
   formula <- paste0("Grad(", operator_spec(op)$formula, ",", variable, ",", incoming, ")")
-  aliases <- c(declared(info), alias_of(incoming, row_category(op), info$result$dim))
+  aliases <- c(declared(info), alias_of(incoming, of, info$result$dim))
   sum_by(op, info, formula, aliases, variable, call)
+}
+
+# ---- the values of all pairs: gradients by a Mij -------------------------------------------------
+
+# What `sum`, a Sum with axis = 1, would add up: an array M x N (x D).
+map_operator <- function(sum, variable, of) {
+  plan <- list(map = sum, row = "Mij", variable = variable, of = of)
+  plan$kernels <- kernels_of(list(sum), argument_names(sum))
+  gradient_function(argument_names(sum), plan)
+}
+
+.run_map <- function(plan, values, settings) {
+  call <- brief_call(sys.call(-1L))
+  as_called(call = call, {
+    plan <- plan_for(checked_plan(plan), values)
+    spec <- operator_spec(plan$map)
+    description <- checked(.Call(.ffi_describe, spec))
+    args <- description$args
+    if (!all(args$name %in% names(values))) refuse_plan()
+    check_session_settings(call)
+    settings <- map_settings(settings, plan$variable)
+    shaped <- values[[plan$variable]]
+    values <- checked_arguments(values[args$name], args, call)
+    check_batch(values, args, FALSE, call)
+    settings$ranges <- checked_ranges(settings$ranges, 1L, args, values, call)
+    run <- function(values) {
+      result <- if (has_orders(settings$ranges)) {
+        call_in_order(spec, description, values, settings, call, run_map)
+      } else {
+        run_map(spec, values, settings, call)
+      }
+      map_result(result, call)
+    }
+    named_like(map_batch(run, values, args, plan$variable, call), shaped)
+  })
+}
+
+# A batch is computed element by element, as its results are large; what the variable shares is
+# summed.
+map_batch <- function(run, values, args, variable, call) {
+  batches <- batches_of(values, args)
+  if (!any(lengths(batches))) return(run(values))
+  size <- common_batch(batches, call)
+  k <- match(variable, args$name)
+  by <- list(name = variable, category = "Mij", dim = args$dim[k])
+  elements <- lapply(seq_len(prod(size)), function(e) {
+    run(Map(element_of, values, batches, list(arrayInd(e, size))))
+  })
+  core <- dim(values[[k]])[seq_len(rank_of(by))]
+  .like(array(as.numeric(unlist(elements)), c(core, size)), values[[k]], by)
+}
+
+map_settings <- function(settings, variable) {
+  settings <- checked_settings(settings, NULL)
+  if (settings$keep) {
+    stop_genred("argument", "`keep = TRUE`: the gradient by `", variable, "`, an array of pairs, cannot stay on a GPU")
+  }
+  settings
+}
+
+run_map <- function(spec, values, settings, call) {
+  result <- .Call(.ffi_map, spec, settings$backend, settings$device_id, settings$ranges, values)
+  if (is.null(result)) stop_genred("internal", "checked arguments were not accepted", call = call)
+  result
+}
+
+# The gradient has the names of the variable.
+named_like <- function(x, variable) {
+  names <- if (!inherits(variable, "genred_array")) dimnames(variable)
+  if (length(names) == length(dim(x))) dimnames(x) <- names
+  x
+}
+
+# Without the note that may come with it.
+map_result <- function(result, call) {
+  if (!inherits(result, "genred_noted")) return(checked(result, call))
+  say_once(result$note)
+  result$result
 }
 
 # ---- means, variances, products: sums whose formula contains values of the operator --------------
@@ -214,7 +295,13 @@ plan_operator <- function(names, stages, terms, variable, of, incoming) {
 }
 
 gradient_function <- function(names, plan) {
-  run <- if (is.null(plan$terms)) quote(.run_selection(.plan, .values, .settings)) else quote(.run_plan(.plan, .values, .settings))
+  run <- if (!is.null(plan$map)) {
+    quote(.run_map(.plan, .values, .settings))
+  } else if (is.null(plan$terms)) {
+    quote(.run_selection(.plan, .values, .settings))
+  } else {
+    quote(.run_plan(.plan, .values, .settings))
+  }
   args <- c(rep(list(quote(expr = )), length(names)), call_defaults)
   names(args) <- c(names, call_settings)
   body <- bquote({
@@ -232,21 +319,29 @@ gradient_function <- function(names, plan) {
 
 # The operators of a plan, including those of nested plans.
 operators_of <- function(plan) {
+  if (!is.null(plan$map)) return(list(plan$map))
   steps <- c(lapply(plan$stages, `[[`, "op"), plan$terms, plan[names(plan) %in% c("index", "inner")])
   operators <- function(op) if (inherits(op, "Genred")) list(op) else operators_of(operator_plan(op))
   unlist(lapply(steps, operators), recursive = FALSE)
 }
 
-# What must be known before a call: the specifications of the operators, the names of two arguments
-# with M and N rows, and all arguments, each as the first operator that has it declares it.
+# What must be known before a call: the specifications of the operators, the names of
+# arguments that tell M and N, a Vi, a Vj and a Mij, and all arguments, each as the first operator that has it declares it.
 kernels_of <- function(ops, names) {
   all <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
   args <- as.list(all[match(names, all$name), c("name", "category", "dim")])
   first <- function(category) args$name[args$category == category][1L]
-  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"), args = args)
+  list(specs = unique(lapply(ops, operator_spec)), i = first("Vi"), j = first("Vj"), pairs = first("Mij"), args = args)
 }
 
-rows_of <- function(name, values) if (is.na(name)) 1 else as.numeric(NROW(values[[name]]))
+# M and N.
+sizes_of <- function(kernels, values) {
+  size <- function(name, of, else_of) {
+    if (!is.na(name)) return(of(values[[name]]))
+    if (is.na(kernels$pairs)) 1 else else_of(values[[kernels$pairs]])
+  }
+  as.numeric(c(size(kernels$i, NROW, NROW), size(kernels$j, NROW, NCOL)))
+}
 
 # The engine chooses backends as if all data lay on the host; calls with data on a GPU run there, if
 # their backend allows it.
@@ -277,7 +372,7 @@ args_ok <- function(args) {
     length(unique(lengths(args[c("name", "category", "dim")]))) == 1L && all(args$category %in% names(categories$i))
 }
 
-kernels_ok <- function(x) is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j) && args_ok(x$args)
+kernels_ok <- function(x) is.list(x) && is.list(x$specs) && is_text(x$i) && is_text(x$j) && is_text(x$pairs) && args_ok(x$args)
 
 steps_ok <- function(plan) {
   step_ok <- function(step) is.list(step) && is_operator(step$op) && is_text(step$name)
@@ -285,14 +380,16 @@ steps_ok <- function(plan) {
     all(vapply(plan$stages, step_ok, NA), vapply(plan$terms, is_operator, NA))
 }
 
+map_ok <- function(plan) is.function(plan$map) && inherits(plan$map, "Genred") && is.null(plan$terms)
+
 selection_ok <- function(plan) {
   is.null(plan$terms) && is_operator(plan$index) && is_operator(plan$inner) && args_ok(plan$args) && is_text(plan$incoming) &&
     (is_count(plan$dim) || identical(plan$dim, NA_integer_)) && is_count(plan$k) && is_one_of(plan$kept, c("Vi", "Vj"))
 }
 
 plan_ok <- function(plan) {
-  is.list(plan) && !is.object(plan) && is_text(plan$variable) && is_one_of(plan$row, c("Vi", "Vj", "Pm")) &&
-    is_operator(plan$of) && kernels_ok(plan$kernels) && (steps_ok(plan) || selection_ok(plan))
+  is.list(plan) && !is.object(plan) && is_text(plan$variable) && is_one_of(plan$row, c("Vi", "Vj", "Pm", "Mij")) &&
+    is_operator(plan$of) && kernels_ok(plan$kernels) && (map_ok(plan) || steps_ok(plan) || selection_ok(plan))
 }
 
 checked_plan <- function(plan, call = NULL) if (plan_ok(plan)) plan else refuse_plan(call)
@@ -329,7 +426,8 @@ apply_operator <- function(op, values, settings) {
 .run_plan <- function(plan, values, settings) {
   as_called(call = brief_call(sys.call(-1L)), {
     plan <- plan_for(checked_plan(plan), values)
-    prepare_kernels(plan$kernels, rows_of(plan$kernels$i, values), rows_of(plan$kernels$j, values), values, settings)
+    size <- sizes_of(plan$kernels, values)
+    prepare_kernels(plan$kernels, size[1L], size[2L], values, settings)
     steps <- settings
     steps$keep <- !stays_in_memory(plan, values, settings) && steps_stay(settings)
     for (stage in plan$stages) values[[stage$name]] <- apply_operator(stage$op, values, steps)
@@ -375,7 +473,13 @@ kept_device <- function(values, settings) {
 working_dtype <- function(op) {
   if (inherits(op, "Genred")) return(operator_spec(op)$dtype)
   plan <- operator_plan(op)
-  working_dtype(if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
+  working_dtype(plan$map %or% if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
+}
+
+gradient_of_gradient <- function(op, variable, incoming, call) {
+  sum <- operator_plan(op)$map
+  if (is.null(sum)) return(gradient_of_plan(op, variable, incoming, call))
+  gradient_of_sum(sum, operator_info(sum), variable, incoming, call, of = "Mij")
 }
 
 # Reverse mode: the gradients of the terms, and for each step, from the last to the first, the
@@ -439,15 +543,15 @@ gradient_of_marked <- function(op, info, variable, incoming, call) {
   given <- given_arguments(spec)
   given["reduction_op"] <- paste0("Arg", result$reduction)
   stages <- list(list(name = selected, op = new_operator(given, call)))
-  last <- sum_by(op, formula, aliases, category_of(info, variable), call)
-  plan_operator(taken, stages, list(last), variable, op)
+  last <- sum_by(op, info, formula, aliases, variable, call)
+  plan_operator(taken, stages, list(last), variable, op, incoming)
 }
 
 # The formula with variables that are given by position, Vj(1,3) or Var(1,3,1), replaced by the
 # names of the arguments, since gradient_of_selection() changes their categories.
 by_name <- function(formula, names) {
   integer <- "\\s*([0-9]+)\\s*"
-  short <- paste0("(?:Vi|Vj|Pm)\\s*\\(", integer, ",", integer, "\\)")
+  short <- paste0("(?:Vi|Vj|Pm|Mij)\\s*\\(", integer, ",", integer, "\\)")
   long <- paste0("Var\\s*\\(", integer, ",", integer, ",", integer, "\\)")
   written <- paste0("(?<![A-Za-z0-9_.])(?:", short, "|", long, ")")
   at <- gregexpr(written, formula, perl = TRUE)
@@ -492,7 +596,7 @@ selected_incoming <- function(x, name, index) {
 
 # The second operator has one row for each pair that the first selects, and no j.
 prepare_selection <- function(plan, values, settings) {
-  size <- c(Vi = rows_of(plan$kernels$i, values), Vj = rows_of(plan$kernels$j, values))
+  size <- stats::setNames(sizes_of(plan$kernels, values), c("Vi", "Vj"))
   of <- size[[plan$kept]]
   pairs <- of * plan$dim * min(plan$k, prod(size) / max(1, of))
   prepare_kernels(plan$kernels, c(size[["Vi"]], pairs), c(size[["Vj"]], 1), values, settings)
@@ -526,8 +630,8 @@ gradient_of_elements <- function(plan, values, index, batches, settings) {
   })
   x <- values[[plan$variable]]
   by <- lapply(plan$args[c("name", "category", "dim")], `[[`, match(plan$variable, plan$args$name))
-  rows <- if (by$category != "Pm") NROW(x)
-  .like(array(as.numeric(unlist(parts)), c(rows, by$dim, size)), x, by)
+  core <- switch(by$category, Pm = by$dim, Mij = dim(x)[seq_len(rank_of(by))], c(NROW(x), by$dim))
+  .like(array(as.numeric(unlist(parts)), c(core, size)), x, by)
 }
 
 gradient_of_pairs <- function(plan, values, index, settings) {
@@ -537,18 +641,23 @@ gradient_of_pairs <- function(plan, values, index, settings) {
   ok <- which(!is.na(index)) # the gradient of a neighbour that does not exist is dropped
   row <- rep(seq_len(nrow(index)), length.out = length(index))[ok]
   at <- list(Vi = if (plan$kept == "Vi") row else index[ok], Vj = if (plan$kept == "Vj") row else index[ok])
-  size <- list(Vi = 1L, Vj = 1L)
-  for (k in seq_along(plan$args$name)) {
-    name <- plan$args$name[k]
+  size <- as.list(stats::setNames(sizes_of(plan$kernels, values), c("Vi", "Vj")))
+  at$Mij <- at$Vi + size$Vi * (at$Vj - 1)
+  size$Mij <- size$Vi * size$Vj
+  for (k in which(plan$args$category != "Pm")) {
     category <- plan$args$category[k]
-    if (category == "Pm") next
-    x <- as.matrix(values[[name]])
-    size[[category]] <- nrow(x)
-    values[[name]] <- x[at[[category]], , drop = FALSE]
+    x <- as.matrix(values[[plan$args$name[k]]])
+    if (category == "Mij") x <- matrix(as.array(values[[plan$args$name[k]]]), size$Mij)
+    values[[plan$args$name[k]]] <- x[at[[category]], , drop = FALSE]
   }
   values[[plan$incoming]] <- one_hot_rows(selected_incoming(given[[plan$incoming]], plan$incoming, index), plan$dim, ok)
   settings["ranges"] <- list(NULL) # these pairs were selected from those that it keeps
-  kept(add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]]), plan$inner, given, wanted)
+  sums <- add_up(apply_operator(plan$inner, values, settings), at[[plan$row]], size[[plan$row]])
+  if (plan$row == "Mij") {
+    dim(sums) <- c(size$Vi, size$Vj, if (ncol(sums) > 1L) ncol(sums))
+    sums <- named_like(sums, given[[plan$variable]])
+  }
+  kept(sums, plan$inner, given, wanted)
 }
 
 # The elements `ok` of an array rows x K x dim, each in a row of its own, in the column of its
@@ -591,8 +700,11 @@ print.GenredGradient <- function(x, ...) {
   plan <- operator_plan(x)
   cat("<Genred ", format(x), ">\n", sep = "")
   cat("  arguments  ", paste(argument_names(x), collapse = ", "), "\n", sep = "")
-  cat("  result     ", switch(plan$row, Vi = "one row per i", Vj = "one row per j", Pm = "one row"), "\n", sep = "")
+  cat("  result     ", switch(plan$row, Vi = "one row per i", Vj = "one row per j", Pm = "one row",
+                                    Mij = "a matrix or array with one value for each i and j"), "\n", sep = "")
   steps <- length(plan$stages) + length(plan$terms)
-  cat("  computed   ", if (steps) paste("in", counted(steps, "reduction")) else "at the selected pairs", "\n", sep = "")
+  computed <- if (steps) paste("in", counted(steps, "reduction")) else if (is.null(plan$map)) "at the selected pairs" else
+    "for each pair, without a reduction"
+  cat("  computed   ", computed, "\n", sep = "")
   invisible(x)
 }

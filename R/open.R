@@ -68,18 +68,19 @@ filled_operator <- function(op, dims) {
 result_dim <- function(op) {
   if (inherits(op, "Genred")) return(operator_info(op)$result$dim)
   plan <- operator_plan(op)
-  result_dim(if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
+  result_dim(plan$map %or% if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
 }
 
 # The plan of a gradient (R/grad.R), all of whose operators are filled: the results of steps are
 # arguments of the later ones.
 filled_plan <- function(plan, dims) {
   plan$of <- filled_operator(plan$of, dims)
+  if (!is.null(plan$map)) plan$map <- filled_operator(plan$map, dims)
   for (k in seq_along(plan$stages)) {
     plan$stages[[k]]$op <- filled_operator(plan$stages[[k]]$op, dims)
     dims[[plan$stages[[k]]$name]] <- result_dim(plan$stages[[k]]$op)
   }
-  if (is.null(plan$terms)) plan <- filled_selection(plan, dims)
+  if (is.null(plan$terms) && is.null(plan$map)) plan <- filled_selection(plan, dims)
   plan$terms <- if (!is.null(plan$terms)) lapply(plan$terms, filled_operator, dims)
   plan$kernels <- kernels_of(operators_of(plan), plan$kernels$args$name)
   plan

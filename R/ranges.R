@@ -189,7 +189,8 @@ checked_order <- function(ranges, name, size, refuse) {
 # ---- ranges of sorted data, arguments in the caller's order --------------------------------------
 
 # Sorts the arguments, calls, and puts the rows of the result and the indices in it back.
-call_in_order <- function(spec, description, values, settings, call) {
+call_in_order <- function(spec, description, values, settings, call, run = run_checked) {
+  is_map <- identical(run, run_map)
   if (settings$keep) {
     stop_genred("argument", "`keep = TRUE` needs data that are sorted by group: these `ranges` ",
                 "carry an order, which is applied in R", call = call)
@@ -202,7 +203,8 @@ call_in_order <- function(spec, description, values, settings, call) {
       values[[k]] <- taken(values[[k]], categories[[index]][[category[k]]], order[[index]])
     }
   }
-  result <- run_checked(spec, values, settings, call)
+  result <- run(spec, values, settings, call)
+  if (is_map) return(restore_pairs(result, order$i, order$j))
   axis <- description$result$axis
   if (axis == 2L) return(result)
   if (axis == 0L) order <- rev(order)
@@ -216,6 +218,17 @@ taken <- function(x, along, order) {
   all <- rep(list(TRUE), max(1L, length(dim(x))))
   all[[along]] <- order
   do.call(`[`, c(list(x), all, drop = FALSE))
+}
+
+# An array of pairs in the order of the caller.
+restore_pairs <- function(x, rows, columns) {
+  back <- function(order) if (!is.null(order)) order(order)
+  if (inherits(x, "genred_failure")) return(x)
+  if (inherits(x, "genred_noted")) {
+    x$result <- restore_pairs(x$result, rows, columns)
+    return(x)
+  }
+  taken(taken(x, 1L, back(rows)), 2L, back(columns))
 }
 
 # A result with a note, a pair of results, or one; a failure stays as it is.

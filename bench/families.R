@@ -81,6 +81,11 @@ ranges_cases <- function(quick) {
   cbind(case("gaussian", M = if (quick) 3e4 else 1e5), block = c(1000, 300, 100, 32))
 }
 
+mij_cases <- function(quick) {
+  n <- if (quick) 3000 else 1e4
+  data.frame(M = n, N = n, axis = c(1, 0))
+}
+
 # In the order of printing.  `peers`: whether processes of other software must be running.
 families <- list(
   dimension = list(title = "Dimension sweep: Gaussian kernel, one signal", cases = dimension_cases, run = "compare", peers = TRUE),
@@ -92,6 +97,7 @@ families <- list(
   sweep = list(title = "Steps: neighbours in a fine sweep, genred alone", cases = sweep_cases, run = "sweep", peers = FALSE),
   threads = list(title = "Threads: one against two, genred alone", cases = threads_cases, run = "threads", peers = FALSE),
   ranges = list(title = "Block-sparse: 5 % of the pairs kept, two threads, genred alone", cases = ranges_cases, run = "ranges", peers = FALSE),
+  mij = list(title = "Variables of pairs: a plain sum of the matrix is the limit, genred alone", cases = mij_cases, run = "mij", peers = FALSE),
   memory = list(title = "Memory: peak beyond inputs and outputs, in a process of its own", cases = memory_cases, run = "memory", peers = FALSE),
   latency = list(title = "Latency: 10 x 10 points, one thread", cases = function(quick) data.frame(), run = "latency", peers = FALSE)
 )

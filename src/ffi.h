@@ -160,6 +160,12 @@ SEXP ffi_shape_dim(const ffi_shape *s);
 SEXP ffi_row_names(const ffi_op *op, const SEXP *arg, int64_t rows);
 SEXP ffi_result_names(const ffi_op *op, const SEXP *arg, const ffi_shape *s); /* dimnames */
 
+/* ---- ffi_map.c: arrays of pairs as results --------------------------------------------------- */
+
+/* The array M x N (x D) for the values of a program for all pairs, whose numbers are then *values;
+ * a failure value, with *values NULL, where there is no memory for it. */
+SEXP ffi_map_result(const ffi_op *op, const gr_array *args, int n, double **values);
+
 /* ---- capi.c: the table for packages that link to genred -------------------------------------- */
 
 void capi_register(void); /* at load time */
@@ -168,6 +174,7 @@ void capi_register(void); /* at load time */
 
 SEXP ffi_call(SEXP args); /* by .External: spec, backend, device_id, ranges, keep, arguments ... */
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args);
+SEXP ffi_map(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP args);
 SEXP ffi_share(SEXP spec, SEXP backend, SEXP device, SEXP offset, SEXP args);
 SEXP ffi_states_describe(SEXP spec, SEXP states);
 SEXP ffi_states_merge(SEXP spec, SEXP list);

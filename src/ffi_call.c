@@ -32,6 +32,8 @@ typedef struct call {
   int64_t offset; /* its first column, in the whole */
   double *states;
   int64_t size;
+  bool map; /* the values of all pairs are wanted (ffi_map.c) */
+  double *values;
 } call;
 
 static bool read_flag(SEXP x, bool *flag) {
@@ -252,6 +254,8 @@ static SEXP run_engine(call *c, ffi_op *op, const gr_ranges *ranges, gr_options 
   op->busy = true;
   gr_class cls = c->share ? gr_program_share(op->program, c->array, c->n, c->offset, c->states,
                                              c->size, opt, &report, &err)
+                 : c->map ? gr_program_map(op->program, c->array, c->n, ranges, c->values, opt,
+                                           &report, &err)
                           : gr_program_run_batches(op->program, c->array, c->n, ranges,
                                                    c->batch.n ? &c->batch : NULL, out, opt, &report, &err);
   op->busy = false;
@@ -286,6 +290,13 @@ static SEXP run_share(call *c, ffi_op *op, gr_options *opt) {
   return result;
 }
 
+static SEXP run_map(call *c, ffi_op *op, const gr_ranges *ranges, gr_options *opt) {
+  SEXP result = PROTECT(ffi_map_result(op, c->array, c->n, &c->values));
+  if (c->values) result = run_engine(c, op, ranges, opt, NULL, result);
+  UNPROTECT(1);
+  return result;
+}
+
 static SEXP run_op(call *c, ffi_op *op) {
   gr_error err = {GR_OK, "", NULL};
   gr_options opt;
@@ -302,6 +313,7 @@ static SEXP run_op(call *c, ffi_op *op) {
   if (gr_program_rows(op->program, c->array, c->n, &rows, &err) != GR_OK) return ffi_fail(&err);
   if (!read_ranges(c, op, &place, &ranges, &err))
     return c->careful && err.cls ? ffi_fail(&err) : R_NilValue;
+  if (c->map) return run_map(c, op, ranges, &opt);
   if (rows > INT_MAX)
     return ffi_failf(GR_ARGUMENT, "the result would have %lld rows; a matrix in R has at most %d", (long long)rows,
                      INT_MAX);
@@ -316,12 +328,14 @@ static SEXP run_op(call *c, ffi_op *op) {
   return result;
 }
 
-/* careful: R has checked the arguments.  offset: of a share of the columns; NULL: all are there. */
-static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, bool careful, const int64_t *offset) {
+/* careful: R has checked the arguments.  offset: of a share of the columns; NULL: all are there.
+ * map: without the reduction. */
+static SEXP run_call(SEXP spec, const SEXP *setting, SEXP *arg, int n, bool careful, const int64_t *offset, bool map) {
   call c = {.spec = spec,
             .careful = careful,
             .n = n,
             .arg = arg,
+            .map = map,
             .share = offset != NULL,
             .offset = offset ? *offset : 0};
   gr_array few[FEW];
@@ -379,19 +393,28 @@ SEXP ffi_call(SEXP args) {
   int n = Rf_length(args);
   if (n > FEW) arg = (SEXP *)R_alloc((size_t)n, sizeof *arg);
   for (int k = 0; k < n; k++, args = CDR(args)) arg[k] = CAR(args);
-  return run_call(head[0], head + 1, arg, n, false, NULL);
+  return run_call(head[0], head + 1, arg, n, false, NULL, false);
 }
 
-static SEXP run_list(SEXP spec, const SEXP *setting, SEXP args, const int64_t *offset) {
+static SEXP run_list(SEXP spec, const SEXP *setting, SEXP args, const int64_t *offset, bool map) {
   int n = (int)XLENGTH(args);
   SEXP *arg = (SEXP *)R_alloc((size_t)n + 1, sizeof *arg);
   for (int k = 0; k < n; k++) arg[k] = VECTOR_ELT(args, k);
-  return run_call(spec, setting, arg, n, true, offset);
+  return run_call(spec, setting, arg, n, true, offset, map);
 }
 
 SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep, SEXP args) {
   const SEXP setting[] = {backend, device, ranges, keep};
-  return run_list(spec, setting, args, NULL);
+  return run_list(spec, setting, args, NULL, false);
+}
+
+/* The values that the operator would sum, for all pairs (R/grad.R). */
+SEXP ffi_map(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP args) {
+  SEXP keep = PROTECT(Rf_ScalarLogical(FALSE));
+  const SEXP setting[] = {backend, device, ranges, keep};
+  SEXP result = run_list(spec, setting, args, NULL, true);
+  UNPROTECT(1);
+  return result;
 }
 
 /* The arguments are a share of the columns, `offset` of which come before (R/partial.R). */
@@ -399,7 +422,7 @@ SEXP ffi_share(SEXP spec, SEXP backend, SEXP device, SEXP offset, SEXP args) {
   SEXP keep = PROTECT(Rf_ScalarLogical(FALSE));
   const SEXP setting[] = {backend, device, R_NilValue, keep};
   int64_t before = (int64_t)Rf_asReal(offset);
-  SEXP result = run_list(spec, setting, args, &before);
+  SEXP result = run_list(spec, setting, args, &before, false);
   UNPROTECT(1);
   return result;
 }

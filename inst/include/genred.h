@@ -69,7 +69,12 @@ typedef enum genred_backend {
   GENRED_GPU_2D  /* the reduced index is split */
 } genred_backend;
 typedef enum genred_type { GENRED_DOUBLE = 0, GENRED_INT64 } genred_type;
-typedef enum genred_category { GENRED_VI = 0, GENRED_VJ = 1, GENRED_PM = 2 } genred_category;
+typedef enum genred_category {
+  GENRED_VI = 0,
+  GENRED_VJ = 1,
+  GENRED_PM = 2,
+  GENRED_MIJ = 3 /* a value, or several, for each pair (i, j) */
+} genred_category;
 
 /* Like the arguments of Genred() in R; fields that are 0 or NULL have their defaults. */
 typedef struct genred_spec {
@@ -86,9 +91,10 @@ typedef struct genred_spec {
 } genred_spec;
 
 /* Column-major: component k of row r is data[r + k * stride].  R, Armadillo and Eigen matrices, and
- * blocks of them, are passed without a copy.  A Pm(d) has 1 row, d columns and stride 1.  With
- * several columns, the stride is at least the number of rows. 0 rows are valid (an empty sum is 0);
- * `data` may then be NULL. */
+ * blocks of them, are passed without a copy.  A Pm(d) has 1 row, d columns and stride 1.  A Mij(d)
+ * has M rows and N d columns: component k of the pair (i, j) is data[i + stride * (j + N * k)].
+ * With several columns, the stride is at least the number of rows. 0 rows are valid (an empty sum
+ * is 0); `data` may then be NULL. */
 typedef struct genred_array {
   const double *data;
   int64_t rows, cols, stride;

@@ -58,10 +58,10 @@ static bool ends_numbered(const char *s) {
   return digits > 0 && digits < n && s[n - 1 - digits] == '_';
 }
 
-/* x_i, y_j, g_p, c_ij for variables, with the number of the argument where a dot became an underscore
- * (x.new: x_new_0_i) or where that would read the same (x_new_0: x_new_0_1_i); operation and
- * number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++, macros
- * and our own names apart from aliases. */
+/* x_i, y_j, g_p, c_ij for variables, with the number of the argument where a dot became an
+ * underscore (x.new: x_new_0_i) or where that would read the same (x_new_0: x_new_0_1_i); operation
+ * and number, exp12, for other nodes: no two can be equal.  The tail keeps words of C and C++,
+ * macros and our own names apart from aliases. */
 const char *gr_node_name(gr_emitter *e, gr_ref r) {
   const gr_node *n = node(e, r);
   bool var = n->op == OP_Var, changed = false;

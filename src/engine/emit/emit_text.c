@@ -220,6 +220,9 @@ static const struct support {
       "  v_store(stage, a);",
       "  return a;",
       "}"}},
+    /* A tile has more columns than hardware prefetch follows, so the lines of the vector after the
+     * next are fetched, which the rows after the next read.  (Sum of c b, 10 000 x 10 000, axis 1,
+     * in ms: float32 38 and 30, float64 53 and 29; a plain sum of the matrix 31.) */
     {PIECE_load_pairs,
      {"some_pairs", "load_pairs"},
      {"/* Numbers of pairs for n lanes, `step` apart, then copies of the last: nothing else is read. */",
@@ -233,7 +236,11 @@ static const struct support {
       "    some_pairs(x, step, n, &some);",
       "    return some;",
       "  }",
-      "  if (step == 1) return v_of(vd_load(x));",
+      "  if (step == 1) {",
+      "    __builtin_prefetch(x + 2 * GR_L);",
+      "    if (GR_L > 8) __builtin_prefetch(x + 2 * GR_L + 8);",
+      "    return v_of(vd_load(x));",
+      "  }",
       "  for (int l = 0; l < GR_L; l++) apart[l] = x[l * step];",
       "  return v_of(vd_load(apart));",
       "}"}}};

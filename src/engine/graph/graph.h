@@ -136,7 +136,8 @@ static inline bool gr_is_var(const gr_node *n) { return n->op == OP_Var; }
 static inline bool gr_is_of_pairs(const gr_node *n) {
   return (n->cats & CAT_I) && (n->cats & CAT_J);
 }
-/* A variable of pairs, a Mij: kernels read it where a pair is computed, from the argument itself. */
+/* A variable of pairs, a Mij, which kernels read from the argument itself, where a pair is
+ * computed. */
 static inline bool gr_is_pair_var(const gr_node *n) { return gr_is_var(n) && gr_is_of_pairs(n); }
 static inline bool gr_is_index(const gr_node *n) { return gr_ops[n->op].kind == KIND_INDEX; }
 static inline bool gr_is_number(const gr_node *n) {

@@ -58,7 +58,11 @@ GR_FN V load_pairs(const double *x, int64 step, int n) {
     some_pairs(x, step, n, &some);
     return some;
   }
-  if (step == 1) return v_of(vd_load(x));
+  if (step == 1) {
+    __builtin_prefetch(x + 2 * GR_L);
+    if (GR_L > 8) __builtin_prefetch(x + 2 * GR_L + 8);
+    return v_of(vd_load(x));
+  }
   for (int l = 0; l < GR_L; l++) apart[l] = x[l * step];
   return v_of(vd_load(apart));
 }
