@@ -11,7 +11,7 @@
  * For most data a few rows show that they are not far from 0.  Only if these rows are far are all
  * rows read, once, which costs about as much as reading them for a sum.  The result depends on the
  * values only, not on threads, parts or devices.  Elements of a batch have origins of their own,
- * which are found where the element is computed: its data are then read twice, but from the cache. */
+ * which are found where the element is computed, while the cache holds its data. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
