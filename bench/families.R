@@ -86,6 +86,12 @@ mij_cases <- function(quick) {
   data.frame(M = n, N = n, axis = c(1, 0))
 }
 
+# `elements`: of the batch, each a problem of M x N points
+batches_cases <- function(quick) {
+  elements <- if (quick) 1000 else c(1000, 10000, 100)
+  cbind(case("gaussian", M = c(50, 16, 158)[seq_along(elements)]), elements = elements)
+}
+
 # In the order of printing.  `peers`: whether processes of other software must be running.
 families <- list(
   dimension = list(title = "Dimension sweep: Gaussian kernel, one signal", cases = dimension_cases, run = "compare", peers = TRUE),
@@ -98,6 +104,7 @@ families <- list(
   threads = list(title = "Threads: one against two, genred alone", cases = threads_cases, run = "threads", peers = FALSE),
   ranges = list(title = "Block-sparse: 5 % of the pairs kept, two threads, genred alone", cases = ranges_cases, run = "ranges", peers = FALSE),
   mij = list(title = "Variables of pairs: a plain sum of the matrix is the limit, genred alone", cases = mij_cases, run = "mij", peers = FALSE),
+  batches = list(title = "Batches: many small problems beside one with as many pairs, two threads, genred alone", cases = batches_cases, run = "batches", peers = FALSE),
   memory = list(title = "Memory: peak beyond inputs and outputs, in a process of its own", cases = memory_cases, run = "memory", peers = FALSE),
   latency = list(title = "Latency: 10 x 10 points, one thread", cases = function(quick) data.frame(), run = "latency", peers = FALSE)
 )
