@@ -477,23 +477,10 @@ selected_gradient <- function(plan, values, settings) {
                stats::setNames(list(of_result(values[[plan$incoming]])), plan$incoming), list(of_result(index)))
   if (!any(lengths(batches) > 0L)) return(gradient_of_pairs(plan, values, index, settings))
   if (isTRUE(settings$keep)) refuse_kept_batch(names(batches)[lengths(batches) > 0L][1L], NULL)
-  gradient_of_elements(plan, values, index, batches, settings)
-}
-
-# Element by element of a batch, since each has selected pairs of its own.  batches: of the
-# arguments, the incoming gradient and the index.
-gradient_of_elements <- function(plan, values, index, batches, settings) {
-  size <- common_batch(batches, NULL)
-  at <- arrayInd(seq_len(prod(size)), size)
-  given <- c(values[c(plan$args$name, plan$incoming)], list(index))
-  parts <- lapply(seq_len(nrow(at)), function(k) {
-    one <- Map(function(x, batch) element_of(x, batch, at[k, ]), given, batches)
-    gradient_of_pairs(plan, one, one[[length(one)]], settings)
-  })
-  x <- values[[plan$variable]]
   by <- lapply(plan$args[c("name", "category", "dim")], `[[`, match(plan$variable, plan$args$name))
-  rows <- if (by$category != "Pm") NROW(x)
-  .like(array(as.numeric(unlist(parts)), c(rows, by$dim, size)), x, by)
+  given <- c(values[c(plan$args$name, plan$incoming)], list(index))
+  # each element has selected pairs of its own
+  by_elements(given, batches, by, function(one) gradient_of_pairs(plan, one, one[[length(one)]], settings))
 }
 
 gradient_of_pairs <- function(plan, values, index, settings) {
