@@ -27,6 +27,10 @@
 #' `ranges` are those of the operator ([genred_ranges]), with all six parts where `op` or the
 #' gradient reduces over i.
 #'
+#' In a batch (see [Genred()]) the gradient has the dimensions of the variable: for a variable that
+#' elements of the batch share, it is the sum over these elements. The incoming gradient has those of
+#' the result. The gradients of minima are computed element by element.
+#'
 #' @section Reductions:
 #' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
 #' `"LogSumExpWeight"` and `"SumSoftMaxWeight"` have derivatives of any order, because
