@@ -10,7 +10,7 @@
 
 library(genred)
 root <- normalizePath(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L])))
-for (name in c("works", "families", "peers", "sides", "measure", "table", "store", "latency", "memory", "ranges", "figures")) {
+for (name in c("works", "families", "peers", "sides", "measure", "table", "store", "latency", "memory", "ranges", "batches", "figures")) {
   source(file.path(root, paste0(name, ".R")))
 }
 

@@ -81,6 +81,12 @@ ranges_cases <- function(quick) {
   cbind(case("gaussian", M = if (quick) 3e4 else 1e5), block = c(1000, 300, 100, 32))
 }
 
+# `elements`: of the batch, each a problem of M x N points
+batches_cases <- function(quick) {
+  elements <- if (quick) 1000 else c(1000, 10000, 100)
+  cbind(case("gaussian", M = c(50, 16, 158)[seq_along(elements)]), elements = elements)
+}
+
 # In the order of printing.  `peers`: whether processes of other software must be running.
 families <- list(
   dimension = list(title = "Dimension sweep: Gaussian kernel, one signal", cases = dimension_cases, run = "compare", peers = TRUE),
@@ -92,6 +98,7 @@ families <- list(
   sweep = list(title = "Steps: neighbours in a fine sweep, genred alone", cases = sweep_cases, run = "sweep", peers = FALSE),
   threads = list(title = "Threads: one against two, genred alone", cases = threads_cases, run = "threads", peers = FALSE),
   ranges = list(title = "Block-sparse: 5 % of the pairs kept, two threads, genred alone", cases = ranges_cases, run = "ranges", peers = FALSE),
+  batches = list(title = "Batches: many small problems beside one with as many pairs, two threads, genred alone", cases = batches_cases, run = "batches", peers = FALSE),
   memory = list(title = "Memory: peak beyond inputs and outputs, in a process of its own", cases = memory_cases, run = "memory", peers = FALSE),
   latency = list(title = "Latency: 10 x 10 points, one thread", cases = function(quick) data.frame(), run = "latency", peers = FALSE)
 )

@@ -175,6 +175,7 @@ static gr_class run_element(const gr_run *r, int64_t e, gr_array *args, const gr
   gr_output out[2] = {{.data = NULL}};
   gr_run one = *r;
   gr_element_args(r, e, args);
+  gr_origins_find(r, e, args);
   for (int k = 0; k < r->p->plan->ask.red.nout; k++) {
     out[k] = r->out[k];
     out[k].data = (char *)out[k].data + (size_t)(e * gr_result_size(r)) * size[out[k].type];

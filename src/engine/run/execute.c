@@ -90,6 +90,7 @@ static void locate(worker *w, int64_t element) {
   if (w->element == element) return;
   w->element = element;
   w->problem = gr_problem_of(w->j->run, element, w->arrays);
+  if (w->j->groups == 1) gr_origins_find(w->j->run, element, w->problem.args);
 }
 
 /* The state that the item keeps to be merged. */
@@ -364,6 +365,12 @@ static void measure_thread(job *j) {
   j->slot_size = p->ask.both ? (size_t)p->ask.red.nstate : j->state_bytes / sizeof(double);
 }
 
+/* Of elements that several threads may compute; else the one that does finds them. */
+static void find_origins(const job *j, void *arrays) {
+  for (int64_t e = 0; e < j->s->elements && j->groups > 1 && j->run->origin; e++)
+    gr_origins_find(j->run, e, gr_problem_of(j->run, e, arrays).args);
+}
+
 gr_class gr_execute(const gr_plan *p, gr_kernel_fn *kernel, const gr_schedule *s, const gr_run *run,
                     const gr_sink *sink, gr_error *err) {
   const gr_options *opt = run->opt;
@@ -378,6 +385,7 @@ gr_class gr_execute(const gr_plan *p, gr_kernel_fn *kernel, const gr_schedule *s
   j.slots = (double *)(void *)(memory + own);
   j.polled = gr_now();
   double start = j.polled;
+  find_origins(&j, memory);
   run_threads(&j, memory, threads);
   if (!j.stop) merge(&j, (double *)(void *)memory);
   if (!j.stop && opt->progress) opt->progress(1, opt->ctx);

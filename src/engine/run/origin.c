@@ -10,7 +10,8 @@
  *
  * For most data a few rows show that they are not far from 0.  Only if these rows are far are all
  * rows read, once, which costs about as much as reading them for a sum.  The result depends on the
- * values only, not on threads, parts or devices.  Elements of a batch have origins of their own. */
+ * values only, not on threads, parts or devices.  Elements of a batch have origins of their own,
+ * which are found where the element is computed, while the cache holds its data. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,23 +87,31 @@ static int64_t sample_row(int64_t rows, int k, int n) {
   return rows <= n ? k : k * (rows - 1) / (n - 1);
 }
 
+/* A few evenly spaced values.  Without a branch that depends on them: on random data such branches
+ * take longer than all the rest, which counts where a batch has many small elements. */
+static bool glance(range *r, const double *column, int64_t rows, bool reduced) {
+  double least = INFINITY, most = -INFINITY;
+  for (int k = 0; k < GLANCE && k < rows; k++) {
+    double v = column[sample_row(rows, k, GLANCE)];
+    if (!isfinite(v)) continue;
+    least = lesser(v, least);
+    most = larger(v, most);
+  }
+  return least > most || (add_value(r, least, reduced) && add_value(r, most, reduced));
+}
+
 /* Adds a component of all rows, or of a few evenly spaced rows.  An n x 1 matrix on a device may
  * represent a parameter of n components, whose values are either known or assumed to fill the range
  * of the matrix. */
 static bool add_component(range *r, const gr_array *x, int64_t component, bool reduced, bool all) {
   const gr_buffer *b = x->buffer;
   double whole[3];
-  bool far = true;
   if (b && b->rows != x->rows && b->vector) return add_value(r, b->vector[component], reduced);
   if (b) return !b->range || add_range(r, b->range + 3 * (b->cols == x->cols ? component : 0), reduced);
   const double *column = x->data + component * x->stride;
-  if (all && x->rows > GLANCE) {
-    gr_range_of(column, x->rows, whole);
-    return add_range(r, whole, reduced);
-  }
-  for (int k = 0; far && k < GLANCE && k < x->rows; k++)
-    far = add_value(r, column[sample_row(x->rows, k, GLANCE)], reduced);
-  return far;
+  if (!all) return glance(r, column, x->rows, reduced);
+  gr_range_of(column, x->rows, whole);
+  return add_range(r, whole, reduced);
 }
 
 static double origin_of(const gr_program *p, const gr_array *args, int group, int64_t component) {
@@ -193,11 +202,15 @@ static int dim_of_group(const gr_args *args, int group) {
   return args->arg[k].dim;
 }
 
-/* The origins of all groups, from the arguments of an element. */
-static void find_origins(const gr_program *p, const gr_array *args, double *origin) {
+/* The origins of all groups. */
+static void find(const gr_program *p, const gr_array *args, double *origin) {
   for (int g = 0; g < p->args.groups; g++)
     for (int d = 0, dim = dim_of_group(&p->args, g); d < dim; d++)
       *origin++ = origin_of(p, args, g, d);
+}
+
+void gr_origins_find(const gr_run *r, int64_t e, const gr_array *args) {
+  if (r->origin && e > 0) find(r->p, args, r->origin + e * r->origins);
 }
 
 /* Every argument of a group gets those of the first element. */
@@ -211,26 +224,23 @@ static void set_origins(const gr_program *p, gr_array *args, const double *origi
     if (p->args.arg[k].group >= 0) args[k].origin = of_group[p->args.arg[k].group];
 }
 
-/* The block: the arguments of the call, those of an element, the origins of all elements. */
+/* The block: the arguments of the call, then the origins of all elements. */
 gr_class gr_origins(gr_run *r, void **block, gr_error *err) {
   const gr_program *p = r->p;
   int64_t elements = gr_elements(r);
   size_t n = (size_t)p->args.n, numbers = 0;
   *block = NULL;
-  if (!p->args.groups) return GR_OK;
+  if (!p->args.groups || elements == 0) return GR_OK;
   for (int g = 0; g < p->args.groups; g++) numbers += (size_t)dim_of_group(&p->args, g);
-  size_t size = 2 * n * sizeof(gr_array) + (size_t)elements * numbers * sizeof(double);
-  gr_array *args = malloc(size), *one = args + n;
+  size_t size = n * sizeof(gr_array) + (size_t)elements * numbers * sizeof(double);
+  gr_array *args = malloc(size);
   if (!args) return gr_fail(err, ERR_NoMemory, "origins of the arguments", (long long)size);
-  double *origin = (double *)(void *)(one + n);
   memcpy(args, r->args, n * sizeof *args);
-  for (int64_t e = 0; e < elements; e++) {
-    if (r->batches) gr_element_args(r, e, one);
-    find_origins(p, r->batches ? one : args, origin + e * (int64_t)numbers);
-  }
-  set_origins(p, args, origin);
-  r->args = args;
+  r->origin = (double *)(void *)(args + n);
   r->origins = (int64_t)numbers;
+  find(p, r->args, r->origin);
+  set_origins(p, args, r->origin);
+  r->args = args;
   *block = args;
   return GR_OK;
 }

@@ -147,7 +147,8 @@ struct gr_run {
   int64_t rows, cols;
   const gr_batches *batches; /* NULL: one problem */
   int64_t elements;          /* of the batch; all have these rows, columns and regions */
-  int64_t origins;           /* numbers from the origins of an element to those of the next */
+  double *origin;            /* of all elements, `origins` numbers each; NULL: none have any */
+  int64_t origins;
   int64_t first[2]; /* numbers of row 0 and column 0 in the whole, of which args may be a share */
   const gr_region *region;
   int64_t n_regions;
@@ -204,9 +205,11 @@ void gr_note(gr_report *report, gr_error *err);
 
 /* ---- origin.c: common origins of groups of variables ---------------------------------------- */
 
-/* Gives the arguments of a call their origins, each element's own: one block to free; NULL where
- * the program has no groups. */
+/* Gives the arguments of a call the origins of the first element, and makes room for those of the
+ * others: one block to free; NULL where the program has no groups. */
 gr_class gr_origins(gr_run *r, void **block, gr_error *err);
+/* Finds the origins of element e, whose arguments are given: once, before it is computed. */
+void gr_origins_find(const gr_run *r, int64_t e, const gr_array *args);
 /* Data that have none and would need one, in words; of a batch, some elements are looked at. */
 bool gr_origins_note(const gr_run *r, char *note, size_t size);
 
