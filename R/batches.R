@@ -122,3 +122,16 @@ element_of <- function(x, batch, at) {
   part <- x[from + seq_len(prod(core))]
   if (length(core) > 1L) array(part, core) else part
 }
+
+# A gradient that is computed for one element at a time: run() is given those parts of the arguments
+# `given`, in which the batch has the sizes `batches`, that belong to the element.
+by_elements <- function(given, batches, by, run) {
+  size <- common_batch(batches, NULL)
+  at <- arrayInd(seq_len(prod(size)), size)
+  parts <- lapply(seq_len(nrow(at)), function(k) {
+    run(Map(function(x, batch) element_of(x, batch, at[k, ]), given, batches))
+  })
+  x <- given[[by$name]]
+  core <- if (by$category == "Pm") by$dim else if (is.null(dim(x))) c(length(x), 1L) else dim(x)[seq_len(rank_of(by))]
+  .like(array(as.numeric(unlist(parts)), c(core, size)), x, by)
+}

@@ -22,7 +22,7 @@
 #'
 #' A `Mij` is a cost matrix, a mask, an additive bias, the weights of a graph: an array that exists,
 #' and is read once, where its pairs are computed. It is not copied or converted as a whole. With
-#' `ranges`, only the pairs that are kept are read. Programs with a `Mij` run on the CPU.
+#' `ranges`, only the pairs that are kept are read.
 #'
 #' A dimension that is left out, `"x = Vi"`, is taken from the argument at each call: the number
 #' of columns of a `Vi` or `Vj` (1 for a vector), the length of a `Pm` (where a matrix of one row
@@ -31,6 +31,26 @@
 #' dimensions. `Genred()` checks the syntax and the names of the formula; dimensions that do not
 #' match are an error of the call, which says what they were. Variables given by position inside a
 #' formula need their dimension.
+#'
+#' @section Batches:
+#' One call computes many problems of one shape, the elements of a batch. Their number is given by
+#' further dimensions of the arguments, which come *last*: a `Vi` is an array M x d x B1 x B2 x ...,
+#' a `Vj` N x d x B1 x ..., a `Pm` d x B1 x ..., and a `Mij` M x N x B1 x ... (M x N x d x B1 x ... if
+#' d > 1). In each of these dimensions, the size of an argument is that of the batch, or 1 if all
+#' elements share the argument; dimensions that an argument lacks count as 1. So a matrix or a
+#' vector is the same for all elements. There can be 16 such dimensions.
+#'
+#' The result has the dimensions of one element, as below, and then one for each dimension that the
+#' longest argument has, with its size: for a sum, M x D x B1 x B2 x ... A reduction over both
+#' indices gives a vector for each element, D x B1 x ..., which is a `Pm` of a further call. Indices
+#' count within the element. `a[, , k]` is what a call with the elements number k gives.
+#'
+#' A matrix of one column, or of one row that has as many numbers as the parameter, is a vector for a
+#' `Pm`, and no batch. `ranges` are the same for all elements. Data frames and [genred_array()]s
+#' cannot be batches, nor take part in one, and `keep = TRUE` is not possible.
+#'
+#' PyKeOps has the dimensions of batches first. `aperm(x, c(2, 3, 1))` makes M x d x B of an array
+#' B x M x d, and `aperm(a, c(3, 1, 2))` turns a result back.
 #'
 #' @section Formula:
 #' The language is that of KeOps: the operators `+ - * / ** ^`, `|` (scalar product) and
@@ -90,14 +110,16 @@
 #'     first.}
 #' }
 #' Arguments are matrices of doubles, integers or logicals, data frames with such columns, or
-#' [genred_array()]s; a `Pm`, or a `Vi` or `Vj` of dimension 1, may be a plain vector. `NA` in integers
-#' and logicals becomes `NA_real_`. Anything else is an error; nothing is converted silently.
+#' [genred_array()]s; a `Pm`, or a `Vi` or `Vj` of dimension 1, may be a plain vector. Arrays of
+#' more dimensions are batches. `NA` in integers and logicals becomes `NA_real_`. Anything else is an
+#' error; nothing is converted silently.
 #'
 #' The function returns a matrix with one row per i (`axis = 1`) or per j (`axis = 0`) and one
 #' column per component of the formula. For `"KMin"` and the other K-fold reductions there is one
 #' column per neighbour, or an array rows x K x D if the formula has D > 1 components. Reductions to
 #' a value and an index return `list(value =, index =)`. Row names are those of the first argument
-#' of that index which has any. Indices are integers that count from 1; the lowest index wins ties,
+#' of that index which has any; the names along a dimension of a batch are those of the first
+#' argument that has any. Indices are integers that count from 1; the lowest index wins ties,
 #' and an index that does not exist is `NA`.
 #'
 #' `NaN` and `Inf` follow IEEE 754 arithmetic in sums; minima and maxima ignore `NaN`. An empty
@@ -184,6 +206,13 @@
 #' nearest <- Genred(~ sqdist(x, y), c(x = "Vi", y = "Vj"), "ArgKMin", axis = "j", opt_arg = 3)
 #' head(nearest(x, y))
 #' head(nearest(x[, 1:2], y[, 1:2]))
+#'
+#' # a batch: 4 sets of points x against the same y, with 3 bandwidths each
+#' x <- array(rnorm(240), c(20, 3, 4))
+#' g <- array(c(0.1, 0.5, 1), c(1, 1, 3))
+#' a <- gaussian_conv(g, x, y, b)
+#' dim(a)
+#' max(abs(a[, , 4, 2] - gaussian_conv(0.5, x[, , 4], y, b)))
 Genred <- function(formula, aliases, reduction_op = "Sum", axis = 0, dtype = "float32", opt_arg = NULL,
                    formula2 = NULL, dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto",
                    use_fast_math = FALSE) {

@@ -30,6 +30,10 @@
 #' `ranges` are those of the operator ([genred_ranges]), with all six parts where `op` or the
 #' gradient reduces over i.
 #'
+#' In a batch (see [Genred()]) the gradient has the dimensions of the variable: for a variable that
+#' elements of the batch share, it is the sum over these elements. The incoming gradient has those of
+#' the result. The gradients of minima are computed element by element.
+#'
 #' @section Reductions:
 #' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
 #' `"LogSumExpWeight"` and `"SumSoftMaxWeight"` have derivatives of any order, because
@@ -162,23 +166,16 @@ map_operator <- function(sum, variable, of) {
       }
       map_result(result, call)
     }
-    named_like(map_batch(run, values, args, plan$variable, call), shaped)
+    named_like(map_batch(run, values, args, plan$variable), shaped)
   })
 }
 
-# A batch is computed element by element, as its results are large; what the variable shares is
-# summed.
-map_batch <- function(run, values, args, variable, call) {
+# A batch is computed element by element.
+map_batch <- function(run, values, args, variable) {
   batches <- batches_of(values, args)
   if (!any(lengths(batches))) return(run(values))
-  size <- common_batch(batches, call)
-  k <- match(variable, args$name)
-  by <- list(name = variable, category = "Mij", dim = args$dim[k])
-  elements <- lapply(seq_len(prod(size)), function(e) {
-    run(Map(element_of, values, batches, list(arrayInd(e, size))))
-  })
-  core <- dim(values[[k]])[seq_len(rank_of(by))]
-  .like(array(as.numeric(unlist(elements)), c(core, size)), values[[k]], by)
+  by <- list(name = variable, category = "Mij", dim = args$dim[match(variable, args$name)])
+  by_elements(stats::setNames(values, args$name), batches, by, run)
 }
 
 map_settings <- function(settings, variable) {
@@ -615,23 +612,10 @@ selected_gradient <- function(plan, values, settings) {
                stats::setNames(list(of_result(values[[plan$incoming]])), plan$incoming), list(of_result(index)))
   if (!any(lengths(batches) > 0L)) return(gradient_of_pairs(plan, values, index, settings))
   if (isTRUE(settings$keep)) refuse_kept_batch(names(batches)[lengths(batches) > 0L][1L], NULL)
-  gradient_of_elements(plan, values, index, batches, settings)
-}
-
-# Element by element of a batch, since each has selected pairs of its own.  batches: of the
-# arguments, the incoming gradient and the index.
-gradient_of_elements <- function(plan, values, index, batches, settings) {
-  size <- common_batch(batches, NULL)
-  at <- arrayInd(seq_len(prod(size)), size)
-  given <- c(values[c(plan$args$name, plan$incoming)], list(index))
-  parts <- lapply(seq_len(nrow(at)), function(k) {
-    one <- Map(function(x, batch) element_of(x, batch, at[k, ]), given, batches)
-    gradient_of_pairs(plan, one, one[[length(one)]], settings)
-  })
-  x <- values[[plan$variable]]
   by <- lapply(plan$args[c("name", "category", "dim")], `[[`, match(plan$variable, plan$args$name))
-  core <- switch(by$category, Pm = by$dim, Mij = dim(x)[seq_len(rank_of(by))], c(NROW(x), by$dim))
-  .like(array(as.numeric(unlist(parts)), c(core, size)), x, by)
+  given <- c(values[c(plan$args$name, plan$incoming)], list(index))
+  # each element has selected pairs of its own
+  by_elements(given, batches, by, function(one) gradient_of_pairs(plan, one, one[[length(one)]], settings))
 }
 
 gradient_of_pairs <- function(plan, values, index, settings) {

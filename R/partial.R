@@ -64,7 +64,7 @@
 #' they were changed or damaged. Operators of [genred_grad()] that consist of several reductions
 #' (the gradients of `"LogSumExp"`, `"Mean"`, minima and others) have no partial results, because
 #' their later reductions need the results of the first ones. Arguments are checked as in a call
-#' of `op`.
+#' of `op`, but cannot be batches.
 #'
 #' @section Data larger than memory:
 #' Read one piece at a time and merge its state into that of the pieces before it, as in the

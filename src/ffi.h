@@ -152,7 +152,7 @@ typedef struct ffi_shape { /* of a result */
 } ffi_shape;
 
 /* b->n is 0 if there is no batch; rows and sizes of dimensions fit an int. */
-ffi_shape ffi_result_shape(const gr_result_info *r, int64_t rows, const gr_batches *b);
+void ffi_result_shape(const gr_result_info *r, int64_t rows, const gr_batches *b, ffi_shape *s);
 double ffi_shape_length(const ffi_shape *s);
 SEXP ffi_shape_dim(const ffi_shape *s);
 /* Names of the first argument that has any and belongs to the kept index: of `rows` rows, or

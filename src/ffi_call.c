@@ -107,14 +107,14 @@ static bool read_ranges(const call *c, const ffi_op *op, gr_ranges *place, const
 
 typedef struct request {
   SEXPTYPE type;
-  ffi_shape shape;
+  const ffi_shape *shape;
 } request;
 
 static SEXP allocate(void *data) {
   const request *q = data;
-  const int *dim = q->shape.dim;
-  if (q->shape.n == 2) return Rf_allocMatrix(q->type, dim[0], dim[1]);
-  SEXP out = Rf_allocArray(q->type, PROTECT(ffi_shape_dim(&q->shape)));
+  const int *dim = q->shape->dim;
+  if (q->shape->n == 2) return Rf_allocMatrix(q->type, dim[0], dim[1]);
+  SEXP out = Rf_allocArray(q->type, PROTECT(ffi_shape_dim(q->shape)));
   UNPROTECT(1);
   return out;
 }
@@ -127,7 +127,7 @@ static SEXP no_memory(SEXP condition, void *data) {
 /* NULL (with err filled) if R cannot allocate the result.  For small results the handler, which
  * takes some 10 us, is not worth it. */
 static SEXP try_allocate(request *q, gr_error *err) {
-  double n = ffi_shape_length(&q->shape);
+  double n = ffi_shape_length(q->shape);
   if (n < LARGE) return allocate(q);
   SEXP out = R_tryCatchError(allocate, q, no_memory, NULL);
   if (out != R_NilValue) return out;
@@ -139,7 +139,7 @@ static SEXP try_allocate(request *q, gr_error *err) {
 static SEXP new_result(const gr_result_info *r, int which, const ffi_shape *shape, SEXP dimnames, gr_output *o,
                        gr_error *err) {
   bool index = r->is_index[which];
-  request q = {index ? INTSXP : REALSXP, *shape};
+  request q = {index ? INTSXP : REALSXP, shape};
   SEXP out = PROTECT(try_allocate(&q, err));
   if (out == R_NilValue) {
     UNPROTECT(1);
@@ -190,7 +190,8 @@ static SEXP one_result(const call *c, const ffi_op *op, int k, const ffi_shape *
 /* One result, or list(value, index); a failure value if err is filled. */
 static SEXP new_results(const call *c, const ffi_op *op, int64_t rows, int home, gr_output *out, gr_error *err) {
   const char *pair[] = {"value", "index", ""};
-  ffi_shape shape = ffi_result_shape(&op->result, rows, &c->batch);
+  ffi_shape shape;
+  ffi_result_shape(&op->result, rows, &c->batch, &shape);
   SEXP both;
   if (op->result.n == 1) {
     both = one_result(c, op, 0, &shape, home, out, err);

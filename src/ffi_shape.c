@@ -135,15 +135,14 @@ bool ffi_batches_read(const ffi_op *op, const SEXP *arg, int n, gr_batches *b) {
 
 static void append(ffi_shape *s, int64_t size) { s->dim[s->n++] = (int)size; }
 
-ffi_shape ffi_result_shape(const gr_result_info *r, int64_t rows, const gr_batches *b) {
-  ffi_shape s = {0, 0, {0}};
+void ffi_result_shape(const gr_result_info *r, int64_t rows, const gr_batches *b, ffi_shape *s) {
+  s->n = 0;
   /* in a batch, the one row of a reduction over both indices is a parameter's: a vector */
-  if (r->axis != 2 || b->n == 0) append(&s, rows);
-  if (r->k > 0) append(&s, r->k);
-  if (r->k == 0 || r->dim > 1) append(&s, r->dim);
-  s.rank = s.n;
-  for (int d = 0; d < b->n; d++) append(&s, b->size[d]);
-  return s;
+  if (r->axis != 2 || b->n == 0) append(s, rows);
+  if (r->k > 0) append(s, r->k);
+  if (r->k == 0 || r->dim > 1) append(s, r->dim);
+  s->rank = s->n;
+  for (int d = 0; d < b->n; d++) append(s, b->size[d]);
 }
 
 double ffi_shape_length(const ffi_shape *s) {
