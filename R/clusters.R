@@ -22,11 +22,12 @@ pairs_of <- function(rows, ends, columns) {
 
 #' @export
 format.genred_ranges <- function(x, ...) {
-  half <- if (is.null(x$ranges_i)) 4:6 else 1:3
-  rows <- x[[half[1L]]]
-  columns <- x[[half[3L]]]
+  parts <- checked_parts(x, refusal(NULL))
+  half <- halves[[if (is.null(parts$ranges_i)) 2L else 1L]]
+  rows <- parts[[half[1L]]]
+  columns <- parts[[half[3L]]]
   size <- attr(x, "size") %or% c(max(0, rows), max(0, columns))
-  kept <- pairs_of(rows, x[[half[2L]]], columns)
+  kept <- pairs_of(rows, parts[[half[2L]]], columns)
   all <- prod(size)
   shape <- paste(format(size, trim = TRUE, scientific = FALSE), collapse = " x ")
   paste0(counted(nrow(rows), "block"), " of rows, ", counted(nrow(columns), "interval"),
@@ -85,16 +86,19 @@ points_matrix <- function(x, what, call) {
   x
 }
 
+# A factor may have a level NA, which is missing, too.
 check_labels <- function(labels, n, what, call) {
-  if (!is.atomic(labels) || is.null(labels) || length(dim(labels)) > 1L) {
-    stop_genred("argument", "`", what, "` must be a vector with a label for each row; ",
-                given_value(labels), call = call)
-  }
   refuse <- refusal(call)
-  if (!is.null(n) && length(labels) != n) {
-    refuse("`", what, "` has ", length(labels), " labels for ", counted(n, "row"))
+  if (!typeof(labels) %in% c("logical", "integer", "double", "character") ||
+      length(dim(labels)) > 1L) {
+    refuse("`", what, "` must be a vector with a label for each row: numbers, ",
+           "strings or a factor; ", given_value(labels))
   }
-  if (anyNA(labels)) refuse("`", what, "`: label ", which(is.na(labels))[1L], " is missing")
+  if (!is.null(n) && length(labels) != n) {
+    refuse("`", what, "` has ", counted(length(labels), "label"), " for ", counted(n, "row"))
+  }
+  missing <- which(is.na(if (is.factor(labels)) as.character(labels) else labels))[1L]
+  if (!is.na(missing)) refuse("`", what, "`: label ", missing, " is missing")
   labels
 }
 
@@ -121,6 +125,7 @@ count_each <- function(number) tabulate(number, max(0L, number))
 #' @export
 grid_cluster <- function(x, size) {
   call <- brief_call(sys.call(), "grid_cluster")
+  .need_arguments(c("x", "size"))
   x <- points_matrix(x, "x", call)
   positive <- is.numeric(size) && all(is.finite(size)) && all(size > 0)
   if (!positive || !length(size) %in% c(1L, ncol(x))) {
@@ -128,7 +133,13 @@ grid_cluster <- function(x, size) {
                 counted(ncol(x), "coordinate"), "; ", given_value(size), call = call)
   }
   if (nrow(x) == 0L || ncol(x) == 0L) return(rep(1L, nrow(x)))
-  cells <- lapply(seq_len(ncol(x)), function(k) floor(x[, k] / rep_len(size, ncol(x))[k]))
+  cells <- floor(x / rep(rep_len(size, ncol(x)), each = nrow(x)))
+  far <- which(!is.finite(cells))[1L]
+  if (!is.na(far)) {
+    stop_genred("argument", "`x`: ", place_of(x, far), " is ", format(x[far]),
+                ", too far from 0 for cells of this `size`", call = call)
+  }
+  cells <- lapply(seq_len(ncol(x)), function(k) cells[, k])
   order <- do.call(base::order, c(cells, method = "radix"))
   other <- Reduce(`|`, lapply(cells, function(cell) diff(cell[order]) != 0))
   number <- integer(nrow(x))
@@ -139,6 +150,7 @@ grid_cluster <- function(x, size) {
 #' @rdname clusters
 #' @export
 cluster_ranges <- function(labels) {
+  .need_arguments("labels")
   labels <- check_labels(labels, NULL, "labels", brief_call(sys.call(), "cluster_ranges"))
   last <- cumsum(as.numeric(count_each(cluster_numbers(labels))))
   intervals(c(0, last)[seq_along(last)] + 1, last)
@@ -148,16 +160,17 @@ cluster_ranges <- function(labels) {
 #' @export
 cluster_centroids <- function(x, labels, weights = NULL) {
   call <- brief_call(sys.call(), "cluster_centroids")
+  .need_arguments(c("x", "labels"))
   x <- points_matrix(x, "x", call)
   centroids_of(x, cluster_numbers(check_labels(labels, nrow(x), "labels", call)),
                check_weights(weights, nrow(x), call))
 }
 
+# Weights are divided by the largest of their cluster, so that their sums do not overflow.
 centroids_of <- function(x, number, weights) {
   if (nrow(x) == 0L) return(x)
-  sums <- rowsum(weights, number)[, 1L]
-  nothing <- sums[number] == 0
-  weights[nothing] <- 1
+  largest <- vapply(split(weights, number), max, 0, USE.NAMES = FALSE)[number]
+  weights <- ifelse(largest == 0, 1, weights / largest)
   unname(rowsum(x * weights, number) / rowsum(weights, number)[, 1L])
 }
 
@@ -165,6 +178,7 @@ centroids_of <- function(x, number, weights) {
 #' @export
 cluster_ranges_centroids <- function(x, labels, weights = NULL) {
   call <- brief_call(sys.call(), "cluster_ranges_centroids")
+  .need_arguments(c("x", "labels"))
   x <- points_matrix(x, "x", call)
   number <- cluster_numbers(check_labels(labels, nrow(x), "labels", call))
   weights <- check_weights(weights, nrow(x), call)
@@ -176,11 +190,26 @@ cluster_ranges_centroids <- function(x, labels, weights = NULL) {
 #' @export
 sort_clusters <- function(x, labels) {
   call <- brief_call(sys.call(), "sort_clusters")
-  several <- is.list(x) && !is.data.frame(x)
-  for (one in if (several) x else list(x)) labels <- check_labels(labels, NROW(one), "labels", call)
+  .need_arguments(c("x", "labels"))
+  several <- is.list(x) && !is.object(x)
+  check_labels(labels, NULL, "labels", call)
+  for (k in seq_along(if (several) x else 1L)) {
+    what <- if (several) paste0("x[[", k, "]]") else "x"
+    check_sortable(if (several) x[[k]] else x, what, length(labels), refusal(call))
+  }
   order <- order(cluster_numbers(labels), method = "radix")
   sorted <- function(one) if (length(dim(one)) == 2L) one[order, , drop = FALSE] else one[order]
   list(x = if (several) lapply(x, sorted) else sorted(x), labels = labels[order], order = order)
+}
+
+# A matrix, a data frame, or a vector, with a row for each label.
+check_sortable <- function(x, what, n, refuse) {
+  rows <- length(dim(x)) == 2L || (is.atomic(x) && !is.null(x) && length(dim(x)) < 2L)
+  if (!rows) refuse("`", what, "` must be a matrix or a vector; ", given_value(x))
+  if (NROW(x) != n) {
+    refuse("`labels` has ", counted(n, "label"), " for ", counted(NROW(x), "row"), " of `", what,
+           "`")
+  }
 }
 
 # ---- ranges --------------------------------------------------------------------------------------
@@ -213,7 +242,7 @@ sort_clusters <- function(x, labels) {
 #' @param ranges_i,ranges_j The blocks of rows and of columns, matrices as [cluster_ranges()]
 #'   makes them.
 #' @param keep A logical matrix: whether block k of the rows meets block l of the columns.
-#' @param ranges What a helper has made, or a list of the parts.
+#' @param ranges What a helper has made, a list of the parts, or `NULL` (all pairs).
 #' @param gi,gj The group of each i and of each j: vectors of labels or factors. i and j meet
 #'   where their labels are equal. Groups need not be contiguous: the ranges then carry an order,
 #'   by which the call sorts its arguments; results come in the order of the caller.
@@ -224,7 +253,7 @@ sort_clusters <- function(x, labels) {
 #'   (`FALSE`) is kept. Without `ranges_i` and `ranges_j` its rows are single i, its columns
 #'   single j.
 #' @return An object of class `"genred_ranges"`, for the argument `ranges` of operators. It is
-#' plain data.
+#' plain data. Of `NULL`, `swap_axes()` returns `NULL`.
 #'
 #' `from_matrix()` keeps the blocks that a matrix says, `group_ranges()` pairs of equal labels,
 #' `band_ranges()` a band around the diagonal, `sparse_ranges()` what a sparse pattern has.
@@ -264,12 +293,14 @@ NULL
 #' @export
 from_matrix <- function(ranges_i, ranges_j, keep) {
   refuse <- refusal(brief_call(sys.call(), "from_matrix"))
+  .need_arguments(c("ranges_i", "ranges_j", "keep"))
   ranges_i <- check_blocks(ranges_i, "ranges_i", refuse)
   ranges_j <- check_blocks(ranges_j, "ranges_j", refuse)
   fits <- is.matrix(keep) && (is.logical(keep) || is.numeric(keep)) &&
     identical(dim(keep), c(nrow(ranges_i), nrow(ranges_j)))
   if (!fits) refuse("`keep` must be a logical matrix (", nrow(ranges_i), " x ", nrow(ranges_j),
-                    "); ", given_value(keep))
+                    "); ", given_value(keep),
+                    if (isS4(keep)) "\n  sparse_ranges() takes a sparse matrix of blocks")
   if (anyNA(keep)) refuse("`keep`: ", place_of(keep, which(is.na(keep))[1L]), " is NA")
   at <- which(keep != 0)
   block_ranges((at - 1L) %% nrow(keep) + 1L, (at - 1L) %/% nrow(keep) + 1L, ranges_i, ranges_j)
@@ -299,7 +330,9 @@ block_ranges <- function(k, l, ranges_i, ranges_j, size = NULL) {
 #' @rdname genred_ranges
 #' @export
 swap_axes <- function(ranges) {
-  parts <- named_parts(ranges, refusal(brief_call(sys.call(), "swap_axes")))
+  .need_arguments("ranges")
+  if (is.null(ranges)) return(NULL)
+  parts <- checked_parts(ranges, refusal(brief_call(sys.call(), "swap_axes")))
   size <- attr(ranges, "size")
   new_ranges(unname(parts[c(4:6, 1:3)]), if (!is.null(size)) rev(size),
              attr(ranges, "order_j"), attr(ranges, "order_i"))
@@ -309,8 +342,12 @@ swap_axes <- function(ranges) {
 #' @export
 group_ranges <- function(gi, gj = gi) {
   call <- brief_call(sys.call(), "group_ranges")
+  .need_arguments("gi")
+  force(gj) # before gi changes
   gi <- plain_labels(check_labels(gi, NULL, "gi", call))
   gj <- plain_labels(check_labels(gj, NULL, "gj", call))
+  if (is.character(gi)) gj <- as.character(gj) # numbers and strings are compared as by ==
+  if (is.character(gj)) gi <- as.character(gi)
   i <- groups_of(gi)
   j <- groups_of(gj)
   with_j <- match(i$labels, j$labels)
@@ -336,6 +373,7 @@ groups_of <- function(labels) {
 #' @export
 band_ranges <- function(m, n, below, above) {
   refuse <- refusal(brief_call(sys.call(), "band_ranges"))
+  .need_arguments(c("m", "n", "below", "above"))
   for (name in c("m", "n")) {
     x <- get(name)
     if (!is_whole(x) || length(x) != 1L || x < 0 || x > .Machine$integer.max) {
@@ -349,7 +387,7 @@ band_ranges <- function(m, n, below, above) {
     }
   }
   half <- function(m, n, below, above) {
-    at <- as.numeric(seq_len(m))
+    at <- max(1, 1 - above) - 1 + seq_len(max(0, min(m, n + below) - max(0, -above)))
     first <- pmax(1, at - below)
     last <- pmin(n, at + above)
     some <- first <= last
@@ -362,6 +400,7 @@ band_ranges <- function(m, n, below, above) {
 #' @export
 sparse_ranges <- function(pattern, ranges_i = NULL, ranges_j = NULL) {
   refuse <- refusal(brief_call(sys.call(), "sparse_ranges"))
+  .need_arguments("pattern")
   kept <- pattern_entries(pattern, refuse)
   whole <- is.null(ranges_i) && is.null(ranges_j)
   blocks <- function(x, what, n) {
@@ -384,7 +423,8 @@ pattern_entries <- function(x, refuse) {
     at <- which(x != 0, arr.ind = TRUE)
   } else if (isS4(x) && requireNamespace("Matrix", quietly = TRUE) && inherits(x, "Matrix")) {
     if (anyNA(x)) refuse("`pattern` holds NA")
-    at <- Matrix::which(x != 0, arr.ind = TRUE)
+    # a pattern is compared with nothing: for some classes of unit diagonal, `!=` fails
+    at <- Matrix::which(if (inherits(x, "nMatrix")) x else x != 0, arr.ind = TRUE)
   } else {
     refuse("`pattern` must be a logical matrix, or a sparse one of package Matrix; ",
            given_value(x))

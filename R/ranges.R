@@ -4,6 +4,7 @@
 # brought into that form or refused with the part, the row and the value that is wrong.
 
 part_names <- c("ranges_i", "slices_i", "redranges_j", "ranges_j", "slices_j", "redranges_i")
+halves <- list(part_names[1:3], part_names[4:6])
 
 has_orders <- function(ranges) {
   !is.null(attr(ranges, "order_i")) || !is.null(attr(ranges, "order_j"))
@@ -18,12 +19,23 @@ checked_ranges <- function(ranges, axis, info, values, call) {
   parts <- named_parts(ranges, refuse)
   size <- vapply(c("Vi", "Vj"), function(category) size_of(category, info, values), 0)
   check_size(ranges, size, refuse)
-  halves <- list(part_names[1:3], part_names[4:6])
   needed <- halves[[if (axis == 0L) 2L else 1L]]
   if (is.null(parts[[needed[1L]]])) {
     refuse("`ranges` lacks the parts ", quoted(needed), ", which a reduction over ",
            c("i", "j", "i and j")[axis + 1L], " needs")
   }
+  parts <- checked_halves(parts, size, refuse)
+  structure(parts, order_i = checked_order(ranges, "order_i", size[["Vi"]], refuse),
+            order_j = checked_order(ranges, "order_j", size[["Vj"]], refuse))
+}
+
+# The parts of ranges that are not used in a call yet.
+checked_parts <- function(ranges, refuse) {
+  parts <- named_parts(ranges, refuse)
+  checked_halves(parts, made_for(ranges, refuse) %or% c(2^52, 2^52), refuse)
+}
+
+checked_halves <- function(parts, size, refuse) {
   for (half in halves) {
     if (!is.null(parts[[half[1L]]])) parts <- check_half(parts, half, size, refuse)
   }
@@ -31,8 +43,7 @@ checked_ranges <- function(ranges, axis, info, values, call) {
     refuse("`ranges`: the parts for i (", quoted(halves[[1L]]), ") and those for j (",
            quoted(halves[[2L]]), ") do not keep the same pairs")
   }
-  structure(parts, order_i = checked_order(ranges, "order_i", size[["Vi"]], refuse),
-            order_j = checked_order(ranges, "order_j", size[["Vj"]], refuse))
+  parts
 }
 
 # The six parts by name, NULL where a half was not given.
@@ -78,10 +89,20 @@ size_of <- function(category, info, values) {
   if (is.na(k)) 1 else as.numeric(NROW(values[[k]]))
 }
 
+# The numbers of i and of j that a helper knew, or NULL.
+made_for <- function(ranges, refuse) {
+  size <- attr(ranges, "size")
+  if (is.null(size)) return(NULL)
+  if (length(size) != 2L || !is_whole(size)) {
+    refuse("`ranges` was changed: its `size` is not the numbers of i and of j")
+  }
+  as.numeric(size)
+}
+
 check_size <- function(ranges, size, refuse) {
-  made_for <- attr(ranges, "size")
-  if (!is.null(made_for) && !identical(as.numeric(made_for), unname(size))) {
-    refuse("`ranges` was made for ", paste(made_for, collapse = " x "),
+  known <- made_for(ranges, refuse)
+  if (!is.null(known) && any(known != size)) {
+    refuse("`ranges` was made for ", paste(known, collapse = " x "),
            " pairs; the arguments have ", paste(size, collapse = " x "))
   }
 }
