@@ -162,8 +162,8 @@
 #' max(abs(a - exp(-0.5 * d2) %*% b))
 #'
 #' # the 3 nearest rows of y for each row of x, from an R formula
-#' nearest <- Genred(~ sqdist(x, y), c(x = "Vi(3)", y = "Vj(3)"), "ArgKMin", axis = "j", opt_arg =
-#' 3)
+#' nearest <- Genred(~ sqdist(x, y), c(x = "Vi(3)", y = "Vj(3)"), "ArgKMin", axis = "j",
+#'                   opt_arg = 3)
 #' head(nearest(x, y))
 Genred <- function(formula, aliases, reduction_op = "Sum", axis = 0, dtype = "float32", opt_arg = NULL,
                    formula2 = NULL, dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto",
