@@ -46,29 +46,30 @@ print.genred_ranges <- function(x, ...) {
 
 #' Clusters of points
 #'
-#' Block-sparse calls (see [genred_ranges]) need data whose clusters are contiguous. These
-#' functions make clusters, sort the data by them and describe them; [from_matrix()] then takes
-#' the pairs of clusters that are to be kept.
+#' Block-sparse calls (see [genred_ranges]) combine contiguous blocks of rows. These functions
+#' divide points into clusters, sort data by cluster, and describe the clusters; [from_matrix()]
+#' then states which pairs of clusters are kept.
 #'
-#' @param x A numeric matrix, one point a row (a vector is a matrix with one column).
+#' @param x A numeric matrix with a point in each row (a vector is a matrix with one column).
 #'   `sort_clusters()` also takes a list of matrices and vectors with as many rows each.
-#' @param size The side of the cubic cells, or one for each coordinate.
-#' @param labels One label for each point: numbers, strings or a factor, in any order. The
-#'   clusters are the distinct labels in increasing order (of a factor, that of its levels).
+#' @param size The edge length of the cells, or one length for each coordinate.
+#' @param labels A label for each point: numbers, strings or a factor, in any order. The
+#'   clusters are the distinct labels in increasing order (for a factor, the order of its levels).
 #' @param weights `NULL` (all 1), or a weight for each point, 0 or more.
 #' @return
-#' * `grid_cluster()`: for each point the number of its cell, from 1: cells without points are
-#'   not counted, and numbers ascend with the first coordinate, then the second, and so on.
+#' * `grid_cluster()`: for each point the number of its cell. Only cells that contain points are
+#'   numbered, from 1, by their first coordinate, then by the second, and so on.
 #' * `cluster_ranges()`: a matrix with a row for each cluster: the first and the last row of its
 #'   points once these are sorted by label.
-#' * `cluster_centroids()`: a matrix with the (weighted) mean of the points of each cluster.
-#'   Where all weights are 0, it is the mean without them.
+#' * `cluster_centroids()`: a matrix with the (weighted) mean of the points of each cluster. If
+#'   all weights of a cluster are 0, it is the unweighted mean.
 #' * `cluster_ranges_centroids()`: a list of `ranges`, `centroids` and `weights`, the sums of the
 #'   weights.
 #' * `sort_clusters()`: a list of `x` and `labels` sorted by label, points of one cluster in
 #'   their order, and `order`: `x$x` is `x[order, ]`.
 #' @section Errors:
-#' `genred_error_argument` where lengths differ, or there are missing values.
+#' `genred_error_argument` if lengths differ, if values are missing, or if a point is too far from 0
+#' for cells of the given `size`.
 #' @seealso [genred_ranges] for an example, [from_matrix()].
 #' @name clusters
 NULL
@@ -216,48 +217,51 @@ check_sortable <- function(x, what, n, refuse) {
 
 #' Ranges of block-sparse calls
 #'
-#' The argument `ranges` of an operator keeps some blocks of pairs and leaves all others out.
-#' These functions make it.
+#' With the argument `ranges`, an operator is evaluated for some blocks of pairs (i, j) only. These
+#' functions make that argument.
 #'
-#' @section What ranges are:
-#' A list with the parts `ranges_i`, `slices_i`, `redranges_j` and, for reductions over i and
-#' gradients of arguments indexed by j, `ranges_j`, `slices_j`, `redranges_i`, by name or in this
-#' order. `ranges_i` has a row for each block of rows of the result: the first and the last i.
-#' Block k is reduced over the union of the rows `slices_i[k-1] + 1` to `slices_i[k]` of
-#' `redranges_j`, each the first and the last j of an interval (`slices_i[0]` stands for 0). All
-#' count from 1, and intervals include their end. Blocks ascend without overlaps, and so do the
-#' intervals of each block. Results of rows that no block holds are those of an empty reduction,
-#' see [genred_reductions]; `"Mean"` and `"Var"` divide by the number of j that a row is reduced
-#' over. Where both indices are reduced, the pairs of the blocks are.
+#' @section Format:
+#' A list with the parts `ranges_i`, `slices_i` and `redranges_j` and, for reductions over i and
+#' gradients of arguments indexed by j, also `ranges_j`, `slices_j` and `redranges_i`; with these
+#' names, or in this order. `ranges_i` has a row for each block of rows of the result: the first
+#' and the last i. Block k is reduced over the intervals of j in the rows `slices_i[k-1] + 1` to
+#' `slices_i[k]` of `redranges_j` (`slices_i[0]` stands for 0), which hold the first and the last j
+#' of each interval. All numbers count from 1, and intervals include both ends. Blocks are in
+#' ascending order and do not overlap; the same is true of the intervals of each block.
 #'
-#' Whatever is wrong with them is an error of class `genred_error_argument` that names the part,
-#' the row and the value. Where all six parts are given, they must keep the same pairs.
+#' A row that belongs to no block gets the result of an empty reduction, see [genred_reductions];
+#' `"Mean"` and `"Var"` divide by the number of j over which the row is reduced. With `axis = 2`
+#' the reduction is over all pairs that are kept.
+#'
+#' Invalid ranges are an error of class `genred_error_argument` that names the part, the row and
+#' the value. If all six parts are given, both halves must keep the same pairs.
 #'
 #' @section Speed:
-#' Time is in proportion to the kept pairs where blocks have about 32 rows or more, and intervals
-#' as many columns. Every block of rows is filled up to vectors of up to 16, so that blocks of a
-#' single row may take up to 16 times as long for each pair, as in `band_ranges()` and patterns
-#' of single rows, unless their intervals are long.
+#' The time is proportional to the number of pairs that are kept if blocks have at least some 32
+#' rows and intervals as many columns. Every block of rows is filled up to vectors of up to 16
+#' rows, so that blocks of a single row, as in `band_ranges()` and in patterns of single rows, take
+#' up to 16 times as long per pair, unless their intervals are long.
 #'
 #' @param ranges_i,ranges_j The blocks of rows and of columns, matrices as [cluster_ranges()]
 #'   makes them.
-#' @param keep A logical matrix: whether block k of the rows meets block l of the columns.
+#' @param keep A logical matrix: `keep[k, l]` says whether block k of the rows and block l of the
+#'   columns are combined.
 #' @param ranges What a helper has made, a list of the parts, or `NULL` (all pairs).
 #' @param gi,gj The group of each i and of each j: vectors of labels or factors. i and j meet
-#'   where their labels are equal. Groups need not be contiguous: the ranges then carry an order,
-#'   by which the call sorts its arguments; results come in the order of the caller.
+#'   where their labels are equal. Groups need not be contiguous: if they are not, the ranges
+#'   include the order by which each call sorts its arguments; results are in the caller's order.
 #' @param m,n The numbers of i and of j.
 #' @param below,above Whole numbers, or `Inf`: i meets j where `i - below <= j` and `j <= i +
 #'   above`.
-#' @param pattern A matrix of blocks, logical or sparse (of package Matrix): what is not 0
-#'   (`FALSE`) is kept. Without `ranges_i` and `ranges_j` its rows are single i, its columns
-#'   single j.
-#' @return An object of class `"genred_ranges"`, for the argument `ranges` of operators. It is
-#' plain data. Of `NULL`, `swap_axes()` returns `NULL`.
+#' @param pattern A logical matrix, or a sparse one of package Matrix, whose non-zero (`TRUE`)
+#'   entries are kept. An entry stands for a pair of blocks of `ranges_i` and `ranges_j`; without
+#'   `ranges_i` a row is a single i, and without `ranges_j` a column is a single j.
+#' @return An object of class `"genred_ranges"`, for the argument `ranges` of operators. It holds
+#' plain data only. `swap_axes(NULL)` is `NULL`.
 #'
-#' `from_matrix()` keeps the blocks that a matrix says, `group_ranges()` pairs of equal labels,
-#' `band_ranges()` a band around the diagonal, `sparse_ranges()` what a sparse pattern has.
-#' `swap_axes()` exchanges i and j.
+#' `from_matrix()` keeps the pairs of blocks that are `TRUE` in a matrix, `group_ranges()` the
+#' pairs with equal labels, `band_ranges()` a band around the diagonal, and `sparse_ranges()` the
+#' non-zero entries of a sparse pattern. `swap_axes()` exchanges i and j.
 #' @seealso [clusters], [Genred()].
 #' @name genred_ranges
 #' @aliases ranges

@@ -1,7 +1,8 @@
 # Block-sparse calls: what `ranges` may be, and the helpers that make it.
 #
-# The fast way (src/ffi_ranges.c) takes ranges that are right.  All others come here, to be
-# brought into that form or refused with the part, the row and the value that is wrong.
+# The fast path (src/ffi_ranges.c) accepts ranges that are valid and in the usual form.  All others
+# come here, to be converted to that form, or refused with an error that names the part, the row and
+# the value.
 
 part_names <- c("ranges_i", "slices_i", "redranges_j", "ranges_j", "slices_j", "redranges_i")
 halves <- list(part_names[1:3], part_names[4:6])
