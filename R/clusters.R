@@ -20,6 +20,16 @@ pairs_of <- function(rows, ends, columns) {
   sum(width(rows) * met)
 }
 
+# Three or six parts remain ranges, with the size and the orders: without an order, ranges of groups
+# that are not contiguous would keep other pairs.
+#' @export
+`[.genred_ranges` <- function(x, i) {
+  parts <- unclass(x)[i]
+  if (!length(parts) %in% c(3L, 6L)) return(parts)
+  structure(parts, size = attr(x, "size"), order_i = attr(x, "order_i"),
+            order_j = attr(x, "order_j"), class = "genred_ranges")
+}
+
 #' @export
 format.genred_ranges <- function(x, ...) {
   parts <- checked_parts(x, refusal(NULL))

@@ -355,6 +355,15 @@ test_that("groups meet where labels are equal, in the order of the caller", {
       "a"))))[1:3])
 })
 
+test_that("some parts of ranges of groups keep the order", {
+  op <- Genred("x*y", c("x = Vi(1)", "y = Vj(1)"), axis = 1, dtype = "float64")
+  ranges <- group_ranges(c(1, 2, 1), c("2", "1", "3", "2"))
+  expect_identical(c(op(1:3, 1:4, ranges = ranges[1:3])), c(2, 10, 6))
+  expect_identical(op(1:3, 1:4, ranges = ranges[6:1]), op(1:3, 1:4, ranges = ranges))
+  expect_output(print(ranges[1:3]), "sorted by group")
+  expect_identical(attributes(ranges[1:2]), list(names = c("ranges_i", "slices_i")))
+})
+
 test_that("ties go to the lowest index of the caller's order", {
   op <- Genred("x*y", c("x = Vi(1)", "y = Vj(1)"), "ArgMin", axis = 1, dtype = "float64")
   gj <- c("b", "a", "b", "a", "b")
