@@ -20,13 +20,24 @@ pairs_of <- function(rows, ends, columns) {
   sum(width(rows) * met)
 }
 
+# Three or six parts remain ranges, with the size and the orders: without an order, ranges of groups
+# that are not contiguous would keep other pairs.
+#' @export
+`[.genred_ranges` <- function(x, i) {
+  parts <- unclass(x)[i]
+  if (!length(parts) %in% c(3L, 6L)) return(parts)
+  structure(parts, size = attr(x, "size"), order_i = attr(x, "order_i"),
+            order_j = attr(x, "order_j"), class = "genred_ranges")
+}
+
 #' @export
 format.genred_ranges <- function(x, ...) {
-  half <- if (is.null(x$ranges_i)) 4:6 else 1:3
-  rows <- x[[half[1L]]]
-  columns <- x[[half[3L]]]
+  parts <- checked_parts(x, refusal(NULL))
+  half <- halves[[if (is.null(parts$ranges_i)) 2L else 1L]]
+  rows <- parts[[half[1L]]]
+  columns <- parts[[half[3L]]]
   size <- attr(x, "size") %or% c(max(0, rows), max(0, columns))
-  kept <- pairs_of(rows, x[[half[2L]]], columns)
+  kept <- pairs_of(rows, parts[[half[2L]]], columns)
   all <- prod(size)
   shape <- paste(format(size, trim = TRUE, scientific = FALSE), collapse = " x ")
   paste0(counted(nrow(rows), "block"), " of rows, ", counted(nrow(columns), "interval"),
@@ -45,29 +56,30 @@ print.genred_ranges <- function(x, ...) {
 
 #' Clusters of points
 #'
-#' Block-sparse calls (see [genred_ranges]) need data whose clusters are contiguous. These
-#' functions make clusters, sort the data by them and describe them; [from_matrix()] then takes
-#' the pairs of clusters that are to be kept.
+#' Block-sparse calls (see [genred_ranges]) combine contiguous blocks of rows. These functions
+#' divide points into clusters, sort data by cluster, and describe the clusters; [from_matrix()]
+#' then states which pairs of clusters are kept.
 #'
-#' @param x A numeric matrix, one point a row (a vector is a matrix with one column).
+#' @param x A numeric matrix with a point in each row (a vector is a matrix with one column).
 #'   `sort_clusters()` also takes a list of matrices and vectors with as many rows each.
-#' @param size The side of the cubic cells, or one for each coordinate.
-#' @param labels One label for each point: numbers, strings or a factor, in any order. The
-#'   clusters are the distinct labels in increasing order (of a factor, that of its levels).
+#' @param size The edge length of the cells, or one length for each coordinate.
+#' @param labels A label for each point: numbers, strings or a factor, in any order. The
+#'   clusters are the distinct labels in increasing order (for a factor, the order of its levels).
 #' @param weights `NULL` (all 1), or a weight for each point, 0 or more.
 #' @return
-#' * `grid_cluster()`: for each point the number of its cell, from 1: cells without points are
-#'   not counted, and numbers ascend with the first coordinate, then the second, and so on.
+#' * `grid_cluster()`: for each point the number of its cell. Only cells that contain points are
+#'   numbered, from 1, by their first coordinate, then by the second, and so on.
 #' * `cluster_ranges()`: a matrix with a row for each cluster: the first and the last row of its
 #'   points once these are sorted by label.
-#' * `cluster_centroids()`: a matrix with the (weighted) mean of the points of each cluster.
-#'   Where all weights are 0, it is the mean without them.
+#' * `cluster_centroids()`: a matrix with the (weighted) mean of the points of each cluster. If
+#'   all weights of a cluster are 0, it is the unweighted mean.
 #' * `cluster_ranges_centroids()`: a list of `ranges`, `centroids` and `weights`, the sums of the
 #'   weights.
 #' * `sort_clusters()`: a list of `x` and `labels` sorted by label, points of one cluster in
 #'   their order, and `order`: `x$x` is `x[order, ]`.
 #' @section Errors:
-#' `genred_error_argument` where lengths differ, or there are missing values.
+#' `genred_error_argument` if lengths differ, if values are missing, or if a point is too far from 0
+#' for cells of the given `size`.
 #' @seealso [genred_ranges] for an example, [from_matrix()].
 #' @name clusters
 NULL
@@ -85,16 +97,19 @@ points_matrix <- function(x, what, call) {
   x
 }
 
+# A factor may have a level NA, which is missing, too.
 check_labels <- function(labels, n, what, call) {
-  if (!is.atomic(labels) || is.null(labels) || length(dim(labels)) > 1L) {
-    stop_genred("argument", "`", what, "` must be a vector with a label for each row; ",
-                given_value(labels), call = call)
-  }
   refuse <- refusal(call)
-  if (!is.null(n) && length(labels) != n) {
-    refuse("`", what, "` has ", length(labels), " labels for ", counted(n, "row"))
+  if (!typeof(labels) %in% c("logical", "integer", "double", "character") ||
+      length(dim(labels)) > 1L) {
+    refuse("`", what, "` must be a vector with a label for each row: numbers, ",
+           "strings or a factor; ", given_value(labels))
   }
-  if (anyNA(labels)) refuse("`", what, "`: label ", which(is.na(labels))[1L], " is missing")
+  if (!is.null(n) && length(labels) != n) {
+    refuse("`", what, "` has ", counted(length(labels), "label"), " for ", counted(n, "row"))
+  }
+  missing <- which(is.na(if (is.factor(labels)) as.character(labels) else labels))[1L]
+  if (!is.na(missing)) refuse("`", what, "`: label ", missing, " is missing")
   labels
 }
 
@@ -121,6 +136,7 @@ count_each <- function(number) tabulate(number, max(0L, number))
 #' @export
 grid_cluster <- function(x, size) {
   call <- brief_call(sys.call(), "grid_cluster")
+  .need_arguments(c("x", "size"))
   x <- points_matrix(x, "x", call)
   positive <- is.numeric(size) && all(is.finite(size)) && all(size > 0)
   if (!positive || !length(size) %in% c(1L, ncol(x))) {
@@ -128,7 +144,13 @@ grid_cluster <- function(x, size) {
                 counted(ncol(x), "coordinate"), "; ", given_value(size), call = call)
   }
   if (nrow(x) == 0L || ncol(x) == 0L) return(rep(1L, nrow(x)))
-  cells <- lapply(seq_len(ncol(x)), function(k) floor(x[, k] / rep_len(size, ncol(x))[k]))
+  cells <- floor(x / rep(rep_len(size, ncol(x)), each = nrow(x)))
+  far <- which(!is.finite(cells))[1L]
+  if (!is.na(far)) {
+    stop_genred("argument", "`x`: ", place_of(x, far), " is ", format(x[far]),
+                ", too far from 0 for cells of this `size`", call = call)
+  }
+  cells <- lapply(seq_len(ncol(x)), function(k) cells[, k])
   order <- do.call(base::order, c(cells, method = "radix"))
   other <- Reduce(`|`, lapply(cells, function(cell) diff(cell[order]) != 0))
   number <- integer(nrow(x))
@@ -139,6 +161,7 @@ grid_cluster <- function(x, size) {
 #' @rdname clusters
 #' @export
 cluster_ranges <- function(labels) {
+  .need_arguments("labels")
   labels <- check_labels(labels, NULL, "labels", brief_call(sys.call(), "cluster_ranges"))
   last <- cumsum(as.numeric(count_each(cluster_numbers(labels))))
   intervals(c(0, last)[seq_along(last)] + 1, last)
@@ -148,16 +171,17 @@ cluster_ranges <- function(labels) {
 #' @export
 cluster_centroids <- function(x, labels, weights = NULL) {
   call <- brief_call(sys.call(), "cluster_centroids")
+  .need_arguments(c("x", "labels"))
   x <- points_matrix(x, "x", call)
   centroids_of(x, cluster_numbers(check_labels(labels, nrow(x), "labels", call)),
                check_weights(weights, nrow(x), call))
 }
 
+# Weights are divided by the largest of their cluster, so that their sums do not overflow.
 centroids_of <- function(x, number, weights) {
   if (nrow(x) == 0L) return(x)
-  sums <- rowsum(weights, number)[, 1L]
-  nothing <- sums[number] == 0
-  weights[nothing] <- 1
+  largest <- vapply(split(weights, number), max, 0, USE.NAMES = FALSE)[number]
+  weights <- ifelse(largest == 0, 1, weights / largest)
   unname(rowsum(x * weights, number) / rowsum(weights, number)[, 1L])
 }
 
@@ -165,6 +189,7 @@ centroids_of <- function(x, number, weights) {
 #' @export
 cluster_ranges_centroids <- function(x, labels, weights = NULL) {
   call <- brief_call(sys.call(), "cluster_ranges_centroids")
+  .need_arguments(c("x", "labels"))
   x <- points_matrix(x, "x", call)
   number <- cluster_numbers(check_labels(labels, nrow(x), "labels", call))
   weights <- check_weights(weights, nrow(x), call)
@@ -176,59 +201,77 @@ cluster_ranges_centroids <- function(x, labels, weights = NULL) {
 #' @export
 sort_clusters <- function(x, labels) {
   call <- brief_call(sys.call(), "sort_clusters")
-  several <- is.list(x) && !is.data.frame(x)
-  for (one in if (several) x else list(x)) labels <- check_labels(labels, NROW(one), "labels", call)
+  .need_arguments(c("x", "labels"))
+  several <- is.list(x) && !is.object(x)
+  check_labels(labels, NULL, "labels", call)
+  for (k in seq_along(if (several) x else 1L)) {
+    what <- if (several) paste0("x[[", k, "]]") else "x"
+    check_sortable(if (several) x[[k]] else x, what, length(labels), refusal(call))
+  }
   order <- order(cluster_numbers(labels), method = "radix")
   sorted <- function(one) if (length(dim(one)) == 2L) one[order, , drop = FALSE] else one[order]
   list(x = if (several) lapply(x, sorted) else sorted(x), labels = labels[order], order = order)
+}
+
+# A matrix, a data frame, or a vector, with a row for each label.
+check_sortable <- function(x, what, n, refuse) {
+  rows <- length(dim(x)) == 2L || (is.atomic(x) && !is.null(x) && length(dim(x)) < 2L)
+  if (!rows) refuse("`", what, "` must be a matrix or a vector; ", given_value(x))
+  if (NROW(x) != n) {
+    refuse("`labels` has ", counted(n, "label"), " for ", counted(NROW(x), "row"), " of `", what,
+           "`")
+  }
 }
 
 # ---- ranges --------------------------------------------------------------------------------------
 
 #' Ranges of block-sparse calls
 #'
-#' The argument `ranges` of an operator keeps some blocks of pairs and leaves all others out.
-#' These functions make it.
+#' With the argument `ranges`, an operator is evaluated for some blocks of pairs (i, j) only. These
+#' functions make that argument.
 #'
-#' @section What ranges are:
-#' A list with the parts `ranges_i`, `slices_i`, `redranges_j` and, for reductions over i and
-#' gradients of arguments indexed by j, `ranges_j`, `slices_j`, `redranges_i`, by name or in this
-#' order. `ranges_i` has a row for each block of rows of the result: the first and the last i.
-#' Block k is reduced over the union of the rows `slices_i[k-1] + 1` to `slices_i[k]` of
-#' `redranges_j`, each the first and the last j of an interval (`slices_i[0]` stands for 0). All
-#' count from 1, and intervals include their end. Blocks ascend without overlaps, and so do the
-#' intervals of each block. Results of rows that no block holds are those of an empty reduction,
-#' see [genred_reductions]; `"Mean"` and `"Var"` divide by the number of j that a row is reduced
-#' over. Where both indices are reduced, the pairs of the blocks are.
+#' @section Format:
+#' A list with the parts `ranges_i`, `slices_i` and `redranges_j` and, for reductions over i and
+#' gradients of arguments indexed by j, also `ranges_j`, `slices_j` and `redranges_i`; with these
+#' names, or in this order. `ranges_i` has a row for each block of rows of the result: the first
+#' and the last i. Block k is reduced over the intervals of j in the rows `slices_i[k-1] + 1` to
+#' `slices_i[k]` of `redranges_j` (`slices_i[0]` stands for 0), which hold the first and the last j
+#' of each interval. All numbers count from 1, and intervals include both ends. Blocks are in
+#' ascending order and do not overlap; the same is true of the intervals of each block.
 #'
-#' Whatever is wrong with them is an error of class `genred_error_argument` that names the part,
-#' the row and the value. Where all six parts are given, they must keep the same pairs.
+#' A row that belongs to no block gets the result of an empty reduction, see [genred_reductions];
+#' `"Mean"` and `"Var"` divide by the number of j over which the row is reduced. With `axis = 2`
+#' the reduction is over all pairs that are kept.
+#'
+#' Invalid ranges are an error of class `genred_error_argument` that names the part, the row and
+#' the value. If all six parts are given, both halves must keep the same pairs.
 #'
 #' @section Speed:
-#' Time is in proportion to the kept pairs where blocks have about 32 rows or more, and intervals
-#' as many columns. Every block of rows is filled up to vectors of up to 16, so that blocks of a
-#' single row may take up to 16 times as long for each pair, as in `band_ranges()` and patterns
-#' of single rows, unless their intervals are long.
+#' The time is proportional to the number of pairs that are kept if blocks have at least some 32
+#' rows and intervals as many columns. Every block of rows is filled up to vectors of up to 16
+#' rows, so that blocks of a single row, as in `band_ranges()` and in patterns of single rows, take
+#' up to 16 times as long per pair, unless their intervals are long.
 #'
 #' @param ranges_i,ranges_j The blocks of rows and of columns, matrices as [cluster_ranges()]
 #'   makes them.
-#' @param keep A logical matrix: whether block k of the rows meets block l of the columns.
-#' @param ranges What a helper has made, or a list of the parts.
+#' @param keep A logical matrix: `keep[k, l]` says whether block k of the rows and block l of the
+#'   columns are combined.
+#' @param ranges What a helper has made, a list of the parts, or `NULL` (all pairs).
 #' @param gi,gj The group of each i and of each j: vectors of labels or factors. i and j meet
-#'   where their labels are equal. Groups need not be contiguous: the ranges then carry an order,
-#'   by which the call sorts its arguments; results come in the order of the caller.
+#'   where their labels are equal. Groups need not be contiguous: if they are not, the ranges
+#'   include the order by which each call sorts its arguments; results are in the caller's order.
 #' @param m,n The numbers of i and of j.
 #' @param below,above Whole numbers, or `Inf`: i meets j where `i - below <= j` and `j <= i +
 #'   above`.
-#' @param pattern A matrix of blocks, logical or sparse (of package Matrix): what is not 0
-#'   (`FALSE`) is kept. Without `ranges_i` and `ranges_j` its rows are single i, its columns
-#'   single j.
-#' @return An object of class `"genred_ranges"`, for the argument `ranges` of operators. It is
-#' plain data.
+#' @param pattern A logical matrix, or a sparse one of package Matrix, whose non-zero (`TRUE`)
+#'   entries are kept. An entry stands for a pair of blocks of `ranges_i` and `ranges_j`; without
+#'   `ranges_i` a row is a single i, and without `ranges_j` a column is a single j.
+#' @return An object of class `"genred_ranges"`, for the argument `ranges` of operators. It holds
+#' plain data only. `swap_axes(NULL)` is `NULL`.
 #'
-#' `from_matrix()` keeps the blocks that a matrix says, `group_ranges()` pairs of equal labels,
-#' `band_ranges()` a band around the diagonal, `sparse_ranges()` what a sparse pattern has.
-#' `swap_axes()` exchanges i and j.
+#' `from_matrix()` keeps the pairs of blocks that are `TRUE` in a matrix, `group_ranges()` the
+#' pairs with equal labels, `band_ranges()` a band around the diagonal, and `sparse_ranges()` the
+#' non-zero entries of a sparse pattern. `swap_axes()` exchanges i and j.
 #' @seealso [clusters], [Genred()].
 #' @name genred_ranges
 #' @aliases ranges
@@ -264,12 +307,14 @@ NULL
 #' @export
 from_matrix <- function(ranges_i, ranges_j, keep) {
   refuse <- refusal(brief_call(sys.call(), "from_matrix"))
+  .need_arguments(c("ranges_i", "ranges_j", "keep"))
   ranges_i <- check_blocks(ranges_i, "ranges_i", refuse)
   ranges_j <- check_blocks(ranges_j, "ranges_j", refuse)
   fits <- is.matrix(keep) && (is.logical(keep) || is.numeric(keep)) &&
     identical(dim(keep), c(nrow(ranges_i), nrow(ranges_j)))
   if (!fits) refuse("`keep` must be a logical matrix (", nrow(ranges_i), " x ", nrow(ranges_j),
-                    "); ", given_value(keep))
+                    "); ", given_value(keep),
+                    if (isS4(keep)) "\n  sparse_ranges() takes a sparse matrix of blocks")
   if (anyNA(keep)) refuse("`keep`: ", place_of(keep, which(is.na(keep))[1L]), " is NA")
   at <- which(keep != 0)
   block_ranges((at - 1L) %% nrow(keep) + 1L, (at - 1L) %/% nrow(keep) + 1L, ranges_i, ranges_j)
@@ -299,7 +344,9 @@ block_ranges <- function(k, l, ranges_i, ranges_j, size = NULL) {
 #' @rdname genred_ranges
 #' @export
 swap_axes <- function(ranges) {
-  parts <- named_parts(ranges, refusal(brief_call(sys.call(), "swap_axes")))
+  .need_arguments("ranges")
+  if (is.null(ranges)) return(NULL)
+  parts <- checked_parts(ranges, refusal(brief_call(sys.call(), "swap_axes")))
   size <- attr(ranges, "size")
   new_ranges(unname(parts[c(4:6, 1:3)]), if (!is.null(size)) rev(size),
              attr(ranges, "order_j"), attr(ranges, "order_i"))
@@ -309,8 +356,12 @@ swap_axes <- function(ranges) {
 #' @export
 group_ranges <- function(gi, gj = gi) {
   call <- brief_call(sys.call(), "group_ranges")
+  .need_arguments("gi")
+  force(gj) # before gi changes
   gi <- plain_labels(check_labels(gi, NULL, "gi", call))
   gj <- plain_labels(check_labels(gj, NULL, "gj", call))
+  if (is.character(gi)) gj <- as.character(gj) # numbers and strings are compared as by ==
+  if (is.character(gj)) gi <- as.character(gi)
   i <- groups_of(gi)
   j <- groups_of(gj)
   with_j <- match(i$labels, j$labels)
@@ -336,6 +387,7 @@ groups_of <- function(labels) {
 #' @export
 band_ranges <- function(m, n, below, above) {
   refuse <- refusal(brief_call(sys.call(), "band_ranges"))
+  .need_arguments(c("m", "n", "below", "above"))
   for (name in c("m", "n")) {
     x <- get(name)
     if (!is_whole(x) || length(x) != 1L || x < 0 || x > .Machine$integer.max) {
@@ -349,7 +401,7 @@ band_ranges <- function(m, n, below, above) {
     }
   }
   half <- function(m, n, below, above) {
-    at <- as.numeric(seq_len(m))
+    at <- max(1, 1 - above) - 1 + seq_len(max(0, min(m, n + below) - max(0, -above)))
     first <- pmax(1, at - below)
     last <- pmin(n, at + above)
     some <- first <= last
@@ -362,6 +414,7 @@ band_ranges <- function(m, n, below, above) {
 #' @export
 sparse_ranges <- function(pattern, ranges_i = NULL, ranges_j = NULL) {
   refuse <- refusal(brief_call(sys.call(), "sparse_ranges"))
+  .need_arguments("pattern")
   kept <- pattern_entries(pattern, refuse)
   whole <- is.null(ranges_i) && is.null(ranges_j)
   blocks <- function(x, what, n) {
@@ -384,7 +437,8 @@ pattern_entries <- function(x, refuse) {
     at <- which(x != 0, arr.ind = TRUE)
   } else if (isS4(x) && requireNamespace("Matrix", quietly = TRUE) && inherits(x, "Matrix")) {
     if (anyNA(x)) refuse("`pattern` holds NA")
-    at <- Matrix::which(x != 0, arr.ind = TRUE)
+    # a pattern is compared with nothing: for some classes of unit diagonal, `!=` fails
+    at <- Matrix::which(if (inherits(x, "nMatrix")) x else x != 0, arr.ind = TRUE)
   } else {
     refuse("`pattern` must be a logical matrix, or a sparse one of package Matrix; ",
            given_value(x))

@@ -178,9 +178,10 @@
 #' use a GPU that its parent has used.
 #'
 #' @seealso [genred_reductions] for what each reduction computes, [genred_operations()] for the
-#'   operations of formulas, [genred_grad()] for gradients, [genred_array()] for data that stay on a
-#'   GPU, [genred_source()] for the generated code, [genred_options] for compiler, cache and
-#'   threads, [print.Genred()] for the methods.
+#'   operations of formulas, [genred_grad()] for gradients, [genred_ranges] for block-sparse calls,
+#'   [genred_partial()] for data in pieces, [genred_array()] for data that stay on a GPU,
+#'   [genred_source()] for the generated code, [genred_options] for compiler, cache and threads,
+#'   [print.Genred()] for the methods.
 #' @export
 #' @examples
 #' # Gaussian kernel matrix times two signals: a_i = sum_j exp(-g |x_i - y_j|^2) b_j
@@ -198,8 +199,8 @@
 #' max(abs(a - exp(-0.5 * d2) %*% b))
 #'
 #' # the 3 nearest rows of y for each row of x, from an R formula
-#' nearest <- Genred(~ sqdist(x, y), c(x = "Vi(3)", y = "Vj(3)"), "ArgKMin", axis = "j", opt_arg =
-#' 3)
+#' nearest <- Genred(~ sqdist(x, y), c(x = "Vi(3)", y = "Vj(3)"), "ArgKMin", axis = "j",
+#'                   opt_arg = 3)
 #' head(nearest(x, y))
 #'
 #' # the same for points of any dimension

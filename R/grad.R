@@ -38,9 +38,10 @@
 #' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
 #' `"LogSumExpWeight"` and `"SumSoftMaxWeight"` have derivatives of any order, because
 #' `genred_grad()` accepts the operators that it returns. `"Min"`, `"Max"`, `"KMin"` and `"KMax"`
-#' can be differentiated once; their gradient goes to the selected pairs. (Of formulas that read
-#' numbers of rows or columns, such as `IndexJ()`, the gradient is a sum over all pairs; for
-#' `"KMin"` and `"KMax"` these need dimension 1.) The other reductions have no gradient.
+#' over one index (`axis` 0 or 1) can be differentiated once; their gradient goes to the selected
+#' pairs. (Of formulas that read numbers of rows or columns, such as `IndexJ()`, the gradient is a sum
+#' over all pairs; for `"KMin"` and `"KMax"` these need dimension 1.) The other reductions have no
+#' gradient.
 #'
 #' @param op An operator made by [Genred()] or by `genred_grad()`. Its reduction must have been
 #'   given as `reduction_op`, not in the formula string.
@@ -561,6 +562,10 @@ by_name <- function(formula, names) {
 # Every selected pair (row, component, neighbour) becomes a row.  The gradient is evaluated with all
 # variables indexed by these rows, and the results are added up by the index of the variable.
 gradient_of_selection <- function(op, info, variable, incoming, call) {
+  if (info$result$axis == 2L) {
+    stop_genred("argument", info$result$reduction, " over both indices has no gradient; ",
+                "use axis = 0 or 1", call = call)
+  }
   spec <- operator_spec(op)
   given <- given_arguments(spec)
   given["reduction_op"] <- paste0("Arg", info$result$reduction)

@@ -286,12 +286,20 @@ genred_merge <- function(...) {
   structure(sum, class = "genred_partial")
 }
 
+# Was this partial result computed by an operator with this specification, or by an equal one, whose
+# arguments were only written in another way?
+is_of <- function(x, spec) {
+  if (x$spec$key == spec$key) return(TRUE)
+  x$spec$fast_math == spec$fast_math &&
+    !inherits(.Call(.ffi_states_describe, spec, x$states), "genred_failure")
+}
+
 # Merges all but the states of two partial results, which errors call `what`.
 merged_facts <- function(a, b, what, call) {
   refuse <- function(...) {
     stop_genred("argument", what[1L], " and ", what[2L], " cannot be merged: ", ..., call = call)
   }
-  if (a$spec$key != b$spec$key) refuse(different_operators(a$spec, b$spec))
+  if (!is_of(b, a$spec)) refuse(different_operators(a$spec, b$spec))
   if (a$rows != b$rows) refuse("they have ", format(a$rows), " and ", format(b$rows), " rows")
   if (!is.null(a$names) && !is.null(b$names) && !identical(a$names, b$names)) {
     k <- which(!mapply(identical, a$names, b$names))[1L]
@@ -356,7 +364,7 @@ genred_finish <- function(op, partial) {
   } else {
     if (!missing(op)) partial_info(op, call)
     partial <- checked_partial(partial, "`partial`", call)
-    if (!missing(op)) expect_operator(partial$spec, operator_spec(op), call)
+    if (!missing(op)) expect_operator(partial, operator_spec(op), call)
   }
   wide <- max(partial$columns, 0) > .Machine$integer.max
   results <- checked(.Call(.ffi_states_finish, partial$spec, partial$states, wide), call)
@@ -365,14 +373,14 @@ genred_finish <- function(op, partial) {
   if (length(results) == 1L) results[[1L]] else stats::setNames(results, c("value", "index"))
 }
 
-expect_operator <- function(spec, wanted, call) {
-  if (is_open(wanted) && length(wanted$aliases) == length(spec$aliases)) {
-    filled <- .Call(.ffi_fill, wanted, .Call(.ffi_describe, spec)$args$dim)
+expect_operator <- function(partial, wanted, call) {
+  if (is_open(wanted) && length(wanted$aliases) == length(partial$spec$aliases)) {
+    filled <- .Call(.ffi_fill, wanted, .Call(.ffi_describe, partial$spec)$args$dim)
     if (!inherits(filled, "genred_failure")) wanted <- filled
   }
-  if (spec$key == wanted$key) return()
-  stop_genred("argument", "`partial` does not belong to `op`: ", different_operators(wanted, spec),
-              call = call)
+  if (is_of(partial, wanted)) return()
+  stop_genred("argument", "`partial` does not belong to `op`: ",
+              different_operators(wanted, partial$spec), call = call)
 }
 
 # The dimensions (rows x D, rows x K, or rows x K x D) and row names that a call of the operator

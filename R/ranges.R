@@ -1,9 +1,11 @@
 # Block-sparse calls: what `ranges` may be, and the helpers that make it.
 #
-# The fast way (src/ffi_ranges.c) takes ranges that are right.  All others come here, to be
-# brought into that form or refused with the part, the row and the value that is wrong.
+# The fast path (src/ffi_ranges.c) accepts ranges that are valid and in the usual form.  All others
+# come here, to be converted to that form, or refused with an error that names the part, the row and
+# the value.
 
 part_names <- c("ranges_i", "slices_i", "redranges_j", "ranges_j", "slices_j", "redranges_i")
+halves <- list(part_names[1:3], part_names[4:6])
 
 has_orders <- function(ranges) {
   !is.null(attr(ranges, "order_i")) || !is.null(attr(ranges, "order_j"))
@@ -18,12 +20,23 @@ checked_ranges <- function(ranges, axis, info, values, call) {
   parts <- named_parts(ranges, refuse)
   size <- vapply(c("i", "j"), function(index) size_of(index, info, values), 0)
   check_size(ranges, size, refuse)
-  halves <- list(part_names[1:3], part_names[4:6])
   needed <- halves[[if (axis == 0L) 2L else 1L]]
   if (is.null(parts[[needed[1L]]])) {
     refuse("`ranges` lacks the parts ", quoted(needed), ", which a reduction over ",
            c("i", "j", "i and j")[axis + 1L], " needs")
   }
+  parts <- checked_halves(parts, size, refuse)
+  structure(parts, order_i = checked_order(ranges, "order_i", size[["i"]], refuse),
+            order_j = checked_order(ranges, "order_j", size[["j"]], refuse))
+}
+
+# The parts of ranges that are not used in a call yet.
+checked_parts <- function(ranges, refuse) {
+  parts <- named_parts(ranges, refuse)
+  checked_halves(parts, made_for(ranges, refuse) %or% c(2^52, 2^52), refuse)
+}
+
+checked_halves <- function(parts, size, refuse) {
   for (half in halves) {
     if (!is.null(parts[[half[1L]]])) parts <- check_half(parts, half, size, refuse)
   }
@@ -31,8 +44,7 @@ checked_ranges <- function(ranges, axis, info, values, call) {
     refuse("`ranges`: the parts for i (", quoted(halves[[1L]]), ") and those for j (",
            quoted(halves[[2L]]), ") do not keep the same pairs")
   }
-  structure(parts, order_i = checked_order(ranges, "order_i", size[["i"]], refuse),
-            order_j = checked_order(ranges, "order_j", size[["j"]], refuse))
+  parts
 }
 
 # The six parts by name, NULL where a half was not given.
@@ -81,10 +93,20 @@ size_of <- function(index, info, values) {
   as.numeric(if (along[k] == 1L) NROW(values[[k]]) else dim(values[[k]])[along[k]])
 }
 
+# The numbers of i and of j that a helper knew, or NULL.
+made_for <- function(ranges, refuse) {
+  size <- attr(ranges, "size")
+  if (is.null(size)) return(NULL)
+  if (length(size) != 2L || !is_whole(size)) {
+    refuse("`ranges` was changed: its `size` is not the numbers of i and of j")
+  }
+  as.numeric(size)
+}
+
 check_size <- function(ranges, size, refuse) {
-  made_for <- attr(ranges, "size")
-  if (!is.null(made_for) && !identical(as.numeric(made_for), unname(size))) {
-    refuse("`ranges` was made for ", paste(made_for, collapse = " x "),
+  known <- made_for(ranges, refuse)
+  if (!is.null(known) && any(known != size)) {
+    refuse("`ranges` was made for ", paste(known, collapse = " x "),
            " pairs; the arguments have ", paste(size, collapse = " x "))
   }
 }

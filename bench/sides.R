@@ -2,9 +2,10 @@
 #
 #   title     the heading of its column
 #   applies   whether the side can compute the case r (else "-" is printed)
-# prepare   for a case, its data and the running peers: list(result =, time = a function that
-# computes
-#             again and returns the seconds), or "missing" (not installed), "failed" (an error), "-"
+#   prepare   for a case, its data and the running peers: list(result =, time = a function that
+#             computes again and returns the seconds), or "missing" (not installed), "failed" (an
+#             error), "-"
+#
 # The result is compared with the exact one if it has all rows.
 
 seconds <- function(expr) {

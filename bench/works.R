@@ -2,12 +2,13 @@
 #
 #   formula, reduction, formula2, k    the operator; genred and PyKeOps use the same strings
 #   g        the value of the parameter G
-# exact    the same in base R and double precision, as a function of p: a sample of rows x, h, all
-# of y,
-#            b, and the squared distances s
+#   exact    the same in base R and double precision, as a function of p: a sample of rows x, h, all
+#            of y, b, and the squared distances s
 #   index    TRUE if the result consists of indices; then distances are compared
 #   width    columns of the result, as a function of a case
-# limit    file in bench/limit, compiler flags, and the largest dimension for which it is a ceiling
+#   limit    file in bench/limit, compiler flags, and the largest dimension for which it is a
+#            ceiling
+#
 # Variables: X, Y: points; B: signals, by columns; G: a parameter; H: an incoming gradient, by rows.
 
 work <- function(formula, exact, reduction = "Sum", formula2 = NULL, k = NULL, g = 1, index = FALSE,

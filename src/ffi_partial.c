@@ -38,12 +38,15 @@ static SEXP merge(const ffi_op *op, SEXP list) {
   for (R_xlen_t k = 0; k < XLENGTH(list); k++)
     if (!is_block(VECTOR_ELT(list, k))) return no_block();
   SEXP sum = PROTECT(Rf_duplicate(VECTOR_ELT(list, 0)));
-  for (R_xlen_t k = 1; k < XLENGTH(list) && err.cls == GR_OK; k++) {
+  R_xlen_t k = 0;
+  while (err.cls == GR_OK && ++k < XLENGTH(list)) {
     SEXP next = VECTOR_ELT(list, k);
     gr_states_merge(op->program, REAL(sum), XLENGTH(sum), REAL_RO(next), XLENGTH(next), &err);
   }
   UNPROTECT(1);
-  return err.cls == GR_OK ? sum : ffi_fail(&err);
+  if (err.cls == GR_OK) return sum;
+  return ffi_failf(err.cls, "partial result %lld cannot be merged with those before it: %s",
+                   (long long)k + 1, err.message);
 }
 
 SEXP ffi_states_merge(SEXP spec, SEXP list) {

@@ -1,9 +1,9 @@
 /* ffi_ranges.c: the ranges of a call, from R's list to the engine's structure.
  *
- * Takes what needs no judgement: 3 or 6 parts in their order, without names or with their own, of
- * whole numbers (the half that is not needed may be NULL three times).  Anything else is left to
- * R/ranges.R, which says what is wrong with it.  In R, intervals count from 1 and include their
- * end; here they count from 0 and leave it out. */
+ * Accepts the usual form: 3 or 6 parts of whole numbers, in their order, with their own names or
+ * without names (the three parts that are not needed may be NULL).  Anything else is left to
+ * R/ranges.R, which converts it or says what is wrong with it.  In R, intervals count from 1 and
+ * include their end; in the engine they count from 0 and exclude it. */
 #include "ffi.h"
 
 #include <string.h>

@@ -75,6 +75,9 @@ test_that("reduction over both indices", {
   expect_gradient(op, values, c("g", "x", "y", "b"))
   expect_match(format(op), "a[1, 1:2] = sum_ij", fixed = TRUE)
   expect_error(Genred("x", "x=Vi(1)", "ArgMin", axis = 2), class = "genred_error_argument")
+  expect_error(genred_grad(Genred("x", "x=Vi(1)", "Min", axis = 2), "x"),
+               "Min over both indices has no gradient",
+               class = "genred_error_argument")
 })
 
 # The kernels that statisticians use, with their derivative written by hand.

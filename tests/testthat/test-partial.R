@@ -265,6 +265,9 @@ test_that("partial results that do not belong together", {
   refused(genred_merge(first, with_rows(x, 0.25)), "different values of the parameters")
   refused(genred_merge(first, with_rows(x + 1e-9)),
           "different values of the parameters or of the arguments of the kept index")
+  refused(genred_merge(first, genred_partial(op, x, y[47, , drop = FALSE], 0.5, offset = 90),
+                       with_rows(x, 0.25)),
+          "^partial result 3 cannot be merged with those before it: ")
   refused(genred_merge(first, first), "both hold columns 1 to 20; `offset`")
   refused(genred_merge(second, genred_partial(op, x, y[1:21, ], 0.5)), "both hold column 21")
   refused(genred_merge(first, second, genred_partial(op, x, y[1:5, ], 0.5, offset = 42)),
@@ -273,6 +276,17 @@ test_that("partial results that do not belong together", {
   refused(genred_merge(known, known), "both hold columns 1 to 20")
   expect_identical(genred_merge(some, some)$count, 40) # not known from where they come
   expect_null(genred_merge(known, some)$columns)
+})
+
+test_that("an operator that is only written in another way is the same", {
+  usual <- Genred("SqDist(X,Y) * G", aliases, axis = 1)
+  other <- Genred("SqDist(X,Y) * G", as.list(gsub(" ", "", aliases)), "Sum", axis = "j",
+                  dtype = "float32")
+  one <- genred_partial(usual, x, y[1:20, ], 0.5)
+  two <- genred_partial(other, x, y[21:47, ], 0.5)
+  expect_close(genred_finish(other, genred_merge(one, two)), usual(x, y, 0.5), 1e-6)
+  fast <- update(usual, use_fast_math = TRUE)
+  refused(genred_finish(fast, one), "whose `use_fast_math` is TRUE and FALSE")
 })
 
 test_that("what is no partial result, or was changed", {

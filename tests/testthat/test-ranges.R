@@ -258,6 +258,12 @@ test_that("whatever is wrong is refused with the place", {
   grouped <- group_ranges(rep(1:2, m / 2), rep(1:2, n / 2))
   attr(grouped, "order_i") <- 1:3
   refused(grouped, "its `order_i` is no order of 70 rows")
+  band <- band_ranges(m, n, 1, 1)
+  for (size in list("a", c(m, NA), m, factor(c(m, n)))) {
+    refused(structure(band, size = size), "its `size` is not the numbers of i and of j")
+  }
+  expect_error(print(structure(list(1, 2, 3), class = "genred_ranges")), "must be a matrix",
+               class = "genred_error_argument")
 })
 
 # ---- helpers -------------------------------------------------------------------------------------
@@ -349,6 +355,15 @@ test_that("groups meet where labels are equal, in the order of the caller", {
       "a"))))[1:3])
 })
 
+test_that("some parts of ranges of groups keep the order", {
+  op <- Genred("x*y", c("x = Vi(1)", "y = Vj(1)"), axis = 1, dtype = "float64")
+  ranges <- group_ranges(c(1, 2, 1), c("2", "1", "3", "2"))
+  expect_identical(c(op(1:3, 1:4, ranges = ranges[1:3])), c(2, 10, 6))
+  expect_identical(op(1:3, 1:4, ranges = ranges[6:1]), op(1:3, 1:4, ranges = ranges))
+  expect_output(print(ranges[1:3]), "sorted by group")
+  expect_identical(attributes(ranges[1:2]), list(names = c("ranges_i", "slices_i")))
+})
+
 test_that("ties go to the lowest index of the caller's order", {
   op <- Genred("x*y", c("x = Vi(1)", "y = Vj(1)"), "ArgMin", axis = 1, dtype = "float64")
   gj <- c("b", "a", "b", "a", "b")
@@ -403,6 +418,8 @@ test_that("helpers refuse what they cannot take", {
   refused(from_matrix(ri, ri, matrix(TRUE, 2, 1)), "`keep` must be a logical matrix (1 x 1)")
   refused(from_matrix(ri, ri, matrix(NA)), "`keep`: row 1, column 1 is NA")
   refused(swap_axes(1), "`ranges` must be NULL")
+  refused(swap_axes(list(1, 2, 3)), "`ranges$ranges_i` must be a matrix with 2 columns")
+  expect_null(swap_axes(NULL))
   refused(group_ranges(c(1, NA), 1), "`gi`: label 2 is missing")
   refused(band_ranges(-1, 1, 0, 0), "`m` must be a whole number")
   refused(band_ranges(1, 1, 0.5, 0), "`below` must be a whole number, or Inf")
@@ -410,4 +427,90 @@ test_that("helpers refuse what they cannot take", {
   refused(sparse_ranges(matrix(NA)), "`pattern`: row 1, column 1 is NA")
   refused(sparse_ranges(matrix(TRUE, 2, 1), ri, ri),
           "`pattern` (2 x 1) must have a row for each of the 1 block")
+})
+
+test_that("helpers name an argument that is missing", {
+  missing <- function(code, name) {
+    e <- expect_error(code, paste0("argument `", name, "` is missing"), fixed = TRUE,
+                      class = "genred_error_argument")
+    expect_identical(e$call[[1L]], substitute(code)[[1L]])
+  }
+  missing(grid_cluster(), "x")
+  missing(grid_cluster(1), "size")
+  missing(cluster_ranges(), "labels")
+  missing(cluster_centroids(1), "labels")
+  missing(cluster_ranges_centroids(1), "labels")
+  missing(sort_clusters(1), "labels")
+  missing(from_matrix(cbind(1, 1), cbind(1, 1)), "keep")
+  missing(swap_axes(), "ranges")
+  missing(group_ranges(), "gi")
+  missing(band_ranges(1, 2, 3), "above")
+  missing(sparse_ranges(), "pattern")
+})
+
+test_that("labels are numbers, strings or factors, none of them missing", {
+  for (labels in list(as.raw(1:2), c(1i, 2i), list(1, 2), mean)) {
+    for (helper in list(cluster_ranges, group_ranges)) {
+      expect_error(helper(labels), "with a label for each row: numbers, strings or a factor",
+                   class = "genred_error_argument")
+    }
+  }
+  level <- factor(c("a", NA), exclude = NULL)
+  expect_error(cluster_ranges(level), "`labels`: label 2 is missing",
+               class = "genred_error_argument")
+  expect_error(group_ranges(level), "`gi`: label 2 is missing", class = "genred_error_argument")
+  expect_error(group_ranges("a", level), "`gj`: label 2 is missing",
+               class = "genred_error_argument")
+  expect_error(sort_clusters(1:2, 1), "`labels` has 1 label for 2 rows of `x`",
+               class = "genred_error_argument")
+})
+
+test_that("labels that are numbers and labels that are strings meet where == says so", {
+  gi <- c(0.3, 0.1 + 0.2, 1e5, 7)
+  gj <- c("7", "0.3", "100000", "1e+05")
+  expect_identical(mask_of(group_ranges(gi, gj), 4, 4), outer(gi, gj, "=="))
+  expect_identical(mask_of(group_ranges(gj, gi), 4, 4, 4:6), outer(gj, gi, "=="))
+})
+
+test_that("what cannot be sorted by cluster is refused", {
+  refused <- function(x, message) {
+    expect_error(sort_clusters(x, 1:2), message, fixed = TRUE, class = "genred_error_argument")
+  }
+  refused(mean, "`x` must be a matrix or a vector; a function was given")
+  refused(array(1:8, c(2, 2, 2)), "an integer array (2 x 2 x 2) was given")
+  refused(list(1:2, quote(a)), "`x[[2]]` must be a matrix or a vector; a piece of R code was given")
+  refused(list(1:2, list(1, 2)), "`x[[2]]` must be a matrix or a vector; a list of length 2")
+  refused(list(1:2, NULL), "`x[[2]]` must be a matrix or a vector; NULL was given")
+  expect_error(sort_clusters(list(), NULL), class = "genred_error_argument")
+})
+
+test_that("huge and tiny numbers do not merge clusters or lose them", {
+  expect_error(grid_cluster(cbind(0, c(1, -2e300)), 1e-300),
+               "`x`: row 2, column 2 is -2e+300, too far from 0", fixed = TRUE,
+               class = "genred_error_argument")
+  p <- cbind(1:4)
+  w <- c(1e308, 1e308, 1e-320, 1e-320)
+  expect_equal(cluster_centroids(p, c(1, 1, 2, 2), w), cbind(c(1.5, 3.5)))
+  # the cost is that of the rows that keep a pair
+  narrow <- band_ranges(.Machine$integer.max, 2, 1, 0)
+  expect_identical(narrow$ranges_i, cbind(1:3, 1:3) + 0)
+  expect_identical(band_ranges(2, .Machine$integer.max, 0, 1)$ranges_j, cbind(1:3, 1:3) + 0)
+})
+
+test_that("all classes of sparse patterns", {
+  skip_if_not_installed("Matrix")
+  square <- matrix(c(1, 0, 0, 1, 1, 0, 0, 1, 1), 3) == 1
+  for (x in list(square, square | t(square), diag(3) == 1, diag(3) < 0)) {
+    for (kind in c("nMatrix", "lMatrix", "dMatrix")) {
+      for (form in c("CsparseMatrix", "TsparseMatrix", "RsparseMatrix")) {
+        sparse <- methods::as(methods::as(Matrix::Matrix(x, sparse = TRUE), kind), form)
+        expect_identical(sparse_ranges(sparse), sparse_ranges(x), info = class(sparse))
+      }
+      expect_identical(sparse_ranges(methods::as(Matrix::Matrix(x, sparse = TRUE), kind)),
+                       sparse_ranges(x))
+    }
+  }
+  keep <- Matrix::Matrix(diag(2), sparse = TRUE)
+  expect_error(from_matrix(cbind(1:2, 1:2), cbind(1:2, 1:2), keep), "sparse_ranges() takes",
+               fixed = TRUE, class = "genred_error_argument")
 })

@@ -2,10 +2,10 @@
  *
  * Owns the regions and their intervals, one block of memory.  Assumes ranges that
  * gr_validate_ranges has accepted.
- * Guarantees: the regions follow one another and cover all rows, those that no block holds as
- * regions without columns.  Intervals of columns that touch are joined, and so are blocks whose
- * rows touch and whose columns are the same: kernels are faster for longer intervals and larger
- * blocks.  Ranges that keep every pair become the region of a dense call. */
+ * Guarantees: the regions are in the order of the rows and cover them all; rows that belong to
+ * no block are in regions without columns.  Intervals of columns that touch are joined, and so
+ * are blocks whose rows touch and whose columns are the same: kernels are faster for longer
+ * intervals and larger blocks.  Ranges that keep every pair become the region of a dense call. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,12 +1,13 @@
-/* states.c: states of rows in which all their columns are: made into results, or handed out.
+/* states.c: what becomes of the final states of rows: they are finished to results, or handed out
+ * as a partial result.
  *
  * Owns the block of states that a share of the columns leaves (engine.h): a head of a few doubles,
- * then entry e of row r as number e * rows + r.  All of the head are integers below 2^53, so that
- * text that keeps 17 digits keeps a block.  A block names its program (a hash of what the program
- * was made from and of the version), the shape of its call and what all shares of the call have in
- * common (a checksum of the parameters and the rows), and has a checksum.
- * Guarantees: a block is believed only where all of this fits, so that junk, a block that was cut
- * or changed, and another program's block are refused before anything is read from it. */
+ * then entry e of row r as number e * rows + r.  The numbers of the head are integers below 2^53,
+ * so that a text format with 17 digits preserves a block.  A block names its program (a hash of
+ * what the program was made from and of the version), the shape of its call and what all shares of
+ * the call have in common (a checksum of the parameters and the rows), and has a checksum.
+ * Guarantees: a block is accepted only if all of this matches.  Arbitrary numbers, a truncated or
+ * altered block, and the block of another program are refused before their states are read. */
 #include <string.h>
 
 #include "run/run.h"

@@ -7,6 +7,7 @@
 #               is its manual, 400)
 #   prose       lines that hold a comment (C, R with roxygen, sh, make) and lines of text in
 #               Markdown at most 100 characters; code blocks, tables and links are exempt
+#   fences      of code in Markdown on lines of their own, and closed
 #   space       no white space at the end of a line
 #
 # A small lexer in awk finds functions: it skips comments, strings and preprocessor lines, and takes
@@ -120,9 +121,8 @@ function width(s) { gsub(/[\200-\277]/, "", s); return length(s) }
 /^[ \t]*#|[ \t]#+[' ]/ && !/https?:\/\// && width($0) > most { printf "%s:%d: %d characters\n", FILENAME, FNR, width($0) }
 END
 
-# Markdown: code blocks are fenced or indented by four spaces; code that is run inside a line (`r
-# ...`)
-# does not count.
+# Markdown: code blocks are fenced or indented by four spaces; code that is run inside a line does
+# not count.
 cat >"$tmp/markdown.awk" <<'END'
 function width(s) { gsub(/[\200-\277]/, "", s); return length(s) }
 FNR == 1 { fenced = 0 }
@@ -145,6 +145,13 @@ oversized() { # oversized MOST
 wide_c() { on_each -v prose=1 -v most=100 -f "$tmp/c.awk"; }
 wide_hash() { on_each -v most=100 -f "$tmp/hash.awk"; }
 wide_markdown() { on_each -v most=100 -f "$tmp/markdown.awk"; }
+# A fence that shares its line with text, or that is never closed.
+loose_fences() {
+  on_each 'FNR == 1 {open(); n = 0} {file = FILENAME}
+    /```/ {n++; if ($0 !~ /^ *```([a-z]*|[{].*[}])$/) printf "%s:%d: text beside a fence\n", file, FNR}
+    END {open()}
+    function open() { if (n % 2) printf "%s: a fence is not closed\n", file }'
+}
 trailing() { on_each '/[ \t\r]$/ {printf "%s:%d: white space at the end\n", FILENAME, FNR}'; }
 
 # Paths below the folders given whose names match one of the patterns, written "*.c *.h".
@@ -199,6 +206,10 @@ $wrong:67: h 1" "$(echo "$wrong" | functions)"
   must_be "a roxygen line of 101 characters" "$wrong:2: 101 characters" "$(echo "$wrong" | wide_hash)"
   printf '%s\n%sx\n```\n%sx\n```\n| %s |\n    %s\n' "$x100" "$x100" "$x100" "$x100" "$x100" >"$wrong"
   must_be "a line of Markdown of 101 characters" "$wrong:2: 101 characters" "$(echo "$wrong" | wide_markdown)"
+  printf '```r x\n```\n```{r, a = 1}\n  y ```\n```\n' >"$wrong"
+  must_be "text beside a fence, and an open one" "$wrong:1: text beside a fence
+$wrong:4: text beside a fence
+$wrong: a fence is not closed" "$(echo "$wrong" | loose_fences)"
   printf 'int x; \nint y;\n\t\n' >"$wrong"
   must_be "white space at the end" "$wrong:1: white space at the end
 $wrong:3: white space at the end" "$(echo "$wrong" | trailing)"
@@ -226,8 +237,9 @@ for room in src R tests tools bench inst; do
   rule "$room: comments of at most 100 characters" \
     "$(files '*.c *.h' "$root/$room" | wide_c; files '*.R *.sh Makefile Makevars*' "$root/$room" | wide_hash)"
 done
-rule "Markdown: lines of text of at most 100 characters" \
-  "$({ ls "$root"/*.md; files '*.md *.Rmd' "$root/vignettes" "$root/inst" "$root/bench" "$root/tests"; } | wide_markdown)"
+markdown() { ls "$root"/*.md; files '*.md *.Rmd' "$root/vignettes" "$root/inst" "$root/bench" "$root/tests"; }
+rule "Markdown: lines of text of at most 100 characters" "$(markdown | wide_markdown)"
+rule "Markdown: fences of code stand alone" "$(markdown | loose_fences)"
 rule "no white space at the end of lines" \
   "$({ ls "$root"/*.md "$root/Makefile" "$root/DESCRIPTION"
        files '*.c *.h *.R *.sh *.md *.Rmd *.awk *.sed Makefile Makevars*' "$root/src" "$root/R" "$root/tests" \

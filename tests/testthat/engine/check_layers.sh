@@ -73,11 +73,13 @@ rule "no mutable globals in src/cuda beyond the state of cu_device.c" "$(writabl
 
 # ---- what the sources include ----
 
-# FILE: HEADER for every #include of the files given.
+# FILE: HEADER for every #include of the files given, or FILE: LINE where it is not written in the
+# usual way (a macro for the header, a comment in front, #include_next), which no rule allows.
 includes() {
   for file in "$@"; do
     [ -f "$file" ] || continue
-    sed -n -E 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*)[>"].*/\1/p' "$file" |
+    sed -n -E -e 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*)[>"].*/\1/p' -e t \
+      -e '/^[[:space:]]*(\/\*.*\*\/)?[[:space:]]*#[[:space:]]*(include|import)/p' "$file" |
       sed "s|^|$(basename "$file"): |"
   done
 }
@@ -109,13 +111,17 @@ for room in $rooms; do
 done
 
 # Wrong includes are caught: upwards, sideways into another room's private header, and R.
-wrong() { # wrong ROOM HEADER
+wrong() { # wrong ROOM HEADER [LINE]
   rm -rf "$tmp/copy" && mkdir "$tmp/copy" && cp -R "$src/engine"/* "$tmp/copy"
-  echo "#include \"$2\"" >"$tmp/copy/$1/wrong.c"
+  printf '%s\n' "${3:-"#include \"$2\""}" >"$tmp/copy/$1/wrong.c"
   [ "$(upwards "$tmp/copy")" = "$1/wrong.c: $2" ] || echo "$1 may include $2"
 }
+odd() { wrong base "$1" "$1"; } # odd LINE
 rule "an include upwards, of a private header or of R is caught" \
   "$(wrong graph plan/plan.h; wrong base run/run.h; wrong run emit/emitter.h; wrong plan R.h)"
+rule "an include that is written in another way is caught" \
+  "$(odd '#include HEADER'; odd '#include_next <R.h>'; odd '#import "plan/plan.h"'; odd '/* x */ #include "plan/plan.h"'
+     wrong base ../plan/plan.h; wrong base plan/plan.h ' #  include"plan/plan.h"')"
 
 includes "$src"/cuda/*.[ch] >"$tmp/cuda"
 rule "src/cuda includes no R header" "$(grep -E ": $r_headers\$" "$tmp/cuda")"
