@@ -78,7 +78,7 @@ sweep_cases <- function(quick) {
 
 # `block`: points of a block
 ranges_cases <- function(quick) {
-  cbind(case("gaussian", M = if (quick) 3e4 else 1e5), block = c(1000, 300, 100, 32))
+  cbind(case("gaussian", M = if (quick) 3e4 else 1e5, expert = TRUE), block = c(1000, 300, 100, 32), threads = 2)
 }
 
 mij_cases <- function(quick) {
@@ -102,7 +102,7 @@ families <- list(
   gradients = list(title = "Gradients by x", cases = gradients_cases, run = "compare", peers = TRUE),
   sweep = list(title = "Steps: neighbours in a fine sweep, genred alone", cases = sweep_cases, run = "sweep", peers = FALSE),
   threads = list(title = "Threads: one against two, genred alone", cases = threads_cases, run = "threads", peers = FALSE),
-  ranges = list(title = "Block-sparse: 5 % of the pairs kept, two threads, genred alone", cases = ranges_cases, run = "ranges", peers = FALSE),
+  ranges = list(title = "Block-sparse: 5 % of the pairs kept, two threads", cases = ranges_cases, run = "ranges", peers = TRUE),
   mij = list(title = "Variables of pairs: a plain sum of the matrix is the limit, genred alone", cases = mij_cases, run = "mij", peers = FALSE),
   batches = list(title = "Batches: many small problems beside one with as many pairs, two threads, genred alone", cases = batches_cases, run = "batches", peers = FALSE),
   memory = list(title = "Memory: peak beyond inputs and outputs, in a process of its own", cases = memory_cases, run = "memory", peers = FALSE),

@@ -1,5 +1,5 @@
-# The Python sides: peers.py answers requests, one process for each set of compiler flags.  Requests
-# are sent through a pipe, and answers come back through a named pipe.
+# The Python sides: peers.py answers requests, one process for each set of compiler flags and number
+# of threads.  Requests are sent through a pipe, and answers come back through a named pipe.
 
 python <- file.path(root, "venv", "bin", "python")
 processes <- list(
@@ -7,11 +7,12 @@ processes <- list(
   tuned = list(sides = c("tuned", "direct"), flags = "-march=native -ffast-math")
 )
 
-process_start <- function(name) {
+process_start <- function(name, threads) {
   answers <- tempfile("answers")
   system2("mkfifo", shQuote(answers))
   # a folder of kernels for each set of flags, so that they are never mixed up
-  variables <- c(paste0(c("OMP", "OPENBLAS", "MKL"), "_NUM_THREADS=1"), paste0("CXXFLAGS=", shQuote(processes[[name]]$flags)),
+  variables <- c(paste0(c("OMP", "OPENBLAS", "MKL"), "_NUM_THREADS=", threads),
+                 paste0("CXXFLAGS=", shQuote(processes[[name]]$flags)),
                  paste0("KEOPS_CACHE_FOLDER=", shQuote(file.path(root, "venv", paste0("keops-", name)))))
   log <- file.path(tempdir(), paste0("peers-", name, ".log"))
   # the final word ends the wait for a process that has died
@@ -38,23 +39,37 @@ ask <- function(process, ...) {
 }
 
 write_data <- function(data) {
-  for (v in names(data)) writeBin(c(data[[v]]), file.path(tempdir(), paste0(v, ".bin")))
+  for (v in names(data)) writeBin(as.double(data[[v]]), file.path(tempdir(), paste0(v, ".bin")))
 }
 
+# The parts by name in PyKeOps' conventions: it counts from 0, and intervals exclude their end;
+# slices are the same.
+python_ranges <- function(ranges) {
+  lapply(unclass(ranges), function(x) if (is.matrix(x)) cbind(x[, 1L] - 1, x[, 2L]) else x)
+}
+
+# r$threads and r$block, and data$ranges, are given where they are not 1, all, and NULL.
 side_python <- function(name) function(r, data, peers) {
   if (!file.exists(python)) return("missing")
   home <- names(processes)[vapply(processes, function(p) name %in% p$sides, NA)]
-  if (is.null(peers[[home]])) peers[[home]] <- process_start(home)
+  threads <- if (is.null(r$threads)) 1 else r$threads
+  process <- paste0(home, threads)
+  if (is.null(peers[[process]])) peers[[process]] <- process_start(home, threads)
   w <- works[[r$work]]
   aliases <- aliases_of(r)
-  request <- c(side = name, work = r$work, dtype = r$dtype, m = r$M, n = r$N, d = r$D, e = r$E, k = w$k, formula = w$formula,
-               formula2 = w$formula2, reduction = w$reduction, aliases = paste(paste0(names(aliases), "=", aliases), collapse = ";"),
-               folder = tempdir())
-  state <- ask(peers[[home]], "prepare", paste0(names(request), "=", format_plain(request), collapse = "\t"))
+  call <- paste0(name, r$block)
+  if (!is.null(data$ranges)) write_data(python_ranges(data$ranges))
+  request <- c(side = name, call = call, work = r$work, dtype = r$dtype, m = r$M, n = r$N,
+               d = r$D, e = r$E, k = w$k, formula = w$formula, formula2 = w$formula2,
+               reduction = w$reduction,
+               aliases = paste(paste0(names(aliases), "=", aliases), collapse = ";"),
+               folder = tempdir(), ranges = if (!is.null(data$ranges)) "given")
+  words <- paste0(names(request), "=", format_plain(request), collapse = "\t")
+  state <- ask(peers[[process]], "prepare", words)
   if (!identical(state, "ok")) return(if (length(state)) state else "failed")
-  result <- readBin(file.path(tempdir(), paste0(name, ".bin")), "double", r$M * w$width(r))
+  result <- readBin(file.path(tempdir(), paste0(call, ".bin")), "double", r$M * w$width(r))
   # NA if it died
-  time <- function() c(suppressWarnings(as.numeric(ask(peers[[home]], "time", name))), NA)[1L]
+  time <- function() c(suppressWarnings(as.numeric(ask(peers[[process]], "time", call))), NA)[1L]
   list(result = matrix(result, r$M) + w$index, time = time)
 }
 

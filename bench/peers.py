@@ -3,8 +3,9 @@
     peers.py ANSWERS        requests are lines on stdin, answers are lines written to the file (a fifo) ANSWERS
 
     prepare KEY=VALUE ...   (separated by tabs) reads the variables (doubles, by columns) from `folder`, compiles, warms up,
-                            and writes the result of the side to folder/SIDE.bin.  Answer: ok, missing or failed
-    time SIDE               one more call.  Answer: seconds
+                            and writes the result of the side to folder/CALL.bin; with the key `ranges` also reads the parts
+                            of `ranges`, in the conventions of PyKeOps.  Answer: ok, missing or failed
+    time CALL               calls once more.  Answer: seconds
     forget                  drops the calls that were prepared, and their data.  Answer: ok
 Threads, compiler flags and the cache of PyKeOps are in the environment: OMP_NUM_THREADS, CXXFLAGS, KEOPS_CACHE_FOLDER.
 """
@@ -35,7 +36,8 @@ def keops(case, v, scheme="auto"):
         case["formula"], case["aliases"].split(";"), reduction_op=case["reduction"], axis=1,
         opt_arg=int(case["k"]) if "k" in case else None, formula2=case.get("formula2"), sum_scheme=scheme)
     args = [v[alias.split("=")[0].strip().lower()] for alias in case["aliases"].split(";")]
-    return lambda: op(*args, backend="CPU")
+    ranges = read_ranges(case) if "ranges" in case else None
+    return lambda: op(*args, backend="CPU", ranges=ranges)
 
 
 # Functions of a chunk s of squared distances, which they may overwrite: the kernel, or half its
@@ -183,6 +185,16 @@ def read_variables(case):
     variables["g"] = variables["g"].ravel()
 
 
+def read_ranges(case):
+    def read(part):
+        return np.fromfile(os.path.join(case["folder"], part + ".bin"), np.float64).astype(np.int64)
+
+    def intervals(part):
+        return np.ascontiguousarray(read(part).reshape(2, -1).T)
+    return (intervals("ranges_i"), read("slices_i"), intervals("redranges_j"),
+            intervals("ranges_j"), read("slices_j"), intervals("redranges_i"))
+
+
 def prepare(words):
     case = dict(word.split("=", 1) for word in words)
     needed, maker = SIDES[case["side"]]
@@ -192,8 +204,8 @@ def prepare(words):
         if not variables:
             read_variables(case)
         call = maker(case, variables)
-        np.asfortranarray(call(), np.float64).T.tofile(os.path.join(case["folder"], case["side"] + ".bin"))
-        calls[case["side"]] = call
+        np.asfortranarray(call(), np.float64).T.tofile(os.path.join(case["folder"], case["call"] + ".bin"))
+        calls[case["call"]] = call
         return "ok"
     except Exception:
         traceback.print_exc()

@@ -2,6 +2,7 @@
 #
 #   title     the heading of its column
 #   applies   whether the side can compute the case r (else "-" is printed)
+#   ranges    whether it takes ranges, data$ranges (block-sparse calls)
 #   prepare   for a case, its data and the running peers: list(result =, time = a function that
 #             computes again and returns the seconds), or "missing" (not installed), "failed" (an
 #             error), "-"
@@ -20,7 +21,7 @@ timed <- function(call, factor = 1) list(result = if (factor == 1) call(), time 
 
 side_genred <- function(r, data, peers) {
   op <- operator_of(r)
-  args <- c(unname(values_of(r, data)), backend = "CPU")
+  args <- c(unname(values_of(r, data)), backend = "CPU", ranges = list(data$ranges))
   timed(function() do.call(op, args))
 }
 
@@ -96,7 +97,9 @@ side_bandwidth <- function(r, data, peers) {
 
 # ---- the table -----------------------------------------------------------------------------------
 
-side <- function(title, applies, prepare) list(title = title, applies = applies, prepare = prepare)
+side <- function(title, applies, prepare, ranges = FALSE) {
+  list(title = title, applies = applies, prepare = prepare, ranges = ranges)
+}
 always <- function(r) TRUE
 expert <- function(r) all_peers || r$expert && !quick
 
@@ -106,9 +109,9 @@ has_limit <- function(r) {
 }
 
 sides <- list(
-  genred = side("genred", always, side_genred),
-  keops = side("PyKeOps", always, side_python("keops")),
-  tuned = side("tuned", expert, side_python("tuned")),
+  genred = side("genred", always, side_genred, ranges = TRUE),
+  keops = side("PyKeOps", always, side_python("keops"), ranges = TRUE),
+  tuned = side("tuned", expert, side_python("tuned"), ranges = TRUE),
   direct = side("direct", function(r) expert(r) && works[[r$work]]$reduction == "Sum", side_python("direct")),
   numpy = side("NumPy", always, side_python("numpy")),
   sklearn = side("sklearn", function(r) works[[r$work]]$index, side_python("sklearn")),
