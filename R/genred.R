@@ -81,8 +81,9 @@
 #'     first.}
 #' }
 #' Arguments are matrices of doubles, integers or logicals, data frames with such columns, or
-#' [genred_array()]s; a `Pm`, or a `Vi` or `Vj` of dimension 1, may be a plain vector. `NA` in integers
-#' and logicals becomes `NA_real_`. Anything else is an error; nothing is converted silently.
+#' [genred_array()]s; a `Pm`, or a `Vi` or `Vj` of dimension 1, may be a plain vector. `NA` in
+#' integers and logicals becomes `NA_real_`. Anything else is an error; nothing is converted
+#' silently.
 #'
 #' The function returns a matrix with one row per i (`axis = 1`) or per j (`axis = 0`) and one
 #' column per component of the formula. For `"KMin"` and the other K-fold reductions there is one

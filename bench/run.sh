@@ -4,9 +4,9 @@
 #   sh bench/run.sh [--quick] [--all-peers] [FAMILY ...]
 #
 # Families: dimension signals shapes reductions kernels gradients sweep threads ranges mij memory
-# latency; all by default.  Results are written to bench/results.csv, where the rows of a family replace those of
-# its
-# last run, and from there to the figures and the table of vignettes/performance.Rmd.
+# latency; all by default.  Results are written to bench/results.csv, where the rows of a family
+# replace those of its last run, and from there to the figures and the table of
+# vignettes/performance.Rmd.
 # --quick                 measures less, in under three minutes, and writes to build/bench instead
 # --all-peers             runs PyKeOps with other compiler flags for every case, not only for a few
 # GENRED_BENCH_LIB=FOLDER uses the genred that is installed there instead of building it
