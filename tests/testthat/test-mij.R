@@ -133,7 +133,7 @@ test_that("ranges keep some pairs, in the caller's order, and the gradient is 0 
 test_that("mistakes are named", {
   op <- Genred("(x|y) * c", c("x = Vi(3)", "y = Vj(3)", "c = Mij(1)"), axis = 1)
   wrong <- function(c, words) expect_error(op(x, y, c), words, class = "genred_error_argument", fixed = TRUE)
-  wrong(t(cost), "`x` and `c` are both indexed by i but have 23 rows and 31 rows")
+  wrong(t(cost), "`x` and `c` are both indexed by i but have 23 and 31 rows")
   wrong(cost[, -1], "`y` and `c` are both indexed by j but have 31 rows and 30 columns")
   wrong(as.vector(cost), "`c` (Mij(1)) must be a numeric matrix with a row for each i and a column for each j")
   wrong(array(1, c(m, n, 2)), "a double array (23 x 31 x 2) was given")

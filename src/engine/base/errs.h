@@ -72,7 +72,7 @@
   ERR(NArgs, GR_ARGUMENT, "%d arguments expected (%s), %d given") \
   ERR(ArgCols, GR_ARGUMENT, "argument `%s` must have %d column%s (%s), it has %lld") \
   ERR(ArgLength, GR_ARGUMENT, "argument `%s` must have length %d (%s), it has %lld") \
-  ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld %s and %lld %s") \
+  ERR(ArgRows, GR_ARGUMENT, "arguments `%s` and `%s` are both indexed by %s but have %lld%s and %lld %s") \
   ERR(ArgHuge, GR_ARGUMENT, "argument `%s` has %lld %s; the limit is %lld") \
   ERR(ArgPairs, GR_ARGUMENT, "argument `%s` (%s) must have a column for each j and component, a multiple of %d: it has %lld") \
   ERR(Map, GR_ARGUMENT, "the values of all pairs are those of a Sum with axis = 1, not of %s with axis = %d") \

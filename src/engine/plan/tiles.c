@@ -116,9 +116,9 @@ void gr_find_packed(gr_plan *p) {
 /* ---- the length of a tile ---- */
 
 /* An array of pairs in which lanes are apart is read as a stream for each lane, a tile at a time,
- * and hardware prefetch needs some KB to pay.  (Sum of c b, 10 000 x 10 000, float64, axis 0, in ms:
- * tiles of 256 columns 71, 1024 44, 2048 36; a plain sum of the matrix 38.)  In single precision
- * tiles stay short, since their sums are what bounds the rounding error. */
+ * and hardware prefetch needs some KB to pay.  (Sum of c b, 10 000 x 10 000, float64, axis 0, in
+ * ms: tiles of 256 columns 71, 1024 44, 2048 36; a plain sum of the matrix 38.)  In single
+ * precision tiles stay short, since their sums are what bounds the rounding error. */
 static bool reads_streams(const gr_plan *p) {
   return p->ask.f64 && p->ask.axis == 0 && gr_reads_pairs(p);
 }

@@ -54,8 +54,20 @@ static int64_t extent(const gr_arg *a, const gr_array *x, gr_category index) {
   return a->cat == index ? x->rows : -1;
 }
 
+static bool in_columns(const gr_arg *a, gr_category index) {
+  return a->cat == GR_MIJ && index == GR_VJ;
+}
 static const char *lines_of(const gr_arg *a, gr_category index) {
-  return a->cat == GR_MIJ && index == GR_VJ ? "columns" : "rows";
+  return in_columns(a, index) ? "columns" : "rows";
+}
+
+/* Fails: two arguments do not agree on how many values an index has. */
+static gr_class unequal(const gr_arg *a, int64_t n, const gr_arg *b, int64_t m, gr_category index,
+                        gr_error *err) {
+  bool alike = in_columns(a, index) == in_columns(b, index);
+  const char *word = alike ? "" : in_columns(a, index) ? " columns" : " rows";
+  return gr_fail(err, ERR_ArgRows, a->name, b->name, index == GR_VI ? "i" : "j", (long long)n, word,
+                 (long long)m, lines_of(b, index));
 }
 
 /* The values of an index that the arguments have, 1 where none has it. */
@@ -69,9 +81,7 @@ static gr_class count_values(const gr_program *p, const gr_array *args, gr_categ
     int64_t more = extent(a, &args[k], index);
     if (more < 0) continue;
     if (more > most) return gr_fail(err, ERR_ArgHuge, a->name, (long long)more, lines_of(a, index), most);
-    if (first && more != *n)
-      return gr_fail(err, ERR_ArgRows, first->name, a->name, index == GR_VI ? "i" : "j",
-                     (long long)*n, lines_of(first, index), (long long)more, lines_of(a, index));
+    if (first && more != *n) return unequal(first, *n, a, more, index, err);
     if (!first) first = a, *n = more;
   }
   return GR_OK;
