@@ -11,8 +11,8 @@ categories <- list(
   j = c(Vi = 0L, Vj = 1L, Pm = 0L, Mij = 2L)
 )
 
-# The number of dimensions of one element; variable: category and dim.  Pairs with one component have
-# no dimension for it.
+# The number of dimensions of one element; variable: category and dim.  Pairs with one component
+# have no dimension for it.
 rank_of <- function(variable) {
   categories$components[[variable$category]] - (variable$category == "Mij" && isTRUE(variable$dim == 1L))
 }

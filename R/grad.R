@@ -18,9 +18,9 @@
 #' The shape is that of the variable: one row per i for a `Vi`, one row per j for a `Vj`, with as
 #' many columns as the variable has; a 1 x d matrix for a `Pm(d)`, summed over all pairs; and for a
 #' `Mij` an M x N matrix (an M x N x d array for a `Mij(d)`), which is not a reduction: its size is
-#' that of the variable, and pairs that `ranges` leave out get 0. The incoming gradient of an operator
-#' with `axis = "ij"` is a vector with one number per component. If `op` takes dimensions from its
-#' arguments, so does its gradient.
+#' that of the variable, and pairs that `ranges` leave out get 0. The incoming gradient of an
+#' operator with `axis = "ij"` is a vector with one number per component. If `op` takes dimensions
+#' from its arguments, so does its gradient.
 #'
 #' Arguments, including the incoming gradient, may be [genred_array()]s. If `backend` is a GPU,
 #' intermediate results stay there; with `keep = TRUE` the result does, too. The gradients of
@@ -31,17 +31,17 @@
 #' gradient reduces over i.
 #'
 #' In a batch (see [Genred()]) the gradient has the dimensions of the variable: for a variable that
-#' elements of the batch share, it is the sum over these elements. The incoming gradient has those of
-#' the result. The gradients of minima are computed element by element.
+#' elements of the batch share, it is the sum over these elements. The incoming gradient has those
+#' of the result. The gradients of minima are computed element by element.
 #'
 #' @section Reductions:
 #' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
 #' `"LogSumExpWeight"` and `"SumSoftMaxWeight"` have derivatives of any order, because
 #' `genred_grad()` accepts the operators that it returns. `"Min"`, `"Max"`, `"KMin"` and `"KMax"`
 #' over one index (`axis` 0 or 1) can be differentiated once; their gradient goes to the selected
-#' pairs. (Of formulas that read numbers of rows or columns, such as `IndexJ()`, the gradient is a sum
-#' over all pairs; for `"KMin"` and `"KMax"` these need dimension 1.) The other reductions have no
-#' gradient.
+#' pairs. (Of formulas that read numbers of rows or columns, such as `IndexJ()`, the gradient is a
+#' sum over all pairs; for `"KMin"` and `"KMax"` these need dimension 1.) The other reductions have
+#' no gradient.
 #'
 #' @param op An operator made by [Genred()] or by `genred_grad()`. Its reduction must have been
 #'   given as `reduction_op`, not in the formula string.
@@ -324,7 +324,8 @@ operators_of <- function(plan) {
 }
 
 # What must be known before a call: the specifications of the operators, the names of
-# arguments that tell M and N, a Vi, a Vj and a Mij, and all arguments, each as the first operator that has it declares it.
+# arguments that tell M and N, a Vi, a Vj and a Mij, and all arguments, each as the first operator
+# that has it declares it.
 kernels_of <- function(ops, names) {
   all <- do.call(rbind, lapply(ops, function(op) as.data.frame(operator_info(op)$args)))
   args <- as.list(all[match(names, all$name), c("name", "category", "dim")])

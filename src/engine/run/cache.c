@@ -30,7 +30,7 @@
 #include <unistd.h>
 #include <utime.h>
 
-#include "run/run.h"
+#include "run/kernels.h"
 
 enum {
   LONG_PATH = 4096,

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "run/run.h"
+#include "run/kernels.h"
 
 enum { LONG_PATH = 4096, LOG_MAX = 1 << 16 };
 

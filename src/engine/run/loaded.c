@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/run.h"
+#include "run/kernels.h"
 
 enum {
   BUCKETS = 256,

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/run.h"
+#include "run/kernels.h"
 
 /* Maximum total length, in bytes, of the texts in one run of the compiler.  Long texts take seconds
  * to compile, so that sharing a run gains little, and the time limit of gr_spawn must suffice for

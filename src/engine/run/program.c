@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run/run.h"
+#include "run/kernels.h"
 
 /* Runs body(p) so that a throw inside fills err. */
 static gr_class protected(gr_program *p, gr_error *err, void (*body)(gr_program *, void *),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run/kernels.h"
 #include "run/schedule.h"
 
 /* Thresholds. Costs are in multiplications per pair (gr_plan.cost).

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "platform.h"
-#include "run/run.h"
+#include "run/kernels.h"
 
 /* On Windows, stdio.h decides which printf is used, and so which formats are right. */
 #ifdef __MINGW_PRINTF_FORMAT

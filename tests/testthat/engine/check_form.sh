@@ -228,11 +228,8 @@ rule "src: there are functions" "$([ "$(wc -l <"$tmp/functions")" -gt 500 ] || e
 rule "tests: functions of at most 60 lines" "$(files '*.c *.h' "$harness" | functions | too_long)"
 for room in src tests/testthat/engine; do
   rule "$room: .c files of at most 500 lines" "$(files '*.c' "$root/$room" | oversized 500)"
-  rule "$room: .h files of at most 300 lines, but for the engine's manual" \
-    "$(files '*.h' "$root/$room" | grep -v /engine/engine.h | oversized 300)"
+  rule "$room: .h files of at most 300 lines" "$(files '*.h' "$root/$room" | oversized 300)"
 done
-rule "engine.h, the engine's manual, has at most 400 lines" \
-  "$(echo "$root/src/engine/engine.h" | oversized 400)"
 for room in src R tests tools bench inst; do
   rule "$room: comments of at most 100 characters" \
     "$(files '*.c *.h' "$root/$room" | wide_c; files '*.R *.sh Makefile Makevars*' "$root/$room" | wide_hash)"

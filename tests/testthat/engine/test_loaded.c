@@ -152,7 +152,7 @@ static void test_joint_object(void) {
   gr_call call[N];
   gr_report rep;
   gr_error err = {0};
-  for (int k = 0; k < N; k++) p[k] = program(&gauss, k + 0.5), call[k] = (gr_call){p[k], gauss.m, gauss.n};
+  for (int k = 0; k < N; k++) p[k] = program(&gauss, k + 0.5), call[k] = (gr_call){p[k], gauss.m, gauss.n, 0};
   many_pass_by(&quick, 0, GR_IDLE_OBJECTS);
   int full = gr_kernels_loaded();
   check(gr_programs_prepare(call, N, &opt, &rep) == GR_OK && rep.provenance == GR_COMPILED && runs(opt.cc) == 1, "not compiled together");
@@ -315,7 +315,7 @@ static void test_refuses(void) {
   cc = compiler("refuses-together", refusing);
   gr_options opt = with(cc, "together cache");
   gr_program *p[2] = {program(&gauss, 1), program(&gauss, 2)};
-  gr_call call[2] = {{p[0], gauss.m, gauss.n}, {p[1], gauss.m, gauss.n}};
+  gr_call call[2] = {{p[0], gauss.m, gauss.n, 0}, {p[1], gauss.m, gauss.n, 0}};
   check(gr_programs_prepare(call, 2, &opt, &rep) == GR_OK && rep.provenance == GR_COMPILED && strstr(rep.note, "refuses"), "together: %s", rep.note);
   for (int k = 0; k < 2; k++) {
     test t = gauss;
@@ -353,7 +353,7 @@ static bool all_end(const char *cc) {
 
 /* Interrupts a compilation 0.2 s after its start; returns the time from then to its end. */
 static double interrupt(gr_program *const *p, int n, const gr_options *opt, gr_class *cls) {
-  gr_call call[2] = {{p[0], gauss.m, gauss.n}, {n > 1 ? p[1] : NULL, gauss.m, gauss.n}};
+  gr_call call[2] = {{p[0], gauss.m, gauss.n, 0}, {n > 1 ? p[1] : NULL, gauss.m, gauss.n, 0}};
   gr_report rep;
   gr_error err = {0};
   looks = 0;

@@ -128,7 +128,7 @@ static void finish_batch(int n, bool as_users) {
   int calls = 0;
   backends_for(opt, as_users);
   for (int k = 0; k < n; k++)
-    if (batch[k].program) call[calls++] = (gr_call){batch[k].program, batch[k].m, batch[k].n};
+    if (batch[k].program) call[calls++] = (gr_call){batch[k].program, batch[k].m, batch[k].n, 0};
   gr_programs_prepare(call, calls, &opt[1], &rep);
   for (int k = 0; k < n; k++) {
     setup *s = current = &batch[k];
