@@ -137,15 +137,13 @@ test_that("mistakes are named", {
   wrong(t(cost), "`x` and `c` are both indexed by i but have 23 and 31 rows")
   wrong(cost[, -1], "`y` and `c` are both indexed by j but have 31 rows and 30 columns")
   wrong(as.vector(cost), "`c` (Mij(1)) must be a numeric matrix, M x N")
-  wrong(array(1, c(m, n, 2)), "a double array (23 x 31 x 2) was given")
-  wrong(array(1, c(m, n, 1, 1)), "a double array (23 x 31 x 1 x 1) was given")
+  wrong(array(1, c(m, n - 1, 2)), "`y` and `c` are both indexed by j but have 31 rows and 30 columns")
   wrong(NULL, "NULL was given")
   wrong(matrix("a", m, n), "a character matrix (23 x 31) was given")
   two <- Genred("w", "w = Mij(2)", axis = 1)
-  expect_error(two(cost), "must be a numeric array of three dimensions with a row for each i and a column for each j, and 2 layers",
-               class = "genred_error_argument", fixed = TRUE)
+  expect_error(two(cost), "must be a numeric array, M x N x 2", class = "genred_error_argument", fixed = TRUE)
   expect_error(Genred("c", "c = Mij(0)"), class = "genred_error_dimension")
-  expect_error(Genred("c", "c = Mij"), class = "genred_error_parse")
+  expect_error(Genred("c", "c = Mij("), class = "genred_error_parse")
 })
 
 test_that("an array of pairs that no memory holds is refused with its size", {
@@ -181,6 +179,21 @@ test_that("shares of the columns of a Mij merge to the whole", {
     whole <- genred_finish(genred_merge(part(8:size), part(1:7)))
     expect_identical(whole, op(cost, u, v))
   }
+})
+
+test_that("batches of arrays of pairs have gradients of their shape", {
+  op <- Genred("c * v", c("c = Mij(1)", "v = Vj(1)"), axis = 1, dtype = "float64")
+  by_c <- genred_grad(op, "c")
+  some <- array(rnorm(m * n * 2), c(m, n, 2))
+  v <- rnorm(n)
+  e <- array(rnorm(m * 2), c(m, 1, 2))
+  right <- array(c(outer(e[, 1, 1], v), outer(e[, 1, 2], v)), c(m, n, 2))
+  expect_equal(by_c(some, v, e), right, tolerance = 1e-12)
+  # a matrix that the elements share: the sum over them
+  expect_equal(by_c(cost, v, e), right[, , 1] + right[, , 2], tolerance = 1e-12)
+  largest <- Genred("c * v", c("c = Mij(1)", "v = Vj(1)"), "Max", axis = 1, dtype = "float64")
+  one <- function(k) genred_grad(largest, "c")(some[, , k], v, e[, , k])
+  expect_equal(genred_grad(largest, "c")(some, v, e), array(c(one(1), one(2)), c(m, n, 2)), tolerance = 1e-12)
 })
 
 test_that("operators that return arrays of pairs say so, and survive a file", {
