@@ -237,7 +237,7 @@ test_that("calls of genred_partial that are wrong", {
   refused(genred_partial(op, x[, 1:2], y, 0.5), "`X` .*must be a numeric matrix with 3 columns")
   refused(genred_partial(op, as.data.frame(letters), y, 0.5), "its column `letters`")
   three <- Genred("X * Y", c("X = Vi(1)", "Y = Vj(1)", "Z = Vj(1)"), axis = 1)
-  refused(genred_partial(three, 1, 1:3, 1:4), "have 3 rows and 4 rows")
+  refused(genred_partial(three, 1, 1:3, 1:4), "have 3 and 4 rows")
   for (junk in list(-1, 0.5, NA, NaN, Inf, "0", c(0, 1), numeric(), 1e300, list(0), TRUE)) {
     refused(genred_partial(op, x, y, 0.5, offset = junk), "`offset` must be")
   }
