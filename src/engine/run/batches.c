@@ -5,8 +5,6 @@
  * lie.  The first dimension of a batch varies fastest.
  * Guarantees: once a batch is checked, the places of its elements and of their results are computed
  * without overflow. */
-#include <string.h>
-
 #include "run/run.h"
 
 static const int64_t places = PTRDIFF_MAX / (int64_t)sizeof(double); /* of doubles in memory */
@@ -115,7 +113,7 @@ static void begin_at_column(const gr_run *r, int64_t j, gr_array *args) {
 
 void gr_element_args(const gr_run *r, int64_t e, gr_array *args) {
   const gr_batches *b = r->batches;
-  memcpy(args, r->args, (size_t)r->n_args * sizeof *args);
+  for (int k = 0; k < r->n_args; k++) args[k] = r->args[k]; /* NULL where there are none */
   if (r->map) begin_at_column(r, r->column + e, args);
   if (!b) return;
   for (int k = 0; k < r->n_args; k++)

@@ -85,7 +85,8 @@ struct gr_run {
   bool map;         /* values of pairs are wanted, not their sums; elements are columns (map.c) */
   int64_t elements; /* of a batch or map; all have these rows, columns and regions */
   int64_t column;   /* of a map: that of the first element */
-  double *origin;   /* of all elements, `origins` numbers each; NULL: none have any */
+  /* of all elements of a batch, `origins` numbers each; NULL: there are none to be found */
+  double *origin;
   int64_t origins;
   int64_t first[2]; /* numbers of row 0 and column 0 in the whole, of which args may be a share */
   const gr_region *region;

@@ -26,8 +26,9 @@ static inline int64_t draw(int64_t lo, int64_t hi) {
 /* Room for all elements of an argument, with gaps between columns and between elements. */
 static inline void draw_argument(const gr_program *p, const test *t, batch *b, int k) {
   gr_arg_info a = gr_program_arg(p, k);
-  int64_t rows = a.category == GR_VI ? t->m : a.category == GR_VJ ? t->n : 1,
-          stride = rows + (a.category == GR_PM ? 0 : draw(0, 2)), all = stride * a.dim;
+  const int64_t rows_of[] = {[GR_VI] = t->m, [GR_VJ] = t->n, [GR_PM] = 1, [GR_MIJ] = t->m};
+  int64_t rows = rows_of[a.category], cols = a.category == GR_MIJ ? t->n * a.dim : a.dim,
+          stride = rows + (a.category == GR_PM ? 0 : draw(0, 2)), all = stride * cols;
   for (int d = 0; d < b->shape.n; d++) {
     bool shared = b->size[d] == 1 || draw(0, 2) == 0;
     int64_t *step = &b->step[k * b->shape.n + d];
@@ -36,7 +37,7 @@ static inline void draw_argument(const gr_program *p, const test *t, batch *b, i
   }
   double lo = t->lo, hi = t->hi == t->lo ? 1 : t->hi, *x = malloc(sizeof *x * (size_t)(all + 1));
   for (int64_t i = 0; i < all; i++) x[i] = (float)uniform(lo, hi);
-  b->args[k] = (gr_array){.data = x, .rows = rows, .cols = a.dim, .stride = stride};
+  b->args[k] = (gr_array){.data = x, .rows = rows, .cols = cols, .stride = stride};
 }
 
 static inline void draw_batch(const gr_program *p, const test *t, batch *b, int dims) {
