@@ -22,19 +22,19 @@
 #' @section Batches:
 #' One call computes many problems of one shape, the elements of a batch. Their number is given by
 #' further dimensions of the arguments, which come *last*: a `Vi` is an array M x d x B1 x B2 x ...,
-#' a `Vj` N x d x B1 x ..., a `Pm` d x B1 x ..., and a `Mij` M x N x B1 x ... (M x N x d x B1 x ... if
-#' d > 1). In each of these dimensions, the size of an argument is that of the batch, or 1 if all
-#' elements share the argument; dimensions that an argument lacks count as 1. So a matrix or a
-#' vector is the same for all elements. There can be 16 such dimensions.
+#' a `Vj` N x d x B1 x ..., a `Pm` d x B1 x ..., and a `Mij` M x N x B1 x ... (for d > 1,
+#' M x N x d x B1 x ...). In each of these dimensions, the size of an argument is that of the batch,
+#' or 1 if all elements share the argument; dimensions that an argument lacks count as 1. So a matrix
+#' or a vector is the same for all elements. There can be 16 such dimensions.
 #'
 #' The result has the dimensions of one element, as below, and then one for each dimension that the
 #' longest argument has, with its size: for a sum, M x D x B1 x B2 x ... A reduction over both
 #' indices gives a vector for each element, D x B1 x ..., which is a `Pm` of a further call. Indices
 #' count within the element. `a[, , k]` is what a call with the elements number k gives.
 #'
-#' A matrix of one column, or of one row that has as many numbers as the parameter, is a vector for a
-#' `Pm`, and no batch. `ranges` are the same for all elements. Data frames and [genred_array()]s
-#' cannot be batches, nor take part in one, and `keep = TRUE` is not possible.
+#' For a `Pm`, a matrix of one column, or of one row that has as many numbers as the parameter, is a
+#' vector and no batch. `ranges` are the same for all elements. A data frame cannot be a batch.
+#' [genred_array()]s cannot take part in one, and `keep = TRUE` is not possible.
 #'
 #' PyKeOps has the dimensions of batches first. `aperm(x, c(2, 3, 1))` makes M x d x B of an array
 #' B x M x d, and `aperm(a, c(3, 1, 2))` turns a result back.
@@ -97,7 +97,8 @@
 #' }
 #' Arguments are matrices of doubles, integers or logicals, data frames with such columns, or
 #' [genred_array()]s; a `Pm`, or a variable of dimension 1, may be a plain vector. Arrays of more
-#' dimensions are batches. `NA` in integers and logicals becomes `NA_real_`. Anything else is an error; nothing is converted silently.
+#' dimensions are batches. `NA` in integers and logicals becomes `NA_real_`. Anything else is an
+#' error; nothing is converted silently.
 #'
 #' The function returns a matrix with one row per i (`axis = 1`) or per j (`axis = 0`) and one
 #' column per component of the formula. For `"KMin"` and the other K-fold reductions there is one

@@ -28,8 +28,8 @@
 #' gradient reduces over i.
 #'
 #' In a batch (see [Genred()]) the gradient has the dimensions of the variable: for a variable that
-#' elements of the batch share, it is the sum over these elements. The incoming gradient has those of
-#' the result. The gradients of minima are computed element by element.
+#' elements of the batch share, it is the sum over these elements. The incoming gradient has those
+#' of the result. The gradients of minima are computed element by element.
 #'
 #' @section Reductions:
 #' `"Sum"`, `"Mean"`, `"Var"`, `"Prod"` (of values that are not 0), `"LogSumExp"`,
