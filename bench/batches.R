@@ -1,5 +1,5 @@
-# Many small problems in one call, on two threads, beside one problem with as many pairs: square, and
-# with the rows of all elements against the columns of one.  The time of a pair, and the ratios.
+# Many small problems in one call, on two threads, beside one problem with as many pairs: square,
+# and with the rows of all elements against the columns of one.  The time of a pair, and the ratios.
 
 # The data of an element, `elements` times, as arrays whose last dimension is the batch
 batched <- function(r) {

@@ -14,7 +14,7 @@
  * thread, the packed rows and the states of a block, at most `cache` each (or 16 rows), the columns
  * of a tile, at most 256 KB (or 16 columns, 48 of squared distances; 128 with few rows), and the
  * workspace of the kernel.  With dimensions up to some hundreds that is 1 to 2 MB a thread; at
- * dimension 10 000, 5 MB, and with few rows 10 MB in double precision.  An item takes 32 bytes. */
+ * dimension 10 000, 5 MB, and with few rows 10 MB in double precision.  An item takes 28 bytes. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -218,8 +218,8 @@ static gr_class make_room(gr_schedule *s, int64_t items, int64_t intervals, gr_e
   size_t size = (size_t)items * sizeof *s->item + (size_t)intervals * sizeof *s->interval;
   s->memory = malloc(size);
   if (!s->memory) return gr_fail(err, ERR_NoMemory, "the items of a call", (long long)size);
-  s->item = s->memory;
-  s->interval = (gr_interval *)(void *)(s->item + items);
+  s->interval = s->memory; /* first, as their numbers are the larger ones */
+  s->item = (gr_item *)(void *)(s->interval + intervals);
   return GR_OK;
 }
 
