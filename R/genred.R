@@ -24,8 +24,8 @@
 #' further dimensions of the arguments, which come *last*: a `Vi` is an array M x d x B1 x B2 x ...,
 #' a `Vj` N x d x B1 x ..., a `Pm` d x B1 x ..., and a `Mij` M x N x B1 x ... (for d > 1,
 #' M x N x d x B1 x ...). In each of these dimensions, the size of an argument is that of the batch,
-#' or 1 if all elements share the argument; dimensions that an argument lacks count as 1. So a matrix
-#' or a vector is the same for all elements. There can be 16 such dimensions.
+#' or 1 if all elements share the argument; dimensions that an argument lacks count as 1. So a
+#' matrix or a vector is the same for all elements. There can be 16 such dimensions.
 #'
 #' The result has the dimensions of one element, as below, and then one for each dimension that the
 #' longest argument has, with its size: for a sum, M x D x B1 x B2 x ... A reduction over both
