@@ -44,16 +44,17 @@ check_batch <- function(values, args, keep, call) {
   if (keep) refuse_kept_batch(args$name[first], call)
   resident <- which(vapply(values, inherits, NA, "genred_array"))[1L]
   if (!is.na(resident)) {
-    stop_genred("argument", "argument `", args$name[resident], "` is a genred_array, but argument `", args$name[first], "` is a batch (",
-                shape_text(values[[first]]), "), whose other arguments must be in R's memory; as.array() copies an array into it",
+    stop_genred("argument", "argument `", args$name[resident], "` is a genred_array, but argument `",
+                args$name[first], "` is a batch (", shape_text(values[[first]]),
+                "), whose other arguments must be in R's memory; as.array() copies an array into it",
                 call = call)
   }
   common_batch(batches, call)
 }
 
 refuse_kept_batch <- function(name, call) {
-  stop_genred("argument", "`keep = TRUE` leaves the result on a GPU, which is not possible for batches; argument `", name,
-              "` is one", call = call)
+  stop_genred("argument", "`keep = TRUE` leaves the result on a GPU, which is not possible for ",
+              "batches; argument `", name, "` is one", call = call)
 }
 
 shape_text <- function(x) paste(if (is.null(dim(x))) length(x) else dim(x), collapse = " x ")
@@ -69,15 +70,16 @@ common_batch <- function(batches, call) {
     own <- vapply(batches, function(b) if (length(b) < d) 1L else b[d], 0L)
     many <- which(own != 1L)
     odd <- many[own[many] != own[many[1L]]]
-    if (length(odd)) refuse_sizes(d, names(batches)[c(many[1L], odd[1L])], own[c(many[1L], odd[1L])], call)
+    two <- c(many[1L], odd[1L])
+    if (length(odd)) refuse_sizes(d, names(batches)[two], own[two], call)
     if (length(many)) own[[many[1L]]] else 1L
   }, 0L)
 }
 
 refuse_sizes <- function(d, names, size, call) {
-  stop_genred("argument", "arguments `", names[1L], "` and `", names[2L], "` do not fit: dimension ", d, " of the batch has ",
-              size[1L], " elements in `", names[1L], "` and ", size[2L], " in `", names[2L],
-              "`; it must have the same number in all arguments, or 1", call = call)
+  stop_genred("argument", "arguments `", names[1L], "` and `", names[2L], "` do not fit: dimension ", d,
+              " of the batch has ", size[1L], " elements in `", names[1L], "` and ", size[2L], " in `",
+              names[2L], "`; it must have the same number in all arguments, or 1", call = call)
 }
 
 # ---- gradients -----------------------------------------------------------------------------------
@@ -132,6 +134,7 @@ by_elements <- function(given, batches, by, run) {
     run(Map(function(x, batch) element_of(x, batch, at[k, ]), given, batches))
   })
   x <- given[[by$name]]
-  core <- if (by$category == "Pm") by$dim else if (is.null(dim(x))) c(length(x), 1L) else dim(x)[seq_len(rank_of(by))]
+  core <- by$dim
+  if (by$category != "Pm") core <- if (is.null(dim(x))) c(length(x), 1L) else dim(x)[seq_len(rank_of(by))]
   .like(array(as.numeric(unlist(parts)), c(core, size)), x, by)
 }

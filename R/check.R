@@ -54,7 +54,8 @@ check_shape <- function(x, variable, refuse) {
     refuse(if (!vector && length(x) == d) "matrix(x, nrow = 1) makes a single row of it")
   }
   if (inherits(x, "genred_array") && (batched || rank_of(variable) > 2L)) {
-    refuse("a genred_array cannot be a batch, or an array of more than two dimensions; as.array() copies it into R")
+    refuse("a genred_array cannot be a batch, or an array of more than two dimensions; ",
+           "as.array() copies it into R")
   }
   if (length(dim(x)) < rank_of(variable)) refuse()
   at <- categories$components[[variable$category]]
@@ -70,8 +71,8 @@ shape_hint <- function(x, variable) {
   }
   if (nd > rank && dim(x)[nd] == variable$dim) {
     order <- c(seq(nd - rank + 1L, nd), seq_len(nd - rank))
-    return(paste0("dimensions that number the elements of a batch come last: aperm(x, c(", paste(order, collapse = ", "),
-                  ")) moves them there"))
+    return(paste0("dimensions that number the elements of a batch come last: aperm(x, c(",
+                  paste(order, collapse = ", "), ")) moves them there"))
   }
   if (nd > rank) paste0("of a batch, dimension ", rank, " must be ", variable$dim)
 }
@@ -121,7 +122,9 @@ expected <- function(variable) {
     if (d == 1L) return("a number")
     return(paste("a numeric vector of length", d))
   }
-  if (variable$category == "Mij") return(paste0("a numeric ", if (d == 1L) "matrix, M x N" else paste("array, M x N x", d)))
+  if (variable$category == "Mij") {
+    return(paste0("a numeric ", if (d == 1L) "matrix, M x N" else paste("array, M x N x", d)))
+  }
   if (d == 1L) return("a numeric vector, or a matrix with 1 column")
   paste("a numeric matrix with", d, "columns")
 }

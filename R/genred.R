@@ -108,7 +108,8 @@
 #'   \item{`keep`}{`TRUE` leaves the result (or both results) on the GPU as a [genred_array()] in
 #'     the precision of the operator, with indices as integers. With several GPUs it lies on the
 #'     first.}
-#' } Arguments are matrices of doubles, integers or logicals, data frames with such columns, or
+#' }
+#' Arguments are matrices of doubles, integers or logicals, data frames with such columns, or
 #' [genred_array()]s; a `Pm`, or a `Vi` or `Vj` of dimension 1, may be a plain vector. Arrays of
 #' more dimensions are batches. `NA` in integers and logicals becomes `NA_real_`. Anything else is
 #' an error; nothing is converted silently.
