@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define GR_VERSION "0.1.0"
+#define GR_VERSION "0.2.0"
 
 /* Error classes; R code maps them to condition classes (genred_error_parse, ...). */
 typedef enum gr_class {
