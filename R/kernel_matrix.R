@@ -204,7 +204,7 @@ selected <- function(index, n, absent) {
 }
 
 setMethod("[", "KernelOperator", function(x, i, j, ..., drop = TRUE) {
-  subscripts <- nargs() - !missing(drop) - 1L
+  subscripts <- nargs() - 1L - (!missing(drop))
   if (subscripts == 1L && is_lazy(x)) return(if (missing(i)) x else lazy_components(x, i))
   if (subscripts != 2L) stop_genred("argument", "entries of a kernel matrix are selected by K[i, j]; ", counted(subscripts, "subscript"),
                                     " given")

@@ -122,6 +122,15 @@ setMethod("Ops", signature("KernelOperator", "ANY"), function(e1, e2) operator_w
 setMethod("Ops", signature("ANY", "KernelOperator"), function(e1, e2) operator_with_other(.Generic, e1, e2))
 setMethod("Ops", signature("KernelOperator", "missing"), function(e1, e2) if (.Generic == "-") scaled_operator(e1, -1) else e1)
 
+# Diagonal matrices of the package Matrix are operators.  Methods for single functions, and for its
+# class, come before those that Matrix itself has for its diagonal matrices and anything.
+suppressMessages({
+  setMethod("+", signature("KernelOperator", "diagonalMatrix"), function(e1, e2) operator_with_other("+", e1, e2))
+  setMethod("+", signature("diagonalMatrix", "KernelOperator"), function(e1, e2) operator_with_other("+", e1, e2))
+  setMethod("-", signature("KernelOperator", "diagonalMatrix"), function(e1, e2) operator_with_other("-", e1, e2))
+  setMethod("-", signature("diagonalMatrix", "KernelOperator"), function(e1, e2) operator_with_other("-", e1, e2))
+})
+
 #' @export
 rbind.KernelOperator <- function(..., deparse.level = 1) bound(list(...), 1)
 

@@ -44,6 +44,7 @@ lazy_operations <- list(
   atan2 = c("Atan2(@a, @b)", "widest"),
   hypot = c("Hypot(@a, @b)", "widest"),
   modulo = c("Mod(@a, @b, 0)", "widest"),
+  mod = c("Mod(@a, @b, @c)", "widest"),
   clamp = c("Clamp(@a, @b, @c)", "widest"),
   choose_sign = c("IfElse(@a, @b, @c)", "widest"),
   # vectors
@@ -51,8 +52,8 @@ lazy_operations <- list(
   norm2 = c("Norm2(@a)", "one"),
   normalize = c("Normalize(@a)", "widest"),
   sqdist = c("SqDist(@a, @b)", "one"),
-  weightedsqnorm = c("WeightedSqNorm(@a, @b)", "ask"),
-  weightedsqdist = c("WeightedSqDist(@a, @b, @c)", "ask"),
+  weightedsqnorm = c("WeightedSqNorm(@b, @a)", "ask"),
+  weightedsqdist = c("WeightedSqDist(@c, @a, @b)", "ask"),
   component_sum = c("Sum(@a)", "one", "ComplexSum(@a)", "complex"),
   component_min = c("Min(@a)", "one"),
   component_max = c("Max(@a)", "one"),
@@ -134,7 +135,10 @@ operation <- function(name, tensors, n = NULL, m = NULL, what = name) {
 # Within the parentheses of a call anything can stand; next to an operator, only what binds tightly.
 form_least <- function(form) if (grepl("@[a-z] [-+*/]|[-+*/] @[a-z]", form) || form == "@a") 7 else 0
 
-list_text <- function(x) if (length(x) == 1L) number_text(x) else paste0("[", paste(x, collapse = ", "), "]")
+list_text <- function(x) {
+  text <- sprintf("%d", as.integer(x))
+  if (length(x) == 1L) text else paste0("[", paste(text, collapse = ", "), "]")
+}
 
 # What the engine says the size is; its errors about dimensions are the user's.
 asked_size <- function(x) operator_info(lazy_operator(x, "Sum", "j")$op)$result$dim
@@ -220,20 +224,12 @@ lazy_unary <- function(op, x) {
 }
 
 setMethod("Ops", signature("LazyTensor", "LazyTensor"), function(e1, e2) lazy_binary(.Generic, e1, e2))
-setMethod("Ops", signature("LazyTensor", "ANY"), function(e1, e2) mixed_binary(.Generic, e1, e2))
-setMethod("Ops", signature("ANY", "LazyTensor"), function(e1, e2) mixed_binary(.Generic, e1, e2))
+setMethod("Ops", signature("LazyTensor", "ANY"), function(e1, e2) lazy_binary(.Generic, e1, e2))
+setMethod("Ops", signature("ANY", "LazyTensor"), function(e1, e2) lazy_binary(.Generic, e1, e2))
 setMethod("Ops", signature("LazyTensor", "KernelOperator"), function(e1, e2) operator_arithmetic(.Generic, e1, e2))
 setMethod("Ops", signature("KernelOperator", "LazyTensor"), function(e1, e2) operator_arithmetic(.Generic, e1, e2))
 setMethod("Ops", signature("LazyTensor", "missing"), function(e1, e2) lazy_unary(.Generic, e1))
 setMethod("!", "LazyTensor", function(x) combined(list(operand_real(x, "!")), "Not(@a)", 7, x@size, "condition"))
-
-# Diagonal matrices of the package Matrix are operators.
-mixed_binary <- function(op, e1, e2) {
-  if (inherits(e1, "diagonalMatrix") || inherits(e2, "diagonalMatrix")) {
-    return(operator_arithmetic(op, as_operator(e1), as_operator(e2)))
-  }
-  lazy_binary(op, e1, e2)
-}
 
 operand_real <- function(x, what) {
   if (x@type == "complex") stop_genred("argument", "`", what, "` is not defined for complex tensors")
@@ -292,6 +288,7 @@ setMethod("Complex", "LazyTensor", function(z) operation(.Generic, list(z)))
 
 setGeneric("atan2")
 setMethod("atan2", signature("LazyTensor", "ANY"), function(y, x) operation("atan2", list(y, x)))
+setMethod("atan2", signature("LazyTensor", "LazyTensor"), function(y, x) operation("atan2", list(y, x)))
 setMethod("atan2", signature("ANY", "LazyTensor"), function(y, x) operation("atan2", list(y, x)))
 
 # A condition chooses where it is true; numbers are true where they are not 0, as in R.
@@ -378,7 +375,7 @@ component_run <- function(x, from, count) {
 #' \describe{
 #'   \item{`sqdist(x, y)`, `sqnorm2(x)`, `norm2(x)`}{squared Euclidean distance, squared norm, norm}
 #'   \item{`normalize(x)`}{`x` divided by its norm; 0 at 0}
-#'   \item{`weightedsqnorm(s, x)`, `weightedsqdist(s, x, y)`}{\eqn{\sum_k s_k x_k^2}{sum_k s_k
+#'   \item{`weightedsqnorm(x, s)`, `weightedsqdist(x, y, s)`}{\eqn{\sum_k s_k x_k^2}{sum_k s_k
 #'     x_k^2}, or \eqn{s |x|^2} for one component of `s`, or \eqn{x' S x} for d d components (the
 #'     matrix S, row by row); the same of `x - y`}
 #'   \item{`square(x)`, `inv(x)`, `rsqrt(x)`}{\eqn{x^2}, \eqn{1 / x}, \eqn{1 / \sqrt x}{1 / sqrt(x)}
@@ -390,6 +387,8 @@ component_run <- function(x, from, count) {
 #'   \item{`erf(x)`, `erfc(x)`, `hypot(x, y)`}{the error function, its complement,
 #'     \eqn{\sqrt{x^2 + y^2}}{sqrt(x^2 + y^2)}}
 #'   \item{`clamp(x, lower, upper)`}{`x` limited to the interval}
+#'   \item{`mod(x, y, offset)`}{`x` modulo `y`, between the offset and the offset plus `y`; `x %% y`
+#'     if it is 0}
 #'   \item{`minimum(x, y)`, `maximum(x, y)`}{the smaller, the larger of two, component by
 #'     component}
 #'   \item{`concat(...)`}{all components, one tensor after the other}
@@ -412,7 +411,7 @@ component_run <- function(x, from, count) {
 #'
 #' @param x,y,A,s,e Lazy tensors; numbers and vectors of numbers are parameters.
 #' @param by A tensor of data, as [Vi()], [Vj()] and [Pm()] make it, that occurs in `x`.
-#' @param lower,upper,gamma,knots Numbers, vectors or tensors.
+#' @param lower,upper,offset,gamma,knots Numbers, vectors or tensors.
 #' @param ... Lazy tensors.
 #' @param d,degree Whole numbers.
 #' @param dims_x,dims_y,axes_x,axes_y Vectors of whole numbers.
@@ -447,11 +446,11 @@ normalize <- function(x) operation("normalize", list(x))
 
 #' @rdname lazy_functions
 #' @export
-weightedsqnorm <- function(s, x) operation("weightedsqnorm", list(s, x))
+weightedsqnorm <- function(x, s) operation("weightedsqnorm", list(x, s))
 
 #' @rdname lazy_functions
 #' @export
-weightedsqdist <- function(s, x, y) operation("weightedsqdist", list(s, x, y))
+weightedsqdist <- function(x, y, s) operation("weightedsqdist", list(x, y, s))
 
 #' @rdname lazy_functions
 #' @export
@@ -503,6 +502,10 @@ clamp <- function(x, lower, upper) operation("clamp", list(x, lower, upper))
 
 #' @rdname lazy_functions
 #' @export
+mod <- function(x, y, offset = 0) operation("mod", list(x, y, offset))
+
+#' @rdname lazy_functions
+#' @export
 minimum <- function(x, y) {
   x <- operand(x, "minimum")
   y <- operand(y, "minimum")
@@ -551,7 +554,7 @@ kron <- function(x, y, dims_x, dims_y) {
 tensordot <- function(x, y, dims_x, dims_y, axes_x, axes_y) {
   numbers <- list(read_counts(dims_x, "dims_x"), read_counts(dims_y, "dims_y"), read_counts(axes_x, "axes_x") - 1,
                   read_counts(axes_y, "axes_y") - 1)
-  lists <- vapply(numbers, function(n) paste0("[", paste(n, collapse = ", "), "]"), "")
+  lists <- vapply(numbers, function(n) paste0("[", paste(n, collapse = ", "), "]"), "") # a list even of one
   form <- paste0("TensorDot(@a, @b, ", paste(lists, collapse = ", "), ")")
   out <- combined(list(operand(x, "tensordot"), operand(y, "tensordot")), form, 7, NA_real_, "number")
   attr(out, "size") <- asked_size(out)

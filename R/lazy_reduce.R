@@ -153,7 +153,7 @@ mean.LazyTensor <- function(x, ...) {
 # sum(x), sum(x, "j"), sum(x, "j", backend = "CPU")
 lazy_summary <- function(what, x, given, na.rm) {
   over <- named_index(given, what)
-  settings <- given[nzchar(names(given) %or% rep("", length(given))) & names(given) %or% "" != "over"]
+  settings <- given[!(names(given) %or% rep("", length(given))) %in% c("", "over", "index")]
   if (is.null(over)) return(matrix_total(what, x, settings, read_flag(na.rm, "na.rm", NULL)))
   if (na.rm) x <- without_nan(x, what)
   if (what == "range") {
@@ -164,10 +164,11 @@ lazy_summary <- function(what, x, given, na.rm) {
   out
 }
 
-# The index among the further arguments of a summary; numbers are not added to it, as base would.
+# The index among the further arguments of a summary, which RKeOps calls `index`; numbers are not
+# added to the sum, as base would.
 named_index <- function(given, what) {
   names <- names(given) %or% rep("", length(given))
-  index <- given[names %in% c("", "over")]
+  index <- given[names %in% c("", "over", "index")]
   if (!length(index)) return(NULL)
   if (length(index) > 1L || !is.character(index[[1L]])) {
     stop_genred("argument", what, "() of a lazy tensor takes one tensor and the index that is reduced, \"i\", \"j\", \"ij\" or ",
