@@ -39,7 +39,22 @@ setClass("KernelOperator", representation("VIRTUAL"))
 #' @param n The number of rows and columns.
 #' @param v The entries of the diagonal.
 #' @name LazyTensor-matrix
-#' @aliases KernelOperator-class
+#' @aliases KernelOperator-class BlockOperator-class CallOperator-class DenseOperator-class
+#'   DiagonalOperator-class SumOperator-class -,diagonalMatrix,KernelOperator-method
+#'   -,KernelOperator,diagonalMatrix-method [,KernelOperator-method %*%,ANY,KernelOperator-method
+#'   %*%,KernelOperator,ANY-method %*%,KernelOperator,KernelOperator-method
+#'   %*%,KernelOperator,Matrix-method %*%,Matrix,KernelOperator-method
+#'   +,diagonalMatrix,KernelOperator-method +,KernelOperator,diagonalMatrix-method
+#'   colMeans,KernelOperator-method colSums,KernelOperator-method
+#'   crossprod,ANY,KernelOperator-method crossprod,KernelOperator,ANY-method
+#'   crossprod,KernelOperator,KernelOperator-method crossprod,KernelOperator,Matrix-method
+#'   crossprod,KernelOperator,missing-method crossprod,Matrix,KernelOperator-method
+#'   diag,KernelOperator-method dim,KernelOperator-method dim,LazyTensor-method
+#'   length,KernelOperator-method rowMeans,KernelOperator-method rowSums,KernelOperator-method
+#'   show,KernelOperator-method show,LazyTensor-method tcrossprod,ANY,KernelOperator-method
+#'   tcrossprod,KernelOperator,ANY-method tcrossprod,KernelOperator,KernelOperator-method
+#'   tcrossprod,KernelOperator,Matrix-method tcrossprod,KernelOperator,missing-method
+#'   tcrossprod,Matrix,KernelOperator-method
 #' @seealso [kernel_matrix()] makes such a matrix of an ordinary operator.
 #' @examples
 #' x <- matrix(rnorm(60), 20, 3)
@@ -81,8 +96,9 @@ right_side <- function(A, b, what) {
     stop_genred("argument", "a product of two kernel matrices is not a kernel matrix; A %*% (B %*% b) multiplies with both")
   }
   if (isS4(b) && is(b, "Matrix")) b <- as.matrix(b)
-  if (inherits(b, "genred_array") || is.data.frame(b)) b <- as.matrix(b)
-  valid <- (is.numeric(b) || is.logical(b) || is.complex(b)) && length(dim(b)) <= 2L
+  on_gpu <- inherits(b, "genred_array") && is_lazy(A)
+  if (is.data.frame(b) || inherits(b, "genred_array") && !on_gpu) b <- as.matrix(b)
+  valid <- (is.numeric(b) || is.logical(b) || is.complex(b) || on_gpu) && length(dim(b)) <= 2L
   if (!valid) stop_genred("argument", "`", what, "` multiplies a kernel matrix with a vector or matrix of numbers; ", given_value(b))
   if (length(dim(b)) < 2L) b <- matrix(b, ncol = 1L)
   size <- operator_dim(A)

@@ -37,13 +37,32 @@ is_lazy <- function(x) inherits(x, "LazyTensor")
 
 # ---- leaves --------------------------------------------------------------------------------------
 
-# What a leaf is, by kind: whether it depends on i and on j, what it is in the transposed tensor, and
-# its value at the pairs (i[1], j[1]), (i[2], j[2]) ..., one row per pair.
+# What a leaf is, by kind.  shape: M and N, NA where it does not depend on i or j, and the number of
+# components; turned: the leaf of the transposed tensor; at: its values at the pairs (i[1], j[1]),
+# (i[2], j[2]) ..., one row per pair, NULL where they are the same for all pairs.
 leaf_kinds <- list(
-  Vi = list(i = TRUE, j = FALSE, transposed = "Vj", at = function(value, i, j) value[i, , drop = FALSE]),
-  Vj = list(i = FALSE, j = TRUE, transposed = "Vi", at = function(value, i, j) value[j, , drop = FALSE]),
-  Pm = list(i = FALSE, j = FALSE, transposed = "Pm", at = NULL)
+  Vi = list(
+    shape = function(value) c(dim(value)[1L], NA, dim(value)[2L]),
+    turned = function(leaf) changed(leaf, kind = "Vj"),
+    at = function(value, i, j) value[i, , drop = FALSE]
+  ),
+  Vj = list(
+    shape = function(value) c(NA, dim(value)),
+    turned = function(leaf) changed(leaf, kind = "Vi"),
+    at = function(value, i, j) value[j, , drop = FALSE]
+  ),
+  Pm = list(
+    shape = function(value) c(NA, NA, length(value)),
+    turned = identity,
+    at = NULL
+  )
 )
+
+changed <- function(leaf, ...) {
+  new <- list(...)
+  leaf[names(new)] <- new
+  leaf
+}
 
 # Kind and value come first: src/ffi_lazy.c reads them.
 new_leaf <- function(kind, value, name, dim) list(kind = kind, value = value, name = name, dim = dim)
@@ -148,14 +167,12 @@ reserved_names <- c("Vi", "Vj", "Pm", "Mij", "Var", "Ind", "backend", "device_id
 leaf_tensor <- function(kind, value, name, dtype) {
   if (is_lazy(value)) stop_genred("argument", kind, "() needs data; this is a lazy tensor already")
   data <- leaf_data(kind, value)
-  size <- if (kind == "Pm") length(data$value) else dim(data$value)[2L]
-  if (size == 0L) stop_genred("argument", kind, "() needs at least one ", if (kind == "Pm") "number" else "column",
-                              "; ", given_value(value))
-  n <- if (kind != "Pm") as.numeric(dim(data$value)[1L])
-  of <- leaf_kinds[[kind]]
-  lazy("{1}", language_precedence[["atom"]], list(new_leaf(kind, data$value, name, size)),
-       if (of$i) n else NA_real_, if (of$j) n else NA_real_, if (data$complex) size / 2 else size,
-       if (data$complex) "complex" else "number", read_lazy_dtype(dtype))
+  shape <- as.numeric(leaf_kinds[[kind]]$shape(data$value))
+  size <- shape[3L]
+  if (size == 0) stop_genred("argument", kind, "() needs at least one ", if (kind == "Pm") "number" else "column", "; ",
+                             given_value(value))
+  lazy("{1}", language_precedence[["atom"]], list(new_leaf(kind, data$value, name, size)), shape[1L], shape[2L],
+       if (data$complex) size / 2 else size, if (data$complex) "complex" else "number", read_lazy_dtype(dtype))
 }
 
 read_lazy_dtype <- function(dtype) {
@@ -212,7 +229,7 @@ operand <- function(x, what) {
 }
 
 other_operand <- function(x, what) {
-  if (is.object(x) && !is.numeric(x) || is.null(x)) refuse_operand(x, what)
+  if (is.null(x) || is.object(x) && !all(class(x) %in% harmless_classes)) refuse_operand(x, what)
   if (length(dim(x)) > 1L && sum(dim(x) != 1L) > 1L) {
     refuse_operand(x, what, "Vi(x) says that its rows are indexed by i, Vj(x) that they are indexed by j")
   }

@@ -20,11 +20,7 @@ setMethod("operator_dim", "LazyTensor", function(A) {
 })
 
 setMethod("operator_transpose", "LazyTensor", function(A) {
-  kinds <- lapply(A@leaves, function(leaf) {
-    leaf$kind <- leaf_kinds[[leaf$kind]]$transposed
-    leaf
-  })
-  attr(A, "leaves") <- kinds
+  attr(A, "leaves") <- lapply(A@leaves, function(leaf) leaf_kinds[[leaf$kind]]$turned(leaf))
   rows <- A@rows
   attr(A, "rows") <- A@columns
   attr(A, "columns") <- rows
@@ -57,9 +53,7 @@ some_entries <- function(x, i, j) {
     at <- leaf_kinds[[leaf$kind]]$at
     if (is.null(at)) return(leaf)
     value <- if (inherits(leaf$value, "genred_array")) as.matrix(leaf$value) else leaf$value
-    leaf$value <- unname(at(value, i, j))
-    leaf$kind <- "Vi"
-    leaf
+    changed(leaf, kind = "Vi", value = unname(at(value, i, j)))
   })
   attr(x, "rows") <- if (is.na(x@rows) && is.na(x@columns)) NA_real_ else as.numeric(length(i))
   attr(x, "columns") <- NA_real_

@@ -418,7 +418,15 @@ component_run <- function(x, from, count) {
 #' @return A lazy tensor.
 #' @seealso [LazyTensor()], [lazy_reductions]
 #' @name lazy_functions
-#' @aliases sqnorm2 norm2
+#' @aliases !,LazyTensor-method atan2,ANY,LazyTensor-method atan2,LazyTensor,ANY-method
+#'   atan2,LazyTensor,LazyTensor-method Complex,LazyTensor-method dnorm,LazyTensor-method
+#'   ifelse,LazyTensor-method is.na,LazyTensor-method log,LazyTensor-method Math,LazyTensor-method
+#'   Ops,ANY,KernelOperator-method Ops,ANY,LazyTensor-method Ops,KernelOperator,ANY-method
+#'   Ops,KernelOperator,KernelOperator-method Ops,KernelOperator,LazyTensor-method
+#'   Ops,KernelOperator,missing-method Ops,LazyTensor,ANY-method
+#'   Ops,LazyTensor,KernelOperator-method Ops,LazyTensor,LazyTensor-method
+#'   Ops,LazyTensor,missing-method plogis,LazyTensor-method pnorm,LazyTensor-method
+#'   round,LazyTensor-method signif,LazyTensor-method trunc,LazyTensor-method
 #' @examples
 #' x <- Vi(matrix(rnorm(60), 20, 3))
 #' y <- Vj(matrix(rnorm(90), 30, 3))

@@ -30,11 +30,11 @@
 #' @param k The number of values.
 #' @param weight,b A lazy tensor, or a vector or matrix with one row per value of the reduced index.
 #' @param op The name of a reduction, as in [Genred()].
-#' @param na.rm Whether `NaN` is left out of totals.
 #' @param ... Arguments of a call of an operator: `backend`, `device_id`, `ranges`, `keep`.
 #' @return A matrix with one row per value of the index that is kept, and one column per component;
 #'   a number for the totals. With `over = "k"` a lazy tensor.
 #' @name lazy_reductions
+#' @aliases Summary,LazyTensor-method
 #' @seealso [LazyTensor-matrix] for products and row sums, [as_genred()]
 #' @examples
 #' x <- matrix(rnorm(60), 20, 3)
