@@ -89,7 +89,7 @@ check_linear <- function(op, info, variable, over, call) {
 # With 1 in the place of the argument that is left out, the formula is an entry of the matrix.
 operator_tensor <- function(op, info, given, absent) {
   spec <- operator_spec(op)
-  formula <- spec$formula
+  formula <- by_name(spec$formula, info$args$name)
   kept <- which(!info$args$name %in% absent)
   leaves <- lapply(kept, function(k) {
     kind <- info$args$category[k]
@@ -99,7 +99,7 @@ operator_tensor <- function(op, info, given, absent) {
     new_leaf(kind, value, info$args$name[k], info$args$dim[k])
   })
   for (k in seq_along(kept)) formula <- word_replaced(formula, info$args$name[kept[k]], paste0("{", k, "}"))
-  if (length(absent)) formula <- word_replaced(formula, absent, "IntCst(1)")
+  if (length(absent)) formula <- word_replaced(formula, absent, "1")
   numbers <- function(kind) {
     n <- unlist(lapply(leaves, function(leaf) if (leaf$kind == kind) dim(leaf$value)[1L]))
     if (is.null(n)) return(NA_real_)
@@ -108,9 +108,9 @@ operator_tensor <- function(op, info, given, absent) {
   lazy(one_line(formula), 0, leaves, numbers("Vi"), numbers("Vj"), info$result$dim, "number", spec$dtype)
 }
 
+# A variable of this name, not an operation.
 word_replaced <- function(text, word, by) {
-  escaped <- gsub("([.])", "[.]", word)
-  gsub(paste0("(?<![A-Za-z0-9_.])", escaped, "(?![A-Za-z0-9_.{}])"), by, text, perl = TRUE)
+  gsub(paste0("(?<![A-Za-z0-9_.{])\\Q", word, "\\E(?![A-Za-z0-9_.}]|\\s*\\()"), by, text, perl = TRUE)
 }
 
 call_operator <- function(op, info, given, absent, over) {

@@ -432,7 +432,7 @@ setMethod("show", "LazyTensor", function(object) {
   cat("<LazyTensor> ", abbreviated(format_tensor(object), max(40L, getOption("width") - 15L)), "\n", sep = "")
   lines <- leaf_lines(object@leaves)
   if (length(lines)) cat(lines, sep = "\n")
-  cat("  ", shape_text(object), "\n", sep = "")
+  cat("  ", tensor_shape(object), "\n", sep = "")
 })
 
 leaf_lines <- function(leaves) {
@@ -446,7 +446,7 @@ leaf_lines <- function(leaves) {
   paste0("  ", format(names), "  ", format(kinds), "  ", sizes)
 }
 
-shape_text <- function(x) {
+tensor_shape <- function(x) {
   size <- dim(x)
   type <- c(number = "", condition = "condition, ", complex = "complex, ")[[x@type]]
   bytes <- prod(size) * c(number = 8, condition = 4, complex = 16)[[x@type]]

@@ -187,7 +187,7 @@ lazy_power <- function(x, y) {
   if (is_lazy(x) && x@type == "complex") return(complex_power(x, y))
   if (y == 0.5) return(operation("sqrt", list(x), what = "^"))
   if (y != round(y) || abs(y) > 64) return(general_power(x, y))
-  combined(list(x), paste0("@a^", number_text(y)), 6, x@size, "number", 7)
+  combined(list(x), sprintf("@a^%d", as.integer(y)), 6, x@size, "number", 7)
 }
 
 general_power <- function(x, y) {

@@ -98,6 +98,13 @@ test_that("operators over i, without the argument left out, and with words that 
   expect_close(kernel_matrix(words, x, y) %*% b, words(x, y, b), 1e-13)
 })
 
+test_that("variables by position, and with names of operations", {
+  by_position <- Genred("Exp(-SqDist(Vi(1,2),Vj(2,2))) * Vj(0,1)", c("B = Vj(0,1)", "X = Vi(1,2)", "Y = Vj(2,2)"), axis = 1, dtype = "float64")
+  expect_close(as.matrix(kernel_matrix(by_position, X = x, Y = y)), exp(-sq_dist(x, y)), 1e-13)
+  odd <- Genred("Exp(-SqDist(Exp,Y)) * Sum", c("Exp = Vi(2)", "Y = Vj(2)", "Sum = Vj(1)"), axis = 1, dtype = "float64")
+  expect_close(as.matrix(kernel_matrix(odd, x, y)), exp(-sq_dist(x, y)), 1e-13)
+})
+
 test_that("row names of the data and column names of the other side stay", {
   named <- x
   rownames(named) <- letters[1:M]
