@@ -49,7 +49,7 @@ setClass("KernelOperator", representation("VIRTUAL"))
 #'   crossprod,ANY,KernelOperator-method crossprod,KernelOperator,ANY-method
 #'   crossprod,KernelOperator,KernelOperator-method crossprod,KernelOperator,Matrix-method
 #'   crossprod,KernelOperator,missing-method crossprod,Matrix,KernelOperator-method
-#'   diag,KernelOperator-method dim,KernelOperator-method dim,LazyTensor-method
+#'   diag,KernelOperator-method dim,KernelOperator-method dim,LazyTensor-method dimnames,LazyTensor-method
 #'   length,KernelOperator-method rowMeans,KernelOperator-method rowSums,KernelOperator-method
 #'   show,KernelOperator-method show,LazyTensor-method tcrossprod,ANY,KernelOperator-method
 #'   tcrossprod,KernelOperator,ANY-method tcrossprod,KernelOperator,KernelOperator-method
@@ -85,6 +85,22 @@ setGeneric("operator_entries", function(A, i, j) standardGeneric("operator_entri
 setMethod("dim", "KernelOperator", function(x) operator_dim(x))
 
 setMethod("length", "KernelOperator", function(x) prod(dim(x)))
+
+# The names of rows and columns, of the whole or of a part.
+operator_names <- function(x, i = TRUE, j = TRUE) {
+  names <- dimnames(x)
+  if (is.null(names)) return(NULL)
+  list(names[[1L]][i], names[[2L]][j])
+}
+
+setMethod("Math", "KernelOperator", function(x) refuse_entries(.Generic))
+setMethod("Summary", "KernelOperator", function(x, ..., na.rm = FALSE) {
+  if (.Generic == "sum" && ...length() == 0L && !na.rm) sum(rowSums(x)) else refuse_entries(.Generic)
+})
+
+refuse_entries <- function(what) {
+  stop_genred("argument", "`", what, "` of a sum or block of kernel matrices would need all entries; it is defined for lazy tensors")
+}
 
 #' @rdname LazyTensor-matrix
 #' @export
@@ -198,6 +214,7 @@ as.matrix.KernelOperator <- function(x, limit = 2^27, ...) {
   starts <- if (size[2L]) seq(1, size[2L], by = columns) else integer()
   blocks <- lapply(starts, function(from) dense_block(x, seq_len(size[1L]), from:min(size[2L], from + columns - 1)))
   out <- if (length(blocks)) do.call(cbind, blocks) else matrix(0, size[1L], 0L)
+  dimnames(out) <- operator_names(x)
   if (is_lazy(x) && x@type == "condition") storage.mode(out) <- "logical"
   out
 }
@@ -212,9 +229,9 @@ as.array.KernelOperator <- function(x, limit = 2^27, ...) {
 }
 
 # Positions that an index of R selects among n.
-selected <- function(index, n, absent) {
+selected <- function(index, n, absent, names) {
   if (absent) return(seq_len(n))
-  positions <- tryCatch(seq_len(n)[index], error = function(e) NA)
+  positions <- tryCatch(if (is.character(index)) match(index, names) else seq_len(n)[index], error = function(e) NA)
   if (anyNA(positions)) stop_genred("argument", "subscript out of bounds: there are ", n, " positions; ", given_value(index))
   positions
 }
@@ -225,7 +242,11 @@ setMethod("[", "KernelOperator", function(x, i, j, ..., drop = TRUE) {
   if (subscripts != 2L) stop_genred("argument", "entries of a kernel matrix are selected by K[i, j]; ", counted(subscripts, "subscript"),
                                     " given")
   size <- operator_dim(x)
-  out <- dense_block(x, selected(if (!missing(i)) i, size[1L], missing(i)), selected(if (!missing(j)) j, size[2L], missing(j)))
+  names <- dimnames(x)
+  rows <- selected(if (!missing(i)) i, size[1L], missing(i), names[[1L]])
+  columns <- selected(if (!missing(j)) j, size[2L], missing(j), names[[2L]])
+  out <- dense_block(x, rows, columns)
+  dimnames(out) <- operator_names(x, rows, columns)
   if (drop) drop(out) else out
 })
 

@@ -64,3 +64,13 @@ some_entries <- function(x, i, j) {
 
 # Of a tensor with several components, dim() has a third number; nrow() and ncol() take the first two.
 setMethod("dim", "LazyTensor", function(x) c(lazy_numbers(x), if (x@size != 1) x@size))
+
+# Those of the first leaf that depends on i alone, and of the first that depends on j alone.
+setMethod("dimnames", "LazyTensor", function(x) {
+  first <- function(kind) {
+    for (leaf in x@leaves) if (leaf$kind == kind && !is.null(rownames(leaf$value))) return(rownames(leaf$value))
+    NULL
+  }
+  names <- list(first("Vi"), first("Vj"))
+  if (!is.null(names[[1L]]) || !is.null(names[[2L]])) names
+})

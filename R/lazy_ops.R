@@ -514,18 +514,17 @@ mod <- function(x, y, offset = 0) operation("mod", list(x, y, offset))
 
 #' @rdname lazy_functions
 #' @export
-minimum <- function(x, y) {
-  x <- operand(x, "minimum")
-  y <- operand(y, "minimum")
-  lazy_ifelse(x <= y, x, y)
-}
+minimum <- function(x, y) chosen(operand(x, "minimum"), operand(y, "minimum"), `<=`)
 
 #' @rdname lazy_functions
 #' @export
-maximum <- function(x, y) {
-  x <- operand(x, "maximum")
-  y <- operand(y, "maximum")
-  lazy_ifelse(x >= y, x, y)
+maximum <- function(x, y) chosen(operand(x, "maximum"), operand(y, "maximum"), `>=`)
+
+# NaN wherever one of them is NaN, as pmin() and pmax() have it.  That is asked of the parameter, if
+# one of them is one.
+chosen <- function(x, y, better) {
+  if (is.na(y@rows) && is.na(y@columns)) return(lazy_ifelse(better(y, x) | y != y, y, x))
+  lazy_ifelse(better(x, y) | x != x, x, y)
 }
 
 #' @rdname lazy_functions

@@ -62,6 +62,7 @@ test_that("every function of matrices agrees with the dense matrix", {
     close(rowSums(A), rowSums(a))
     close(colSums(A), colSums(a))
     close(rowMeans(A), rowMeans(a))
+    close(sum(A), sum(a))
     close(colMeans(A), colMeans(a))
     close(A[2:1, ], a[2:1, , drop = n == 1] + 0)
     close(A[1, ], a[1, ])
@@ -112,6 +113,14 @@ test_that("row names of the data and column names of the other side stay", {
   A <- exp(-sqdist(Vi(named), Vj(y)))
   expect_identical(dimnames(A %*% b), list(letters[1:M], c("u", "v")))
   expect_identical(names(rowSums(A)), letters[1:M])
+  rownames(y) <- LETTERS[1:N]
+  A <- exp(-sqdist(Vi(named, "float64"), Vj(y)))
+  expect_identical(dimnames(A), list(letters[1:M], LETTERS[1:N]))
+  expect_identical(dimnames(as.matrix(A)), dimnames(A))
+  expect_identical(dimnames(as.matrix(t(A))), rev(dimnames(A)))
+  expect_identical(A["b", c("C", "A")], as.matrix(A)["b", c("C", "A")])
+  expect_identical(colnames(A[1:2, ]), LETTERS[1:N])
+  expect_error(A["z", ], "out of bounds", class = "genred_error_argument")
 })
 
 test_that("complex signals and complex kernels", {
@@ -203,6 +212,8 @@ test_that("mistakes with matrices", {
   argument(rbind(K, "a"), "5 entries")
   argument(identity_matrix(2) %*% identity_matrix(2), "two kernel matrices")
   argument(rowSums(K, dims = 2), "`dims`")
+  argument(exp(S + identity_matrix(M)), "lazy tensors")
+  argument(max(S + identity_matrix(M)), "lazy tensors")
   argument(kernel_matrix(mean, x), "made by Genred")
   argument(kernel_matrix(op, X = x), "`Y`, `B`")
   argument(kernel_matrix(op, 5, x, H = y), "no argument `H`")

@@ -187,6 +187,15 @@ test_that("totals have R's meaning", {
   expect_close(rowMeans(holes, na.rm = TRUE), rowMeans(with_holes, na.rm = TRUE), 1e-12)
 })
 
+test_that("NaN in comparisons, choices and limits is as in R", {
+  a <- c(NaN, 1, 2, Inf)
+  expect_identical(sum(minimum(Vi(a), 1.5), "j")[, 1], pmin(a, 1.5))
+  expect_identical(sum(maximum(1.5, Vi(a)), "j")[, 1], pmax(1.5, a))
+  expect_identical(as.matrix(minimum(Vi(a), Vj(a))), outer(a, a, pmin))
+  expect_identical(as.matrix(maximum(Vi(a), Vj(a))), outer(a, a, pmax))
+  expect_identical(sum(clamp(Vi(a), 0, 1), "j")[, 1], pmin(a, 1))
+})
+
 test_that("reductions over one index", {
   expect_close(min(D, "j"), matrix(apply(dense, 1, min)), 1e-13)
   expect_close(max(D, "i"), matrix(apply(dense, 2, max)), 1e-13)
