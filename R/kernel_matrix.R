@@ -1,8 +1,8 @@
 # Operators as matrices: whatever can be multiplied by a vector.
 #
 # A kernel operator is plain data.  Three functions say what it is: its shape, its product with a
-# matrix, and its transpose; a fourth gives single entries.  R's matrix functions are made from these
-# for all of them.  Scalar lazy tensors are kernel operators; sums, diagonals, blocks, dense
+# matrix, and its transpose; a fourth gives single entries.  R's matrix functions are made from
+# these for all of them.  Scalar lazy tensors are kernel operators; sums, diagonals, blocks, dense
 # matrices and calls of ordinary operators are others.
 
 setClass("KernelOperator", representation("VIRTUAL"))
@@ -16,10 +16,10 @@ setClass("KernelOperator", representation("VIRTUAL"))
 #' @details
 #' \describe{
 #'   \item{`K %*% b`, `a %*% K`, `crossprod(K, a)`, `tcrossprod(K, b)`}{products with vectors and
-#'     matrices. A product of two kernel matrices is refused; `K %*% (L %*% b)` is what it is needed
-#'     for.}
-#'   \item{`t(K)`, `dim(K)`, `nrow`, `ncol`, `diag(K)`, `K[i, j]`}{entries are computed when they are
-#'     asked for}
+#'     matrices, or with a tensor of j, as `Vj(b)`. A product of two kernel matrices is refused;
+#'     `K %*% (L %*% b)` is what it is needed for.}
+#'   \item{`t(K)`, `dim(K)`, `nrow`, `ncol`, `diag(K)`, `K[i, j]`}{entries are computed when they
+#'     are asked for}
 #'   \item{`as.matrix(K)`, `as.array(x)`}{all entries, refused above `limit` entries;
 #'     `as.array()` for tensors with several components. `as.matrix()` of a condition is logical.}
 #'   \item{`rowSums`, `colSums`, `rowMeans`, `colMeans`}{vectors}
@@ -49,12 +49,12 @@ setClass("KernelOperator", representation("VIRTUAL"))
 #'   crossprod,ANY,KernelOperator-method crossprod,KernelOperator,ANY-method
 #'   crossprod,KernelOperator,KernelOperator-method crossprod,KernelOperator,Matrix-method
 #'   crossprod,KernelOperator,missing-method crossprod,Matrix,KernelOperator-method
-#'   diag,KernelOperator-method dim,KernelOperator-method dim,LazyTensor-method dimnames,LazyTensor-method
-#'   length,KernelOperator-method rowMeans,KernelOperator-method rowSums,KernelOperator-method
-#'   show,KernelOperator-method show,LazyTensor-method tcrossprod,ANY,KernelOperator-method
-#'   tcrossprod,KernelOperator,ANY-method tcrossprod,KernelOperator,KernelOperator-method
-#'   tcrossprod,KernelOperator,Matrix-method tcrossprod,KernelOperator,missing-method
-#'   tcrossprod,Matrix,KernelOperator-method
+#'   diag,KernelOperator-method dim,KernelOperator-method dim,LazyTensor-method
+#'   dimnames,LazyTensor-method length,KernelOperator-method rowMeans,KernelOperator-method
+#'   rowSums,KernelOperator-method show,KernelOperator-method show,LazyTensor-method
+#'   tcrossprod,ANY,KernelOperator-method tcrossprod,KernelOperator,ANY-method
+#'   tcrossprod,KernelOperator,KernelOperator-method tcrossprod,KernelOperator,Matrix-method
+#'   tcrossprod,KernelOperator,missing-method tcrossprod,Matrix,KernelOperator-method
 #' @seealso [kernel_matrix()] makes such a matrix of an ordinary operator.
 #' @examples
 #' x <- matrix(rnorm(60), 20, 3)
@@ -109,7 +109,8 @@ t.KernelOperator <- function(x) operator_transpose(x)
 # What an operator is multiplied with, as a matrix.
 right_side <- function(A, b, what) {
   if (is(b, "KernelOperator")) {
-    stop_genred("argument", "a product of two kernel matrices is not a kernel matrix; A %*% (B %*% b) multiplies with both")
+    stop_genred("argument", "a product of two kernel matrices is not a kernel matrix; A %*% (B %*% b) multiplies with both",
+                if (is_lazy(A) && is_lazy(b)) ", and `x | y` is the scalar product of two tensors")
   }
   if (isS4(b) && is(b, "Matrix")) b <- as.matrix(b)
   on_gpu <- inherits(b, "genred_array") && is_lazy(A)
@@ -126,6 +127,10 @@ right_side <- function(A, b, what) {
 }
 
 operator_product <- function(A, b, what = "%*%") {
+  if (is_lazy(A) && is_lazy(b) && is.na(b@rows)) { # rows b_j of a tensor of j, as RKeOps has it
+    check_scalar(A)
+    return(lazy_reduce(A * b, "Sum", "j"))
+  }
   b <- right_side(A, b, what)
   out <- if (ncol(b)) operator_times(A, b) else matrix(0, operator_dim(A)[1L], 0L)
   names <- list(rownames(out), colnames(b))
@@ -157,8 +162,8 @@ setMethod("tcrossprod", signature("ANY", "KernelOperator"), function(x, y = NULL
 
 turned <- function(y) if (is.null(dim(y))) matrix(y, nrow = 1L) else t(y)
 
-# Without these, the package Matrix, which has methods for anything times its matrices, would ask for
-# all entries.  Its classes need not exist here.
+# Without these, the package Matrix, which has methods for anything times its matrices, would ask
+# for all entries.  Its classes need not exist here.
 suppressMessages({
   setMethod("%*%", signature("KernelOperator", "Matrix"), function(x, y) operator_product(x, y))
   setMethod("%*%", signature("Matrix", "KernelOperator"), function(x, y) left_product(as.matrix(x), y))

@@ -1,8 +1,8 @@
 # kernel_matrix(): the matrix of an ordinary operator that is linear in one argument.
 
 # The call of an operator as a linear function of one argument, variable[1]; variable[2] is that of
-# the transposed call, `backward`.  numbers: of rows of the result and of the argument; widths: their
-# columns; extra: arguments of `forward` alone.
+# the transposed call, `backward`.  numbers: of rows of the result and of the argument; widths:
+# their columns; extra: arguments of `forward` alone.
 setClass("CallOperator", contains = "KernelOperator", representation(
   forward = "ANY", backward = "ANY", args = "list", extra = "list", variable = "character", numbers = "numeric",
   widths = "numeric"

@@ -62,7 +62,8 @@ some_entries <- function(x, i, j) {
   out
 }
 
-# Of a tensor with several components, dim() has a third number; nrow() and ncol() take the first two.
+# Of a tensor with several components, dim() has a third number; nrow() and ncol() take the first
+# two.
 setMethod("dim", "LazyTensor", function(x) c(lazy_numbers(x), if (x@size != 1) x@size))
 
 # Those of the first leaf that depends on i alone, and of the first that depends on j alone.

@@ -180,7 +180,8 @@ lazy_other <- list(
   }
 )
 
-# A whole exponent is part of the formula, and so is 1/2, the square root; all others are parameters.
+# A whole exponent is part of the formula, and so is 1/2, the square root; all others are
+# parameters.
 lazy_power <- function(x, y) {
   plain <- is.numeric(y) && !is.object(y) && length(y) == 1L && is.finite(y)
   if (!plain) return(general_power(x, y))
@@ -361,7 +362,8 @@ component_run <- function(x, from, count) {
 #'
 #' \tabular{ll}{
 #'   exponentials \tab `exp expm1 log log2 log10 log1p sqrt` \cr
-#'   trigonometry \tab `sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh sinpi cospi tanpi` \cr
+#'   trigonometry \tab `sin cos tan asin acos atan atan2 sinpi cospi tanpi` \cr
+#'   hyperbolic functions \tab `sinh cosh tanh asinh acosh atanh` \cr
 #'   rounding \tab `abs sign floor ceiling trunc round` \cr
 #'   gamma function \tab `lgamma digamma trigamma` \cr
 #'   distributions \tab `dnorm pnorm plogis` \cr
@@ -561,7 +563,7 @@ kron <- function(x, y, dims_x, dims_y) {
 tensordot <- function(x, y, dims_x, dims_y, axes_x, axes_y) {
   numbers <- list(read_counts(dims_x, "dims_x"), read_counts(dims_y, "dims_y"), read_counts(axes_x, "axes_x") - 1,
                   read_counts(axes_y, "axes_y") - 1)
-  lists <- vapply(numbers, function(n) paste0("[", paste(n, collapse = ", "), "]"), "") # a list even of one
+  lists <- vapply(numbers, function(n) paste0("[", paste(n, collapse = ", "), "]"), "")
   form <- paste0("TensorDot(@a, @b, ", paste(lists, collapse = ", "), ")")
   out <- combined(list(operand(x, "tensordot"), operand(y, "tensordot")), form, 7, NA_real_, "number")
   attr(out, "size") <- asked_size(out)

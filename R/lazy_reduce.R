@@ -143,10 +143,10 @@ summary_reductions <- c(sum = "Sum", prod = "Prod", min = "Min", max = "Max", an
 setMethod("Summary", "LazyTensor", function(x, ..., na.rm = FALSE) lazy_summary(.Generic, x, list(...), na.rm))
 
 #' @export
-mean.LazyTensor <- function(x, ...) {
+mean.LazyTensor <- function(x, ..., na.rm = FALSE) {
   given <- list(...)
-  over <- named_index(given, "mean")
-  if (identical(over, "k")) return(sum(x, "k") / x@size)
+  if (identical(named_index(given, "mean"), "k")) return(sum(x, "k") / x@size)
+  if (read_flag(na.rm, "na.rm", NULL)) return(sum(x, ..., na.rm = TRUE) / sum(x == x, ...))
   lazy_summary("mean", x, given, FALSE)
 }
 
@@ -179,10 +179,11 @@ named_index <- function(given, what) {
 }
 
 # What NaN is replaced by where it shall not count.
-neutral_values <- c(sum = 0, prod = 1, min = Inf, max = -Inf)
+neutral_values <- c(sum = 0, prod = 1)
 
 without_nan <- function(x, what) {
-  if (!what %in% c("sum", "prod")) return(x) # minima and maxima ignore it anyway, conditions never are NaN
+  # minima and maxima ignore it anyway, conditions never are NaN
+  if (!what %in% c("sum", "prod")) return(x)
   operation("choose_sign", list((x == x) - 0.5, x, neutral_values[[what]]), what = what)
 }
 

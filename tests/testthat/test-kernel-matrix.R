@@ -123,6 +123,12 @@ test_that("row names of the data and column names of the other side stay", {
   expect_error(A["z", ], "out of bounds", class = "genred_error_argument")
 })
 
+test_that("a tensor of j on the other side", {
+  b <- points(N, 2, 32)
+  expect_close(K %*% Vj(b), k %*% b, 1e-13)
+  expect_close(K %*% (Vj(b)^2), k %*% b^2, 1e-13)
+})
+
 test_that("complex signals and complex kernels", {
   b <- complex(real = points(N, 1, 29), imaginary = points(N, 1, 30))
   expect_close(K %*% b, k %*% b, 1e-13)

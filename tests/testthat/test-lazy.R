@@ -185,6 +185,9 @@ test_that("totals have R's meaning", {
   expect_close(range(holes, na.rm = TRUE), range(with_holes, na.rm = TRUE), 1e-12)
   expect_close(min(holes, na.rm = TRUE), min(with_holes, na.rm = TRUE), 1e-12)
   expect_close(rowMeans(holes, na.rm = TRUE), rowMeans(with_holes, na.rm = TRUE), 1e-12)
+  expect_close(mean(holes, na.rm = TRUE), mean(with_holes, na.rm = TRUE), 1e-12)
+  expect_close(mean(holes, "i", na.rm = TRUE), matrix(colMeans(with_holes, na.rm = TRUE)), 1e-12)
+  expect_true(is.nan(mean(holes)))
 })
 
 test_that("NaN in comparisons, choices and limits is as in R", {
@@ -221,6 +224,9 @@ test_that("reductions over one index", {
   expect_identical(both$index, matrix(apply(dense, 1, which.min)))
   expect_identical(dim(reduce(Vi(x) - Vj(y), "KMin", "j", k = 2)), as.integer(c(M, 2, 3)))
   expect_close(sum(D, "j", backend = "interpreter"), matrix(rowSums(dense)), 1e-13)
+  blocks <- group_ranges(rep(1:2, c(3, 3)), rep(1:2, 4))
+  same <- outer(rep(1:2, c(3, 3)), rep(1:2, 4), "==")
+  expect_close(sum(D, "j", ranges = blocks), matrix(rowSums(dense * same)), 1e-13)
   expect_close(sum(D, index = "i"), matrix(colSums(dense)), 1e-13)
   expect_close(sum(Vi(x), "j"), x, 1e-6)
 })
