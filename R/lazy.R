@@ -37,26 +37,38 @@ is_lazy <- function(x) inherits(x, "LazyTensor")
 
 # ---- leaves --------------------------------------------------------------------------------------
 
-# What a leaf is, by kind.  shape: M and N, NA where it does not depend on i or j, and the number of
-# components; turned: the leaf of the transposed tensor; at: its values at the pairs (i[1], j[1]),
-# (i[2], j[2]) ..., one row per pair, NULL where they are the same for all pairs.
+# What a leaf is, by kind.
+#   category  of the argument that it is in the operator
+#   text      of the formula, with the argument's name
+#   shape     M and N, NA where the value does not tell, and the number of components
+#   turned    the leaf of the transposed tensor
+#   at        the values at the pairs (i[1], j[1]), (i[2], j[2]) ..., one row per pair; NULL where
+#             all pairs have the same
 leaf_kinds <- list(
   Vi = list(
+    category = "Vi",
+    text = identity,
     shape = function(value) c(dim(value)[1L], NA, dim(value)[2L]),
     turned = function(leaf) changed(leaf, kind = "Vj"),
     at = function(value, i, j) value[i, , drop = FALSE]
   ),
   Vj = list(
+    category = "Vj",
+    text = identity,
     shape = function(value) c(NA, dim(value)),
     turned = function(leaf) changed(leaf, kind = "Vi"),
     at = function(value, i, j) value[j, , drop = FALSE]
   ),
   Pm = list(
+    category = "Pm",
+    text = identity,
     shape = function(value) c(NA, NA, length(value)),
     turned = identity,
     at = NULL
   )
 )
+
+kind_of <- function(leaf) leaf_kinds[[leaf$kind]]
 
 changed <- function(leaf, ...) {
   new <- list(...)
@@ -379,15 +391,23 @@ lazy_operator <- function(x, reduction, over, k = NULL, weight = NULL) {
   tensors <- c(list(x), if (!is.null(weight)) list(weight_tensor(weight, over)))
   parts <- joined_tensors(tensors)
   names <- leaf_names(parts$leaves)
-  kinds <- vapply(parts$leaves, `[[`, "", "kind")
-  dims <- vapply(parts$leaves, `[[`, 0, "dim")
-  texts <- vapply(parts$texts, with_leaves, "", names, USE.NAMES = FALSE)
+  texts <- vapply(parts$texts, with_leaves, "", written_leaves(parts$leaves, names), USE.NAMES = FALSE)
+  given <- vapply(parts$leaves, function(leaf) !is.null(kind_of(leaf)$category), NA)
   op <- new_operator(list(
-    formula = texts[1L], aliases = paste0(names, " = ", kinds, "(", dims, ")"), reduction_op = reduction, axis = over,
+    formula = texts[1L], aliases = leaf_aliases(parts$leaves[given], names[given]), reduction_op = reduction, axis = over,
     dtype = if (nzchar(parts$dtype)) parts$dtype, opt_arg = k, formula2 = if (length(texts) > 1L) texts[2L],
     dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto", use_fast_math = NULL
   ), NULL)
-  list(op = op, data = structure(lapply(parts$leaves, `[[`, "value"), names = names))
+  list(op = op, data = structure(lapply(parts$leaves[given], `[[`, "value"), names = names[given]))
+}
+
+written_leaves <- function(leaves, names) {
+  vapply(seq_along(leaves), function(k) kind_of(leaves[[k]])$text(names[k]), "")
+}
+
+leaf_aliases <- function(leaves, names) {
+  if (!length(leaves)) return(character())
+  paste0(names, " = ", vapply(leaves, function(leaf) kind_of(leaf)$category, ""), "(", vapply(leaves, `[[`, 0, "dim"), ")")
 }
 
 # Of a name that occurs with several kinds, the kind is part: x_i and x_j.
@@ -422,7 +442,7 @@ format_tensor <- function(x) {
       if (isTRUE(leaf$value < 0)) shown[k] <- paste0("(", shown[k], ")")
     }
   }
-  with_leaves(x@text, shown)
+  with_leaves(x@text, written_leaves(x@leaves, shown))
 }
 
 #' @export

@@ -20,7 +20,7 @@ setMethod("operator_dim", "LazyTensor", function(A) {
 })
 
 setMethod("operator_transpose", "LazyTensor", function(A) {
-  attr(A, "leaves") <- lapply(A@leaves, function(leaf) leaf_kinds[[leaf$kind]]$turned(leaf))
+  attr(A, "leaves") <- lapply(A@leaves, function(leaf) kind_of(leaf)$turned(leaf))
   rows <- A@rows
   attr(A, "rows") <- A@columns
   attr(A, "columns") <- rows
@@ -35,7 +35,7 @@ setMethod("operator_entries", "LazyTensor", function(A, i, j) lazy_entries(A, i,
 # becomes a variable of i, and the sum over j has one term.
 lazy_entries <- function(x, i, j) {
   n <- length(i)
-  width <- sum(vapply(x@leaves, function(leaf) if (is.null(leaf_kinds[[leaf$kind]]$at)) 0 else leaf$dim, 0)) + 1
+  width <- sum(vapply(x@leaves, function(leaf) if (is.null(kind_of(leaf)$at)) 0 else leaf$dim, 0)) + 1
   step <- max(1, floor(entries_at_once / width))
   if (n <= step) return(some_entries(x, i, j))
   starts <- seq(1, n, by = step)
@@ -50,12 +50,13 @@ entries_at_once <- 2^22
 
 some_entries <- function(x, i, j) {
   attr(x, "leaves") <- lapply(x@leaves, function(leaf) {
-    at <- leaf_kinds[[leaf$kind]]$at
+    at <- kind_of(leaf)$at
     if (is.null(at)) return(leaf)
     value <- if (inherits(leaf$value, "genred_array")) as.matrix(leaf$value) else leaf$value
     changed(leaf, kind = "Vi", value = unname(at(value, i, j)))
   })
-  attr(x, "rows") <- if (is.na(x@rows) && is.na(x@columns)) NA_real_ else as.numeric(length(i))
+  varies <- vapply(x@leaves, function(leaf) !is.null(kind_of(leaf)$at), NA)
+  attr(x, "rows") <- if (any(varies)) as.numeric(length(i)) else NA_real_
   attr(x, "columns") <- NA_real_
   out <- lazy_reduce(x, "Sum", "j")
   if (nrow(out) == 1L && length(i) != 1L) out <- out[rep(1L, length(i)), , drop = FALSE]
