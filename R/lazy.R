@@ -188,7 +188,7 @@ leaf_tensor <- function(kind, value, name, dtype) {
 }
 
 read_lazy_dtype <- function(dtype) {
-  if (is.null(dtype)) "" else read_choice(dtype, "dtype", c("float32", "float64"), NULL)
+  if (is.null(dtype)) "" else read_dtype(dtype, NULL)
 }
 
 # The numbers of a leaf: a vector for a parameter, else a matrix (or genred_array).
@@ -254,8 +254,7 @@ other_operand <- function(x, what) {
 
 refuse_operand <- function(x, what, ...) {
   hint <- paste0(...)
-  stop_genred("argument", "`", what, "` of a lazy tensor needs a lazy tensor, a number or a vector of numbers; ",
-              given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint))
+  stop_genred("argument", "`", what, "` needs lazy tensors, numbers or vectors of numbers; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint))
 }
 
 # c() makes an object of its own, so that no two numbers are taken for the same leaf.

@@ -107,21 +107,26 @@ argmin <- function(x, over = "j", ...) reduced(x, "argmin", "ArgMin", over, sett
 #' @export
 argmax <- function(x, over = "j", ...) reduced(x, "argmax", "ArgMax", over, settings = list(...))
 
-#' @rdname lazy_reductions
-#' @export
-kmin <- function(x, k, over = "j", ...) reduced(x, "kmin", "KMin", over, read_count(k, "k"), settings = list(...))
+first_values <- function(x, what, reduction, k, over, settings) {
+  if (missing(k)) stop_genred("argument", what, "(x, k, over) needs `k`, the number of values")
+  reduced(x, what, reduction, over, read_count(k, "k"), settings = settings)
+}
 
 #' @rdname lazy_reductions
 #' @export
-argkmin <- function(x, k, over = "j", ...) reduced(x, "argkmin", "ArgKMin", over, read_count(k, "k"), settings = list(...))
+kmin <- function(x, k, over = "j", ...) first_values(x, "kmin", "KMin", k, over, list(...))
 
 #' @rdname lazy_reductions
 #' @export
-kmax <- function(x, k, over = "j", ...) reduced(x, "kmax", "KMax", over, read_count(k, "k"), settings = list(...))
+argkmin <- function(x, k, over = "j", ...) first_values(x, "argkmin", "ArgKMin", k, over, list(...))
 
 #' @rdname lazy_reductions
 #' @export
-argkmax <- function(x, k, over = "j", ...) reduced(x, "argkmax", "ArgKMax", over, read_count(k, "k"), settings = list(...))
+kmax <- function(x, k, over = "j", ...) first_values(x, "kmax", "KMax", k, over, list(...))
+
+#' @rdname lazy_reductions
+#' @export
+argkmax <- function(x, k, over = "j", ...) first_values(x, "argkmax", "ArgKMax", k, over, list(...))
 
 #' @rdname lazy_reductions
 #' @export

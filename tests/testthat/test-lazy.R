@@ -270,6 +270,55 @@ test_that("tutorials: k-means, mixtures, attention, transport, registration", {
   expect_close((exp(-D) %*% q) / rowSums(exp(-D)), exp(-dense) %*% q / rowSums(exp(-dense)), 1e-12)
 })
 
+test_that("a statistician's afternoon", {
+  a <- points(60, 2, 51)
+  b <- points(50, 2, 52) + 0.5
+  n <- nrow(a)
+  # density
+  h <- 0.4
+  density <- rowMeans(dnorm(Vi(b[, 1], "float64"), Vj(a[, 1]), h))
+  expect_close(density, sapply(b[, 1], function(at) mean(dnorm(at, a[, 1], h))), 1e-13)
+  # regression
+  response <- sin(a[, 1]) + a[, 2]
+  weights <- -sqdist(Vi(b, "float64"), Vj(a)) / (2 * h^2)
+  w <- exp(-sq_dist(b, a) / (2 * h^2))
+  expect_close(softmax(weights, response), w %*% response / rowSums(w), 1e-13)
+  # neighbours, and a vote among them
+  nearest <- argkmin(sqdist(Vi(b, "float64"), Vj(a)), 3)
+  expect_identical(nearest, t(apply(sq_dist(b, a), 1, order))[, 1:3])
+  # a two-sample statistic
+  kernel <- function(x, y) exp(-sqdist(Vi(x, "float64"), Vj(y)) / 2)
+  mmd <- mean(kernel(a, a)) + mean(kernel(b, b)) - 2 * mean(kernel(a, b))
+  k <- function(x, y) exp(-sq_dist(x, y) / 2)
+  expect_close(mmd, mean(k(a, a)) + mean(k(b, b)) - 2 * mean(k(a, b)), 1e-12)
+  # spectral embedding: the normalised matrix is a product of tensors
+  S <- kernel(a, a)
+  scale <- 1 / sqrt(rowSums(S))
+  normalised <- Vi(scale) * S * Vj(scale)
+  s <- k(a, a) * tcrossprod(1 / sqrt(rowSums(k(a, a))))
+  u <- eigen(s)$vectors[, 2]
+  expect_close(normalised %*% u, matrix(eigen(s)$values[2] * u), 1e-12)
+  # a bandwidth by leave-one-out likelihood, with its gradient
+  log_kernel <- -sqdist(Vi(a, "float64"), Vj(a)) * Pm(1) - 1e300 * (Vi(1:n) == Vj(1:n))
+  loo <- as_genred(log_kernel, "LogSumExp", data = TRUE)
+  data <- attr(loo, "data")
+  by_p <- genred_grad(loo, "p")
+  at <- function(op, rate, ...) {
+    data$p <- rate
+    do.call(op, c(unname(data), list(...)))
+  }
+  criterion <- function(l) -sum(at(loo, exp(l))) - n * l
+  slope <- function(l) -drop(at(by_p, exp(l), rep(1, n))) * exp(l) - n
+  best <- optim(0, criterion, slope, method = "BFGS")
+  expect_identical(best$convergence, 0L)
+  dense_criterion <- function(l) {
+    e <- exp(-exp(l) * sq_dist(a, a))
+    diag(e) <- 0
+    -sum(log(rowSums(e))) - n * l
+  }
+  expect_close(best$value, optimize(dense_criterion, c(-5, 5))$objective, 1e-6)
+})
+
 test_that("derivatives by data", {
   xi <- Vi(x, "float64")
   yj <- Vj(y)
@@ -423,7 +472,7 @@ test_that("natural mistakes get a clear, classed error", {
   argument(Vi(x, "double"), "dtype")
   argument(LazyTensor(x, 0), "`index`")
   argument(xi - y, "Vj\\(x\\) that they are indexed by j")
-  argument(xi + "1", "a vector of numbers")
+  argument(xi + "1", "vectors of numbers")
   argument(xi + NULL, "NULL")
   argument(xi + Vi(x[1:3, ]), "6 and Vi\\(\\) of 3 rows")
   argument(Vi(x, "float32") + Vj(y, "float64"), "one precision")
@@ -449,6 +498,7 @@ test_that("natural mistakes get a clear, classed error", {
   argument(K %*% K, "A %\\*% \\(B %\\*% b\\)")
   argument(K %*% letters[1:8], "vector or matrix of numbers")
   argument(argkmin(K, 0), "`k` must be a whole number")
+  argument(argkmin(K), "needs `k`")
   argument(softmax(K), "needs `b`")
   argument(argmin(x), "needs a lazy tensor")
   expect_error(reduce(K, "Summe"), "Summe", class = "genred_error_parse")
