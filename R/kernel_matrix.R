@@ -50,6 +50,7 @@ setClass("KernelOperator", representation("VIRTUAL"))
 #'   crossprod,KernelOperator,KernelOperator-method crossprod,KernelOperator,Matrix-method
 #'   crossprod,KernelOperator,missing-method crossprod,Matrix,KernelOperator-method
 #'   diag,KernelOperator-method dim,KernelOperator-method dim,LazyTensor-method
+#'   Math,KernelOperator-method Summary,KernelOperator-method
 #'   dimnames,LazyTensor-method length,KernelOperator-method rowMeans,KernelOperator-method
 #'   rowSums,KernelOperator-method show,KernelOperator-method show,LazyTensor-method
 #'   tcrossprod,ANY,KernelOperator-method tcrossprod,KernelOperator,ANY-method
