@@ -50,6 +50,8 @@ kernel_matrix <- function(op, ...) {
     stop_genred("argument", "one argument is left out, the one that the matrix is multiplied with; these are missing: ",
                 paste0("`", absent, "`", collapse = ", "), call = call)
   }
+  op <- with_dimensions(op, info, given, call)
+  info <- operator_info(op)
   over <- c("i", "j")[info$result$axis + 1L]
   if (length(absent)) check_linear(op, info, absent, over, call)
   scalar <- info$result$dim == 1L && (!length(absent) || dim_of(info, absent) == 1L)
@@ -57,6 +59,22 @@ kernel_matrix <- function(op, ...) {
   if (!scalar) return(call_operator(op, info, given, absent, over))
   K <- operator_tensor(op, info, given, absent)
   if (over == "i") t(K) else K
+}
+
+# The operator with the dimensions that its aliases leave to the arguments; 1 for the one that is
+# left out, whose columns the matrix multiplies one by one.
+with_dimensions <- function(op, info, values, call) {
+  open <- which(is.na(info$args$dim))
+  if (!length(open)) return(op)
+  info$args$dim[open] <- vapply(open, function(k) {
+    name <- info$args$name[k]
+    if (!name %in% names(values)) return(1L)
+    kind <- info$args$category[k]
+    as.integer(leaf_kinds[[kind]]$shape(leaf_data(kind, values[[name]])$value)[3L])
+  }, 0L)
+  given <- given_arguments(operator_spec(op))
+  given$aliases <- declared(info)
+  new_operator(given, call)
 }
 
 named_arguments <- function(given, names, call) {
