@@ -241,6 +241,35 @@ static genred_status api_run(genred_program *program, const genred_array *args, 
   return api_run_ranges(program, args, n, NULL, out, backend, threads, message);
 }
 
+/* ---- arrays of pairs ---- */
+
+static genred_status api_map_shape(const genred_program *program, const genred_array *args, int n,
+                                   int64_t shape[3], char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_array *a = arrays_for(program, args, n, &err);
+  if (a) gr_program_map_shape(engine_const(program), a, n, shape, &err);
+  free(a);
+  return status(&err, message);
+}
+
+static genred_status api_map(genred_program *program, const genred_array *args, int n,
+                             const genred_ranges *ranges, double *values, genred_backend backend,
+                             int threads, char *message) {
+  gr_error err = {GR_OK, "", NULL};
+  gr_report report;
+  gr_options opt;
+  ffi_settings s;
+  const void *top = vmaxget();
+  gr_array *a =
+      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays_for(program, args, n, &err) : NULL;
+  gr_ranges some;
+  if (ranges) some = ranges_of(ranges);
+  if (a) gr_program_map(engine(program), a, n, ranges ? &some : NULL, values, &opt, &report, &err);
+  free(a);
+  vmaxset(top);
+  return status(&err, message);
+}
+
 /* ---- partial results ---- */
 
 static genred_status api_partial_size(const genred_program *program, const genred_array *args,
@@ -315,7 +344,9 @@ static const genred_api api = {.abi = GENRED_ABI,
                                .program_run_batches = api_run_batches,
                                .template_new = api_template_new,
                                .template_free = api_template_free,
-                               .template_program = api_template_program};
+                               .template_program = api_template_program,
+                               .program_map_shape = api_map_shape,
+                               .program_map = api_map};
 
 static const genred_api *get_api(void) { return &api; }
 

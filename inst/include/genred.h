@@ -220,6 +220,19 @@ typedef struct genred_api {
    * this may be done around each call.  *program is NULL on failure. */
   genred_status (*template_program)(genred_template *t, const genred_array *args, int n_args,
                                     genred_program **program, char *message);
+
+  /* Arrays of pairs as results: the values that a program whose reduction is Sum with axis 1 would
+   * sum, without summing them.  Not in genred 0.1.0.  program_map_shape sets shape to M, N and the
+   * dimension of the formula; GENRED_ARGUMENT for another reduction or axis, GENRED_MEMORY if so
+   * many numbers have no room in memory. */
+  genred_status (*program_map_shape)(const genred_program *program, const genred_array *args,
+                                     int n_args, int64_t shape[3], char *message);
+  /* Component d of the pair (i, j) becomes values[i + M * (j + N * d)], so that the result is a Mij
+   * argument of other calls, with stride M.  Pairs outside of the ranges get 0; ranges: NULL for
+   * all pairs. */
+  genred_status (*program_map)(genred_program *program, const genred_array *args, int n_args,
+                               const genred_ranges *ranges, double *values, genred_backend backend,
+                               int threads, char *message);
 } genred_api;
 
 /* Returns the table, or NULL if the installed genred has a different ABI.  If genred is not loaded,

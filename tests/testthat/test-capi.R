@@ -127,6 +127,64 @@ batches <- c(
   "}"
 )
 
+# The values of all pairs, of blocks, and of all from an array of pairs: that result as an argument.
+# Then what is wrong.
+maps <- c(
+  "#define MAP(CHANGE) { genred_array a[3]; genred_program *q = p; double *to = REAL(again); int64_t *shape = dim; int n = 3, threads = 1, where = Rf_asInteger(backend); \\",
+  "  genred_ranges r; r.rows = rows; r.ends = ends; r.n_blocks = 2; r.columns = columns; r.n_columns = 2; memcpy(a, args, sizeof a); message[0] = 0; CHANGE; \\",
+  "  status = shape != dim ? g->program_map_shape(q, a, n, shape, message) : g->program_map(q, a, n, &r, to, (genred_backend)where, threads, message); say((int)status, message); }",
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_maps(SEXP x, SEXP y, SEXP all, SEXP again, SEXP shape, SEXP backend) {",
+  "  const genred_api *g = genred_try_api();",
+  "  const char *aliases[] = {\"c = Mij(2)\", \"x = Vi(2)\", \"y = Vj(2)\"};",
+  "  const genred_interval rows[2] = {{0, 2}, {2, 3}}, columns[2] = {{1, 2}, {3, 4}};",
+  "  const int64_t ends[2] = {1, 2};",
+  "  char message[GENRED_MESSAGE];",
+  "  int64_t dim[3] = {0, 0, 0};",
+  "  genred_program *p = NULL;",
+  "  genred_spec spec;",
+  "  genred_array args[3];",
+  "  genred_status status;",
+  "  if (!g) return text(\"another ABI\");",
+  "  said = 0;",
+  "  answers = PROTECT(Rf_allocVector(STRSXP, 20));",
+  "  memset(&spec, 0, sizeof spec);",
+  "  spec.formula = \"x-y\"; spec.aliases = aliases + 1; spec.n_aliases = 2; spec.axis = 1; spec.dtype = \"float64\";",
+  "  args[0].data = REAL(all); args[0].rows = args[0].stride = 3; args[0].cols = 8;",
+  "  args[1].data = REAL(x); args[1].rows = args[1].stride = 3; args[1].cols = 2;",
+  "  args[2].data = REAL(y); args[2].rows = args[2].stride = 4; args[2].cols = 2;",
+  "  g->program_new(&spec, &p, NULL);",
+  "  say((int)g->program_map_shape(p, args + 1, 2, dim, message), message);",
+  "  for (int k = 0; k < 3; k++) INTEGER(shape)[k] = (int)dim[k];",
+  "  say((int)g->program_map(p, args + 1, 2, NULL, REAL(all), (genred_backend)Rf_asInteger(backend), 1, message), message);",
+  "  g->program_free(p);",
+  "  spec.formula = \"c*x+y\"; spec.aliases = aliases; spec.n_aliases = 3;",
+  "  g->program_new(&spec, &p, NULL);",
+  "  MAP((void)0);",
+  "  MAP(shape = NULL);",
+  "  MAP(to = NULL);",
+  "  MAP(q = NULL);",
+  "  MAP(q = NULL; shape = NULL);",
+  "  MAP(n = 2);",
+  "  MAP(n = -1);",
+  "  MAP(threads = -1);",
+  "  MAP(where = 9);",
+  "  MAP(r.n_columns = 1);",
+  "  MAP(a[0].stride = 2);",
+  "  MAP(a[0].data = NULL);",
+  "  g->program_free(p);",
+  "  spec.axis = 0;",
+  "  g->program_new(&spec, &p, NULL);",
+  "  MAP((void)0);",
+  "  g->program_free(p);",
+  "  answers = Rf_lengthgets(answers, said);",
+  "  UNPROTECT(1);",
+  "  return answers;",
+  "}"
+)
+
 # Pieces of y, the last first, against one call: "" and the number of columns, or what is wrong.
 pieces <- c(
   "#ifdef __cplusplus",
@@ -376,7 +434,7 @@ build <- function(extension, flags) {
   dir <- tempfile("client")
   dir.create(dir)
   file <- file.path(dir, paste0("client.", extension))
-  writeLines(c(client, pieces, junk, blocks, batches, templates), file)
+  writeLines(c(client, pieces, junk, blocks, batches, templates, maps), file)
   include <- paste0("-I", shQuote(system.file("include", package = "genred")))
   writeLines(c(paste("PKG_CPPFLAGS =", include), paste(if (extension == "c") "PKG_CFLAGS =" else "PKG_CXXFLAGS =", flags)),
              file.path(dir, "Makevars"))
@@ -436,6 +494,23 @@ for (language in c("c", "cpp")) local({
         expect_equal(all[, b, c], rowSums(d), tolerance = 1e-12)
       }
       expect_match(answers[-(1:2)], "^3 .")
+    }
+    values <- array(0, c(3, 4, 2))
+    again <- values
+    shape <- integer(3)
+    within <- outer(1:3, 1:4, function(i, j) (i < 3 & j == 2) | (i == 3 & j == 4))
+    for (backend in 1:2) {
+      values[] <- 0
+      again[] <- 7
+      answers <- .Call(getNativeSymbolInfo("client_maps", dll), x, y, values, again, shape, backend)
+      expect_identical(answers[1:3], c("0 ", "0 ", "0 "))
+      expect_identical(shape, c(3L, 4L, 2L))
+      for (d in 1:2) {
+        expect_identical(values[, , d], outer(x[, d], y[, d], "-"))
+        expect_equal(again[, , d], within * (values[, , d] * x[, d] + rep(y[, d], each = 3)), tolerance = 1e-12)
+      }
+      expect_length(answers, 15L)
+      expect_match(answers[-(1:3)], "^3 .")
     }
     cols <- c(1L, 2L, 1L)
     sums <- matrix(0, 3, 3)

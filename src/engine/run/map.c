@@ -153,6 +153,7 @@ gr_class gr_program_map(gr_program *p, const gr_array *args, int n_args, const g
     return err->cls;
   int64_t numbers = dim[0] * dim[1] * dim[2];
   if (!out && numbers > 0) return gr_fail(err, ERR_Null, "the memory of a result");
+  if (ranges && gr_validate_ranges(ranges, dim[0], dim[1], err) != GR_OK) return err->cls;
   if (ranges && numbers > 0) memset(out, 0, (size_t)numbers * sizeof *out);
   r.rows = dim[0], r.cols = dim[1];
   return ranges ? gr_run_sparse(&r, ranges, err) : gr_run_dense(&r, err);

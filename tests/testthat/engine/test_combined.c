@@ -1,6 +1,7 @@
 /* test_combined.c: variables of pairs, numbers of rows and columns, batches, ranges, shares and
  * arrays of values, several of them in one call.  The interpreter, kernels and the libraries that
- * stand in for CUDA's give what a plain loop gives, or a call for each element. */
+ * stand in for CUDA's give what a plain loop gives, or a call for each element.  GR_QUICK: some of
+ * the reductions only. */
 #define _GNU_SOURCE
 #include "batches.h"
 #include "processes.h"
@@ -18,6 +19,8 @@ static gr_options on(gr_backend backend) {
 static const gr_backend backends[] = {GR_INTERPRETER, GR_CPU, GR_GPU_1D, GR_GPU_2D};
 static const char *const names[] = {"interpreter", "kernel", "GPU_1D", "GPU_2D"};
 static int backends_there(void) { return device ? 4 : 2; }
+
+static int reductions_apart(void) { return getenv("GR_QUICK") ? 9 : 1; }
 
 /* ---- every reduction: a batch gives what its elements give ---- */
 
@@ -54,7 +57,7 @@ static test of_pairs(int red, int axis, bool f64, int dim) {
 static void batches(void) {
   static const int64_t sizes[][2] = {{37, 21}, {3, 2500}, {1, 1}, {0, 4}, {6, 0}, {18, 70}};
   enum { SIZES = sizeof sizes / sizeof *sizes };
-  for (int red = 0, turn = 0; red < RED_COUNT; red++)
+  for (int red = 0, turn = 0; red < RED_COUNT; red += reductions_apart())
     for (int axis = 0; axis < 3; axis++, turn++) {
       test t = of_pairs(red, axis, (turn + red) % 2, turn % 4 ? 1 : 3);
       gr_error err = {0};
@@ -315,7 +318,7 @@ static void shares_of(gr_program *p, const test *t, const gr_array *args, const 
 }
 
 static void shares(void) {
-  for (int red = 0, turn = 0; red < RED_COUNT; red++)
+  for (int red = 0, turn = 0; red < RED_COUNT; red += reductions_apart())
     for (int axis = 0; axis < 2; axis++, turn++) {
       test t = of_pairs(red, axis, (turn + red) % 2, turn % 3 ? 1 : 3);
       int64_t rows = turn % 5 ? 33 : 2, cols = turn % 5 ? 90 : 2000;
