@@ -102,9 +102,7 @@ plan_is_open <- function(plan) any(vapply(plan$kernels$specs, is_open, NA))
 # first step to refuse them.
 plan_for <- function(plan, values) {
   if (!plan_is_open(plan)) return(plan)
-  category <- plan$kernels$args$category[match(names(values), plan$kernels$args$name)]
-  category[is.na(category)] <- "Vi" # the incoming gradient of a selection
-  dims <- mapply(value_dim, values, category)
+  dims <- dims_of_values(plan, values)
   if (anyNA(dims) || any(dims < 1L | dims > dim_limit())) return(plan)
   known <- Find(function(x) identical(x$dims, dims) && identical(x$plan, plan), session$plans)
   if (!is.null(known)) return(known$filled)
@@ -112,6 +110,22 @@ plan_for <- function(plan, values) {
   filled <- filled_plan(plan, dims)
   session$plans <- utils::head(c(list(list(plan = plan, dims = dims, filled = filled)), session$plans), 16L)
   filled
+}
+
+# The declared dimensions, and where a call decides, those of the values.
+dims_of_values <- function(plan, values) {
+  at <- match(names(values), plan$kernels$args$name)
+  category <- plan$kernels$args$category[at]
+  category[is.na(category)] <- "Vi" # the incoming gradient of a selection
+  dims <- as.integer(plan$kernels$args$dim[at])
+  open <- is.na(dims)
+  dims[open] <- mapply(value_dim, values[open], category[open])
+  dims <- stats::setNames(dims, names(values))
+  # a matrix of one row is a vector, or a batch of numbers where the result is one
+  name <- plan$incoming
+  if (is.null(name) || is.na(dims[[name]]) || dims[[name]] == 1L || NROW(values[[name]]) != 1L) return(dims)
+  if (category[match(name, names(values))] == "Pm" && result_dim(filled_operator(plan$of, dims)) == 1L) dims[[name]] <- 1L
+  dims
 }
 
 # The incoming gradient has the shape of the result.  (Where the operator selects, that has up to

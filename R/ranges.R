@@ -220,6 +220,12 @@ call_in_order <- function(spec, description, values, settings, call, run = run_c
   order <- list(i = attr(settings$ranges, "order_i"), j = attr(settings$ranges, "order_j"))
   attr(settings$ranges, "order_i") <- attr(settings$ranges, "order_j") <- NULL
   category <- description$args$category
+  if (any(description$result$numbers)) {
+    size <- vapply(c("i", "j"), size_of, 0, description$args, values)
+    spec <- with_numbers(spec, description$args$name, max(size), call)
+    values <- c(values, list(seq_len(size[[1L]]) - 1, seq_len(size[[2L]]) - 1))
+    category <- c(category, "Vi", "Vj")
+  }
   for (k in seq_along(category)) {
     for (index in c("i", "j")) {
       values[[k]] <- taken(values[[k]], categories[[index]][[category[k]]], order[[index]])
@@ -233,11 +239,39 @@ call_in_order <- function(spec, description, values, settings, call, run = run_c
   restore_order(result, order[[1L]], order[[2L]])
 }
 
+# Sorting changes the numbers of rows and columns, so that a formula which reads them gets those of
+# the caller as two further arguments.
+with_numbers <- function(spec, names, size, call) {
+  given <- given_arguments(spec)
+  formulas <- c("formula", if (!is.null(spec$formula2)) "formula2")
+  if (any(grepl(function_pattern("rand"), unlist(given[formulas]), perl = TRUE))) {
+    stop_genred("argument", "these `ranges` sort the data by group, which changes the numbers of rows and columns that Rand() ",
+                "depends on; sort the data by group before the call, or pass random numbers as a Mij(1)", call = call)
+  }
+  if (spec$dtype == "float32" && size > 2^24) {
+    stop_genred("argument", "these `ranges` sort the data by group, and float32 does not have the numbers of all ",
+                plain_number(size), " rows or columns; sort the data by group before the call, or use dtype = \"float64\"",
+                call = call)
+  }
+  i <- fresh_name("row_number", names)
+  j <- fresh_name("column_number", c(names, i))
+  numbers <- c(indexi = i, indexj = j, indexdiff = paste0("(", i, "-", j, ")"))
+  for (name in names(numbers)) {
+    for (f in formulas) given[[f]] <- gsub(function_pattern(name, "\\s*\\)"), numbers[[name]], given[[f]], perl = TRUE)
+  }
+  at <- length(names) + 0:1
+  given$aliases <- c(given$aliases, sprintf("%s = %s(%d,1)", c(i, j), c("Vi", "Vj"), at))
+  read_spec(given, call)
+}
+
+# A call of this operation in a formula, up to the parenthesis and what follows.
+function_pattern <- function(name, rest = "") paste0("(?i)(?<![A-Za-z0-9_.])", name, "\\s*\\(", rest)
+
 # Along dimension `along` (0: none), in this order (NULL: as they are).
 taken <- function(x, along, order) {
   if (is.null(order) || along == 0L) return(x)
   if (inherits(x, "genred_array")) x <- as.array(x)
-  all <- rep(list(TRUE), max(1L, length(dim(x))))
+  all <- rep(list(quote(expr = )), max(1L, length(dim(x)))) # TRUE would be too long where there is nothing
   all[[along]] <- order
   do.call(`[`, c(list(x), all, drop = FALSE))
 }

@@ -54,7 +54,8 @@ static gr_class run_columns(const gr_run *r, const gr_region *g, gr_interval col
   int threads = r->report->threads;
   part.column = columns.first;
   part.elements = columns.end - columns.first;
-  part.origin = NULL; /* no more to be found: all columns have the call's own */
+  part.origin = NULL; /* all columns have the origins of the call, which are known */
+  part.origins = 0;
   part.opt = opt;
   gr_sink sink = gr_sink_of(&part);
   if (gr_schedule_make(&s, plan, kernel != NULL, part.elements, &region, 1, err) != GR_OK)
