@@ -51,7 +51,7 @@ check_shape <- function(x, variable, refuse) {
   if (length(dim(x)) < 2L || (vector && !batched)) {
     if (vector && length(x) == d) return()
     if (variable$category %in% c("Vi", "Vj") && d == 1L) return()
-    refuse(if (!vector && length(x) == d) "matrix(x, nrow = 1) makes a single row of it")
+    refuse(if (variable$category %in% c("Vi", "Vj") && length(x) == d) "matrix(x, nrow = 1) makes a single row of it")
   }
   if (inherits(x, "genred_array") && (batched || rank_of(variable) > 2L)) {
     refuse("a genred_array cannot be a batch, or an array of more than two dimensions; ",
@@ -77,12 +77,6 @@ shape_hint <- function(x, variable) {
   if (nd > rank) paste0("of a batch, dimension ", rank, " must be ", variable$dim)
 }
 
-check_pairs <- function(x, d, refuse) {
-  size <- dim(x)
-  if (length(size) != 2L && length(size) != 3L) refuse()
-  if (c(size, 1L)[3L] != d) refuse()
-}
-
 frame_matrix <- function(x, refuse) {
   for (name in names(x)) {
     column <- x[[name]]
@@ -97,6 +91,7 @@ has_sparse_class <- function(x) inherits(x, "sparseMatrix")
 
 class_hint <- function(x) {
   if (is.factor(x)) return("as.integer() gives its codes, model.matrix() indicator variables")
+  if (inherits(x, "dist")) return("as.matrix() makes the matrix of all distances")
   if (inherits(x, c("Date", "POSIXt", "difftime"))) return("as.numeric() gives its values, in units that you choose")
   "as.double() converts its values, unclass() gives the numbers as they are stored"
 }

@@ -26,7 +26,8 @@
 #'
 #' A dimension that is left out, `"x = Vi"`, is taken from the argument at each call: the number
 #' of columns of a `Vi` or `Vj` (1 for a vector), the length of a `Pm` (where a matrix of one row
-#' stands for a vector). The operator then stands for a family: for each choice of dimensions a
+#' stands for a vector, so that a batch of single numbers needs `Pm(1)`), and the third dimension of
+#' a `Mij` (1 for a matrix). The operator then stands for a family: for each choice of dimensions a
 #' kernel is compiled once, and results are exactly those of the operator that declares these
 #' dimensions. `Genred()` checks the syntax and the names of the formula; dimensions that do not
 #' match are an error of the call, which says what they were. Variables given by position inside a
@@ -350,7 +351,7 @@ call_defaults <- list("auto", -1, NULL, FALSE)
 
 # The names that operator_body() uses.  An alias with one of these names would mask it.
 body_names <- c(".spec", ".External", ".ffi_call", ".finish", ".absent", ".refuse_absent", ".plan", ".values", ".settings",
-                ".run_plan", ".run_selection", ".need_arguments", ".value", ".like", ".by")
+                ".run_plan", ".run_map", ".run_selection", ".need_arguments", ".value", ".like", ".by")
 
 check_argument_names <- function(names, call) {
   dots <- grep("^[.][.]([.]|[0-9]+)$", names, value = TRUE)

@@ -528,22 +528,26 @@ gradient_of_minimum <- function(op, info, variable, incoming, call) {
 gradient_of_marked <- function(op, info, variable, incoming, call) {
   spec <- operator_spec(op)
   result <- info$result
-  if (result$k > 1L && result$dim > 1L) {
-    stop_genred("argument", "the gradient of ", result$reduction, " of a formula with ", result$dim, " components ",
-                "that reads numbers of rows or columns (IndexI, IndexJ, IndexDiff or Rand) is not available", call = call)
-  }
+  check_marked(result, call)
   taken <- c(info$args$name, incoming)
   selected <- fresh_name("selected", taken)
   number <- if (result$axis == 1L) "IndexJ()" else "IndexI()"
   marked <- paste0(incoming, "*(", number, "+1==", selected, ")")
-  if (result$k > 1L) marked <- paste0("Sum(", marked, ")")
+  if (result$k > 0L) marked <- paste0("Sum(", marked, ")")
   formula <- paste0("Grad(", spec$formula, ",", variable, ",", marked, ")")
-  aliases <- c(declared(info), alias_of(c(incoming, selected), row_category(op), max(result$k, result$dim)))
+  aliases <- c(declared(info), alias_of(c(incoming, selected), row_category(op), if (result$k > 0L) result$k else result$dim))
   given <- given_arguments(spec)
   given["reduction_op"] <- paste0("Arg", result$reduction)
   stages <- list(list(name = selected, op = new_operator(given, call)))
   last <- sum_by(op, info, formula, aliases, variable, call)
   plan_operator(taken, stages, list(last), variable, op, incoming)
+}
+
+# An open dimension is checked when a call decides it (filled_plan).
+check_marked <- function(result, call = NULL) {
+  if (result$k == 0L || is.na(result$dim) || result$dim == 1L) return()
+  stop_genred("argument", "the gradient of ", result$reduction, " of a formula with ", result$dim, " components ",
+              "that reads numbers of rows or columns (IndexI, IndexJ, IndexDiff or Rand) is not available", call = call)
 }
 
 # The formula with variables that are given by position, Vj(1,3) or Var(1,3,1), replaced by the
@@ -637,7 +641,7 @@ gradient_of_pairs <- function(plan, values, index, settings) {
   for (k in which(plan$args$category != "Pm")) {
     category <- plan$args$category[k]
     x <- as.matrix(values[[plan$args$name[k]]])
-    if (category == "Mij") x <- matrix(as.array(values[[plan$args$name[k]]]), size$Mij)
+    if (category == "Mij") x <- matrix(as.array(values[[plan$args$name[k]]]), size$Mij, plan$args$dim[k])
     values[[plan$args$name[k]]] <- x[at[[category]], , drop = FALSE]
   }
   values[[plan$incoming]] <- one_hot_rows(selected_incoming(given[[plan$incoming]], plan$incoming, index), plan$dim, ok)

@@ -75,6 +75,7 @@ result_dim <- function(op) {
 # arguments of the later ones.
 filled_plan <- function(plan, dims) {
   plan$of <- filled_operator(plan$of, dims)
+  if (!is.null(plan$terms) && inherits(plan$of, "Genred")) check_marked(operator_info(plan$of)$result)
   if (!is.null(plan$map)) plan$map <- filled_operator(plan$map, dims)
   for (k in seq_along(plan$stages)) {
     plan$stages[[k]]$op <- filled_operator(plan$stages[[k]]$op, dims)
@@ -118,7 +119,7 @@ dims_of_values <- function(plan, values) {
   category <- plan$kernels$args$category[at]
   category[is.na(category)] <- "Vi" # the incoming gradient of a selection
   dims <- as.integer(plan$kernels$args$dim[at])
-  open <- is.na(dims)
+  open <- is.na(dims) | names(values) %in% plan$incoming # which is checked by its own dimension
   dims[open] <- mapply(value_dim, values[open], category[open])
   dims <- stats::setNames(dims, names(values))
   # a matrix of one row is a vector, or a batch of numbers where the result is one
@@ -133,7 +134,9 @@ dims_of_values <- function(plan, values) {
 check_incoming <- function(plan, values, dims) {
   name <- plan$incoming
   if (is.null(name) || is.null(plan$terms)) return()
-  wanted <- result_dim(filled_operator(plan$of, dims))
+  of <- filled_operator(plan$of, dims)
+  k <- if (inherits(of, "Genred")) operator_info(of)$result$k else 0L
+  wanted <- if (k > 0L) k else result_dim(of)
   if (dims[[name]] == wanted) return()
   refuse_argument(values[[name]], list(name = name, category = row_category(plan$of), dim = wanted), call = NULL)
 }

@@ -27,9 +27,10 @@
 #' i - j. `Exp(-SqDist(x,y)) * (IndexDiff() != 0)` leaves out the diagonal, `IndexDiff() >= 0` is a
 #' causal mask, `Abs(IndexDiff()) <= 5` a band. Numbers count from 0 in strings, as all positions
 #' there, and from 1 in R formulas. They are those of the whole call, in blocks, on several GPUs,
-#' and in pieces of a partial result with an `offset`. In single precision `IndexDiff()` is exact
-#' below 2^24 in magnitude and has the right sign beyond; `IndexI()` and `IndexJ()` are exact below
-#' 2^24, and a message says so where there are more. All derivatives are 0.
+#' with `ranges` that sort the data, and in pieces of a partial result with an `offset`. In single
+#' precision `IndexDiff()` is exact below 2^24 in magnitude and has the right sign beyond;
+#' `IndexI()` and `IndexJ()` are exact below 2^24, and a message says so where there are more. All
+#' derivatives are 0.
 #' @section Random numbers:
 #' `Rand(seed)` is a number in (0, 1), uniformly distributed, that follows from i, j and the seed
 #' alone: it is the same whenever the same formula is evaluated, on the CPU and on GPUs, for any
@@ -44,7 +45,8 @@
 #' more count as 0. Of i and j, too, the lowest 32 bits count. In single precision numbers have the
 #' form (k + 1/2) 2^-23, in double precision (k + 1/2) 2^-52; the two differ by less than 2^-23. The
 #' generator is pcg3d of M. Jarzynski and M. Olano, Hash functions for GPU rendering, *Journal of
-#' Computer Graphics Techniques* 9(3), 2020, which is not made for cryptography.
+#' Computer Graphics Techniques* 9(3), 2020, which is not made for cryptography. With ranges that
+#' sort the data (see [group_ranges()]), `Rand()` is an error.
 #' @eval operations_section()
 #' @seealso [Genred()], [genred_grad()]
 #' @export

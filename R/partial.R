@@ -134,6 +134,10 @@ genred_partial <- function(op, ..., offset = 0, backend = "auto", device_id = -1
 # The description of an operator that is a single reduction.
 partial_info <- function(op, call) {
   if (inherits(op, "GenredGradient")) {
+    if (!is.null(operator_plan(op)$map)) {
+      stop_genred("argument", "`op` has no partial results: it computes a value for each pair (", format(op),
+                  "), without a reduction", call = call)
+    }
     stop_genred("argument", "`op` has no partial results: it computes several reductions (",
                 format(op), "), of which the later ones need results of the first", call = call)
   }

@@ -424,3 +424,20 @@ test_that("arguments without a usable dimension are refused", {
   environment(damaged)$.spec <- spec
   refused(damaged(x, x, 1), "changed or damaged")
 })
+
+test_that("gradients of batches take declared dimensions as declared", {
+  # a third dimension of a Mij(1) numbers the elements of a batch, whatever is open
+  x <- array(points(15, 6), c(15, 3, 2))
+  y <- points(4, 3)
+  c_ <- array(points(60, 2), c(15, 4, 2))
+  e <- array(points(15, 2), c(15, 1, 2))
+  for (reduction in c("Max", "LogSumExp", "Mean")) {
+    op <- function(dim) Genred("c * SqDist(x,y)", c("c = Mij(1)", "x = Vi(3)", paste0("y = Vj", dim)), reduction, axis = 1, dtype = "float64")
+    for (v in c("c", "x", "y")) {
+      expect_identical(genred_grad(op(""), v)(c_, x, y, e), genred_grad(op("(3)"), v)(c_, x, y, e))
+    }
+  }
+  # a row of numbers, one for each element
+  op <- function(dim) Genred("SqDist(x,y)", c("x = Vi(3)", paste0("y = Vj", dim)), "Mean", axis = 2, dtype = "float64")
+  expect_identical(genred_grad(op(""), "y")(x, y, matrix(1:2, 1)), genred_grad(op("(3)"), "y")(x, y, matrix(1:2, 1)))
+})

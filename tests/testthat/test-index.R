@@ -152,3 +152,59 @@ test_that("rounded numbers of rows are told of once", {
   expect_message(part(), "IndexJ\\(\\) is rounded", class = "genred_message")
   expect_no_message(part())
 })
+
+test_that("numbers are the caller's where ranges sort the data, also with open dimensions", {
+  set.seed(5)
+  m <- 13
+  n <- 11
+  x <- points(m, 2)
+  y <- points(n, 2)
+  gi <- sample(3, m, TRUE)
+  gj <- sample(3, n, TRUE)
+  expect_true(genred:::has_orders(group_ranges(gi, gj)))
+  i <- row(matrix(0, m, n)) - 1
+  j <- col(matrix(0, m, n)) - 1
+  together <- outer(gi, gj, "==")
+  value <- (sq_dist(x, y) * (indices_differ <- i - j > 1) + i - 2 * j)
+  for (dim in c("(2)", "")) {
+    aliases <- paste0(c("x = Vi", "y = Vj"), dim)
+    formula <- "SqDist(x,y) * (indexdiff( ) > 1) + IndexI() - 2 * IndexJ ()"
+    least <- Genred(formula, aliases, "Min_ArgMin", axis = 1, dtype = "float64")
+    masked <- ifelse(together, value, Inf)
+    weighted <- Genred("x|y", aliases, "SumSoftMaxWeight", axis = 0, formula2 = "IndexI()", dtype = "float64")
+    p <- ifelse(together, exp(x %*% t(y)), 0)
+    for (backend in backends()) {
+      got <- least(x, y, ranges = group_ranges(gi, gj), backend = backend)
+      expect_equal(c(got$value), apply(masked, 1, min), tolerance = 1e-12)
+      expect_identical(c(got$index), apply(masked, 1, which.min))
+      expect_equal(c(weighted(x, y, ranges = group_ranges(gi, gj), backend = backend)), colSums(p * i) / colSums(p), tolerance = 1e-12)
+    }
+    # the gradient of a minimum finds the selected pair by its number
+    minimum <- Genred(formula, aliases, "Min", axis = 1, dtype = "float64")
+    at <- cbind(seq_len(m), apply(masked, 1, which.min))
+    right <- 2 * (x - y[at[, 2], ]) * indices_differ[at]
+    expect_equal(genred_grad(minimum, "x")(x, y, rep(1, m), ranges = group_ranges(gi, gj)), right, tolerance = 1e-12)
+    expect_equal(genred_grad(minimum, "x")(x, y, rep(1, m)),
+                 2 * (x - y[apply(value, 1, which.min), ]) * indices_differ[cbind(seq_len(m), apply(value, 1, which.min))],
+                 tolerance = 1e-12)
+    random <- Genred("Rand(1) * SqDist(x,y)", aliases, axis = 1)
+    expect_error(random(x, y, ranges = group_ranges(gi, gj)), "which changes the numbers", class = "genred_error_argument")
+  }
+})
+
+test_that("gradients of K minima by numbers: K columns of incoming gradient, one component", {
+  x <- points(6, 2)
+  y <- points(9, 2)
+  for (dim in c("(2)", "")) {
+    op <- Genred("SqDist(x,y) + IndexJ()", paste0(c("x = Vi", "y = Vj"), dim), "KMin", axis = 1, opt_arg = 2, dtype = "float64")
+    value <- sq_dist(x, y) + col(matrix(0, 6, 9)) - 1
+    e <- points(6, 2, seed = 3)
+    at <- t(apply(value, 1, order)[1:2, ])
+    right <- 2 * (e[, 1] * (x - y[at[, 1], ]) + e[, 2] * (x - y[at[, 2], ]))
+    expect_equal(genred_grad(op, "x")(x, y, e), right, tolerance = 1e-12)
+  }
+  for (k in 1:2) {
+    open <- Genred("x * y + IndexJ()", c("x = Vi", "y = Vj"), "KMin", axis = 1, opt_arg = k)
+    expect_error(genred_grad(open, "x")(x, y, array(1, c(6, k, 2))), "2 components that reads numbers", class = "genred_error_argument")
+  }
+})

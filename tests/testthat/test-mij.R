@@ -214,3 +214,35 @@ test_that("an array of pairs cannot stay on a GPU", {
   op <- Genred("c", "c = Mij(1)", axis = 1)
   expect_error(genred_grad(op, "c")(cost, rep(1, m), keep = TRUE), "cannot stay on a GPU", class = "genred_error_argument")
 })
+
+test_that("gradients by pairs in single precision have one origin for all columns", {
+  set.seed(3)
+  x <- matrix(1e6 + runif(2 * m), m)
+  y <- matrix(1e6 + runif(2 * 200), 200)
+  c_ <- matrix(rnorm(m * 200), m)
+  for (reduction in c("Sum", "LogSumExp")) {
+    by_c <- genred_grad(Genred("c * SqDist(x,y)", c("c = Mij(1)", "x = Vi(2)", "y = Vj(2)"), reduction, axis = 1), "c")
+    p <- exp(c_ * sq_dist(x, y))
+    right <- sq_dist(x, y) * if (reduction == "Sum") 1 else p / rowSums(p)
+    for (backend in backends()) expect_close(by_c(c_, x, y, rep(1, m), backend = backend), right, 1e-5)
+  }
+})
+
+test_that("sorting ranges, selections and batches accept no rows, no columns", {
+  op <- Genred("c * x", c("c = Mij(2)", "x = Vi"), "KMax", axis = 0, opt_arg = 2)
+  none <- array(0, c(1, 0, 2))
+  expect_identical(dim(op(none, cbind(1, 2), ranges = group_ranges(1, integer()))), c(0L, 2L, 2L))
+  expect_identical(dim(genred_grad(op, "x")(none, cbind(1, 2), array(0, c(0, 2, 2)))), 1:2)
+  wide <- Genred("c * x", c("c = Mij(2)", "x = Vi(2)"), axis = 1)
+  ranges <- group_ranges(c(2, 1, 2), integer())
+  expect_true(genred:::has_orders(ranges))
+  expect_identical(wide(array(0, c(3, 0, 2)), matrix(1, 3, 2), ranges = ranges), matrix(0, 3, 2))
+})
+
+test_that("matrices in other classes, and partial results of arrays of pairs, are refused with a hint", {
+  op <- Genred("c", "c = Mij(1)", axis = 1)
+  expect_error(op(dist(1:3)), "as.matrix() makes the matrix", fixed = TRUE, class = "genred_error_argument")
+  failure <- expect_error(op(1), "M x N; 1 was given", class = "genred_error_argument")
+  expect_false(grepl("single row", conditionMessage(failure)))
+  expect_error(genred_partial(genred_grad(op, "c"), cost, rep(1, m)), "a value for each pair", class = "genred_error_argument")
+})

@@ -9,6 +9,7 @@ typedef struct gr_binder {
   gr_dag *g;
   gr_args *args;
   const gr_scope *in; /* NULL: the user's text */
+  unsigned numbered;  /* of names.c: indices whose numbers the text reads */
 } gr_binder;
 
 /* Arguments of a call, sorted by kind. */

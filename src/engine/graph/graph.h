@@ -217,8 +217,8 @@ gr_ref gr_bind(gr_dag *g, gr_args *args, const gr_ast *ast);
 /* ---- names.c: what a formula says without dimensions ---- */
 
 /* Throws where gr_bind would, whatever the dimensions of open arguments were; adds the variables
- * that the formula declares. */
-void gr_check_names(gr_dag *g, gr_args *args, const gr_ast *ast);
+ * that the formula declares.  Returns the indices whose numbers it reads: of CAT_I and CAT_J. */
+unsigned gr_check_names(gr_dag *g, gr_args *args, const gr_ast *ast);
 
 /* A reduction written in the formula: Name_Reduction(f, [K,] tag [, weight]). */
 typedef struct gr_written {

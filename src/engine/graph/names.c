@@ -32,6 +32,7 @@ static void check_call(gr_binder *b, const gr_ast *a) {
     for (int k = 0; k < a->n; k++) check(b, a->arg[k]);
   } else {
     gr_op op = gr_operation_of(b, a);
+    if (gr_ops[op].kind == KIND_INDEX) b->numbered |= gr_ops[op].cats;
     if (op == OP_Zero)
       gr_zero_dim(b, a);
     else
@@ -48,7 +49,8 @@ static void check(gr_binder *b, const gr_ast *a) {
   }
 }
 
-void gr_check_names(gr_dag *g, gr_args *args, const gr_ast *ast) {
+unsigned gr_check_names(gr_dag *g, gr_args *args, const gr_ast *ast) {
   gr_binder b = {.c = g->ctx, .g = g, .args = args};
   check(&b, ast);
+  return b.numbered;
 }

@@ -234,9 +234,9 @@ static void outline(gr_program *p, void *data) {
   copy_spec(p, data);
   gr_bind_aliases(c, p->spec.aliases, p->spec.n_aliases, &p->args);
   reading r = read_spec(p);
-  gr_check_names(p->dag, &p->args, r.w.formula);
+  p->numbered = gr_check_names(p->dag, &p->args, r.w.formula);
   parse_weight(p, &gr_reds[r.red], &r.w);
-  if (p->ast2) gr_check_names(p->dag, &p->args, p->ast2);
+  if (p->ast2) p->numbered |= gr_check_names(p->dag, &p->args, p->ast2);
   gr_check_args(c, &p->args);
   choose_sums(p, &r.ask, &gr_reds[r.red]);
   size_reduction(p, &r.ask, r.red, r.k, 1, 1);
