@@ -1,9 +1,9 @@
 #!/bin/sh
 # mutants.sh: mutation tests.  Deliberate mistakes in a copy of the engine must make a test fail:
 # wrong derivative rules test_derivatives, mistakes in the joint compilation of kernels test_joint,
-# mistakes in the subtraction of a common origin test_origin, and mistakes about where the numbers of
-# an element, a column or a pair lie test_mij and test_combined.  Prints "N passed, N failed" last,
-# as the test programs do.
+# mistakes in the subtraction of a common origin test_origin, and mistakes about where the numbers
+# of an element, a column or a pair lie test_mij and test_combined.  Prints "N passed, N failed"
+# last, as the test programs do.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 src=$here/../../../src/engine
 work=$(mktemp -d) || exit 1
