@@ -104,7 +104,7 @@ static gr_class choose_freely(const gr_run *r, bool *device, gr_error *err) {
 
 gr_class gr_device_choose(const gr_run *r, bool *device, gr_error *err) {
   *device = gr_is_gpu(r->opt->backend);
-  if (r->map && !*device) return GR_OK;
+  if (r->map && !*device) return GR_OK; /* a launch for each column does not pay by itself */
   if (*device) return gr_device_check(r->opt, err);
   if (r->opt->backend == GR_AUTO) return choose_freely(r, device, err);
   return stays(r) ? gr_fail(err, ERR_KeepHere) : GR_OK;

@@ -70,13 +70,13 @@ static void poll(job *j) {
 typedef struct worker {
   job *j;
   void *scratch;
-  double *state;      /* of an item whose state nobody waits for */
-  double *total;      /* where both indices are reduced, of a group likewise */
-  void *arrays;       /* memory of */
-  gr_problem problem; /* the element: */
-  int64_t element;
-  int64_t fresh; /* units of work that job.done does not know of */
-  bool caller;   /* the calling thread */
+  double *state;      /* of an item whose state is not kept in a slot */
+  double *total;      /* likewise of a group of items, where both indices are reduced */
+  int64_t element;    /* that the thread is at; -1: none yet */
+  gr_problem problem; /* its arrays, */
+  void *arrays;       /* which are described in this memory */
+  int64_t fresh;      /* units of work that job.done does not know of */
+  bool caller;        /* this is the calling thread */
 } worker;
 
 /* The work done so far is made known. */
@@ -349,9 +349,9 @@ static void count(job *j) {
   j->all = j->groups * s->elements;
   j->pairs = s->pairs * s->elements;
   j->take = 1;
-  double work = j->plan->cost * (double)j->pairs; /* of one group: its share */
-  if (j->all > 1 && work < tune.take * (double)j->all)
-    j->take += (int64_t)(tune.take * (double)j->all / (work + (double)j->all));
+  if (j->all <= 1) return;
+  double of_a_group = j->plan->cost * (double)j->pairs / (double)j->all;
+  if (of_a_group < tune.take) j->take += (int64_t)(tune.take / (of_a_group + 1));
 }
 
 /* Bytes of memory that one thread needs. */
@@ -365,7 +365,8 @@ static void measure_thread(job *j) {
   j->slot_size = p->ask.both ? (size_t)p->ask.red.nstate : j->state_bytes / sizeof(double);
 }
 
-/* Of elements that several threads may compute; else the one that does finds them. */
+/* The origins of elements that several threads may compute; where an element is one group, the
+ * thread that takes it finds them. */
 static void find_origins(const job *j, void *arrays) {
   for (int64_t e = 0; e < j->s->elements && j->groups > 1 && j->run->origin; e++)
     gr_origins_find(j->run, e, gr_problem_of(j->run, e, arrays).args);

@@ -106,6 +106,7 @@ gr_class gr_map_on_device(const gr_run *r, gr_error *err) {
   size_t n = (size_t)r->n_regions, size = n * (sizeof(gr_region) + sizeof(int64_t));
   part p = {.whole = r->opt, .share = 1 / (double)r->cols};
   gr_options opt = options_of(&p);
+  gr_provenance provenance = GR_NO_KERNEL; /* of the first column that is computed */
   gr_region *region = calloc(1, size + 1);
   if (!region) return gr_fail(err, ERR_NoMemory, "the regions of a call", (long long)size);
   int64_t *at = (int64_t *)(void *)(region + n);
@@ -116,10 +117,12 @@ gr_class gr_map_on_device(const gr_run *r, gr_error *err) {
     const gr_interval column = {one.column, one.column + 1};
     if (!select_column(r, &column, region, at)) continue;
     r->opt->device->run(&one, err);
+    if (provenance == GR_NO_KERNEL) provenance = r->report->provenance;
     p.before = (double)column.end / (double)r->cols;
     look(&opt, err);
   }
   free(region);
+  r->report->provenance = provenance;
   return err->cls;
 }
 

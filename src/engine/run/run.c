@@ -300,13 +300,14 @@ static void note_numbers(const gr_run *r) {
 
 gr_class gr_run_regions(gr_run *r, gr_error *err) {
   void *block;
+  bool any = gr_pairs(r) > 0; /* else the elements of a batch may not have got their origins */
   if (gr_origins(r, &block, err) != GR_OK) return err->cls;
   const gr_array *args = r->args;
   run_anywhere(r, err);
   r->args = args;
-  if (block && !r->p->seen && !err->cls && !r->report->note[0])
+  if (block && any && !r->p->seen && !err->cls && !r->report->note[0])
     r->report->note_on_data = gr_origins_note(r, r->report->note, sizeof r->report->note);
-  r->p->seen = true;
+  r->p->seen = r->p->seen || any;
   if (!err->cls) note_numbers(r);
   free(block);
   return err->cls;

@@ -30,8 +30,7 @@ typedef struct gr_vals {
 
 static inline double gr_at(const gr_vals *x, int64_t k, int64_t l) { return x->v[k * x->comp + l * x->lane]; }
 
-/* Evaluates what depends on parameters alone; scratch: gr_interp_bytes. */
-/* by node */
+/* The values, by node, of what depends on parameters alone; scratch: gr_interp_bytes. */
 const gr_vals *gr_interp_parameters(const gr_plan *p, const gr_array *args, void *scratch);
 
 /* Fills out (or lets it point into x[0], for a view) for `lanes` lanes. x[k] belongs to the k-th
@@ -215,10 +214,10 @@ struct gr_program {
     gr_object *object;
     char *settings; /* with which it was found */
   } held[PLANS];
+  /* the device backend's: lowered, as written; without and with fast math */
   struct {
     uint64_t life; /* of the device's context: what it loaded is gone when it ends */
     void *kernels;
-  /* lowered, as written; without and with fast math; the device backend's */
   } loaded[2][2][GR_DEVICES];
 };
 

@@ -25,11 +25,11 @@ gr_sink gr_sink_of(const gr_run *r) {
   gr_sink s = {
       .out = r->out, .rows = result_rows(r->p, r->rows), .apart = gr_result_size(r)};
   if (r->states) s.states = r->states + HEAD;
-  if (r->map)
-    s = (gr_sink){.out = r->out,
-                  .rows = r->rows * r->cols,
-                  .first = r->rows * r->column,
-                  .apart = r->rows};
+  if (r->map) { /* the rows of a column are those of the results from `first` on */
+    s.rows = r->rows * r->cols;
+    s.first = r->rows * r->column;
+    s.apart = r->rows;
+  }
   return s;
 }
 

@@ -201,6 +201,29 @@ static void note_on_one_element(void) {
   }
 }
 
+/* Without pairs there is nothing to tell of, but there is with the next call. */
+static void no_note_on_nothing(void) {
+  enum { N = 20, E = 5 };
+  test t = {.formula = "SqDist(x,y)", .aliases = {"x=Vi(1)", "y=Vj(1)"}, .axis = 1, .m = 0, .n = N};
+  gr_options o = options(GR_INTERPRETER, 1);
+  gr_error err = {0};
+  gr_report rep;
+  gr_program *p;
+  if (!check(make(&t, &p, &err) == GR_OK, "%s", err.message)) return;
+  for (; t.m <= N; t.m += N) {
+    batch b = regular(p, &t, E);
+    b.shape = (gr_batches){1, b.size, b.step};
+    for (int k = 0; k < E * N; k++) ((double *)b.args[1].data)[k] += k % N ? 1e6 : 0;
+    for (int k = 0; k < E * (int)t.m; k++) ((double *)b.args[0].data)[k] += 1e6;
+    result r = run_batch(p, &t, &b, NULL, &o, &rep);
+    check((t.m > 0) == (strstr(rep.note, "far from zero") != NULL), "%d rows: \"%s\"", (int)t.m,
+          rep.note);
+    free_result(&r);
+    free_batch(p, &b);
+  }
+  gr_program_free(p);
+}
+
 /* ---- conditions on parameters ---- */
 
 /* The lowered kernel asks for parameters that hold in all elements; where they fail in one, whose
@@ -239,6 +262,7 @@ int main(int argc, char **argv) {
   conditions();
   origins();
   note_on_one_element();
+  no_note_on_nothing();
   threads();
   every_reduction();
   if (device) device->shutdown();
