@@ -198,6 +198,8 @@ SEXP ffi_array_new(SEXP x, SEXP dim, SEXP dimnames, SEXP dtype, SEXP device);
 SEXP ffi_array_get(SEXP x);
 SEXP ffi_array_alive(SEXP x);
 SEXP ffi_devices(void);
+/* for each leaf of b, the position in a of the same leaf, or 0 */
+SEXP ffi_shared_leaves(SEXP a, SEXP b);
 SEXP ffi_cache(SEXP dir);
 SEXP ffi_cache_clear(SEXP dir);
 

@@ -14,6 +14,7 @@ static const R_CallMethodDef calls[] = {
     CALL(ffi_map, 5),       CALL(ffi_share, 5),     CALL(ffi_states_describe, 2), CALL(ffi_states_merge, 2),
     CALL(ffi_states_finish, 3),
     CALL(ffi_array_new, 5), CALL(ffi_array_get, 1), CALL(ffi_array_alive, 1), CALL(ffi_devices, 0),
+    CALL(ffi_shared_leaves, 2),
     {NULL, NULL, 0}};
 
 static const R_ExternalMethodDef externals[] = {{"ffi_call", FUNC(ffi_call), -1}, {NULL, NULL, 0}};

@@ -73,3 +73,6 @@ skip_unless_installed <- function() {
   skip_on_os("windows")
   skip_if_not(nzchar(system.file("Meta", package = "genred")), "genred is not installed")
 }
+
+# The precision of an operator.
+operator_dtype <- function(op) environment(op)$.spec$dtype

@@ -1,0 +1,475 @@
+# Lazy tensors: expressions of data that are not computed.
+#
+# A lazy tensor is plain data: the text of a formula in which {1}, {2} ... stand for its leaves, and
+# the leaves, which are the arguments of the operator to come: matrices, vectors and numbers.
+# Operations paste texts and join lists of leaves; positions follow from the order in which the
+# expression was written, never from data, so that the same expression of other data is the same
+# operator.  Nothing is compiled or computed before a reduction asks for numbers (R/lazy_reduce.R).
+# The idea is that of the lazy tensors of PyKeOps and RKeOps.
+
+# text, precedence: the formula, and how tightly its outermost operator binds (R/formula.R).
+# leaves: see new_leaf().  rows, columns: M and N, NA while nothing depends on i or on j.
+# size: the number of components; a complex number counts once.
+# type: "number", "condition" (1 or 0, made by comparisons) or "complex" (pairs of components).
+# dtype: "float32", "float64", or "" for the default at the time of the computation.
+setClass("LazyTensor", contains = "KernelOperator", representation(
+  text = "character", precedence = "numeric", leaves = "list", rows = "numeric", columns = "numeric",
+  size = "numeric", type = "character", dtype = "character"
+))
+
+lazy_prototype <- new("LazyTensor")
+
+# Eight assignments take a quarter of the time of new().
+lazy <- function(text, precedence, leaves, rows, columns, size, type, dtype) {
+  x <- lazy_prototype
+  attr(x, "text") <- text
+  attr(x, "precedence") <- precedence
+  attr(x, "leaves") <- leaves
+  attr(x, "rows") <- rows
+  attr(x, "columns") <- columns
+  attr(x, "size") <- size
+  attr(x, "type") <- type
+  attr(x, "dtype") <- dtype
+  x
+}
+
+is_lazy <- function(x) inherits(x, "LazyTensor")
+
+# ---- leaves --------------------------------------------------------------------------------------
+
+# What a leaf is, by kind.
+#   category  of the argument that it is in the operator
+#   text      of the formula, with the argument's name
+#   shape     M and N, NA where the value does not tell, and the number of components
+#   turned    the leaf of the transposed tensor
+#   at        the values at the pairs (i[1], j[1]), (i[2], j[2]) ..., one row per pair; NULL where
+#             all pairs have the same
+leaf_kinds <- list(
+  Vi = list(
+    category = "Vi",
+    text = identity,
+    shape = function(value) c(dim(value)[1L], NA, dim(value)[2L]),
+    turned = function(leaf) changed(leaf, kind = "Vj"),
+    at = function(value, i, j) value[i, , drop = FALSE]
+  ),
+  Vj = list(
+    category = "Vj",
+    text = identity,
+    shape = function(value) c(NA, dim(value)),
+    turned = function(leaf) changed(leaf, kind = "Vi"),
+    at = function(value, i, j) value[j, , drop = FALSE]
+  ),
+  Pm = list(
+    category = "Pm",
+    text = identity,
+    shape = function(value) c(NA, NA, length(value)),
+    turned = identity,
+    at = NULL
+  )
+)
+
+kind_of <- function(leaf) leaf_kinds[[leaf$kind]]
+
+changed <- function(leaf, ...) {
+  new <- list(...)
+  leaf[names(new)] <- new
+  leaf
+}
+
+# Kind and value come first: src/ffi_lazy.c reads them.
+new_leaf <- function(kind, value, name, dim) list(kind = kind, value = value, name = name, dim = dim)
+
+#' Lazy tensors
+#'
+#' `Vi(x)`, `Vj(y)` and `Pm(p)` turn data into *lazy tensors*. R's operators and functions, applied
+#' to these, compute nothing: they build up the expression of an M x N matrix whose entry (i, j)
+#' depends on row i of `x` and row j of `y`. Only what is asked of this matrix in the end (a sum, a
+#' product with a vector, the nearest neighbours) is computed, in one pass and without storing the
+#' matrix.
+#'
+#' A tensor has one or several *components*: `Vi(x)` has as many as `x` has columns, `sqdist()` has
+#' one. With one component it is a matrix to everything that expects a matrix: see
+#' [LazyTensor-matrix]. Element-wise functions take tensors with the same number of components, or
+#' with one. [lazy_functions] lists the functions, [lazy_reductions] the reductions.
+#'
+#' @section Data and numbers:
+#' Numbers and numeric vectors in an expression become parameters, so that another number compiles
+#' nothing; only whole exponents (`x^2`) are part of the formula. A matrix that occurs twice (the
+#' same object, not an equal one) is one argument. The same expression of other data is the same
+#' operator.
+#'
+#' @section Components:
+#' `x[k]` and `x[a:b]` select components; they count from 1, and the end is included. The index of
+#' reductions over the components is called `"k"`: `sum(x, "k")`, `min(x, "k")`.
+#'
+#' @section Conditions:
+#' Comparisons make conditions, which are 1 or 0. Between conditions, `&`, `|` and `!` are and, or
+#' and not. Between numbers, `x | y` is the scalar product of the components.
+#'
+#' @section Complex numbers:
+#' A complex matrix or number makes a complex tensor. Arithmetic, whole powers, `exp()`, `Re()`,
+#' `Im()`, `Mod()`, `Arg()`, `Conj()`, `abs()` and sums work on it.
+#'
+#' @param x For `Vi()` and `Vj()`: a matrix or data frame of numbers with one row per i (per j), a
+#'   vector of numbers for a single column, a complex matrix, or a [genred_array()]. For `Pm()`: a
+#'   vector of numbers.
+#' @param dtype `"float32"` or `"float64"`, the precision of everything that is computed from the
+#'   tensor; `NULL` for that of the tensors with which it is combined. If no tensor of an
+#'   expression has one, the option `genred.dtype` decides, as in [Genred()].
+#' @param index `"i"`, `"j"`, or `NULL` for a parameter.
+#' @return An object of class `"LazyTensor"`: plain data that can be saved and sent to other
+#'   processes.
+#' @section Errors:
+#' `genred_error_argument` for data that are not numbers or do not fit together,
+#' `genred_error_dimension` for numbers of components that do not.
+#' @seealso [Genred()] for operators written as a formula; [as_genred()] makes one of a tensor.
+#' @aliases LazyTensor-class
+#' @export
+#' @examples
+#' x <- matrix(rnorm(60), 20, 3)
+#' y <- matrix(rnorm(90), 30, 3)
+#' K <- exp(-sqdist(Vi(x), Vj(y)) / (2 * 0.5^2))   # nothing is computed
+#' K
+#' b <- rnorm(30)
+#' a <- K %*% b                                    # one pass, no 20 x 30 matrix
+#' dim(a)
+#'
+#' # the 3 nearest rows of y for each row of x
+#' head(argkmin(sqdist(Vi(x), Vj(y)), 3, "j"))
+LazyTensor <- function(x, index = NULL, dtype = NULL) {
+  if (missing(x)) stop_genred("argument", "argument `x` is missing")
+  kinds <- c(i = "Vi", j = "Vj")
+  if (!is.null(index) && !(is.character(index) && length(index) == 1L && index %in% names(kinds))) {
+    stop_genred("argument", "`index` must be \"i\", \"j\", or NULL for a parameter; ", given_value(index))
+  }
+  kind <- if (is.null(index)) "Pm" else kinds[[index]]
+  leaf_tensor(kind, x, leaf_name(substitute(x), kind), dtype)
+}
+
+#' @rdname LazyTensor
+#' @export
+Vi <- function(x, dtype = NULL) {
+  if (missing(x)) stop_genred("argument", "Vi() needs the matrix whose rows are indexed by i")
+  leaf_tensor("Vi", x, leaf_name(substitute(x), "Vi"), dtype)
+}
+
+#' @rdname LazyTensor
+#' @export
+Vj <- function(x, dtype = NULL) {
+  if (missing(x)) stop_genred("argument", "Vj() needs the matrix whose rows are indexed by j")
+  leaf_tensor("Vj", x, leaf_name(substitute(x), "Vj"), dtype)
+}
+
+#' @rdname LazyTensor
+#' @export
+Pm <- function(x, dtype = NULL) {
+  if (missing(x)) stop_genred("argument", "Pm() needs the number or vector that is the parameter")
+  leaf_tensor("Pm", x, leaf_name(substitute(x), "Pm"), dtype)
+}
+
+# The user's name of the data, where it can be the name of an argument.
+leaf_name <- function(expression, kind) {
+  name <- if (is.name(expression)) as.character(expression) else ""
+  usable <- grepl("^[A-Za-z][A-Za-z0-9_]*$", name) && !name %in% reserved_names
+  if (usable) name else c(Vi = "x", Vj = "y", Pm = "p")[[kind]]
+}
+
+reserved_names <- c("Vi", "Vj", "Pm", "Mij", "Var", "Ind", "backend", "device_id", "ranges", "keep")
+
+leaf_tensor <- function(kind, value, name, dtype) {
+  if (is_lazy(value)) stop_genred("argument", kind, "() needs data; this is a lazy tensor already")
+  data <- leaf_data(kind, value)
+  shape <- as.numeric(leaf_kinds[[kind]]$shape(data$value))
+  size <- shape[3L]
+  if (size == 0) stop_genred("argument", kind, "() needs at least one ", if (kind == "Pm") "number" else "column", "; ",
+                             given_value(value))
+  lazy("{1}", language_precedence[["atom"]], list(new_leaf(kind, data$value, name, size)), shape[1L], shape[2L],
+       if (data$complex) size / 2 else size, if (data$complex) "complex" else "number", read_lazy_dtype(dtype))
+}
+
+read_lazy_dtype <- function(dtype) {
+  if (is.null(dtype)) "" else read_dtype(dtype, NULL)
+}
+
+# The numbers of a leaf: a vector for a parameter, else a matrix (or genred_array).
+leaf_data <- function(kind, x) {
+  if (inherits(x, "genred_array")) return(list(value = x, complex = FALSE))
+  if (is.complex(x) && !is.object(x)) return(list(value = interleaved(x, kind), complex = TRUE))
+  refuse <- function(...) refuse_leaf(kind, x, ...)
+  value <- if (is.object(x)) plain_numbers(x, refuse) else x
+  if (!is.numeric(value) && !is.logical(value)) refuse(type_hint(value))
+  size <- dim(value)
+  if (kind == "Pm") {
+    if (length(size) > 1L && sum(size != 1L) > 1L) refuse("c(t(x)) makes a vector of the matrix: tensors store matrices row by row")
+    return(list(value = if (is.null(size)) value else c(value), complex = FALSE))
+  }
+  if (length(size) > 2L) refuse("arrays of more than two dimensions (batches) are not available in lazy tensors")
+  if (length(size) < 2L) value <- matrix(value, ncol = 1L, dimnames = if (!is.null(names(value))) list(names(value), NULL))
+  list(value = value, complex = FALSE)
+}
+
+refuse_leaf <- function(kind, x, ...) {
+  hint <- paste0(...)
+  stop_genred("argument", kind, "() needs ", if (kind == "Pm") "a number or a numeric vector" else "a numeric matrix or vector",
+              "; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint))
+}
+
+# Real and imaginary parts in turn, the language's form of complex vectors.
+interleaved <- function(x, kind) {
+  if (kind == "Pm") return(c(rbind(Re(c(x)), Im(c(x)))))
+  if (is.null(dim(x))) x <- matrix(x, ncol = 1L)
+  out <- matrix(0, nrow(x), 2L * ncol(x), dimnames = if (!is.null(rownames(x))) list(rownames(x), NULL))
+  out[, c(TRUE, FALSE)] <- Re(x)
+  out[, c(FALSE, TRUE)] <- Im(x)
+  out
+}
+
+# The inverse, for results.
+complex_of <- function(x) {
+  odd <- seq.int(1L, ncol(x), 2L)
+  out <- complex(real = x[, odd], imaginary = x[, odd + 1L])
+  matrix(out, nrow(x), length(odd), dimnames = if (!is.null(rownames(x))) list(rownames(x), NULL))
+}
+
+# ---- operands ------------------------------------------------------------------------------------
+
+# A tensor, or what stands next to tensors in an expression: a number or a vector, as a parameter.
+operand <- function(x, what) {
+  if (is_lazy(x)) return(x)
+  if (is.numeric(x) && !is.object(x) && length(x) == 1L && is.null(dim(x))) return(number_tensor(x, "number"))
+  other_operand(x, what)
+}
+
+other_operand <- function(x, what) {
+  if (is.null(x) || is.object(x) && !all(class(x) %in% harmless_classes)) refuse_operand(x, what)
+  if (length(dim(x)) > 1L && sum(dim(x) != 1L) > 1L) {
+    refuse_operand(x, what, "Vi(x) says that its rows are indexed by i, Vj(x) that they are indexed by j")
+  }
+  if (length(x) == 0L) refuse_operand(x, what)
+  if (is.complex(x)) return(number_tensor(c(rbind(Re(c(x)), Im(c(x)))), "complex"))
+  if (is.logical(x)) return(number_tensor(as.numeric(x), "condition"))
+  if (!is.numeric(x)) refuse_operand(x, what, type_hint(x))
+  number_tensor(as.numeric(x), "number")
+}
+
+refuse_operand <- function(x, what, ...) {
+  hint <- paste0(...)
+  stop_genred("argument", "`", what, "` needs lazy tensors, numbers or vectors of numbers; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint))
+}
+
+# c() makes an object of its own, so that no two numbers are taken for the same leaf.
+number_tensor <- function(x, type) {
+  n <- length(x)
+  lazy("{1}", 7, list(new_leaf("Pm", c(x, use.names = FALSE), "p", n)), NA_real_, NA_real_,
+       if (type == "complex") n / 2 else n, type, "")
+}
+
+# ---- expressions ---------------------------------------------------------------------------------
+
+# The tensors' texts over one common list of leaves.
+joined_tensors <- function(tensors) {
+  first <- tensors[[1L]]
+  out <- list(texts = first@text, leaves = first@leaves, rows = first@rows, columns = first@columns, dtype = first@dtype)
+  for (x in tensors[-1L]) {
+    at <- checked(.Call(.ffi_shared_leaves, out$leaves, x@leaves))
+    new <- at == 0L
+    at[new] <- length(out$leaves) + seq_len(sum(new))
+    out$leaves <- c(out$leaves, x@leaves[new])
+    out$texts <- c(out$texts, renumbered(x@text, at))
+    out$rows <- common_number(out$rows, x@rows, "i")
+    out$columns <- common_number(out$columns, x@columns, "j")
+    out$dtype <- common_dtype(out$dtype, x@dtype)
+  }
+  out
+}
+
+# {k} becomes {at[k]}.
+renumbered <- function(text, at) {
+  if (identical(at, seq_along(at))) return(text)
+  with_leaves(text, paste0("{", at, "}"))
+}
+
+# {k} becomes names[k].  The text outside of braces and that inside alternate.
+with_leaves <- function(text, names) {
+  pieces <- strsplit(text, "[{}]")[[1L]]
+  if (length(pieces) < 2L) return(text)
+  inside <- seq.int(2L, length(pieces), 2L)
+  pieces[inside] <- names[as.integer(pieces[inside])]
+  paste(pieces, collapse = "")
+}
+
+common_number <- function(a, b, index) {
+  if (is.na(a)) return(b)
+  if (is.na(b) || a == b) return(a)
+  stop_genred("argument", "the tensors do not have the same number of rows: V", index, "() of ", a, " and V", index,
+              "() of ", b, " rows")
+}
+
+common_dtype <- function(a, b) {
+  if (a == "" || a == b) return(b)
+  if (b == "") return(a)
+  stop_genred("argument", "an expression has one precision: one of these tensors was made with dtype = \"", a,
+              "\", another with \"", b, "\"")
+}
+
+# The tensor of `form`, in which @a @b @c ... stand for the texts of the tensors, each enclosed in
+# parentheses where it binds less tightly than `least` asks for.
+combined <- function(tensors, form, precedence, size, type, least = 0) {
+  parts <- joined_tensors(tensors)
+  texts <- parts$texts
+  for (k in seq_along(tensors)) {
+    if (tensors[[k]]@precedence < least[min(k, length(least))]) texts[k] <- paste0("(", texts[k], ")")
+  }
+  text <- filled(form, texts)
+  check_length(text)
+  lazy(text, precedence, parts$leaves, parts$rows, parts$columns, size, type, parts$dtype)
+}
+
+filled <- function(form, texts) {
+  for (k in seq_along(texts)) form <- gsub(paste0("@", letters[k]), texts[k], form, fixed = TRUE)
+  form
+}
+
+max_expression <- 1e6
+
+check_length <- function(text) {
+  if (nchar(text, "bytes") > max_expression) {
+    stop_genred("memory", "the expression of this lazy tensor has more than ", max_expression, " characters")
+  }
+}
+
+# ---- as an operator ------------------------------------------------------------------------------
+
+#' The operator of a lazy tensor
+#'
+#' `as_genred()` makes the operator that reduces a lazy tensor, as [Genred()] would: a function of
+#' the data in the tensor. `formula()` returns its formula, in which numbers and vectors are
+#' parameters.
+#'
+#' The arguments of the operator have the names of the variables that were given to [Vi()], [Vj()]
+#' and [Pm()], or `x`, `y` and `p`, made unique; they are in the order of the expression.
+#' `attr(op, "data")`, set with `data = TRUE`, is the list of the tensor's own data, for
+#' `do.call()`.
+#'
+#' @param x A lazy tensor.
+#' @param reduction_op One of the reductions of [Genred()].
+#' @param over The index that is reduced: `"j"`, `"i"` or `"ij"`.
+#' @param k The number of values, for `"KMin"` and its relatives.
+#' @param weight The weight, for reductions that have one: a lazy tensor, or a vector or matrix with
+#'   one row per value of the reduced index.
+#' @param dtype The precision, `"float32"` or `"float64"`; by default that of the tensor.
+#' @param data `TRUE` attaches the data.
+#' @return An operator of class `"Genred"`.
+#' @seealso [LazyTensor()], [Genred()], [genred_grad()]
+#' @export
+#' @examples
+#' x <- matrix(rnorm(60), 20, 3)
+#' y <- matrix(rnorm(90), 30, 3)
+#' K <- exp(-sqdist(Vi(x), Vj(y)) / 2)
+#' formula(K)
+#' op <- as_genred(K)
+#' op
+#' identical(op(x, y, 2), sum(K, "j"))
+#' genred_grad(op, "x")
+as_genred <- function(x, reduction_op = "Sum", over = "j", k = NULL, weight = NULL, dtype = NULL, data = FALSE) {
+  check_lazy(x, "as_genred")
+  if (!is.null(dtype)) attr(x, "dtype") <- read_lazy_dtype(dtype)
+  made <- lazy_operator(x, read_string(reduction_op, "reduction_op", NULL), read_over(over), k, weight)
+  if (read_flag(data, "data", NULL)) attr(made$op, "data") <- made$data
+  made$op
+}
+
+check_lazy <- function(x, what) {
+  if (!is_lazy(x)) {
+    stop_genred("argument", what, "() needs a lazy tensor; ", given_value(x), "\n  Vi(x), Vj(x) and Pm(x) make one of data")
+  }
+}
+
+# The operator and its arguments.
+lazy_operator <- function(x, reduction, over, k = NULL, weight = NULL) {
+  tensors <- c(list(x), if (!is.null(weight)) list(weight_tensor(weight, over)))
+  parts <- joined_tensors(tensors)
+  names <- leaf_names(parts$leaves)
+  texts <- vapply(parts$texts, with_leaves, "", written_leaves(parts$leaves, names), USE.NAMES = FALSE)
+  given <- vapply(parts$leaves, function(leaf) !is.null(kind_of(leaf)$category), NA)
+  op <- new_operator(list(
+    formula = texts[1L], aliases = leaf_aliases(parts$leaves[given], names[given]), reduction_op = reduction, axis = over,
+    dtype = if (nzchar(parts$dtype)) parts$dtype, opt_arg = k, formula2 = if (length(texts) > 1L) texts[2L],
+    dtype_acc = "auto", use_double_acc = FALSE, sum_scheme = "auto", use_fast_math = NULL
+  ), NULL)
+  list(op = op, data = structure(lapply(parts$leaves[given], `[[`, "value"), names = names[given]))
+}
+
+written_leaves <- function(leaves, names) {
+  vapply(seq_along(leaves), function(k) kind_of(leaves[[k]])$text(names[k]), "")
+}
+
+leaf_aliases <- function(leaves, names) {
+  if (!length(leaves)) return(character())
+  paste0(names, " = ", vapply(leaves, function(leaf) kind_of(leaf)$category, ""), "(", vapply(leaves, `[[`, 0, "dim"), ")")
+}
+
+# Of a name that occurs with several kinds, the kind is part: x_i and x_j.
+leaf_names <- function(leaves) {
+  names <- vapply(leaves, `[[`, "", "name")
+  kinds <- vapply(leaves, `[[`, "", "kind")
+  shared <- names %in% names[kinds == "Vi"] & names %in% names[kinds == "Vj"] & kinds != "Pm"
+  names[shared] <- paste0(names[shared], "_", substring(kinds[shared], 2L))
+  make.unique(names, sep = "_")
+}
+
+weight_tensor <- function(weight, over) {
+  if (is_lazy(weight)) return(weight)
+  if (over == "ij") stop_genred("argument", "a weight for both indices must be a lazy tensor; ", given_value(weight))
+  leaf_tensor(c(i = "Vi", j = "Vj")[[over]], weight, "w", NULL)
+}
+
+#' @rdname as_genred
+#' @param ... Unused.
+#' @export
+formula.LazyTensor <- function(x, ...) formula(as_genred(x))
+
+# ---- printing ------------------------------------------------------------------------------------
+
+# The formula with the user's names, and with numbers as they are.
+format_tensor <- function(x) {
+  shown <- leaf_names(x@leaves)
+  for (k in seq_along(shown)) {
+    leaf <- x@leaves[[k]]
+    if (leaf$kind == "Pm" && leaf$name == "p" && leaf$dim == 1L) {
+      shown[k] <- format(as.numeric(leaf$value), digits = 6L)
+      if (isTRUE(leaf$value < 0)) shown[k] <- paste0("(", shown[k], ")")
+    }
+  }
+  with_leaves(x@text, written_leaves(x@leaves, shown))
+}
+
+#' @export
+format.LazyTensor <- function(x, ...) format_tensor(x)
+
+setMethod("show", "LazyTensor", function(object) {
+  cat("<LazyTensor> ", abbreviated(format_tensor(object), max(40L, getOption("width") - 15L)), "\n", sep = "")
+  lines <- leaf_lines(object@leaves)
+  if (length(lines)) cat(lines, sep = "\n")
+  cat("  ", tensor_shape(object), "\n", sep = "")
+})
+
+leaf_lines <- function(leaves) {
+  shown <- Filter(function(leaf) leaf$kind != "Pm" || leaf$dim > 1L || leaf$name != "p", leaves)
+  if (!length(shown)) return(NULL)
+  names <- leaf_names(leaves)[match(shown, leaves)]
+  kinds <- vapply(shown, function(leaf) paste0(leaf$kind, "(", leaf$dim, ")"), "")
+  sizes <- vapply(shown, function(leaf) {
+    if (leaf$kind == "Pm") counted(leaf$dim, "number") else paste(dim(leaf$value), collapse = " x ")
+  }, "")
+  paste0("  ", format(names), "  ", format(kinds), "  ", sizes)
+}
+
+tensor_shape <- function(x) {
+  size <- dim(x)
+  type <- c(number = "", condition = "condition, ", complex = "complex, ")[[x@type]]
+  bytes <- prod(size) * c(number = 8, condition = 4, complex = 16)[[x@type]]
+  paste0(paste(format(size, trim = TRUE, scientific = FALSE), collapse = " x "), ", ", type,
+         if (nzchar(x@dtype)) x@dtype else dtype_setting(c("float32", "float64"), NULL),
+         "; as ", if (length(size) == 2L) "a matrix" else "an array", " it would take ", bytes_text(bytes))
+}
