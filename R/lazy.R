@@ -136,11 +136,11 @@ new_leaf <- function(kind, value, name, dim) list(kind = kind, value = value, na
 
 #' Lazy tensors
 #'
-#' `Vi(x)`, `Vj(y)`, `Pm(p)` and `Mij(c)` turn data into *lazy tensors*. R's operators and functions, applied
-#' to these, compute nothing: they build up the expression of an M x N matrix whose entry (i, j)
-#' depends on row i of `x` and row j of `y`. Only what is asked of this matrix in the end (a sum, a
-#' product with a vector, the nearest neighbours) is computed, in one pass and without storing the
-#' matrix.
+#' `Vi(x)`, `Vj(y)`, `Pm(p)` and `Mij(c)` turn data into *lazy tensors*. R's operators and
+#' functions, applied to these, compute nothing: they build up the expression of an M x N matrix
+#' whose entry (i, j) depends on row i of `x` and row j of `y`. Only what is asked of this matrix in
+#' the end (a sum, a product with a vector, the nearest neighbours) is computed, in one pass and
+#' without storing the matrix.
 #'
 #' A tensor has one or several *components*: `Vi(x)` has as many as `x` has columns, `sqdist()` has
 #' one. With one component it is a matrix to everything that expects a matrix: see
@@ -163,15 +163,15 @@ new_leaf <- function(kind, value, name, dim) list(kind = kind, value = value, na
 #'
 #' @section Batches:
 #' Arrays whose further dimensions number independent problems (M x d x B for `Vi()`, d x B for
-#' `Pm()`) make batches. Each dimension has the same size in all tensors, or 1. Reductions over i and
-#' j have these dimensions, too; a batch is not a matrix.
+#' `Pm()`) make batches. Each dimension has the same size in all tensors, or 1. Reductions over i
+#' and j have these dimensions, too; a batch is not a matrix.
 #'
 #' @section Complex numbers:
 #' A complex matrix or number makes a complex tensor. Arithmetic, whole powers, `exp()`, `Re()`,
 #' `Im()`, `Mod()`, `Arg()`, `Conj()`, `abs()` and sums work on it.
 #'
-#' `Mij(c)` is a matrix that is there already, one entry for each pair (a cost, a mask), or an M x N x
-#' d array.
+#' `Mij(c)` is a matrix that is there already, one entry for each pair (a cost, a mask), or an M x N
+#' x d array.
 #'
 #' @param x For `Vi()` and `Vj()`: a matrix or data frame of numbers with one row per i (per j), a
 #'   vector of numbers for a single column, a complex matrix, or a [genred_array()]. For `Pm()`: a
@@ -243,14 +243,15 @@ Pm <- function(x, dtype = NULL) {
 #'
 #' Lazy tensors of the pairs themselves: `IndexI()` is the number of the row, `IndexJ()` that of the
 #' column, both from 1, and `IndexDiff()` is their difference i - j, which is exact also where
-#' single precision cannot hold the numbers. `Rand(seed)` is a random number between 0 and 1 for each
-#' pair, a function of i, j and the seed, the same on every backend.
+#' single precision cannot hold the numbers. `Rand(seed)` is a random number between 0 and 1 for
+#' each pair, a function of i, j and the seed, the same on every backend.
 #'
 #' `IndexDiff() == 0` is the diagonal (leave one out), `IndexDiff() >= 0` a causal mask,
 #' `abs(IndexDiff()) <= w` a band.
 #'
 #' @param seed A whole number; another seed compiles nothing.
-#' @return A lazy tensor. Numbers of rows and columns come from the tensors that it is combined with.
+#' @return A lazy tensor. Numbers of rows and columns come from the tensors that it is combined
+#'   with.
 #' @seealso [LazyTensor()]
 #' @export
 #' @examples
