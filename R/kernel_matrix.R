@@ -208,6 +208,7 @@ dense_limit <- 2^27
 # All pairs of these rows and columns, as pairs.
 dense_block <- function(x, i, j) {
   check_limit(as.numeric(length(i)) * length(j), c(length(i), length(j)), dense_limit, "this part of the matrix")
+  if (is_lazy(x)) return(lazy_block(x, i, j))
   matrix(operator_entries(x, rep(i, length(j)), rep(j, each = length(i))), length(i), length(j))
 }
 
@@ -216,7 +217,7 @@ dense_block <- function(x, i, j) {
 as.matrix.KernelOperator <- function(x, limit = 2^27, ...) {
   size <- operator_dim(x)
   check_limit(prod(size), size, limit, "the matrix")
-  columns <- max(1, floor(entries_at_once / max(1, size[1L])))
+  columns <- if (is_lazy(x)) size[2L] else max(1, floor(entries_at_once / max(1, size[1L])))
   starts <- if (size[2L]) seq(1, size[2L], by = columns) else integer()
   blocks <- lapply(starts, function(from) dense_block(x, seq_len(size[1L]), from:min(size[2L], from + columns - 1)))
   out <- if (length(blocks)) do.call(cbind, blocks) else matrix(0, size[1L], 0L)
@@ -228,10 +229,10 @@ as.matrix.KernelOperator <- function(x, limit = 2^27, ...) {
 #' @rdname LazyTensor-matrix
 #' @export
 as.array.KernelOperator <- function(x, limit = 2^27, ...) {
-  if (!is_lazy(x) || x@size == 1) return(as.matrix(x, limit))
+  if (!is_lazy(x) || x@size == 1 || length(x@batch)) return(as.matrix(x, limit))
   size <- dim(x)
   check_limit(prod(size), size, limit, "the array")
-  array(lazy_entries(x, rep(seq_len(size[1L]), size[2L]), rep(seq_len(size[2L]), each = size[1L])), size)
+  lazy_block(x, seq_len(size[1L]), seq_len(size[2L]))
 }
 
 # Positions that an index of R selects among n.

@@ -12,15 +12,16 @@
 # size: the number of components; a complex number counts once.
 # type: "number", "condition" (1 or 0, made by comparisons) or "complex" (pairs of components).
 # dtype: "float32", "float64", or "" for the default at the time of the computation.
+# batch: the sizes of further dimensions, which number independent problems (R/batches.R).
 setClass("LazyTensor", contains = "KernelOperator", representation(
   text = "character", precedence = "numeric", leaves = "list", rows = "numeric", columns = "numeric",
-  size = "numeric", type = "character", dtype = "character"
+  size = "numeric", type = "character", dtype = "character", batch = "numeric"
 ))
 
 lazy_prototype <- new("LazyTensor")
 
-# Eight assignments take a quarter of the time of new().
-lazy <- function(text, precedence, leaves, rows, columns, size, type, dtype) {
+# Assignments take a quarter of the time of new().
+lazy <- function(text, precedence, leaves, rows, columns, size, type, dtype, batch = numeric()) {
   x <- lazy_prototype
   attr(x, "text") <- text
   attr(x, "precedence") <- precedence
@@ -30,6 +31,7 @@ lazy <- function(text, precedence, leaves, rows, columns, size, type, dtype) {
   attr(x, "size") <- size
   attr(x, "type") <- type
   attr(x, "dtype") <- dtype
+  if (length(batch)) attr(x, "batch") <- batch
   x
 }
 
@@ -38,10 +40,11 @@ is_lazy <- function(x) inherits(x, "LazyTensor")
 # ---- leaves --------------------------------------------------------------------------------------
 
 # What a leaf is, by kind.
-#   category  of the argument that it is in the operator
+#   category  of the argument that it is in the operator; NULL if it is none
 #   text      of the formula, with the argument's name
 #   shape     M and N, NA where the value does not tell, and the number of components
 #   turned    the leaf of the transposed tensor
+#   part      the leaf of the tensor of these rows and columns
 #   at        the values at the pairs (i[1], j[1]), (i[2], j[2]) ..., one row per pair; NULL where
 #             all pairs have the same
 leaf_kinds <- list(
@@ -50,23 +53,75 @@ leaf_kinds <- list(
     text = identity,
     shape = function(value) c(dim(value)[1L], NA, dim(value)[2L]),
     turned = function(leaf) changed(leaf, kind = "Vj"),
+    part = function(leaf, i, j) changed(leaf, value = unname(host_value(leaf)[i, , drop = FALSE])),
     at = function(value, i, j) value[i, , drop = FALSE]
   ),
   Vj = list(
     category = "Vj",
     text = identity,
-    shape = function(value) c(NA, dim(value)),
+    shape = function(value) c(NA, dim(value)[1:2]),
     turned = function(leaf) changed(leaf, kind = "Vi"),
+    part = function(leaf, i, j) changed(leaf, value = unname(host_value(leaf)[j, , drop = FALSE])),
     at = function(value, i, j) value[j, , drop = FALSE]
   ),
   Pm = list(
     category = "Pm",
     text = identity,
-    shape = function(value) c(NA, NA, length(value)),
+    shape = function(value) c(NA, NA, if (length(dim(value)) > 1L) dim(value)[1L] else length(value)),
     turned = identity,
+    part = function(leaf, i, j) leaf,
     at = NULL
+  ),
+  Mij = list(
+    category = "Mij",
+    text = identity,
+    shape = function(value) c(dim(value), 1)[1:3],
+    turned = function(leaf) changed(leaf, value = aperm(leaf$value, replace(seq_along(dim(leaf$value)), 1:2, 2:1))),
+    part = function(leaf, i, j) {
+      value <- leaf$value
+      changed(leaf, value = unname(if (length(dim(value)) > 2L) value[i, j, , drop = FALSE] else value[i, j, drop = FALSE]))
+    },
+    at = function(value, i, j) matrix(value, dim(value)[1L] * dim(value)[2L])[i + dim(value)[1L] * (j - 1), , drop = FALSE]
+  ),
+  IndexI = list(
+    text = function(name) "(IndexI() + 1)",
+    turned = function(leaf) changed(leaf, kind = "IndexJ"),
+    part = function(leaf, i, j) changed(leaf, kind = "Vi", value = cbind(as.numeric(i))),
+    at = function(value, i, j) cbind(as.numeric(i))
+  ),
+  IndexJ = list(
+    text = function(name) "(IndexJ() + 1)",
+    turned = function(leaf) changed(leaf, kind = "IndexI"),
+    part = function(leaf, i, j) changed(leaf, kind = "Vj", value = cbind(as.numeric(j))),
+    at = function(value, i, j) cbind(as.numeric(j))
+  ),
+  IndexDiff = list(
+    text = function(name) "IndexDiff()",
+    turned = function(leaf) changed(leaf, kind = "MinusIndexDiff"),
+    part = function(leaf, i, j) changed(leaf, kind = "Mij", value = outer(as.numeric(i), as.numeric(j), "-")),
+    at = function(value, i, j) cbind(as.numeric(i) - j)
+  ),
+  MinusIndexDiff = list(
+    text = function(name) "(-IndexDiff())",
+    turned = function(leaf) changed(leaf, kind = "IndexDiff"),
+    part = function(leaf, i, j) changed(leaf, kind = "Mij", value = outer(-as.numeric(i), as.numeric(j), "+")),
+    at = function(value, i, j) cbind(j - as.numeric(i))
+  ),
+  Rand = list(
+    category = "Pm",
+    text = function(name) paste0("Rand(", name, ")"),
+    turned = function(leaf) refuse_rand(),
+    part = function(leaf, i, j) refuse_rand(),
+    at = function(value, i, j) refuse_rand()
   )
 )
+
+refuse_rand <- function() {
+  stop_genred("argument", "Rand() depends on the numbers of rows and columns, so that a tensor with random numbers has no ",
+              "transpose, parts or single entries; as.matrix() computes the whole")
+}
+
+host_value <- function(leaf) if (inherits(leaf$value, "genred_array")) as.matrix(leaf$value) else leaf$value
 
 kind_of <- function(leaf) leaf_kinds[[leaf$kind]]
 
@@ -81,11 +136,11 @@ new_leaf <- function(kind, value, name, dim) list(kind = kind, value = value, na
 
 #' Lazy tensors
 #'
-#' `Vi(x)`, `Vj(y)` and `Pm(p)` turn data into *lazy tensors*. R's operators and functions, applied
-#' to these, compute nothing: they build up the expression of an M x N matrix whose entry (i, j)
-#' depends on row i of `x` and row j of `y`. Only what is asked of this matrix in the end (a sum, a
-#' product with a vector, the nearest neighbours) is computed, in one pass and without storing the
-#' matrix.
+#' `Vi(x)`, `Vj(y)`, `Pm(p)` and `Mij(c)` turn data into *lazy tensors*. R's operators and
+#' functions, applied to these, compute nothing: they build up the expression of an M x N matrix
+#' whose entry (i, j) depends on row i of `x` and row j of `y`. Only what is asked of this matrix in
+#' the end (a sum, a product with a vector, the nearest neighbours) is computed, in one pass and
+#' without storing the matrix.
 #'
 #' A tensor has one or several *components*: `Vi(x)` has as many as `x` has columns, `sqdist()` has
 #' one. With one component it is a matrix to everything that expects a matrix: see
@@ -106,13 +161,21 @@ new_leaf <- function(kind, value, name, dim) list(kind = kind, value = value, na
 #' Comparisons make conditions, which are 1 or 0. Between conditions, `&`, `|` and `!` are and, or
 #' and not. Between numbers, `x | y` is the scalar product of the components.
 #'
+#' @section Batches:
+#' Arrays whose further dimensions number independent problems (M x d x B for `Vi()`, d x B for
+#' `Pm()`) make batches. Each dimension has the same size in all tensors, or 1. Reductions over i
+#' and j have these dimensions, too; a batch is not a matrix.
+#'
 #' @section Complex numbers:
 #' A complex matrix or number makes a complex tensor. Arithmetic, whole powers, `exp()`, `Re()`,
 #' `Im()`, `Mod()`, `Arg()`, `Conj()`, `abs()` and sums work on it.
 #'
+#' `Mij(c)` is a matrix that is there already, one entry for each pair (a cost, a mask), or an M x N
+#' x d array.
+#'
 #' @param x For `Vi()` and `Vj()`: a matrix or data frame of numbers with one row per i (per j), a
 #'   vector of numbers for a single column, a complex matrix, or a [genred_array()]. For `Pm()`: a
-#'   vector of numbers.
+#'   vector of numbers. For `Mij()`: a matrix, or an array of three dimensions.
 #' @param dtype `"float32"` or `"float64"`, the precision of everything that is computed from the
 #'   tensor; `NULL` for that of the tensors with which it is combined. If no tensor of an
 #'   expression has one, the option `genred.dtype` decides, as in [Genred()].
@@ -162,16 +225,69 @@ Vj <- function(x, dtype = NULL) {
 
 #' @rdname LazyTensor
 #' @export
+Mij <- function(x, dtype = NULL) {
+  if (missing(x)) stop_genred("argument", "Mij() needs the matrix of all pairs")
+  leaf_tensor("Mij", x, leaf_name(substitute(x), "Mij"), dtype)
+}
+
+#' @rdname LazyTensor
+#' @export
 Pm <- function(x, dtype = NULL) {
   if (missing(x)) stop_genred("argument", "Pm() needs the number or vector that is the parameter")
   leaf_tensor("Pm", x, leaf_name(substitute(x), "Pm"), dtype)
+}
+
+# ---- numbers of rows and columns -----------------------------------------------------------------
+
+#' Numbers of rows and columns, and random numbers
+#'
+#' Lazy tensors of the pairs themselves: `IndexI()` is the number of the row, `IndexJ()` that of the
+#' column, both from 1, and `IndexDiff()` is their difference i - j, which is exact also where
+#' single precision cannot hold the numbers. `Rand(seed)` is a random number between 0 and 1 for
+#' each pair, a function of i, j and the seed, the same on every backend.
+#'
+#' `IndexDiff() == 0` is the diagonal (leave one out), `IndexDiff() >= 0` a causal mask,
+#' `abs(IndexDiff()) <= w` a band.
+#'
+#' @param seed A whole number; another seed compiles nothing.
+#' @return A lazy tensor. Numbers of rows and columns come from the tensors that it is combined
+#'   with.
+#' @seealso [LazyTensor()]
+#' @export
+#' @examples
+#' x <- matrix(rnorm(30), 10, 3)
+#' D <- sqdist(Vi(x), Vj(x))
+#' argmin(ifelse(IndexDiff() == 0, Inf, D), "j")[1:3]   # the nearest other point
+#' sum(D * (Rand(1) < 0.5), "j")[1:3]
+IndexI <- function() index_tensor("IndexI")
+
+#' @rdname IndexI
+#' @export
+IndexJ <- function() index_tensor("IndexJ")
+
+#' @rdname IndexI
+#' @export
+IndexDiff <- function() index_tensor("IndexDiff")
+
+#' @rdname IndexI
+#' @export
+Rand <- function(seed) {
+  if (missing(seed) || !is_whole(seed) || length(seed) != 1L) {
+    stop_genred("argument", "Rand() needs a seed, a whole number", if (!missing(seed)) paste0("; ", given_value(seed)))
+  }
+  index_tensor("Rand", as.numeric(seed))
+}
+
+# A number with a name depends on the row, on the column or on both; its rows are those of others.
+index_tensor <- function(kind, value = NULL) {
+  lazy("{1}", language_precedence[["atom"]], list(new_leaf(kind, value, "seed", 1)), NA_real_, NA_real_, 1, "number", "")
 }
 
 # The user's name of the data, where it can be the name of an argument.
 leaf_name <- function(expression, kind) {
   name <- if (is.name(expression)) as.character(expression) else ""
   usable <- grepl("^[A-Za-z][A-Za-z0-9_]*$", name) && !name %in% reserved_names
-  if (usable) name else c(Vi = "x", Vj = "y", Pm = "p")[[kind]]
+  if (usable) name else c(Vi = "x", Vj = "y", Pm = "p", Mij = "c")[[kind]]
 }
 
 reserved_names <- c("Vi", "Vj", "Pm", "Mij", "Var", "Ind", "backend", "device_id", "ranges", "keep")
@@ -183,8 +299,9 @@ leaf_tensor <- function(kind, value, name, dtype) {
   size <- shape[3L]
   if (size == 0) stop_genred("argument", kind, "() needs at least one ", if (kind == "Pm") "number" else "column", "; ",
                              given_value(value))
+  batch <- as.numeric(batch_dims(data$value, list(category = leaf_kinds[[kind]]$category, dim = size)))
   lazy("{1}", language_precedence[["atom"]], list(new_leaf(kind, data$value, name, size)), shape[1L], shape[2L],
-       if (data$complex) size / 2 else size, if (data$complex) "complex" else "number", read_lazy_dtype(dtype))
+       if (data$complex) size / 2 else size, if (data$complex) "complex" else "number", read_lazy_dtype(dtype), batch)
 }
 
 read_lazy_dtype <- function(dtype) {
@@ -194,23 +311,29 @@ read_lazy_dtype <- function(dtype) {
 # The numbers of a leaf: a vector for a parameter, else a matrix (or genred_array).
 leaf_data <- function(kind, x) {
   if (inherits(x, "genred_array")) return(list(value = x, complex = FALSE))
-  if (is.complex(x) && !is.object(x)) return(list(value = interleaved(x, kind), complex = TRUE))
+  if (is.complex(x) && length(dim(x)) > 2L) refuse_leaf(kind, x, "complex tensors have no batches; one by one they have")
+  if (is.complex(x) && !is.object(x) && kind != "Mij") return(list(value = interleaved(x, kind), complex = TRUE))
   refuse <- function(...) refuse_leaf(kind, x, ...)
   value <- if (is.object(x)) plain_numbers(x, refuse) else x
   if (!is.numeric(value) && !is.logical(value)) refuse(type_hint(value))
   size <- dim(value)
   if (kind == "Pm") {
-    if (length(size) > 1L && sum(size != 1L) > 1L) refuse("c(t(x)) makes a vector of the matrix: tensors store matrices row by row")
-    return(list(value = if (is.null(size)) value else c(value), complex = FALSE))
+    vector <- length(size) == 1L || length(size) == 2L && any(size == 1L)
+    return(list(value = if (vector) c(value) else value, complex = FALSE))
   }
-  if (length(size) > 2L) refuse("arrays of more than two dimensions (batches) are not available in lazy tensors")
+  if (kind == "Mij") {
+    if (length(size) < 2L) refuse()
+    return(list(value = value, complex = FALSE))
+  }
   if (length(size) < 2L) value <- matrix(value, ncol = 1L, dimnames = if (!is.null(names(value))) list(names(value), NULL))
   list(value = value, complex = FALSE)
 }
 
 refuse_leaf <- function(kind, x, ...) {
   hint <- paste0(...)
-  stop_genred("argument", kind, "() needs ", if (kind == "Pm") "a number or a numeric vector" else "a numeric matrix or vector",
+  needed <- c(Vi = "a numeric matrix or vector", Vj = "a numeric matrix or vector", Pm = "a number or a numeric vector",
+              Mij = "a numeric matrix, M x N, or an array, M x N x d")
+  stop_genred("argument", kind, "() needs ", needed[[kind]],
               "; ", given_value(x), if (length(hint) && nzchar(hint)) paste0("\n  ", hint))
 }
 
@@ -269,7 +392,8 @@ number_tensor <- function(x, type) {
 # The tensors' texts over one common list of leaves.
 joined_tensors <- function(tensors) {
   first <- tensors[[1L]]
-  out <- list(texts = first@text, leaves = first@leaves, rows = first@rows, columns = first@columns, dtype = first@dtype)
+  out <- list(texts = first@text, leaves = first@leaves, rows = first@rows, columns = first@columns, dtype = first@dtype,
+              batch = first@batch)
   for (x in tensors[-1L]) {
     at <- checked(.Call(.ffi_shared_leaves, out$leaves, x@leaves))
     new <- at == 0L
@@ -279,6 +403,7 @@ joined_tensors <- function(tensors) {
     out$rows <- common_number(out$rows, x@rows, "i")
     out$columns <- common_number(out$columns, x@columns, "j")
     out$dtype <- common_dtype(out$dtype, x@dtype)
+    if (length(x@batch)) out$batch <- common_sizes(out$batch, x@batch)
   }
   out
 }
@@ -305,6 +430,19 @@ common_number <- function(a, b, index) {
               "() of ", b, " rows")
 }
 
+# Sizes of batches; a dimension that one of them lacks has one element there.
+common_sizes <- function(a, b) {
+  n <- max(length(a), length(b))
+  a <- c(a, rep(1, n - length(a)))
+  b <- c(b, rep(1, n - length(b)))
+  odd <- which(a != b & a != 1 & b != 1)
+  if (length(odd)) {
+    stop_genred("argument", "the tensors are batches of ", a[odd[1L]], " and of ", b[odd[1L]], " elements; each dimension must ",
+                "have equally many, or one")
+  }
+  pmax(a, b)
+}
+
 common_dtype <- function(a, b) {
   if (a == "" || a == b) return(b)
   if (b == "") return(a)
@@ -322,7 +460,7 @@ combined <- function(tensors, form, precedence, size, type, least = 0) {
   }
   text <- filled(form, texts)
   check_length(text)
-  lazy(text, precedence, parts$leaves, parts$rows, parts$columns, size, type, parts$dtype)
+  lazy(text, precedence, parts$leaves, parts$rows, parts$columns, size, type, parts$dtype, parts$batch)
 }
 
 filled <- function(form, texts) {
@@ -436,7 +574,7 @@ format_tensor <- function(x) {
   shown <- leaf_names(x@leaves)
   for (k in seq_along(shown)) {
     leaf <- x@leaves[[k]]
-    if (leaf$kind == "Pm" && leaf$name == "p" && leaf$dim == 1L) {
+    if (is_plain_number(leaf)) {
       shown[k] <- format(as.numeric(leaf$value), digits = 6L)
       if (isTRUE(leaf$value < 0)) shown[k] <- paste0("(", shown[k], ")")
     }
@@ -454,8 +592,11 @@ setMethod("show", "LazyTensor", function(object) {
   cat("  ", tensor_shape(object), "\n", sep = "")
 })
 
+# Shown as its value, not by its name.
+is_plain_number <- function(leaf) identical(kind_of(leaf)$category, "Pm") && leaf$dim == 1L && leaf$name %in% c("p", "seed")
+
 leaf_lines <- function(leaves) {
-  shown <- Filter(function(leaf) leaf$kind != "Pm" || leaf$dim > 1L || leaf$name != "p", leaves)
+  shown <- Filter(function(leaf) !is.null(kind_of(leaf)$category) && !is_plain_number(leaf), leaves)
   if (!length(shown)) return(NULL)
   names <- leaf_names(leaves)[match(shown, leaves)]
   kinds <- vapply(shown, function(leaf) paste0(leaf$kind, "(", leaf$dim, ")"), "")

@@ -8,6 +8,10 @@ lazy_numbers <- function(x) {
 }
 
 check_scalar <- function(x) {
+  if (length(x@batch)) {
+    stop_genred("argument", "a batch of ", paste(x@batch, collapse = " x "), " tensors is not a matrix; reductions over \"i\" and ",
+                "\"j\" compute for all of them")
+  }
   if (x@size != 1) {
     stop_genred("argument", "a lazy tensor is a matrix only if it has one component; this one has ", x@size,
                 "\n  sum(x, \"k\"), norm2(x) and `x | y` make one component of several, x[k] selects one")
@@ -52,8 +56,7 @@ some_entries <- function(x, i, j) {
   attr(x, "leaves") <- lapply(x@leaves, function(leaf) {
     at <- kind_of(leaf)$at
     if (is.null(at)) return(leaf)
-    value <- if (inherits(leaf$value, "genred_array")) as.matrix(leaf$value) else leaf$value
-    changed(leaf, kind = "Vi", value = unname(at(value, i, j)))
+    changed(leaf, kind = "Vi", value = unname(at(host_value(leaf), i, j)))
   })
   varies <- vapply(x@leaves, function(leaf) !is.null(kind_of(leaf)$at), NA)
   attr(x, "rows") <- if (any(varies)) as.numeric(length(i)) else NA_real_
@@ -63,9 +66,40 @@ some_entries <- function(x, i, j) {
   out
 }
 
+# The values for these rows and columns: an array M x N, or M x N x D.
+lazy_block <- function(x, i, j) {
+  whole <- identical(as.numeric(lazy_numbers(x)), as.numeric(c(length(i), length(j))))
+  if (!whole || !identical(i, seq_along(i)) || !identical(j, seq_along(j))) x <- lazy_part(x, i, j)
+  values <- all_values(x)
+  if (x@type != "complex") return(values)
+  odd <- seq.int(1L, dim(values)[3L], 2L)
+  out <- array(complex(real = values[, , odd], imaginary = values[, , odd + 1L]), c(dim(values)[1:2], length(odd)))
+  if (length(odd) == 1L) matrix(out, dim(values)[1L]) else out
+}
+
+lazy_part <- function(x, i, j) {
+  attr(x, "leaves") <- lapply(x@leaves, function(leaf) kind_of(leaf)$part(leaf, i, j))
+  if (!is.na(x@rows)) attr(x, "rows") <- as.numeric(length(i))
+  if (!is.na(x@columns)) attr(x, "columns") <- as.numeric(length(j))
+  x
+}
+
+# What a sum over j would add up, by the engine's map.  A dimension that nothing depends on has one
+# value, and is repeated by the caller where it has more.
+all_values <- function(x) {
+  made <- lazy_operator(x, "Sum", "j")
+  spec <- operator_spec(made$op)
+  args <- operator_info(made$op)$args
+  check_session_settings(NULL)
+  settings <- checked_settings(list(backend = "auto", device_id = -1, ranges = NULL, keep = FALSE), NULL)
+  map_result(run_map(spec, checked_arguments(unname(made$data), args, NULL), settings, NULL), NULL)
+}
+
 # Of a tensor with several components, dim() has a third number; nrow() and ncol() take the first
 # two.
-setMethod("dim", "LazyTensor", function(x) c(lazy_numbers(x), if (x@size != 1) x@size))
+setMethod("dim", "LazyTensor", function(x) {
+  c(lazy_numbers(x), if (x@size != 1 || length(x@batch)) x@size, x@batch)
+})
 
 # Those of the first leaf that depends on i alone, and of the first that depends on j alone.
 setMethod("dimnames", "LazyTensor", function(x) {

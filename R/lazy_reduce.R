@@ -57,6 +57,7 @@ read_over <- function(over, choices = c("i", "j", "ij")) {
 # Runs a reduction; complex results are complex.
 lazy_reduce <- function(x, reduction, over, k = NULL, weight = NULL, settings = list()) {
   check_complex_reduction(x, reduction)
+  if (x@type == "complex" && length(x@batch)) stop_genred("argument", "complex tensors have no batches; one by one they have")
   made <- lazy_operator(x, reduction, over, k, weight)
   check_settings(settings)
   out <- do.call(made$op, c(unname(made$data), settings))
@@ -165,7 +166,7 @@ lazy_summary <- function(what, x, given, na.rm) {
     return(list(min = reduced(x, what, "Min", over, settings = settings), max = reduced(x, what, "Max", over, settings = settings)))
   }
   out <- reduced(x, what, summary_reductions[[what]], over, settings = settings)
-  if (what %in% c("any", "all") && is.matrix(out)) storage.mode(out) <- "logical"
+  if (what %in% c("any", "all") && is.numeric(out)) storage.mode(out) <- "logical"
   out
 }
 
@@ -193,6 +194,9 @@ without_nan <- function(x, what) {
 }
 
 matrix_total <- function(what, x, settings, na.rm) {
+  if (length(x@batch)) {
+    stop_genred("argument", what, "(x) of a batch needs an index: \"ij\" for the ", what, " of each element, \"i\" or \"j\"")
+  }
   if (x@size > 1L) {
     stop_genred("argument", what, "(x) of a tensor with ", x@size, " components needs an index: \"k\" for the ", what,
                 " of the components of each pair (a lazy tensor), \"ij\" for one of each component, \"i\" or \"j\"")

@@ -230,3 +230,10 @@ test_that("mistakes with matrices", {
   argument(kernel_matrix(square, x, y), "not linear in `B`")
   argument(kernel_matrix(Genred("SqDist(X,Y)", c("X = Vi(2)", "Y = Vj(2)"), "Min", axis = 1), x, y), "reduction Sum")
 })
+
+test_that("an operator that takes dimensions from its arguments", {
+  open <- Genred("Exp(-G * SqDist(X,Y)) * B", c("G = Pm", "X = Vi", "Y = Vj", "B = Vj"), axis = 1, dtype = "float64")
+  A <- kernel_matrix(open, G = 0.5, X = x, Y = y)
+  expect_identical(dim(A), c(M, N) + 0)
+  expect_close(A %*% points(N, 3, 33), k %*% points(N, 3, 33), 1e-13)
+})

@@ -454,6 +454,36 @@ test_that("precedence: what R parsed is what is computed", {
   }
 })
 
+# ---- batches -------------------------------------------------------------------------------------
+
+test_that("batches: reductions of each element, broadcast where a tensor has one for all", {
+  B <- 3
+  xs <- array(points(M, 3 * B, 61), c(M, 3, B))
+  ys <- array(points(N, 3 * B, 62), c(N, 3, B))
+  s <- array(1:3, c(1, 1, B))
+  K <- exp(-sqdist(Vi(xs, "float64"), Vj(ys)) / 2)
+  expect_identical(dim(K), c(M, N, 1, B))
+  got <- sum(K, "j")
+  expect_identical(dim(got), as.integer(c(M, 1, 3)))
+  shared <- sum(sqdist(Vi(xs, "float64"), Vj(y)) * Vj(q), "i")
+  indices <- argkmin(sqdist(Vi(xs, "float64"), Vj(ys)), 2)
+  by_parameter <- sum(sqnorm2(Vi(x, "float64") * Pm(t(ys[1:B, , 1]))), "j")
+  for (k in 1:B) {
+    d <- sq_dist(xs[, , k], ys[, , k])
+    expect_close(got[, 1, k], rowSums(exp(-d / 2)), 1e-13)
+    expect_close(shared[, 1, k], colSums(sq_dist(xs[, , k], y)) * q[, 1], 1e-13)
+    expect_identical(indices[, , k], t(apply(d, 1, order))[, 1:2])
+    expect_close(by_parameter[, 1, k], rowSums(t(t(x) * ys[k, , 1])^2), 1e-13)
+  }
+  argument <- function(code, words) expect_error(code, words, class = "genred_error_argument")
+  argument(sum(K), "needs an index")
+  argument(as.matrix(K), "not a matrix")
+  argument(K %*% q, "not a matrix")
+  argument(K[1, 2], "not a matrix")
+  argument(K + Vi(xs[, , 1:2]), "batches of 3 and of 2")
+  argument(Vi(xs * 1i), "no batches")
+})
+
 # ---- mistakes ------------------------------------------------------------------------------------
 
 test_that("natural mistakes get a clear, classed error", {
@@ -465,10 +495,8 @@ test_that("natural mistakes get a clear, classed error", {
   argument(Vi(), "needs the matrix")
   argument(Vi(factor(1:3)), "factor")
   argument(Vi(list(1)), "do.call\\(rbind, x\\)")
-  argument(Vi(array(0, c(2, 2, 2))), "more than two dimensions")
   argument(Vi(xi), "lazy tensor already")
   argument(Vi(matrix(0, 3, 0)), "at least one column")
-  argument(Pm(x), "row by row")
   argument(Vi(x, "double"), "dtype")
   argument(LazyTensor(x, 0), "`index`")
   argument(xi - y, "Vj\\(x\\) that they are indexed by j")
@@ -527,4 +555,69 @@ test_that("nothing of base is masked but by generics with base's own default", {
     "cat('done', length(gained) > 50, fill = TRUE)"
   ))
   expect_identical(trimws(lines), "done TRUE")
+})
+
+# ---- variables of pairs --------------------------------------------------------------------------
+
+test_that("Mij: arrays of pairs in expressions, transposed, selected, and their gradients", {
+  cost <- points(M, N, 41)
+  layers <- array(points(M, 3 * N, 42), c(M, N, 3))
+  C <- Mij(cost, "float64")
+  L <- Mij(layers, "float64")
+  expect_identical(dim(C), c(M, N))
+  expect_identical(dim(L), c(M, N, 3))
+  expect_close(sum(C, "j"), matrix(rowSums(cost)), 1e-13)
+  expect_close(sum(exp(-D) * C, "i"), matrix(colSums(exp(-dense) * cost)), 1e-13)
+  expect_close(as.matrix(exp(-D) * C), exp(-dense) * cost, 1e-13)
+  expect_close(as.matrix(t(D * C)), t(dense * cost), 1e-13)
+  expect_close((D * C)[c(2, 4), 3:1], (dense * cost)[c(2, 4), 3:1], 1e-13)
+  expect_close(diag(D * C), diag(dense * cost), 1e-13)
+  expect_close(as.array(L * D), layers * c(dense), 1e-13)
+  expect_close(as.array(t(L)), aperm(layers, c(2, 1, 3)), 1e-13)
+  expect_close(as.matrix((L * Vi(x))[2]), layers[, , 2] * x[, 2], 1e-13)
+  expect_close((C * D) %*% q, (cost * dense) %*% q, 1e-13)
+  expect_identical(argmin(C, "j"), matrix(apply(cost, 1, which.min)))
+  op <- Genred("C * SqDist(X,Y) * B", c("C = Mij(1)", "X = Vi(3)", "Y = Vj(3)", "B = Vj(1)"), axis = 1, dtype = "float64")
+  expect_close(kernel_matrix(op, cost, x, y) %*% q, (cost * dense) %*% q, 1e-13)
+  expect_close(genred_grad(as_genred(C^2 * D), "cost")(cost, x, y, rep(1, M)), 2 * cost * dense, 1e-13)
+  expect_error(Mij(1:3), "M x N x d", class = "genred_error_argument")
+  expect_error(Mij(cost) + Vi(x[1:2, ]), "rows", class = "genred_error_argument")
+})
+
+# ---- numbers of rows and columns -----------------------------------------------------------------
+
+test_that("numbers of rows and columns count from 1, and follow transposes and parts", {
+  X <- Vi(x, "float64")
+  A <- sqdist(X, Vj(y)) + 100 * IndexI() + 10000 * IndexJ() + 1e6 * IndexDiff()
+  i <- row(dense)
+  j <- col(dense)
+  a <- dense + 100 * i + 10000 * j + 1e6 * (i - j)
+  expect_close(sum(A, "j"), matrix(rowSums(a)), 1e-12)
+  expect_close(sum(A, "i"), matrix(colSums(a)), 1e-12)
+  expect_close(as.matrix(A), a, 1e-12)
+  expect_close(as.matrix(t(A)), t(a), 1e-12)
+  expect_close(as.matrix(t(t(A))), a, 1e-12)
+  expect_close(A[c(3, 1), c(8, 2, 5)], a[c(3, 1), c(8, 2, 5)], 1e-12)
+  expect_close(t(A)[c(3, 1), c(6, 2, 5)], t(a)[c(3, 1), c(6, 2, 5)], 1e-12)
+  expect_close(diag(A), diag(a), 1e-12)
+  expect_close(diag(t(A)), diag(t(a)), 1e-12)
+  expect_close(A %*% q, a %*% q, 1e-12)
+  others <- replace(sq_dist(x, x), cbind(1:M, 1:M), Inf)
+  expect_identical(argmin(ifelse(IndexDiff() == 0, Inf, sqdist(X, Vj(x))), "j"), matrix(apply(others, 1, which.min)))
+  expect_close(sum(sqdist(X, Vj(y)) * (abs(IndexDiff()) <= 1), "j"), matrix(rowSums(dense * (abs(i - j) <= 1))), 1e-12)
+  expect_output(print(X * IndexDiff()), "x * IndexDiff()", fixed = TRUE)
+})
+
+test_that("random numbers depend on the pair and the seed alone", {
+  R <- Rand(3) + 0 * D
+  r <- as.matrix(R)
+  expect_true(all(r > 0 & r < 1) && !anyDuplicated(c(r)))
+  expect_identical(as.matrix(Rand(3) + 0 * D), r)
+  expect_false(any(as.matrix(Rand(4) + 0 * D) == r))
+  expect_close(sum(R, "j"), matrix(rowSums(r)), 1e-13)
+  expect_close(sum(R * (D < 2) + Rand(4) - Rand(4), "i"), matrix(colSums(r * (dense < 2))), 1e-12)
+  expect_error(t(R), "Rand", class = "genred_error_argument")
+  expect_error(R[1, 2], "as.matrix", class = "genred_error_argument")
+  expect_error(Rand(), "seed", class = "genred_error_argument")
+  expect_error(Rand(0.5), "whole number", class = "genred_error_argument")
 })
