@@ -271,7 +271,7 @@ function_pattern <- function(name, rest = "") paste0("(?i)(?<![A-Za-z0-9_.])", n
 taken <- function(x, along, order) {
   if (is.null(order) || along == 0L) return(x)
   if (inherits(x, "genred_array")) x <- as.array(x)
-  # TRUE would be too long where there is nothing
+  # not TRUE, which would be too long where there is nothing
   all <- rep(list(quote(expr = )), max(1L, length(dim(x))))
   all[[along]] <- order
   do.call(`[`, c(list(x), all, drop = FALSE))
