@@ -71,8 +71,8 @@ result_dim <- function(op) {
   result_dim(plan$map %or% if (is.null(plan$terms)) plan$inner else plan$terms[[1L]])
 }
 
-# The plan of a gradient (R/grad.R), all of whose operators are filled: the results of steps are
-# arguments of the later ones.
+# The plan of a gradient (R/grad_plan.R), all of whose operators are filled: the results of steps
+# are arguments of the later ones.
 filled_plan <- function(plan, dims) {
   plan$of <- filled_operator(plan$of, dims)
   if (!is.null(plan$terms) && inherits(plan$of, "Genred")) check_marked(operator_info(plan$of)$result)

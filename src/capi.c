@@ -205,28 +205,46 @@ static gr_batches batches_of(const genred_batches *b) {
   return (gr_batches){.n = b->n, .size = b->size, .step = b->step};
 }
 
+/* A call of a program under way: the session's settings and the client's arrays. */
+typedef struct call {
+  gr_error err;
+  gr_report report;
+  gr_options opt;
+  ffi_settings settings; /* what opt points to, */
+  const void *top;       /* in R's memory from here on */
+  gr_array *args;        /* NULL: it failed, see err */
+} call;
+
+static void begin(call *c, const genred_program *program, const genred_array *args, int n,
+                  genred_backend backend, int threads) {
+  c->err = (gr_error){GR_OK, "", NULL};
+  c->top = vmaxget();
+  c->args = NULL;
+  if (options(&c->settings, backend, threads, &c->opt, &c->err) == GR_OK)
+    c->args = arrays_for(program, args, n, &c->err);
+}
+
+static genred_status end(call *c, char *message) {
+  free(c->args);
+  vmaxset(c->top);
+  return status(&c->err, message);
+}
+
 static genred_status api_run_batches(genred_program *program, const genred_array *args, int n,
                                      const genred_ranges *ranges, const genred_batches *batches,
                                      const genred_output *out, genred_backend backend, int threads,
                                      char *message) {
-  gr_error err = {GR_OK, "", NULL};
-  gr_report report;
-  gr_options opt;
-  ffi_settings s;
-  const void *top = vmaxget();
-  gr_array *a =
-      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays_for(program, args, n, &err) : NULL;
+  call c;
+  begin(&c, program, args, n, backend, threads);
   gr_output results[2] = {{NULL, GR_F64, NULL}, {NULL, GR_F64, NULL}};
   gr_ranges some;
   gr_batches many;
   if (ranges) some = ranges_of(ranges);
   if (batches) many = batches_of(batches);
-  if (a && outputs(program, out, results, &err) == GR_OK)
-    gr_program_run_batches(engine(program), a, n, ranges ? &some : NULL, batches ? &many : NULL,
-                           results, &opt, &report, &err);
-  free(a);
-  vmaxset(top);
-  return status(&err, message);
+  if (c.args && outputs(program, out, results, &c.err) == GR_OK)
+    gr_program_run_batches(engine(program), c.args, n, ranges ? &some : NULL,
+                           batches ? &many : NULL, results, &c.opt, &c.report, &c.err);
+  return end(&c, message);
 }
 
 static genred_status api_run_ranges(genred_program *program, const genred_array *args, int n,
@@ -255,19 +273,14 @@ static genred_status api_map_shape(const genred_program *program, const genred_a
 static genred_status api_map(genred_program *program, const genred_array *args, int n,
                              const genred_ranges *ranges, double *values, genred_backend backend,
                              int threads, char *message) {
-  gr_error err = {GR_OK, "", NULL};
-  gr_report report;
-  gr_options opt;
-  ffi_settings s;
-  const void *top = vmaxget();
-  gr_array *a =
-      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays_for(program, args, n, &err) : NULL;
+  call c;
+  begin(&c, program, args, n, backend, threads);
   gr_ranges some;
   if (ranges) some = ranges_of(ranges);
-  if (a) gr_program_map(engine(program), a, n, ranges ? &some : NULL, values, &opt, &report, &err);
-  free(a);
-  vmaxset(top);
-  return status(&err, message);
+  if (c.args)
+    gr_program_map(engine(program), c.args, n, ranges ? &some : NULL, values, &c.opt, &c.report,
+                   &c.err);
+  return end(&c, message);
 }
 
 /* ---- partial results ---- */
@@ -284,17 +297,11 @@ static genred_status api_partial_size(const genred_program *program, const genre
 static genred_status api_partial_run(genred_program *program, const genred_array *args, int n,
                                      int64_t offset, double *states, int64_t size,
                                      genred_backend backend, int threads, char *message) {
-  gr_error err = {GR_OK, "", NULL};
-  gr_report report;
-  gr_options opt;
-  ffi_settings s;
-  const void *top = vmaxget();
-  gr_array *a =
-      options(&s, backend, threads, &opt, &err) == GR_OK ? arrays_for(program, args, n, &err) : NULL;
-  if (a) gr_program_share(engine(program), a, n, offset, states, size, &opt, &report, &err);
-  free(a);
-  vmaxset(top);
-  return status(&err, message);
+  call c;
+  begin(&c, program, args, n, backend, threads);
+  if (c.args)
+    gr_program_share(engine(program), c.args, n, offset, states, size, &c.opt, &c.report, &c.err);
+  return end(&c, message);
 }
 
 static genred_status api_partial_merge(const genred_program *program, double *into,

@@ -409,7 +409,7 @@ SEXP ffi_call_list(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP keep,
   return run_list(spec, setting, args, NULL, false);
 }
 
-/* The values that the operator would sum, for all pairs (R/grad.R). */
+/* The values that the operator would sum, for all pairs (R/grad_rules.R). */
 SEXP ffi_map(SEXP spec, SEXP backend, SEXP device, SEXP ranges, SEXP args) {
   SEXP keep = PROTECT(Rf_ScalarLogical(FALSE));
   const SEXP setting[] = {backend, device, ranges, keep};

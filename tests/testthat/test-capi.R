@@ -38,16 +38,8 @@ client <- c(
   "}"
 )
 
-# Sums over blocks of pairs: rows 0 and 1 against columns 1 and 3, row 2 against none; then invalid
-# ranges.
-blocks <- c(
-  "#define BLOCKS(CHANGE) { genred_interval rows[2] = {{0, 2}, {2, 3}}, columns[2] = {{1, 2}, {3, 4}}; int64_t ends[2] = {2, 2}; \\",
-  "  genred_ranges r; r.rows = rows; r.ends = ends; r.n_blocks = 2; r.columns = columns; r.n_columns = 2; CHANGE; message[0] = 0; \\",
-  "  status = g->program_run_ranges(p, args, 2, &r, &result, (genred_backend)Rf_asInteger(backend), 1, message); say((int)status, message); }",
-  "#ifdef __cplusplus",
-  "extern \"C\"",
-  "#endif",
-  "SEXP client_blocks(SEXP x, SEXP y, SEXP out, SEXP all, SEXP backend) {",
+# How the clients of the next tests begin: a program of two arguments, and a list of answers.
+client_starts <- c(
   "  const genred_api *g = genred_try_api();",
   "  const char *aliases[] = {\"x = Vi(2)\", \"y = Vj(2)\"};",
   "  char message[GENRED_MESSAGE];",
@@ -60,7 +52,20 @@ blocks <- c(
   "  said = 0;",
   "  answers = PROTECT(Rf_allocVector(STRSXP, 20));",
   "  memset(&spec, 0, sizeof spec);",
-  "  spec.formula = \"SqDist(x,y)\"; spec.aliases = aliases; spec.n_aliases = 2; spec.axis = 1; spec.dtype = \"float64\";",
+  "  spec.formula = \"SqDist(x,y)\"; spec.aliases = aliases; spec.n_aliases = 2; spec.axis = 1; spec.dtype = \"float64\";"
+)
+
+# Sums over blocks of pairs: rows 0 and 1 against columns 1 and 3, row 2 against none; then invalid
+# ranges.
+blocks <- c(
+  "#define BLOCKS(CHANGE) { genred_interval rows[2] = {{0, 2}, {2, 3}}, columns[2] = {{1, 2}, {3, 4}}; int64_t ends[2] = {2, 2}; \\",
+  "  genred_ranges r; r.rows = rows; r.ends = ends; r.n_blocks = 2; r.columns = columns; r.n_columns = 2; CHANGE; message[0] = 0; \\",
+  "  status = g->program_run_ranges(p, args, 2, &r, &result, (genred_backend)Rf_asInteger(backend), 1, message); say((int)status, message); }",
+  "#ifdef __cplusplus",
+  "extern \"C\"",
+  "#endif",
+  "SEXP client_blocks(SEXP x, SEXP y, SEXP out, SEXP all, SEXP backend) {",
+  client_starts,
   "  args[0].data = REAL(x); args[0].rows = args[0].stride = Rf_nrows(x); args[0].cols = 2;",
   "  args[1].data = REAL(y); args[1].rows = args[1].stride = Rf_nrows(y); args[1].cols = 2;",
   "  result.data = REAL(out); result.type = GENRED_DOUBLE;",
@@ -90,20 +95,8 @@ batches <- c(
   "extern \"C\"",
   "#endif",
   "SEXP client_batches(SEXP x, SEXP y, SEXP out, SEXP backend) {",
-  "  const genred_api *g = genred_try_api();",
-  "  const char *aliases[] = {\"x = Vi(2)\", \"y = Vj(2)\"};",
-  "  char message[GENRED_MESSAGE];",
+  client_starts,
   "  double none[1];",
-  "  genred_program *p;",
-  "  genred_spec spec;",
-  "  genred_array args[2];",
-  "  genred_output result;",
-  "  genred_status status;",
-  "  if (!g) return text(\"another ABI\");",
-  "  said = 0;",
-  "  answers = PROTECT(Rf_allocVector(STRSXP, 20));",
-  "  memset(&spec, 0, sizeof spec);",
-  "  spec.formula = \"SqDist(x,y)\"; spec.aliases = aliases; spec.n_aliases = 2; spec.axis = 1; spec.dtype = \"float64\";",
   "  args[0].data = REAL(x); args[0].rows = args[0].stride = 3; args[0].cols = 2;",
   "  args[1].data = REAL(y); args[1].rows = args[1].stride = 4; args[1].cols = 2;",
   "  result.data = REAL(out); result.type = GENRED_DOUBLE;",

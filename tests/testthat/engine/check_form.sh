@@ -230,6 +230,7 @@ for room in src tests/testthat/engine; do
   rule "$room: .c files of at most 500 lines" "$(files '*.c' "$root/$room" | oversized 500)"
   rule "$room: .h files of at most 300 lines" "$(files '*.h' "$root/$room" | oversized 300)"
 done
+rule "R: files of at most 500 lines" "$(files '*.R' "$root/R" | oversized 500)"
 for room in src R tests tools bench inst; do
   rule "$room: comments of at most 100 characters" \
     "$(files '*.c *.h' "$root/$room" | wide_c; files '*.R *.sh Makefile Makevars*' "$root/$room" | wide_hash)"
